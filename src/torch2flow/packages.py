@@ -136,7 +136,7 @@ def new_environment_command(folder: str = "oneflow-env") -> str:
 
 
 def torch_environment_command(folder: str = "torch-env") -> str:
-    """The shell command that makes an environment of its own for PyTorch, which shares none of OneFlow's limits."""
+    """The shell command that makes an environment for PyTorch alone, free of OneFlow's limits."""
     own = shlex.quote(own_requirement("torch"))
     return f"{shlex.quote(sys.executable)} -m venv {folder} && {folder}/bin/python -m pip install {own}"
 

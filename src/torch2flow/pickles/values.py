@@ -1,0 +1,69 @@
+"""What a pickle becomes when nothing in it is imported or called: plain containers and these four records."""
+
+from __future__ import annotations
+
+import collections
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """The name of a class or function in a stream, never the thing itself: `Global('torch.float32')`."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f"Global({self.name!r})"
+
+
+@dataclass(slots=True, eq=False)
+class Opaque:
+    """An object of a class that is not known: its name and everything the stream said of it.
+
+    Attributes:
+        class_name: dotted name, as the stream spells it.
+        args: the arguments of its constructor.
+        state: what BUILD would have given to `__setstate__` or `__dict__`; None if nothing.
+        items: what was appended to it, for subclasses of list and set.
+        entries: the key-value pairs that were set, for subclasses of dict.
+    """
+
+    class_name: str
+    args: tuple[Any, ...] = ()
+    state: Any = None
+    items: list[Any] = field(default_factory=list)
+    entries: dict[Any, Any] = field(default_factory=dict)
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """The attribute `name` of the object's state, also where the state is (dict, slots)."""
+        for part in self.state if isinstance(self.state, tuple) else (self.state,):
+            if isinstance(part, dict) and name in part:
+                return part[name]
+        return default
+
+    def __repr__(self) -> str:
+        return f"Opaque({self.class_name!r})"
+
+
+class StatefulDict(collections.OrderedDict[Any, Any]):
+    """An OrderedDict with the attributes its pickle carried: PyTorch keeps a state dict's `_metadata` there."""
+
+    attributes: dict[Any, Any] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call for the *writer* to put into a stream: `function(*args)`, then `state` by BUILD.
+
+    Attributes:
+        function: what is called.
+        args: its arguments.
+        state: the BUILD state, or None.
+        new: write NEWOBJ (`cls.__new__(cls, *args)`) in place of REDUCE.
+    """
+
+    function: Global
+    args: tuple[Any, ...] = ()
+    state: Any = None
+    new: bool = False

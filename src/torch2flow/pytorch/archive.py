@@ -1,0 +1,120 @@
+"""`torch.save` since 1.6: a zip with one pickle and one record a storage. Also 1.4's and TorchScript's forms.
+
+    stem/data.pkl          the object, protocol 2; tensors are calls, storages persistent ids
+    stem/data/0 ...        one record a storage (1.4: stem/tensors/...)
+    stem/byteorder         "little" or "big", from 2.1 on
+    stem/version           container version
+    stem/constants.pkl     only in TorchScript archives, with stem/code/
+
+Follows `torch/serialization.py` (`_save`, `_load`; 1.4 to 2.13).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch2flow.dtypes import DTYPES
+from torch2flow.errors import FormatError
+from torch2flow.pickles import Machine
+from torch2flow.pytorch.constructors import CONSTRUCTORS, TypedStorage, storage_dtype
+from torch2flow.pytorch.containers import Container
+from torch2flow.pytorch.source import SourceFile
+from torch2flow.pytorch.tensor import Storage
+from torch2flow.pytorch.zip import ZipArchive
+
+
+def find_pickle(archive: ZipArchive, name: str = "data.pkl") -> str | None:
+    """The record `stem/data.pkl`; the stem is the file's first name and can be anything."""
+    found = [entry for entry in archive.records if entry.rpartition("/")[2] == name and entry.count("/") <= 1]
+    if len(found) > 1:
+        raise FormatError(
+            f"The archive has {len(found)} records named {name}.",
+            where=str(archive.file.path),
+            maybe="it was made to show two readers two different contents",
+        )
+    return found[0] if found else None
+
+
+class PickleArchive:
+    """One pickle of an archive, and the storages its persistent ids name.
+
+    Args:
+        archive: the zip.
+        pickle: the record that holds the pickle.
+        folders: where the storages' records lie, relative to the stem.
+    """
+
+    def __init__(self, archive: ZipArchive, pickle: str, folders: tuple[str, ...] = ("data", "tensors")) -> None:
+        self.archive, self.pickle = archive, pickle
+        self.stem = pickle.rpartition("/")[0] + "/" if "/" in pickle else ""
+        self.folders = folders
+        self.storages: dict[str, Storage] = {}
+        order = f"{self.stem}byteorder"
+        self.big_endian = order in archive and archive.read(order, 64).strip() == b"big"
+
+    def load(self) -> tuple[Any, dict[str, int]]:
+        """The object, and how often each unknown class was met."""
+        machine = Machine(
+            self.archive.read(self.pickle),
+            constructors=CONSTRUCTORS,
+            persistent_load=self._persistent_load,
+            where=f"{self.archive.file.path}, record {self.pickle}",
+        )
+        return machine.load(), machine.opaque
+
+    def _persistent_load(self, pid: Any) -> TypedStorage:
+        """`('storage', storage class, key, location, number of elements)`."""
+        if not (isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and type(pid[4]) is int):
+            raise FormatError("The pickle refers to something that is no storage.", where=self.pickle)
+        dtype = storage_dtype(pid[1])
+        key = str(pid[2])
+        storage = self.storages.get(key)
+        if storage is None:
+            storage = self.storages[key] = self._find(key)
+        if pid[4] * (dtype or DTYPES["uint8"]).itemsize != storage.nbytes:
+            raise FormatError(
+                f"Storage {key[:100]!r} should hold {pid[4]} elements of {dtype or 'bytes'}, "
+                f"its record has {storage.nbytes} bytes.",
+                where=str(self.archive.file.path),
+                maybe="the file is damaged, or was made to read memory that is not its own",
+            )
+        return TypedStorage(storage, dtype, 0, pid[4])
+
+    def _find(self, key: str) -> Storage:
+        for folder in self.folders:
+            name = f"{self.stem}{folder}/{key}"
+            if name in self.archive.records:
+                offset, size = self.archive.range(name)
+                crc = self.archive.records[name].crc32 or None  # 0: written without checksums
+                return Storage(key, size, self.archive.file, offset, crc32=crc, big_endian=self.big_endian)
+        raise FormatError(
+            f"The record of storage {key[:100]!r} is missing from the archive.",
+            where=str(self.archive.file.path),
+            maybe="the file is damaged or was edited",
+        )
+
+
+def open_archive(archive: ZipArchive, pickle: str) -> Container:
+    """A file of `torch.save`, or the weights of a TorchScript archive."""
+    script = find_pickle(archive, "constants.pkl")
+    reader = PickleArchive(archive, pickle)
+    root, opaque = reader.load()
+    version = f"{reader.stem}version"
+    number = archive.read(version, 64).strip().decode("ascii", "replace") if version in archive else "?"
+    return Container(
+        "torchscript" if script else "zip",
+        root,
+        [archive.file],
+        producer=f"PyTorch {'1.4 or newer' if script or number == '1' else '1.6 or newer'}, archive version {number}"
+        + (", big endian" if reader.big_endian else ""),
+        opaque=opaque,
+    )
+
+
+def open_bytes_range(file: SourceFile, base: int, length: int) -> Any:
+    """The object that a whole `torch.save` file inside another file holds: a distributed checkpoint's blob."""
+    archive = ZipArchive(file, base, length)
+    pickle = find_pickle(archive)
+    if pickle is None:
+        raise FormatError("A part of the checkpoint holds no pickle.", where=f"{file.path}, byte {base}")
+    return PickleArchive(archive, pickle).load()[0]

@@ -1,0 +1,95 @@
+"""The file on disk: opened once, read by range, and watched for changes while it is in use."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from pathlib import Path
+
+from torch2flow.errors import FormatError
+
+
+class SourceFile:
+    """One regular file, read by `pread` so that only the bytes asked for are ever in memory.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FormatError: it does not exist, can't be read, or is no regular file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.fd = -1
+        try:
+            # O_NONBLOCK: opening a FIFO would wait for a writer; it is refused just below.
+            self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise FormatError(
+                f"The file can't be opened: {error.strerror}.", where=str(path), remedy="check the path and permissions"
+            ) from None
+        self.status = os.fstat(self.fd)
+        if not stat.S_ISREG(self.status.st_mode):
+            raise FormatError(
+                "This is not a regular file.",
+                where=str(path),
+                remedy="give the checkpoint file itself, or a folder in a format torch2flow knows",
+            )
+        self.size = self.status.st_size
+        self._map: mmap.mmap | None = None
+
+    def read(self, offset: int, count: int, what: str = "data") -> bytes:
+        """Exactly `count` bytes at `offset`.
+
+        Raises:
+            FormatError: the file is shorter than that, or can't be read.
+        """
+        if offset < 0 or count < 0 or offset + count > self.size:
+            raise FormatError(
+                f"The file is cut off: {what} needs bytes {offset} to {offset + count}, the file has {self.size}.",
+                where=str(self.path),
+                maybe="the download or copy was interrupted",
+                remedy="compare its size with the original and fetch it again",
+            )
+        try:
+            chunk = os.pread(self.fd, count, offset)
+            while len(chunk) < count:  # the kernel reads at most 2 GiB at once
+                more = os.pread(self.fd, count - len(chunk), offset + len(chunk))
+                if not more:
+                    raise FormatError("The file became shorter while it was read.", where=str(self.path))
+                chunk += more
+        except OSError as error:
+            raise FormatError(f"The file can't be read: {error.strerror}.", where=str(self.path)) from None
+        return chunk
+
+    def map(self) -> mmap.mmap:
+        """The whole file, mapped once and copy-on-write: arrays over it are writable, the file never changes."""
+        if self._map is None:
+            self._map = mmap.mmap(self.fd, self.size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+        return self._map
+
+    def check_unchanged(self) -> None:
+        """Refuses to go on when the file was written to since it was opened.
+
+        Raises:
+            FormatError: size or modification time differ from those at opening.
+        """
+        now = os.fstat(self.fd)
+        if (now.st_size, now.st_mtime_ns) != (self.status.st_size, self.status.st_mtime_ns):
+            raise FormatError(
+                "The file changed while it was read.",
+                where=str(self.path),
+                maybe="a training run is still writing it",
+                remedy="run again once it is complete",
+            )
+
+    def close(self) -> None:
+        """Closes the descriptor; arrays already mapped stay valid."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __del__(self) -> None:
+        self.close()
