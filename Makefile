@@ -1,0 +1,40 @@
+# What a developer runs. `make` alone prints this list; every target does the set-up it needs.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint types clean distclean
+
+ONEFLOW := .venv/bin/python
+TORCH := .venv-torch/bin/python
+CORE := .venv-core/bin/python
+# Arguments for pytest: make test ARGS='-k conv -x'
+ARGS ?=
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## make the environments: .venv (OneFlow), .venv-torch (today's PyTorch), .venv-core (neither)
+	@sh scripts/setup.sh
+
+demo: setup ## convert two models that PyTorch wrote and run them in OneFlow
+	@$(ONEFLOW) scripts/demo.py
+
+test: setup ## run every test, each environment running the tests whose packages it has
+	$(ONEFLOW) -m pytest $(ARGS)
+	$(TORCH) -m pytest -m 'not oneflow' $(ARGS)
+	$(CORE) -m pytest -m 'not oneflow and not torch' $(ARGS)
+
+bench: setup ## measure speed and memory (minutes, and some 20 GB of disk)
+	@$(ONEFLOW) benchmarks/run.py
+
+lint: setup ## check style and format
+	$(ONEFLOW) -m ruff check .
+	$(ONEFLOW) -m ruff format --check .
+
+types: setup ## check types
+	$(ONEFLOW) -m mypy
+
+clean: ## remove caches and outputs
+	rm -rf build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove the environments too
+	rm -rf .venv .venv-torch .venv-core .venv-misfits .venv-uv

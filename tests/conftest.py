@@ -1,0 +1,175 @@
+"""What all tests share: the environments made by scripts/setup.sh, and ways to run things in them.
+
+Where a test runs is decided by what it needs in its own process. The fixture `flow` gives OneFlow and marks
+the test `oneflow`; the fixture `torch` gives PyTorch and marks it `torch`. `make test` runs everything in
+.venv, all but `oneflow` in .venv-torch, and what has neither mark in .venv-core. So import neither package at
+the head of a test file. A test that only starts a subprocess in a named environment needs no mark, but may
+carry one to run once only.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FIXTURES = ROOT / "tests" / "fixtures"
+
+RunPython = Callable[..., str]
+RunCli = Callable[..., tuple[int, str, str]]
+MakeEnvironment = Callable[..., Path]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks each test with what its fixtures import, before `-m` is applied."""
+    for item in items:
+        for fixture, marker in (("flow", "oneflow"), ("torch", "torch")):
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
+
+
+@pytest.fixture(scope="session")
+def flow() -> ModuleType:
+    """OneFlow in this process."""
+    from torch2flow.oneflow.runtime import import_oneflow
+
+    return import_oneflow()
+
+
+@pytest.fixture(scope="session")
+def torch() -> ModuleType:
+    """PyTorch in this process."""
+    import torch
+
+    return torch
+
+
+def _interpreter(environment: str) -> Path:
+    python = ROOT / environment / "bin" / "python"
+    if not python.exists():
+        pytest.fail(f"{environment} is not there: run make setup", pytrace=False)
+    return python
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The folder of checkpoint files that real PyTorch wrote."""
+    return FIXTURES
+
+
+@pytest.fixture(scope="session")
+def oneflow_python() -> Path:
+    """Python 3.10 with OneFlow 0.9.0 and torch 1.13.1."""
+    return _interpreter(".venv")
+
+
+@pytest.fixture(scope="session")
+def torch_python() -> Path:
+    """Python 3.11 or newer with today's PyTorch."""
+    return _interpreter(".venv-torch")
+
+
+@pytest.fixture(scope="session")
+def core_python() -> Path:
+    """The newest Python at hand, with neither OneFlow nor PyTorch."""
+    return _interpreter(".venv-core")
+
+
+@pytest.fixture(scope="session")
+def misfits() -> Path:
+    """A folder of releases that OneFlow breaks with, each installed alone: numpy (2), protobuf (4)."""
+    folder = ROOT / ".venv-misfits"
+    if not (folder / ".stamp").exists():
+        pytest.fail(f"{folder.name} is not there: run make setup", pytrace=False)
+    return folder
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """An environment that no variable of the caller's leaks into, but where to find things."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **extra}
+
+
+@pytest.fixture(scope="session")
+def run_python() -> RunPython:
+    """`run_python(interpreter, script, *args, env={}, cwd=None)` runs a text and returns what it printed."""
+
+    def run(
+        interpreter: Path,
+        script: str,
+        *args: object,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> str:
+        command = [str(interpreter), "-c", script, *map(str, args)]
+        environment = clean_environment(**(env or {}))
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=cwd or ROOT, check=False
+        )
+        assert done.returncode == 0, f"{interpreter} ended with {done.returncode}\n{done.stderr}"
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_cli() -> RunCli:
+    """`run_cli(*args)` runs the command line; returns (exit code, stdout, stderr), never with a traceback."""
+
+    def run(
+        *args: object,
+        interpreter: Path | None = None,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> tuple[int, str, str]:
+        command = [str(interpreter or sys.executable), "-m", "torch2flow", *map(str, args)]
+        # A fixed width: tables must not depend on the terminal the tests run in.
+        environment = clean_environment(COLUMNS="160", **(env or {}))
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=cwd or ROOT, check=False
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture
+def make_environment(tmp_path: Path, oneflow_python: Path) -> MakeEnvironment:
+    """`make_environment(without=("nvidia",), plus=[folder])`: .venv with packages left out or replaced.
+
+    A real environment, made of links in a fraction of a second. `oneflow` and `nvidia` are folders of links,
+    so that OneFlow looks for its libraries in the copy. `without` takes names as they lie in site-packages
+    (`name*` for all that start so). Returns the interpreter.
+    """
+
+    def make(*, without: tuple[str, ...] = (), plus: tuple[Path, ...] = ()) -> Path:
+        folder = tmp_path / "environment"
+        subprocess.run([oneflow_python, "-m", "venv", "--without-pip", folder], check=True)
+        source = next(oneflow_python.parent.parent.glob("lib/python3.*/site-packages"))
+        target = next(folder.glob("lib/python3.*/site-packages"))
+        for entry in source.iterdir():
+            if not any(Path(entry.name).match(pattern) for pattern in without):
+                _link(entry, target / entry.name)
+        for extra in plus:
+            for entry in extra.iterdir():
+                _link(entry, target / entry.name)
+        return folder / "bin" / "python"
+
+    return make
+
+
+def _link(entry: Path, name: Path) -> None:
+    if entry.name in ("oneflow", "nvidia"):
+        name.mkdir()
+        for part in entry.iterdir():
+            (name / part.name).symlink_to(part)
+    else:
+        name.symlink_to(entry)
