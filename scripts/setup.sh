@@ -46,12 +46,14 @@ find_python() ( # find_python VERSION...: prints the first usable one, in the or
 
 get_python() ( # get_python VERSION: by uv, which is installed first where it is missing
     if ! command -v uv > /dev/null; then
-        base=$(find_python 3.13 3.12 3.11 3.10 3.9 3.8) || return 1
-        "$base" -m venv .venv-uv >&2 && .venv-uv/bin/python -m pip install -qq uv >&2 || return 1
+        if [ ! -x .venv-uv/bin/uv ]; then
+            base=$(find_python 3.13 3.12 3.11 3.10 3.9 3.8) || return 1
+            "$base" -m venv .venv-uv >&2 && .venv-uv/bin/python -m pip install -qq uv >&2 || return 1
+        fi
         PATH="$PWD/.venv-uv/bin:$PATH"
     fi
     say "no Python $1 found; uv fetches one"
-    uv python install -q "$1" >&2 && uv python find --no-project "$1"
+    uv python install "$1" >&2 && uv python find --no-project "$1"
 )
 
 python_for() ( # python_for VARIABLE OVERRIDE VERSION...

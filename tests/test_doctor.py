@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from torch2flow import packages
+from torch2flow.doctor import Finding, Report
 
 DIAGNOSE = "import json; from torch2flow.doctor import diagnose; print(json.dumps(diagnose().to_json()))"
 
@@ -43,12 +44,19 @@ def test_a_complete_environment_is_in_order(oneflow_python: Path) -> None:
 def test_the_core_works_with_neither_oneflow_nor_torch(core_python: Path) -> None:
     report = diagnose(core_python)
     assert report["core_works"]
-    for name, cost in (("oneflow", "load_state_dict"), ("torch", "capturing")):
+    for name, cost in (("oneflow", "load_state_dict"), ("torch", "capture")):
         finding = report["by name"][name]
         assert finding["status"] == "missing"
         assert cost in finding["costs"]
         assert finding["command"]
     assert "cuDNN 8 for oneflow" not in report["by name"]
+
+
+@pytest.mark.oneflow
+def test_what_is_absent_has_a_command_of_its_own(make_environment: Callable[..., Path]) -> None:
+    report = diagnose(make_environment(without=("oneflow", "oneflow-*", "flowvision*")))
+    assert " oneflow==0.9.0 " in report["by name"]["oneflow"]["command"]
+    assert report["by name"]["flowvision"]["command"].endswith(" flowvision==0.2.1")
 
 
 def test_every_trouble_costs_something(core_python: Path) -> None:
@@ -109,3 +117,16 @@ def test_a_command_quotes_what_a_shell_would_read(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "executable", "/a folder/python")
     command = packages.install_command("numpy>=1.22,<2")
     assert re.fullmatch(r"'/a folder/python' -m pip install 'numpy>=1.22,<2'", command)
+
+
+def test_one_command_is_given_once() -> None:
+    findings = (
+        Finding("Python", "ok", "3.12.1"),
+        Finding("cuBLAS 11 for oneflow", "missing", "", "load_state_dict", "pip install both"),
+        Finding("torch", "missing", "", "capture", "pip install torch"),
+        Finding("cuDNN 8 for oneflow", "missing", "", "load_state_dict", "pip install both"),
+    )
+    assert Report(findings).remedies() == [
+        ("cuBLAS 11 for oneflow, cuDNN 8 for oneflow", "load_state_dict", "pip install both"),
+        ("torch", "capture", "pip install torch"),
+    ]

@@ -25,10 +25,12 @@ from torch2flow.packages import (
     CORE,
     FLOWVISION_VERSION,
     NUMPY,
+    ONEFLOW_PYTHONS,
     ONEFLOW_VERSION,
     PROTOBUF,
     Package,
     distribution_version,
+    flowvision_command,
     install_command,
     reinstall_command,
     torch_environment_command,
@@ -36,16 +38,16 @@ from torch2flow.packages import (
 
 Status = Literal["ok", "missing", "broken"]
 
-CONVERTING = "converting, inspecting and checking files: everything"
-RUNNING = "load_state_dict, load and check --load; converting works without"
-ZOO = "pairing torchvision's models with OneFlow's; converting works without"
-CAPTURING = "capturing a live PyTorch model; converting files works without"
-SPEED = "only speed: OneFlow and PyTorch run on the CPU"
+CONVERTING = "convert, inspect, check: everything"
+RUNNING = "load_state_dict, load, check --load (converting needs none of it)"
+ZOO = "models of flowvision, such as the demo's AlexNet (converting needs none of it)"
+CAPTURING = "capture of a live PyTorch model (converting files needs none of it)"
+SPEED = "speed only: everything runs on the CPU"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `costs` and `command` are empty where the status is ok."""
+    """One thing looked at. Where it is not ok, `costs` says what does not work until `command` has run."""
 
     name: str
     status: Status
@@ -64,6 +66,21 @@ class Report:
     def core_works(self) -> bool:
         """Whether converting works: the interpreter, this package and its dependencies are in order."""
         return not any(finding.costs == CONVERTING for finding in self.findings)
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """For a table: status, name, and what was found."""
+        return [(finding.status, finding.name, finding.found) for finding in self.findings]
+
+    def remedies(self) -> list[tuple[str, str, str]]:
+        """What to do: the names that one command mends, what they cost until then, and the command."""
+        groups: dict[str, list[Finding]] = {}
+        for finding in self.findings:
+            if finding.command:
+                groups.setdefault(finding.command, []).append(finding)
+        return [
+            (", ".join(finding.name for finding in group), group[0].costs, command)
+            for command, group in groups.items()
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain data."""
@@ -111,10 +128,14 @@ def _oneflow(probed: dict[str, Any]) -> list[Finding]:
     version = distribution_version("oneflow")
     error = probed.get("oneflow", probed.get("crash", ""))
     if version is None:
-        found = error or "not installed"
+        command = probed.get("oneflow command", "")
+        # The command for another Python makes a whole environment, flowvision included.
+        fits = ONEFLOW_PYTHONS[0] <= sys.version_info[:2] <= ONEFLOW_PYTHONS[1]
         return [
-            Finding("oneflow", "missing", found, RUNNING, probed.get("oneflow command", "")),
-            Finding("flowvision", "missing", "needs oneflow first", ZOO, probed.get("oneflow command", "")),
+            Finding("oneflow", "missing", error or "not installed", RUNNING, command),
+            Finding(
+                "flowvision", "missing", "needs oneflow first", ZOO, flowvision_command() if fits else command
+            ),
         ]
     if error:
         command = probed.get("oneflow command") or reinstall_command(f"oneflow=={ONEFLOW_VERSION}")
@@ -145,8 +166,8 @@ def _constraint(package: Package) -> Finding:
 
 def _library(library: Library, *, works: bool) -> Finding:
     name = f"{library.title} for oneflow"
-    if (path := library.beside_oneflow()) is not None:
-        return Finding(name, "ok", f"beside oneflow: {path}")
+    if library.beside_oneflow() is not None:
+        return Finding(name, "ok", "beside oneflow")
     if (path := library.elsewhere()) is not None:
         return Finding(name, "ok", f"not beside oneflow, preloaded by torch2flow: {path}")
     if works:
@@ -157,7 +178,7 @@ def _library(library: Library, *, works: bool) -> Finding:
 def _flowvision(probed: dict[str, Any], *, oneflow_works: bool) -> Finding:
     version = distribution_version("flowvision")
     if version is not None and not oneflow_works:
-        return Finding("flowvision", "broken", f"{version}, needs oneflow to work", ZOO, "mend oneflow first")
+        return Finding("flowvision", "broken", f"{version}, needs oneflow to work", ZOO)
     if error := probed.get("flowvision"):
         status: Status = "broken" if version else "missing"
         return Finding("flowvision", status, error, ZOO, probed["flowvision command"])
