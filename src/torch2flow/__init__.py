@@ -1,0 +1,67 @@
+"""torch2flow: PyTorch checkpoints become OneFlow checkpoints, bit for bit, with neither of them installed.
+
+    >>> import torch2flow
+    >>> torch2flow.convert("model.pth", "out")                        # doctest: +SKIP
+    >>> import oneflow as flow                                        # doctest: +SKIP
+    >>> model.load_state_dict(flow.load("out"))                       # doctest: +SKIP
+
+or, straight into a live OneFlow module:
+
+    >>> torch2flow.load_state_dict(model, "model.pth")                # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch2flow._version import __version__
+
+if TYPE_CHECKING:
+    from torch2flow.conversion import Result, convert
+    from torch2flow.errors import (
+        DifferenceError,
+        FormatError,
+        InstallationError,
+        OutputError,
+        Torch2FlowError,
+        UnsupportedError,
+        UsageError,
+    )
+    from torch2flow.oneflow.live import load, load_state_dict
+    from torch2flow.opening import open_checkpoint
+    from torch2flow.plan import Options
+    from torch2flow.pytorch import Checkpoint
+
+_PUBLIC = {
+    "convert": "torch2flow.conversion",
+    "Result": "torch2flow.conversion",
+    "Options": "torch2flow.plan",
+    "open_checkpoint": "torch2flow.opening",
+    "Checkpoint": "torch2flow.pytorch",
+    "load": "torch2flow.oneflow.live",
+    "load_state_dict": "torch2flow.oneflow.live",
+    "Torch2FlowError": "torch2flow.errors",
+    "DifferenceError": "torch2flow.errors",
+    "FormatError": "torch2flow.errors",
+    "InstallationError": "torch2flow.errors",
+    "OutputError": "torch2flow.errors",
+    "UnsupportedError": "torch2flow.errors",
+    "UsageError": "torch2flow.errors",
+}
+"""Where each public name lives; found on first use, so that `torch2flow --help` does not wait for the rest."""
+
+__all__ = [*_PUBLIC, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'torch2flow' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -116,7 +116,7 @@ def numpy_dtype(dtype: DType) -> np.dtype[Any]:
 
     if dtype.name == "complex32":
         return np.dtype([("real", "<f2"), ("imag", "<f2")])
-    if hasattr(np, dtype.numpy):
+    if dtype.kind != "f" or dtype.name in ("float16", "float32", "float64"):
         return np.dtype(dtype.numpy).newbyteorder("<")
     import ml_dtypes
 

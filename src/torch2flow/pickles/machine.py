@@ -389,7 +389,12 @@ for _code, _layout, _make in (
     (b"\x8b", "<i", _long),
 ):
     _sized(_code, _layout, _make)
-for _code, _layout, _store in ((b"q", "<B", True), (b"r", "<I", True), (b"h", "<B", False), (b"j", "<I", False)):
+for _code, _layout, _store in (
+    (b"q", "<B", True),
+    (b"r", "<I", True),
+    (b"h", "<B", False),
+    (b"j", "<I", False),
+):
     _memo(_code, _layout, _store)
 
 

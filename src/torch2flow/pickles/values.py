@@ -52,6 +52,13 @@ class StatefulDict(collections.OrderedDict[Any, Any]):
     attributes: dict[Any, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A class or function for the *writer* to name. Not a `Global`: what a file named is never passed on."""
+
+    name: str
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """A call for the *writer* to put into a stream: `function(*args)`, then `state` by BUILD.
@@ -63,7 +70,7 @@ class Call:
         new: write NEWOBJ (`cls.__new__(cls, *args)`) in place of REDUCE.
     """
 
-    function: Global
+    function: Name
     args: tuple[Any, ...] = ()
     state: Any = None
     new: bool = False

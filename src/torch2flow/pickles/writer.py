@@ -1,6 +1,6 @@
 """Writes a pickle stream (protocol 4) that names classes of libraries which need not be installed.
 
-`pickle.Pickler` imports every class it names; here a class is a `Global` and an object a `Call`, so a file
+`pickle.Pickler` imports every class it names; here a class is a `Name` and an object a `Call`, so a file
 for OneFlow or PyTorch can be made with neither at hand. Shared objects are written once and referred to,
 which is how tied tensors stay tied.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torch2flow.errors import UnsupportedError
-from torch2flow.pickles.values import Call, Global, StatefulDict
+from torch2flow.pickles.values import Call, Name, StatefulDict
 
 MAX_DEPTH = 400
 """Readers of the result recurse (OneFlow maps over the object); Python's own limit is 1,000 frames."""
@@ -25,7 +25,7 @@ def write_pickle(value: Any, replace: Callable[[Any], Any] = lambda value: value
     """The stream that rebuilds `value`.
 
     Args:
-        value: containers, numbers, text, bytes, `Global` and `Call`.
+        value: containers, numbers, text, bytes, `Name` and `Call`.
         replace: maps every object of any other kind to one of those; called once per object.
         protocol: 2 (the newest that `torch.load(weights_only=True)` reads) or 4.
 
@@ -37,13 +37,38 @@ def write_pickle(value: Any, replace: Callable[[Any], Any] = lambda value: value
     return b"\x80" + bytes((protocol,)) + bytes(writer.out) + b"."
 
 
+class Payload:
+    """Bytes that the caller puts into the stream itself: many gigabytes never pass through memory.
+
+    Args:
+        nbytes: how many.
+
+    Attributes:
+        position: where in the returned stream they belong, once it is written.
+    """
+
+    __slots__ = ("nbytes", "position")
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes, self.position = nbytes, -1
+
+
+class PersistentId:
+    """A reference to something outside the stream: PyTorch's storages."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
 class _Writer:
     def __init__(self, replace: Callable[[Any], Any], protocol: int) -> None:
         self.replace = replace
         self.protocol = protocol
         self.out = bytearray()
         self.memo: dict[int, int] = {}
-        self.names: dict[Global, int] = {}
+        self.names: dict[Name, int] = {}
         self.replaced: dict[int, Any] = {}
         self.kept: list[Any] = []  # keeps ids in use: a freed object's id would be taken for a memo hit
 
@@ -102,7 +127,9 @@ class _Writer:
         else:
             raw = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
             self.out += (
-                b"\x8a" + bytes((len(raw),)) + raw if len(raw) < 256 else b"\x8b" + struct.pack("<i", len(raw)) + raw
+                b"\x8a" + bytes((len(raw),)) + raw
+                if len(raw) < 256
+                else b"\x8b" + struct.pack("<i", len(raw)) + raw
             )
 
     def _float(self, value: float) -> None:
@@ -114,13 +141,13 @@ class _Writer:
 
     def _bytes(self, value: bytes) -> None:
         if self.protocol < 3:
-            self.save(Call(Global("_codecs.encode"), (value.decode("latin1"), "latin1")), 0)
+            self.save(Call(Name("_codecs.encode"), (value.decode("latin1"), "latin1")), 0)
         elif len(value) < 1 << 32:
             self.out += b"B" + struct.pack("<I", len(value)) + value
         else:
             self.out += b"\x8e" + struct.pack("<Q", len(value)) + value
 
-    def _global(self, value: Global) -> None:
+    def _name(self, value: Name) -> None:
         index = self.names.get(value)
         if index is not None:
             self._get(index)
@@ -128,6 +155,10 @@ class _Writer:
         module, _, name = value.name.rpartition(".")
         self.out += f"c{module}\n{name}\n".encode()
         self.names[value] = self._put_index()
+
+    def _payload(self, value: Payload) -> None:
+        self.out += b"\x8e" + struct.pack("<Q", value.nbytes)
+        value.position = len(self.out) + 2  # the stream begins with PROTO and its operand
 
     # -- containers ------------------------------------------------------------------------------------------
 
@@ -170,7 +201,7 @@ class _Writer:
             self.out += b"u"
 
     def _ordered_dict(self, value: StatefulDict, depth: int) -> None:
-        self._global(Global("collections.OrderedDict"))
+        self._name(Name("collections.OrderedDict"))
         self.out += b")R"
         self._put(value)
         self._setitems(value, depth)
@@ -180,8 +211,8 @@ class _Writer:
 
     def _default_dict(self, value: defaultdict[Any, Any], depth: int) -> None:
         factory = value.default_factory
-        self._global(Global("collections.defaultdict"))
-        self.save((Global(f"builtins.{factory.__name__}"),) if isinstance(factory, type) else (), depth)
+        self._name(Name("collections.defaultdict"))
+        self.save((Name(f"builtins.{factory.__name__}"),) if isinstance(factory, type) else (), depth)
         self.out += b"R"
         self._put(value)
         self._setitems(value, depth)
@@ -189,8 +220,12 @@ class _Writer:
     def _built(self, value: Any, depth: int, *args: Any) -> None:
         """A value of a class that Python itself defines, from its constructor's arguments."""
         kind = type(value)
-        self._call(Call(Global(f"{kind.__module__}.{kind.__name__}"), args), depth)
+        self._call(Call(Name(f"{kind.__module__}.{kind.__name__}"), args), depth)
         self._put(value)
+
+    def _persistent_id(self, value: PersistentId, depth: int) -> None:
+        self.save(value.value, depth)
+        self.out += b"Q"
 
     def _call(self, value: Call, depth: int) -> None:
         self.save(value.function, depth)
@@ -209,7 +244,8 @@ _PLAIN: dict[type, Callable[[_Writer, Any], None]] = {
     float: _Writer._float,
     str: _Writer._str,
     bytes: _Writer._bytes,
-    Global: _Writer._global,
+    Name: _Writer._name,
+    Payload: _Writer._payload,
 }
 _CONTAINERS: dict[type, Callable[[_Writer, Any, int], None]] = {
     tuple: _Writer._tuple,
@@ -218,6 +254,7 @@ _CONTAINERS: dict[type, Callable[[_Writer, Any, int], None]] = {
     StatefulDict: _Writer._ordered_dict,
     defaultdict: _Writer._default_dict,
     Call: _Writer._call,
+    PersistentId: _Writer._persistent_id,
     Counter: lambda w, v, d: w._built(v, d, dict(v)),
     deque: lambda w, v, d: w._built(v, d, list(v), v.maxlen),
     set: lambda w, v, d: w._built(v, d, list(v)),

@@ -1,9 +1,9 @@
 """Opens whatever PyTorch wrote and yields names, dtypes, shapes, strides and byte ranges; never code.
 
-    >>> from torch2flow.pytorch import open_checkpoint
-    >>> checkpoint = open_checkpoint("model.pth")            # doctest: +SKIP
-    >>> checkpoint["fc.weight"].shape, checkpoint.format     # doctest: +SKIP
-    ((10, 512), 'zip')
+>>> from torch2flow.pytorch import open_checkpoint
+>>> checkpoint = open_checkpoint("model.pth")            # doctest: +SKIP
+>>> checkpoint["fc.weight"].shape, checkpoint.format     # doctest: +SKIP
+((10, 512), 'zip')
 """
 
 from torch2flow.pytorch.checkpoint import Checkpoint
@@ -12,4 +12,13 @@ from torch2flow.pytorch.formats import open_container
 from torch2flow.pytorch.selection import Candidate
 from torch2flow.pytorch.tensor import CompositeTensor, Storage, Tensor, TensorRef
 
-__all__ = ["Candidate", "Checkpoint", "CompositeTensor", "Container", "Storage", "Tensor", "TensorRef", "open_container"]
+__all__ = [
+    "Candidate",
+    "Checkpoint",
+    "CompositeTensor",
+    "Container",
+    "Storage",
+    "Tensor",
+    "TensorRef",
+    "open_container",
+]

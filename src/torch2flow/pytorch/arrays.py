@@ -13,7 +13,7 @@ from typing import Any
 
 from torch2flow.dtypes import DTYPES
 from torch2flow.errors import FormatError
-from torch2flow.pickles import Call, Global, Machine, Opaque
+from torch2flow.pickles import Call, Machine, Name, Opaque
 from torch2flow.pickles.machine import Constructor
 from torch2flow.pytorch.tensor import Storage, TensorRef, contiguous_stride
 
@@ -51,7 +51,7 @@ class NumpyDType:
     def call(self) -> Call:
         """The call that makes NumPy's own dtype, for a stream that OneFlow's Python reads."""
         return Call(
-            Global("numpy.dtype"),
+            Name("numpy.dtype"),
             (self.code, False, True),
             (3, self.order, None, None, None, -1, -1, 0),
         )
@@ -93,7 +93,9 @@ class NumpyArray:
         """Refuses bytes that are not as many as shape and dtype say."""
         sound = all(type(n) is int and n >= 0 for n in self.shape) and self.dtype.code[0] in PLAIN_KINDS
         if not sound or math.prod(self.shape) * self.dtype.itemsize != len(self.data):
-            raise FormatError(f"A NumPy array of dtype {self.dtype.code[:20]} does not hold what its shape says.")
+            raise FormatError(
+                f"A NumPy array of dtype {self.dtype.code[:20]} does not hold what its shape says."
+            )
 
     def as_tensor(self) -> TensorRef:
         """The same numbers as a tensor.
@@ -111,8 +113,8 @@ class NumpyArray:
     def call(self) -> Call:
         """The call that makes NumPy's own array or scalar; named as NumPy 1 and 2 both know it."""
         if self.scalar:
-            return Call(Global("numpy.core.multiarray.scalar"), (self.dtype.call(), self.data))
-        new = Call(Global("numpy.core.multiarray._reconstruct"), (Global("numpy.ndarray"), (0,), b"b"))
+            return Call(Name("numpy.core.multiarray.scalar"), (self.dtype.call(), self.data))
+        new = Call(Name("numpy.core.multiarray._reconstruct"), (Name("numpy.ndarray"), (0,), b"b"))
         new.state = (1, self.shape, self.dtype.call(), self.fortran, self.data)
         return new
 

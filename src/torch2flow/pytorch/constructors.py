@@ -64,18 +64,25 @@ def storage_dtype(storage_class: Any) -> DType | None:
         return None
     found = BY_STORAGE.get(stem)
     if found is None or not name.startswith(("torch.", "__torch__.")):
-        raise FormatError(f"The file names an unknown kind of storage: {name[:100]}.", maybe="it is newer than torch2flow")
+        raise FormatError(
+            f"The file names an unknown kind of storage: {name[:100]}.", maybe="it is newer than torch2flow"
+        )
     return found
 
 
 def _dtype(value: Any) -> DType:
     found = find_dtype(value.name) if isinstance(value, Global) else None
     if found is None:
-        raise FormatError(f"The file names an unknown element type: {str(value)[:100]}.", maybe="it is newer than torch2flow")
+        raise FormatError(
+            f"The file names an unknown element type: {str(value)[:100]}.",
+            maybe="it is newer than torch2flow",
+        )
     return found
 
 
-def _dense(storage: Any, dtype: DType | None, offset: Any, size: Any, stride: Any, grad: Any, metadata: Any) -> TensorRef:
+def _dense(
+    storage: Any, dtype: DType | None, offset: Any, size: Any, stride: Any, grad: Any, metadata: Any
+) -> TensorRef:
     if not isinstance(storage, TypedStorage):
         raise FormatError("A tensor is built from something that is no storage.")
     flags = metadata if isinstance(metadata, dict) else {}
@@ -101,14 +108,29 @@ def _rebuild_tensor(m: Machine, storage: Any, offset: Any, size: Any, stride: An
 
 @constructor("torch._utils._rebuild_tensor_v2")
 def _rebuild_tensor_v2(
-    m: Machine, storage: Any, offset: Any, size: Any, stride: Any, grad: Any = False, hooks: Any = None, meta: Any = None
+    m: Machine,
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    grad: Any = False,
+    hooks: Any = None,
+    meta: Any = None,
 ) -> TensorRef:
     return _dense(storage, None, offset, size, stride, grad, meta)
 
 
 @constructor("torch._utils._rebuild_tensor_v3")
 def _rebuild_tensor_v3(
-    m: Machine, storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, meta: Any = None
+    m: Machine,
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    grad: Any,
+    hooks: Any,
+    dtype: Any,
+    meta: Any = None,
 ) -> TensorRef:
     return _dense(storage, _dtype(dtype), offset, size, stride, grad, meta)
 
@@ -133,7 +155,9 @@ def _rebuild_parameter(m: Machine, data: Any, grad: Any, hooks: Any = None) -> A
 
 
 @constructor("torch._utils._rebuild_parameter_with_state")
-def _rebuild_parameter_with_state(m: Machine, data: Any, grad: Any, hooks: Any = None, state: Any = None) -> Any:
+def _rebuild_parameter_with_state(
+    m: Machine, data: Any, grad: Any, hooks: Any = None, state: Any = None
+) -> Any:
     _note_attributes(m, "torch.nn.parameter.Parameter", state)
     return _as_parameter(data, grad, state)
 
@@ -149,7 +173,9 @@ def _buffer(m: Machine, data: Any, *rest: Any) -> Any:
 
 
 @constructor(
-    "torch._tensor._rebuild_from_type_v2", "torch._tensor._rebuild_from_type", "torch.tensor._rebuild_from_type"
+    "torch._tensor._rebuild_from_type_v2",
+    "torch._tensor._rebuild_from_type",
+    "torch.tensor._rebuild_from_type",
 )
 def _rebuild_from_type(m: Machine, function: Any, kind: Any, args: tuple[Any, ...], state: Any) -> Any:
     return _with_type(m, m.call(function, tuple(args)), kind, state)
@@ -166,7 +192,9 @@ def _with_type(m: Machine, tensor: Any, kind: Any, state: Any) -> Any:
             if isinstance(part, TensorRef)
         }
         local = tensor.parts.get("_local_tensor")
-        if local is not None and local.shape == tensor.shape:  # a DTensor that is replicated: the whole is here
+        if (
+            local is not None and local.shape == tensor.shape
+        ):  # a DTensor that is replicated: the whole is here
             return local
     elif isinstance(tensor, TensorRef | CompositeTensor):
         tensor.is_parameter |= getattr(kind, "name", "") == "torch.nn.parameter.Parameter"
@@ -179,12 +207,22 @@ def _with_type(m: Machine, tensor: Any, kind: Any, state: Any) -> Any:
 
 @constructor("torch._utils._rebuild_qtensor")
 def _rebuild_qtensor(
-    m: Machine, storage: Any, offset: Any, size: Any, stride: Any, quantizer: Any, grad: Any = False, hooks: Any = None
+    m: Machine,
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    quantizer: Any,
+    grad: Any = False,
+    hooks: Any = None,
 ) -> CompositeTensor:
     values = _dense(storage, None, offset, size, stride, False, None)
     scheme, *parameters = quantizer
     names = ("scale", "zero_point", "axis") if len(parameters) == 3 else ("scale", "zero_point")
-    attributes = {"scheme": getattr(scheme, "name", str(scheme)), **dict(zip(names, parameters, strict=False))}
+    attributes = {
+        "scheme": getattr(scheme, "name", str(scheme)),
+        **dict(zip(names, parameters, strict=False)),
+    }
     parts = {"int_repr": values}
     for name in names:
         if isinstance(attributes[name], TensorRef):  # per channel: one scale and zero point each
@@ -199,7 +237,11 @@ def _rebuild_sparse_tensor(m: Machine, layout: Any, data: tuple[Any, ...]) -> Co
         indices, values, size, *_ = data
         return _sparse(kind, size, {"indices": indices, "values": values})
     compressed, plain, values, size = data
-    names = ("crow_indices", "col_indices") if kind in ("sparse_csr", "sparse_bsr") else ("ccol_indices", "row_indices")
+    names = (
+        ("crow_indices", "col_indices")
+        if kind in ("sparse_csr", "sparse_bsr")
+        else ("ccol_indices", "row_indices")
+    )
     return _sparse(kind, size, {names[0]: compressed, names[1]: plain, "values": values})
 
 
@@ -216,19 +258,31 @@ def _sparse(kind: str, size: Any, parts: dict[str, Any]) -> CompositeTensor:
 
 
 @constructor("torch._utils._rebuild_meta_tensor_no_storage")
-def _rebuild_meta_tensor(m: Machine, dtype: Any, size: Any, stride: Any, grad: Any = False) -> CompositeTensor:
+def _rebuild_meta_tensor(
+    m: Machine, dtype: Any, size: Any, stride: Any, grad: Any = False
+) -> CompositeTensor:
     return CompositeTensor("meta", _dtype(dtype), tuple(size), requires_grad=bool(grad))
 
 
 @constructor("torch._utils._rebuild_nested_tensor")
-def _rebuild_nested_tensor(m: Machine, buffer: Any, sizes: Any, strides: Any, offsets: Any) -> CompositeTensor:
+def _rebuild_nested_tensor(
+    m: Machine, buffer: Any, sizes: Any, strides: Any, offsets: Any
+) -> CompositeTensor:
     parts = {"buffer": buffer, "sizes": sizes, "strides": strides, "offsets": offsets}
     return CompositeTensor("nested", buffer.dtype, tuple(buffer.shape), parts)
 
 
 @constructor("torch._utils._rebuild_wrapper_subclass")
 def _rebuild_wrapper_subclass(
-    m: Machine, kind: Any, dtype: Any, size: Any, stride: Any, offset: Any, layout: Any, device: Any, grad: Any = False
+    m: Machine,
+    kind: Any,
+    dtype: Any,
+    size: Any,
+    stride: Any,
+    offset: Any,
+    layout: Any,
+    device: Any,
+    grad: Any = False,
 ) -> CompositeTensor:
     attributes = {"class": getattr(kind, "name", str(kind))}
     return CompositeTensor("subclass", _dtype(dtype), tuple(size), {}, attributes, bool(grad))
@@ -258,12 +312,19 @@ def _rebuild_xla_tensor(m: Machine, data: Any, dtype: Any, device: Any, grad: An
 
 @constructor("torch.storage.TypedStorage", "torch.storage._TypedStorage")
 def _typed_storage(m: Machine, *args: Any) -> Any:
-    return args[0] if args and isinstance(args[0], TypedStorage) else Opaque("torch.storage.TypedStorage", args)
+    return (
+        args[0] if args and isinstance(args[0], TypedStorage) else Opaque("torch.storage.TypedStorage", args)
+    )
 
 
 @constructor("torch.serialization._get_layout")
 def _get_layout(m: Machine, name: str) -> Global:
     return Global(str(name))
+
+
+@constructor("torch.device")
+def _device(m: Machine, kind: Any = "cpu", index: Any = None) -> str:
+    return str(kind)[:64] if index is None else f"{str(kind)[:64]}:{index}"
 
 
 class Size(tuple[int, ...]):

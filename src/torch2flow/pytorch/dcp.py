@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 METADATA = ".metadata"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class PiecedTensor(TensorRef):
     """A dense tensor whose blocks lie in several places.
 
@@ -56,7 +56,11 @@ class PiecedTensor(TensorRef):
         for index in np.ndindex(*self.shape[:axis]):
             behind = tuple(i + 1 for i in index)
             for start in range(0, self.shape[axis], rows) if axis < len(self.shape) else (0,):
-                stop = () if axis == len(self.shape) else (min(start + rows, self.shape[axis]), *self.shape[axis + 1 :])
+                stop = (
+                    ()
+                    if axis == len(self.shape)
+                    else (min(start + rows, self.shape[axis]), *self.shape[axis + 1 :])
+                )
                 begin = () if axis == len(self.shape) else (start, *(0,) * (len(self.shape) - axis - 1))
                 yield self._region((*index, *begin), (*behind, *stop)).reshape(-1)
 
@@ -70,7 +74,9 @@ class PiecedTensor(TensorRef):
             high = [min(b, p + n) for b, p, n in zip(stop, at, piece.shape, strict=True)]
             if all(a < b for a, b in zip(low, high, strict=True)):
                 target = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
-                block[target] = piece.numpy()[tuple(slice(a - p, b - p) for a, b, p in zip(low, high, at, strict=True))]
+                block[target] = piece.numpy()[
+                    tuple(slice(a - p, b - p) for a, b, p in zip(low, high, at, strict=True))
+                ]
         return block
 
 
@@ -89,7 +95,9 @@ def open_dcp(folder: Path) -> Container:
     reader = _Pieces(folder, places)
     root: dict[Any, Any] = {}
     for name, entry in described.items():
-        value = reader.tensor(name, entry) if isinstance(entry.attribute("chunks"), list) else reader.object(name)
+        value = (
+            reader.tensor(name, entry) if isinstance(entry.attribute("chunks"), list) else reader.object(name)
+        )
         _place(root, paths.get(name) or (name,), value)
     _unused = [path.name for path in folder.glob("*.distcp") if path.name not in reader.files]
     return Container(
@@ -97,7 +105,9 @@ def open_dcp(folder: Path) -> Container:
         _lists(root),
         [index, *reader.files.values()],
         f"torch.distributed.checkpoint, {len(reader.files)} files",
-        notes=[f"{len(_unused)} .distcp files are not named in .metadata and were ignored"] if _unused else [],
+        notes=[f"{len(_unused)} .distcp files are not named in .metadata and were ignored"]
+        if _unused
+        else [],
     )
 
 
@@ -112,13 +122,17 @@ class _Pieces:
             offset = index.attribute("offset") if isinstance(index, Opaque) else None
             name = index.attribute("fqn") if isinstance(index, Opaque) else None
             if not isinstance(name, str) or not isinstance(info, Opaque):
-                raise FormatError("The metadata places something that has no name.", where=str(folder / METADATA))
+                raise FormatError(
+                    "The metadata places something that has no name.", where=str(folder / METADATA)
+                )
             self.places[name, None if offset is None else tuple(offset)] = info
 
     def _load(self, name: str, offset: tuple[int, ...] | None) -> Any:
         info = self.places.get((name, offset))
         if info is None:
-            raise FormatError(f"A piece of {name[:200]!r} is missing.", where=f"{self.folder}, offset {offset}")
+            raise FormatError(
+                f"A piece of {name[:200]!r} is missing.", where=f"{self.folder}, offset {offset}"
+            )
         path, start, length = (info.attribute(part) for part in ("relative_path", "offset", "length"))
         if not isinstance(path, str) or "/" in path or "\\" in path or path in ("", ".", ".."):
             raise FormatError(
@@ -145,28 +159,46 @@ class _Pieces:
             at, size = tuple(chunk.attribute("offsets")), tuple(chunk.attribute("sizes"))
             piece = self._load(name, at)
             if not isinstance(piece, TensorRef) or piece.shape != size or len(at) != len(shape):
-                raise FormatError(f"A piece of {name[:200]!r} has not the shape its metadata states.", where=str(self.folder))
+                raise FormatError(
+                    f"A piece of {name[:200]!r} has not the shape its metadata states.",
+                    where=str(self.folder),
+                )
             if any(a < 0 or a + n > whole for a, n, whole in zip(at, size, shape, strict=True)):
-                raise FormatError(f"A piece of {name[:200]!r} lies outside the tensor.", where=str(self.folder))
+                raise FormatError(
+                    f"A piece of {name[:200]!r} lies outside the tensor.", where=str(self.folder)
+                )
             pieces.append((at, piece))
         if len(pieces) == 1 and pieces[0][1].shape == shape:
             return pieces[0][1]
         _check_cover(name, shape, pieces, self.folder)
         dtype = pieces[0][1].dtype
         whole = Storage(name, math.prod(shape) * dtype.itemsize, pieces[0][1].storage.file)
-        return PiecedTensor(dtype, shape, contiguous_stride(shape), 0, whole, pieces[0][1].requires_grad, pieces=pieces)
+        return PiecedTensor(
+            dtype, shape, contiguous_stride(shape), 0, whole, pieces[0][1].requires_grad, pieces=pieces
+        )
 
 
-def _check_cover(name: str, shape: tuple[int, ...], pieces: list[tuple[tuple[int, ...], TensorRef]], folder: Path) -> None:
+def _check_cover(
+    name: str, shape: tuple[int, ...], pieces: list[tuple[tuple[int, ...], TensorRef]], folder: Path
+) -> None:
     """Pieces that do not overlap and are together as many elements as the tensor cover it."""
     total = sum(math.prod(piece.shape) for _, piece in pieces)
-    boxes = sorted((at, tuple(a + n for a, n in zip(at, piece.shape, strict=True))) for at, piece in pieces if piece.numel)
+    boxes = sorted(
+        (at, tuple(a + n for a, n in zip(at, piece.shape, strict=True)))
+        for at, piece in pieces
+        if piece.numel
+    )
     overlap = any(
         all(max(a, c) < min(b, d) for a, b, c, d in zip(*one, *other, strict=True))
         for number, one in enumerate(boxes)
         for other in boxes[number + 1 :]
     )
-    if total != math.prod(shape) or overlap or not pieces or len({piece.dtype.name for _, piece in pieces}) > 1:
+    if (
+        total != math.prod(shape)
+        or overlap
+        or not pieces
+        or len({piece.dtype.name for _, piece in pieces}) > 1
+    ):
         raise FormatError(
             f"The pieces of {name[:200]!r} overlap or leave holes.",
             where=str(folder),
@@ -190,7 +222,9 @@ def _place(root: dict[Any, Any], path: tuple[Any, ...], value: Any) -> None:
     for part in path[:-1]:
         node = node.setdefault(part, {})
         if not isinstance(node, dict):
-            raise FormatError("The metadata puts one entry inside another.", where=f"{METADATA}, {path!r}"[:200])
+            raise FormatError(
+                "The metadata puts one entry inside another.", where=f"{METADATA}, {path!r}"[:200]
+            )
     node[path[-1]] = value
 
 

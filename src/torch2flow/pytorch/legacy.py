@@ -32,7 +32,9 @@ FIRST_WINDOW = 1 << 16
 LARGEST_PICKLE = 1 << 30
 
 
-def load_pickle_at(file: SourceFile, start: int, stop: int, persistent_load: PersistentLoad) -> tuple[Any, Machine]:
+def load_pickle_at(
+    file: SourceFile, start: int, stop: int, persistent_load: PersistentLoad
+) -> tuple[Any, Machine]:
     """The object pickled at byte `start`, and the machine that read it, which knows where it ended.
 
     The length of a pickle is stated nowhere, so it is read through a window that grows as it asks for more.
@@ -66,7 +68,9 @@ class LegacyStream:
         protocol, at = self.read_pickle(at)
         system, at = self.read_pickle(at)
         if magic != 0x1950A86A20F9469CFC6C or protocol != 1001 or not isinstance(system, dict):
-            raise FormatError("The legacy stream has a header that PyTorch never wrote.", where=str(self.file.path))
+            raise FormatError(
+                "The legacy stream has a header that PyTorch never wrote.", where=str(self.file.path)
+            )
         self.big_endian = not system.get("little_endian", True)
         root, at = self.read_pickle(at)
         keys, at = self.read_pickle(at)
@@ -109,7 +113,9 @@ class LegacyStream:
             raise FormatError("The list of storages is damaged.", where=f"{self.file.path}, byte {at}")
         for key in map(str, keys):
             if key not in self.storages:
-                raise FormatError(f"The file lists a storage {key[:100]!r} that no tensor uses.", where=str(self.file.path))
+                raise FormatError(
+                    f"The file lists a storage {key[:100]!r} that no tensor uses.", where=str(self.file.path)
+                )
             storage, item = self.storages[key]
             order = ">q" if self.big_endian else "<q"
             (count,) = struct.unpack(order, self.file.read(at, 8, "a storage's length"))
@@ -136,4 +142,6 @@ def open_legacy(file: SourceFile) -> Container:
     stream = LegacyStream(file)
     root = stream.load()
     producer = "PyTorch 0.1.10 to 1.5, or newer with _use_new_zipfile_serialization=False"
-    return Container("legacy", root, [file], producer + (", big endian" if stream.big_endian else ""), stream.opaque)
+    return Container(
+        "legacy", root, [file], producer + (", big endian" if stream.big_endian else ""), stream.opaque
+    )

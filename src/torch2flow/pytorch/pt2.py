@@ -51,7 +51,11 @@ def open_pt2(archive: ZipArchive) -> Container:
         FormatError: the layout is none of the three, or a payload is missing or too short.
     """
     if any(name in archive for name in _LAYOUT_A["state_dict"]):
-        return _container(archive, "A, PyTorch 2.1 to 2.7", {part: _saved(archive, names) for part, names in _LAYOUT_A.items()})
+        return _container(
+            archive,
+            "A, PyTorch 2.1 to 2.7",
+            {part: _saved(archive, names) for part, names in _LAYOUT_A.items()},
+        )
     parts: dict[str, Any] = {}
     layout = "C, PyTorch 2.9 or newer"
     for part, folder in (("state_dict", "data/weights/"), ("constants", "data/constants/")):
@@ -105,7 +109,8 @@ def _described(archive: ZipArchive, configs: list[str]) -> StatefulDict:
                 tensors[name] = _tensor(entry["tensor_meta"], storages[payload], bool(entry.get("is_param")))
             except (KeyError, TypeError, AttributeError) as error:
                 raise FormatError(
-                    f"The description of {name[:200]!r} is incomplete ({error}).", where=f"{archive.file.path}, {config}"
+                    f"The description of {name[:200]!r} is incomplete ({error}).",
+                    where=f"{archive.file.path}, {config}",
                 ) from None
     return tensors
 
@@ -113,7 +118,9 @@ def _described(archive: ZipArchive, configs: list[str]) -> StatefulDict:
 def _tensor(meta: dict[str, Any], storage: Storage, is_parameter: bool) -> TensorRef:
     dtype = DTYPES.get(SCALAR_TYPES.get(meta["dtype"], ""))
     if dtype is None:
-        raise FormatError(f"The file names an unknown element type: {meta['dtype']!r}.", maybe="it is newer than torch2flow")
+        raise FormatError(
+            f"The file names an unknown element type: {meta['dtype']!r}.", maybe="it is newer than torch2flow"
+        )
     # A payload of no bytes under a shape that has some is a fake tensor; PyTorch itself loads zeros for it.
     return TensorRef(
         dtype,

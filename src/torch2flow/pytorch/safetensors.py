@@ -55,7 +55,9 @@ def open_safetensors(file: SourceFile) -> Container:
         behind = end
     if start + behind != file.size:
         raise _error(file, f"its tensors need {behind} bytes, the file has {file.size - start}")
-    return Container("safetensors", tensors, [file], "safetensors", metadata={"__metadata__": metadata} if metadata else {})
+    return Container(
+        "safetensors", tensors, [file], "safetensors", metadata={"__metadata__": metadata} if metadata else {}
+    )
 
 
 def parse_json(raw: bytes, where: str) -> dict[str, Any]:
@@ -74,7 +76,9 @@ def parse_json(raw: bytes, where: str) -> dict[str, Any]:
     try:
         value = json.loads(raw, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"The JSON is not valid: {error}.", where=where, maybe="the file is cut off") from None
+        raise FormatError(
+            f"The JSON is not valid: {error}.", where=where, maybe="the file is cut off"
+        ) from None
     if not isinstance(value, dict):
         raise FormatError("The JSON is no object.", where=where)
     return value
@@ -94,7 +98,10 @@ def _tensor(file: SourceFile, start: int, name: str, entry: Any) -> tuple[Tensor
     if dtype.kind == "x" and shape:  # float4: two elements a byte, as PyTorch's float4_e2m1fn_x2 counts them
         shape = (*shape[:-1], shape[-1] // 2)
     if end - begin != math.prod(shape) * dtype.itemsize:
-        raise _error(file, f"{name[:100]!r} has {end - begin} bytes, its shape needs {math.prod(shape) * dtype.itemsize}")
+        raise _error(
+            file,
+            f"{name[:100]!r} has {end - begin} bytes, its shape needs {math.prod(shape) * dtype.itemsize}",
+        )
     storage = Storage(name, end - begin, file, start + begin)
     return TensorRef(dtype, shape, contiguous_stride(shape), 0, storage), begin, end
 

@@ -83,7 +83,11 @@ def find_candidates(root: Any) -> list[Candidate]:
 def _search(value: Any, path: str, depth: int, found: list[Candidate]) -> None:
     kind = classify(value)
     if kind:
-        tensors = sum(isinstance(item, TensorRef | CompositeTensor) for item in value.values()) if kind == "state dict" else 0
+        tensors = (
+            sum(isinstance(item, TensorRef | CompositeTensor) for item in value.values())
+            if kind == "state dict"
+            else 0
+        )
         found.append(Candidate(path or ".", kind, tensors))
         return
     if depth < SEARCH_DEPTH and isinstance(value, dict | list | tuple) and not isinstance(value, NumpyArray):

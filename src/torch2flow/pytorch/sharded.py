@@ -44,7 +44,12 @@ def open_sharded(index: SourceFile, open_file: Callable[[Path], Container]) -> C
     shards: dict[str, Container] = {}
     tensors: StatefulDict = StatefulDict()
     for name, file_name in weight_map.items():
-        if not isinstance(file_name, str) or file_name in ("", ".", "..") or "/" in file_name or "\\" in file_name:
+        if (
+            not isinstance(file_name, str)
+            or file_name in ("", ".", "..")
+            or "/" in file_name
+            or "\\" in file_name
+        ):
             raise FormatError(
                 f"The index places {name[:100]!r} in {json.dumps(file_name)[:100]}, which is no bare file name.",
                 where=str(index.path),

@@ -5,9 +5,17 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch2flow.errors import FormatError
+
+
+MAX_HELD = 256
+"""Descriptors kept open at once; a folder with a file per tensor has more files than a process may open."""
+
+_held = 0
 
 
 class SourceFile:
@@ -16,29 +24,60 @@ class SourceFile:
     Args:
         path: the file.
 
+    Attributes:
+        path: the file.
+        size: its length in bytes.
+        status: its `os.stat` at opening.
+
     Raises:
         FormatError: it does not exist, can't be read, or is no regular file.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        global _held
         self.path = Path(path)
         self.fd = -1
-        try:
-            # O_NONBLOCK: opening a FIFO would wait for a writer; it is refused just below.
-            self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            raise FormatError(
-                f"The file can't be opened: {error.strerror}.", where=str(path), remedy="check the path and permissions"
-            ) from None
-        self.status = os.fstat(self.fd)
-        if not stat.S_ISREG(self.status.st_mode):
-            raise FormatError(
-                "This is not a regular file.",
-                where=str(path),
-                remedy="give the checkpoint file itself, or a folder in a format torch2flow knows",
-            )
-        self.size = self.status.st_size
         self._map: mmap.mmap | None = None
+        fd = self._open()
+        try:
+            self.status = os.fstat(fd)
+            if not stat.S_ISREG(self.status.st_mode):
+                raise FormatError(
+                    "This is not a regular file.",
+                    where=str(path),
+                    remedy="give the checkpoint file itself, or a folder in a format torch2flow knows",
+                )
+            self.size = self.status.st_size
+            if _held < MAX_HELD:
+                _held += 1
+                self.fd, fd = fd, -1
+        finally:
+            if fd >= 0:
+                os.close(fd)
+
+    def _open(self) -> int:
+        try:
+            # O_NONBLOCK: opening a FIFO would wait for a writer; it is refused just after.
+            return os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise FormatError(
+                f"The file can't be opened: {reason}.",
+                where=str(self.path),
+                remedy="check the path and permissions",
+            ) from None
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """A descriptor of the file for as long as the block runs."""
+        if self.fd >= 0:
+            yield self.fd
+            return
+        fd = self._open()
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def read(self, offset: int, count: int, what: str = "data") -> bytes:
         """Exactly `count` bytes at `offset`.
@@ -54,12 +93,13 @@ class SourceFile:
                 remedy="compare its size with the original and fetch it again",
             )
         try:
-            chunk = os.pread(self.fd, count, offset)
-            while len(chunk) < count:  # the kernel reads at most 2 GiB at once
-                more = os.pread(self.fd, count - len(chunk), offset + len(chunk))
-                if not more:
-                    raise FormatError("The file became shorter while it was read.", where=str(self.path))
-                chunk += more
+            with self.opened() as fd:
+                chunk = os.pread(fd, count, offset)
+                while len(chunk) < count:  # the kernel reads at most 2 GiB at once
+                    more = os.pread(fd, count - len(chunk), offset + len(chunk))
+                    if not more:
+                        raise FormatError("The file became shorter while it was read.", where=str(self.path))
+                    chunk += more
         except OSError as error:
             raise FormatError(f"The file can't be read: {error.strerror}.", where=str(self.path)) from None
         return chunk
@@ -67,7 +107,10 @@ class SourceFile:
     def map(self) -> mmap.mmap:
         """The whole file, mapped once and copy-on-write: arrays over it are writable, the file never changes."""
         if self._map is None:
-            self._map = mmap.mmap(self.fd, self.size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+            with self.opened() as fd:
+                self._map = mmap.mmap(
+                    fd, self.size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE
+                )
         return self._map
 
     def check_unchanged(self) -> None:
@@ -76,7 +119,8 @@ class SourceFile:
         Raises:
             FormatError: size or modification time differ from those at opening.
         """
-        now = os.fstat(self.fd)
+        with self.opened() as fd:
+            now = os.fstat(fd)
         if (now.st_size, now.st_mtime_ns) != (self.status.st_size, self.status.st_mtime_ns):
             raise FormatError(
                 "The file changed while it was read.",
@@ -87,9 +131,11 @@ class SourceFile:
 
     def close(self) -> None:
         """Closes the descriptor; arrays already mapped stay valid."""
+        global _held
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+            _held -= 1
 
     def __del__(self) -> None:
         self.close()

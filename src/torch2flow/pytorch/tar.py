@@ -75,7 +75,9 @@ class _Cursor:
     def numbers(self, layout: str) -> tuple[Any, ...]:
         size = struct.calcsize(layout)
         if self.at + size > self.stop:
-            raise FormatError("A member of the tar archive is cut off.", where=f"{self.file.path}, byte {self.at}")
+            raise FormatError(
+                "A member of the tar archive is cut off.", where=f"{self.file.path}, byte {self.at}"
+            )
         values = struct.unpack(layout, self.file.read(self.at, size))
         self.at += size
         return values
@@ -89,7 +91,9 @@ def _read_storages(cursor: _Cursor) -> dict[str, TypedStorage]:
         (count,) = cursor.numbers("<q")
         nbytes = count * (dtype or DTYPES["uint8"]).itemsize
         if not 0 <= nbytes <= cursor.stop - cursor.at:
-            raise FormatError(f"Storage {str(key)[:100]!r} reaches outside its member.", where=str(cursor.file.path))
+            raise FormatError(
+                f"Storage {str(key)[:100]!r} reaches outside its member.", where=str(cursor.file.path)
+            )
         found[str(key)] = TypedStorage(Storage(str(key), nbytes, cursor.file, cursor.at), dtype, 0, count)
         cursor.at += nbytes
     for target, root, offset, count in cursor.pickle():
@@ -117,7 +121,9 @@ def _read_tensors(cursor: _Cursor, storages: dict[str, TypedStorage]) -> dict[st
 def _count(cursor: _Cursor) -> int:
     count = cursor.pickle()
     if type(count) is not int or not 0 <= count <= cursor.stop - cursor.at:
-        raise FormatError("A member of the tar archive states an absurd number of entries.", where=str(cursor.file.path))
+        raise FormatError(
+            "A member of the tar archive states an absurd number of entries.", where=str(cursor.file.path)
+        )
     return count
 
 
@@ -142,7 +148,9 @@ def open_tar(file: SourceFile) -> Container:
             return pid[0]  # a module's class, with its source
         known = tensors.get(str(pid)) or storages.get(str(pid))
         if known is None:
-            raise FormatError(f"The pickle refers to a tensor {str(pid)[:100]!r} that is not there.", where=str(file.path))
+            raise FormatError(
+                f"The pickle refers to a tensor {str(pid)[:100]!r} that is not there.", where=str(file.path)
+            )
         return known
 
     cursor = _Cursor(file, *members["pickle"])

@@ -59,11 +59,13 @@ class Storage:
             return np.frombuffer(bytearray(self.data), np.uint8)
         if self.file is None or self.nbytes == 0:
             return np.frombuffer(bytearray(self.read(0, self.nbytes)), np.uint8)
-        self.file.read(self.offset + self.nbytes, 0, f"storage {self.key!r}")  # beyond the end, a map is a SIGBUS
+        self.file.read(
+            self.offset + self.nbytes, 0, f"storage {self.key!r}"
+        )  # beyond the end, a map is a SIGBUS
         return np.frombuffer(self.file.map(), np.uint8, self.nbytes, self.offset)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class TensorRef:
     """A dense tensor.
 
@@ -105,12 +107,25 @@ class TensorRef:
     @property
     def identity(self) -> tuple[Any, ...]:
         """Equal for two names of the same tensor: tied weights."""
-        return (id(self.storage), self.dtype.name, self.storage_offset, self.shape, self.stride, self.conj, self.neg)
+        return (
+            id(self.storage),
+            self.dtype.name,
+            self.storage_offset,
+            self.shape,
+            self.stride,
+            self.conj,
+            self.neg,
+        )
 
     @property
     def is_plain(self) -> bool:
         """The bytes lie in the file just as a C-contiguous little-endian array has them."""
-        return not (self.conj or self.neg or self.storage.big_endian) and is_contiguous(self.shape, self.stride)
+        return not (self.conj or self.neg or self.storage.big_endian) and is_contiguous(
+            self.shape, self.stride
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.dtype} {list(self.shape)}>"
 
     @property
     def byte_offset(self) -> int:
@@ -132,7 +147,9 @@ class TensorRef:
         if is_contiguous(self.shape, self.stride):
             for start in range(0, self.numel, step):
                 count = min(step, self.numel - start)
-                raw = self.storage.read(self.byte_offset + start * self.dtype.itemsize, count * self.dtype.itemsize)
+                raw = self.storage.read(
+                    self.byte_offset + start * self.dtype.itemsize, count * self.dtype.itemsize
+                )
                 yield self._resolve(np.frombuffer(bytearray(raw), numpy_dtype(self.dtype)))
             return
         whole = self._strided(self.storage.map())
@@ -147,10 +164,11 @@ class TensorRef:
     def _strided(self, raw: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        item = self.dtype.itemsize
-        usable = raw.nbytes - raw.nbytes % item
-        flat = raw[:usable].view(numpy_dtype(self.dtype))[self.storage_offset :]
-        return np.lib.stride_tricks.as_strided(flat, self.shape, tuple(item * step for step in self.stride))
+        # numpy.ndarray checks shape and strides against the buffer once more; `as_strided` would not.
+        strides = tuple(self.dtype.itemsize * step for step in self.stride)
+        return np.ndarray(
+            self.shape, numpy_dtype(self.dtype), raw, self.byte_offset if self.numel else 0, strides
+        )
 
     def _resolve(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Applies byte order and the conj and neg bits, each of which makes a copy."""
@@ -160,12 +178,15 @@ class TensorRef:
             unit = np.dtype(f"u{self.dtype.swap_size}")
             copy = np.ascontiguousarray(array).view(unit).byteswap().view(array.dtype)
             array = copy.reshape(array.shape)
-        if self.conj:
+        if self.conj and self.dtype.name == "complex32":  # a structured pair: NumPy has no such number
+            array = array.copy()
+            array["imag"] = -array["imag"]
+        elif self.conj:
             array = np.conj(array)
         return np.negative(array) if self.neg else array
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class CompositeTensor:
     """A tensor that is not one dense array: it has parts that are.
 
@@ -187,6 +208,9 @@ class CompositeTensor:
     requires_grad: bool = False
     is_parameter: bool = False
 
+    def __repr__(self) -> str:
+        return f"<CompositeTensor {self.layout} {self.dtype} {list(self.shape)}>"
+
     @property
     def nbytes(self) -> int:
         """Bytes of its parts."""
@@ -195,7 +219,11 @@ class CompositeTensor:
     @property
     def identity(self) -> tuple[Any, ...]:
         """Equal for two names of the same tensor."""
-        return (self.layout, self.shape, *(part.identity for part in self.parts.values())) if self.parts else (id(self),)
+        return (
+            (self.layout, self.shape, *(part.identity for part in self.parts.values()))
+            if self.parts
+            else (id(self),)
+        )
 
 
 Tensor = TensorRef | CompositeTensor
@@ -232,7 +260,9 @@ def check_view(tensor: TensorRef) -> None:
     """
     shape, stride, offset = tensor.shape, tensor.stride, tensor.storage_offset
     numbers = (*shape, *stride, offset)
-    sound = len(shape) == len(stride) <= MAX_DIMENSIONS and all(type(n) is int and 0 <= n < 1 << 62 for n in numbers)
+    sound = len(shape) == len(stride) <= MAX_DIMENSIONS and all(
+        type(n) is int and 0 <= n < 1 << 62 for n in numbers
+    )
     if sound and 0 not in shape:
         last = offset + sum((size - 1) * step for size, step in zip(shape, stride, strict=True))
         sound = (last + 1) * tensor.dtype.itemsize <= tensor.storage.nbytes
@@ -247,7 +277,9 @@ def check_view(tensor: TensorRef) -> None:
 
 
 def _brief(numbers: tuple[Any, ...]) -> str:
-    text = ", ".join(str(n) if isinstance(n, int) and n.bit_length() < 128 else type(n).__name__ for n in numbers[:8])
+    text = ", ".join(
+        str(n) if isinstance(n, int) and n.bit_length() < 128 else type(n).__name__ for n in numbers[:8]
+    )
     return f"({text}{', ...' if len(numbers) > 8 else ''})"
 
 

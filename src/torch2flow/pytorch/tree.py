@@ -34,12 +34,18 @@ MODULE_VERSIONS = {
 
 def is_module(value: Any) -> bool:
     """Whether a record is a pickled `nn.Module`."""
-    return isinstance(value, Opaque) and all(isinstance(value.attribute(n), dict) for n in ("_parameters", "_modules"))
+    return isinstance(value, Opaque) and all(
+        isinstance(value.attribute(n), dict) for n in ("_parameters", "_modules")
+    )
 
 
 def is_script_object(value: Any) -> bool:
     """Whether a record is a module of a TorchScript archive."""
-    return isinstance(value, Opaque) and value.class_name.startswith("__torch__.") and isinstance(value.state, dict)
+    return (
+        isinstance(value, Opaque)
+        and value.class_name.startswith("__torch__.")
+        and isinstance(value.state, dict)
+    )
 
 
 def module_state_dict(module: Opaque) -> StatefulDict:
@@ -138,7 +144,12 @@ class _Plain:
 
     def _opaque(self, value: Opaque, depth: int) -> dict[str, Any]:
         copy: dict[str, Any] = self._keep(value, {"__class__": value.class_name})
-        parts = (("args", value.args), ("state", value.state), ("items", value.items), ("entries", value.entries))
+        parts = (
+            ("args", value.args),
+            ("state", value.state),
+            ("items", value.items),
+            ("entries", value.entries),
+        )
         for name, part in parts:
             if part not in (None, (), [], {}):
                 copy[name] = self.convert(part, depth)
@@ -161,7 +172,9 @@ MAX_NAMES = 1 << 22
 def _flatten(value: Any, prefix: str, above: list[int], count: list[int]) -> Iterator[tuple[str, Tensor]]:
     count[0] += 1
     if count[0] > MAX_NAMES:
-        raise FormatError(f"The data has more than {MAX_NAMES} members.", maybe="it was made to exhaust memory")
+        raise FormatError(
+            f"The data has more than {MAX_NAMES} members.", maybe="it was made to exhaust memory"
+        )
     if isinstance(value, TensorRef | CompositeTensor):
         yield prefix, value
         return
@@ -197,7 +210,9 @@ def at_path(root: Any, path: str) -> Any:
         near = difflib.get_close_matches(path, names, 3, 0.5) or names[:8]
         raise UsageError(
             f"The checkpoint has nothing at {path!r}.",
-            remedy=f"did you mean {', '.join(near)}? 'torch2flow inspect FILE --tree' shows the whole tree" if near else "",
+            remedy=f"did you mean {', '.join(near)}? 'torch2flow inspect FILE --tree' shows the whole tree"
+            if near
+            else "",
         )
     return found
 

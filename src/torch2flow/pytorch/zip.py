@@ -77,10 +77,17 @@ class ZipArchive:
                 maybe="someone unpacked the checkpoint and packed it again with a zip program; PyTorch never compresses",
                 remedy="load and save it once with torch, or repack it with 'zip -0'",
             )
-        raw = self.file.read(self.base + record.header_offset, _LOCAL.size + len(record.name), "a local header")
+        raw = self.file.read(
+            self.base + record.header_offset, _LOCAL.size + len(record.name), "a local header"
+        )
         magic, _, flags, _, _, _, _, _, _, name_length, extra_length = _LOCAL.unpack_from(raw)
         start = record.header_offset + _LOCAL.size + name_length + extra_length
-        sound = magic == MAGIC and not flags & 1 and raw[_LOCAL.size :] == record.name and name_length == len(record.name)
+        sound = (
+            magic == MAGIC
+            and not flags & 1
+            and raw[_LOCAL.size :] == record.name
+            and name_length == len(record.name)
+        )
         if not sound or start + record.size > self.length:
             raise self._error(f"the local header of {name[:200]!r} contradicts the directory")
         return self.base + start, record.size

@@ -1,0 +1,151 @@
+"""`check`: is an output still what the conversion wrote, and is it what the source holds, bit for bit?"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch2flow.conversion import FORMATS
+
+from torch2flow.manifest import read_manifest
+from torch2flow.opening import open_checkpoint
+from torch2flow.plan import Options, make_plan
+from torch2flow.pytorch import TensorRef
+from torch2flow.pytorch.tensor import CHUNK
+
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Check:
+    """What a check found.
+
+    Attributes:
+        path: the output.
+        tensors: how many tensors were looked at.
+        compared: how many of them by their bytes: against a sha256, a CRC-32, or the source.
+        differences: one sentence for each thing that is not as it should be.
+    """
+
+    path: Path
+    tensors: int = 0
+    compared: int = 0
+    differences: list[str] = field(default_factory=list)
+
+
+def check(
+    path: str | os.PathLike[str],
+    against: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Check:
+    """Compares an output with its manifest, and with the source it came from if that is given.
+
+    Args:
+        path: an output of `convert`.
+        against: the source; the conversion is planned again with the options in the manifest.
+        progress: called with each number of bytes compared.
+
+    Raises:
+        FormatError: there is no manifest, or output or source can't be read at all.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    result = Check(path)
+    advance = progress or (lambda count: None)
+    raw = open_checkpoint(path, ".")
+    stored = {name: tensor for name, tensor in raw.items() if isinstance(tensor, TensorRef)}
+    if against is not None:
+        _compare_with_source(result, manifest, stored, Path(against), advance)
+    else:
+        _compare_with_manifest(result, manifest, stored, advance)
+    return result
+
+
+def _compare_with_manifest(
+    result: Check, manifest: dict[str, Any], stored: dict[str, TensorRef], advance: Progress
+) -> None:
+    expected: set[str] = set()
+    for row in manifest["tensors"]:
+        names = [row["name"], *row.get("also", [])]
+        expected.update(names)
+        for name in names:
+            tensor = stored.get(name)
+            if tensor is None:
+                result.differences.append(f"{name}: missing")
+                continue
+            result.tensors += 1
+            if name == row["name"]:
+                result.compared += _verify(result, name, row, tensor, advance)
+    result.differences.extend(f"{name}: not in the manifest" for name in stored if name not in expected)
+
+
+def _verify(result: Check, name: str, row: dict[str, Any], tensor: TensorRef, advance: Progress) -> bool:
+    """Shape, size, and the bytes as they are stored where the manifest has a checksum of them."""
+    file = tensor.storage.file
+    if tensor.storage.file is not None and file is not None and row.get("path"):
+        if file.size != row["bytes"]:
+            result.differences.append(f"{name}: {file.size} bytes, {row['bytes']} expected")
+            return False
+    if "sha256" not in row and "crc32" not in row:
+        return False
+    digest, crc = hashlib.sha256(), 0
+    for part in _stored_bytes(tensor, row["bytes"]):
+        digest.update(part)
+        crc = zlib.crc32(part, crc)
+        advance(len(part))
+    if "sha256" in row and digest.hexdigest() != row["sha256"]:
+        result.differences.append(f"{name}: its sha256 is not the manifest's")
+    if "crc32" in row and f"{crc:08x}" != row["crc32"]:
+        result.differences.append(f"{name}: its CRC-32 is not the one in the source archive")
+    return True
+
+
+def _stored_bytes(tensor: TensorRef, nbytes: int) -> Any:
+    """The bytes as they lie in the file, whatever the tensor is read as."""
+    source = getattr(tensor, "source", None) or tensor
+    for start in range(0, nbytes, CHUNK):
+        yield source.storage.read(source.byte_offset + start, min(CHUNK, nbytes - start))
+
+
+def _compare_with_source(
+    result: Check, manifest: dict[str, Any], stored: dict[str, TensorRef], against: Path, advance: Progress
+) -> None:
+    saved = manifest["options"]
+    options = Options(**{**saved, "key": manifest["key"], "rename": tuple(map(tuple, saved["rename"])), "include": tuple(saved["include"]), "exclude": tuple(saved["exclude"])})  # fmt: skip
+    plan = make_plan(open_checkpoint(against, options.key), options, FORMATS[manifest["format"]].target)
+    planned: set[str] = set()
+    for entry in plan.entries:
+        planned.update(entry.names)
+        missing = [name for name in entry.names if name not in stored]
+        result.differences.extend(f"{name}: missing" for name in missing)
+        if missing:
+            continue
+        result.tensors += len(entry.names)
+        result.compared += len(entry.names)
+        tensor = stored[entry.names[0]]
+        tensor = getattr(tensor, "source", None) or tensor
+        difference = _first_difference(entry.chunks(), _stored_bytes(tensor, tensor.storage.nbytes), advance)
+        if difference >= 0:
+            result.differences.append(f"{entry.names[0]}: differs from the source at byte {difference}")
+    result.differences.extend(f"{name}: not in the source" for name in stored if name not in planned)
+
+
+def _first_difference(expected: Any, found: Any, advance: Progress) -> int:
+    """Index of the first byte in which two streams of chunks differ, or -1."""
+    at, left, right = 0, b"", b""
+    expected, found = iter(expected), iter(found)
+    while True:
+        left = left or next((chunk.tobytes() for chunk in expected), b"")
+        right = right or next(found, b"")
+        count = min(len(left), len(right))
+        if not count:
+            return at if left or right else -1
+        if left[:count] != right[:count]:
+            return at + next(i for i in range(count) if left[i] != right[i])
+        at, left, right = at + count, left[count:], right[count:]
+        advance(count)

@@ -1,0 +1,236 @@
+"""The command line: `torch2flow inspect | convert | check | doctor`. Thin: it parses, calls, and prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from torch2flow._version import __version__
+from torch2flow.errors import DifferenceError, InstallationError, Torch2FlowError
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done, nothing differs
+  1  a check found a difference, or an unexpected failure
+  2  the request can't be carried out: a wrong option, a key that is not there
+  3  the input is broken, hostile, or no checkpoint
+  4  the target can't hold some tensors, and no option said what becomes of them
+  5  the output exists or can't be written
+  6  OneFlow or PyTorch is needed and missing: see 'torch2flow doctor'
+  130  interrupted"""
+
+
+class _Group(click.Group):
+    """Lists the commands in the order in which a user meets them."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return ["inspect", "convert", "check", "doctor"]
+
+
+@click.group(
+    cls=_Group,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, prog_name="torch2flow")
+def cli() -> None:
+    """Turns PyTorch checkpoints into OneFlow checkpoints, bit for bit, with neither of them installed.
+
+    \b
+    torch2flow convert model.pth -o out         then: model.load_state_dict(flow.load("out"))
+    torch2flow inspect model.pth                what is in it, without running anything in it
+    torch2flow convert out -o model.safetensors and back
+    """
+
+
+@cli.command(
+    epilog="\b\nExamples:\n  torch2flow inspect model.pth\n  torch2flow inspect run.ckpt --tree\n  torch2flow inspect model.safetensors --json"
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--key", metavar="PATH", help="The part to show, as a dotted path; '.' is the whole.")
+@click.option("--tree", is_flag=True, help="Show the whole object as a tree.")
+@click.option("--filter", "pattern", default="", metavar="TEXT", help="Show only names that contain TEXT.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(file: Path, key: str | None, tree: bool, pattern: str, as_json: bool) -> None:
+    """Shows what a checkpoint holds: format, producer, tensors, ties, classes. Executes nothing in it."""
+    from torch2flow.opening import open_checkpoint
+
+    checkpoint = open_checkpoint(file, key)
+    if as_json:
+        from torch2flow.inspection import inspection
+
+        _print_json(inspection(checkpoint))
+        return
+    from torch2flow import display
+
+    if tree:
+        display.show_tree(checkpoint)
+    else:
+        display.show_inspection(checkpoint, pattern)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  torch2flow convert model.pth -o out
+  torch2flow convert run.ckpt -o out --key ema.model
+  torch2flow convert parallel.pth -o out --rename '^module\\.='
+  torch2flow convert model.pth -o out --exclude '^head\\.' --dtype float16
+  torch2flow convert run.ckpt -o out --key .          everything, optimizer included
+  torch2flow convert out -o model.safetensors         back to PyTorch"""
+)
+@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="The output folder or file."
+)
+@click.option("--key", metavar="PATH", help="The part to convert, as a dotted path; '.' is the whole.")
+@click.option(
+    "--rename",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="Regular expression and replacement, applied to every name; or a file of such lines. Repeatable, applied in order.",
+)
+@click.option("--include", multiple=True, metavar="REGEX", help="Convert only names that match. Repeatable.")
+@click.option("--exclude", multiple=True, metavar="REGEX", help="Leave out names that match. Repeatable.")
+@click.option(
+    "--dtype",
+    default="",
+    metavar="NAME",
+    help="Turn floating tensors into float16, bfloat16, float32 or float64.",
+)
+@click.option(
+    "--strict-dtype", is_flag=True, help="Refuse what OneFlow has no dtype for, in place of widening it."
+)
+@click.option(
+    "--complex", "complex_", type=click.Choice(["real"]), help="Complex tensors: a last dimension of 2."
+)
+@click.option(
+    "--quantized",
+    type=click.Choice(["dequantize", "int"]),
+    help="Quantized tensors: float32 values, or integers.",
+)
+@click.option("--sparse", type=click.Choice(["dense"]), help="Sparse tensors: all their elements.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["folder", "file", "snapshot", "safetensors", "pth"]),
+    help="Default: folder, or by the suffix of -o.",
+)
+@click.option(
+    "--hash", "hashing", is_flag=True, help="Add a sha256 per tensor and of the source; verify checksums."
+)
+@click.option("--sync", is_flag=True, help="Flush to disk before the output appears (power loss).")
+@click.option("--resume", is_flag=True, help="Go on with what an interrupted conversion left.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing checkpoint at -o.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def convert(source: Path, out: Path, **given: Any) -> None:
+    """Converts FILE, whatever PyTorch (or OneFlow) wrote, into a OneFlow checkpoint, or back."""
+    from torch2flow import conversion
+    from torch2flow.plan import Options, read_rules
+
+    options = Options(
+        key=given["key"],
+        rename=read_rules(given["rename"]),
+        include=given["include"],
+        exclude=given["exclude"],
+        dtype=given["dtype"],
+        strict_dtype=given["strict_dtype"],
+        complex=given["complex_"] or "",
+        quantized=given["quantized"] or "",
+        sparse=given["sparse"] or "",
+    )
+    flags = {name: given[name] for name in ("overwrite", "resume", "hashing", "sync", "dry_run")}
+    flags["format"] = given["format_"] or ""
+    if given["quiet"] or given["as_json"]:
+        result = conversion.convert(source, out, options, **flags)
+    else:
+        from torch2flow import display
+
+        with display.conversion_progress() as progress:
+            result = conversion.convert(source, out, options, **flags, progress=progress)
+        display.show_result(result)
+    if given["as_json"]:
+        _print_json(
+            {**result.manifest, "out": str(result.out), "seconds": result.seconds, "written": result.written}
+        )
+
+
+@cli.command(epilog="\b\nExamples:\n  torch2flow check out\n  torch2flow check out --against model.pth")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--against", type=click.Path(path_type=Path), metavar="SOURCE", help="Compare every bit with the source."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(out: Path, against: Path | None, as_json: bool) -> None:
+    """Verifies a converted checkpoint: against its manifest, or bit for bit against the source."""
+    from torch2flow import checking
+
+    result = checking.check(out, against)
+    if as_json:
+        _print_json(
+            {
+                "path": str(out),
+                "tensors": result.tensors,
+                "compared": result.compared,
+                "differences": result.differences,
+            }
+        )
+    else:
+        from torch2flow import display
+
+        display.show_check(result)
+    if result.differences:
+        sys.exit(DifferenceError.exit_code)
+
+
+@cli.command(epilog="\b\nExample:\n  torch2flow doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(as_json: bool) -> None:
+    """Says what is installed, what is missing, and the command that mends it."""
+    from torch2flow.doctor import diagnose
+
+    report = diagnose()
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        from torch2flow import display
+
+        display.show_doctor(report)
+    sys.exit(0 if report.core_works else InstallationError.exit_code)
+
+
+def _print_json(value: Any) -> None:
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line; every error is a few plain lines on stderr and an exit code of `EXIT_CODES`."""
+    try:
+        cli(arguments, prog_name="torch2flow", standalone_mode=False)
+    except Torch2FlowError as error:
+        _fail(str(error), error.exit_code)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted; a folder goes on with --resume", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except MemoryError:
+        _fail("There is not enough memory for this.", 3)
+
+
+def _fail(text: str, code: int) -> None:
+    encoded = f"torch2flow: {text}\n".encode("utf-8", "backslashreplace")
+    sys.stderr.buffer.write(encoded)
+    sys.exit(code)

@@ -1,0 +1,207 @@
+"""`convert`: from any checkpoint to a OneFlow checkpoint, or back; the one place where all steps meet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch2flow import exporting
+from torch2flow._version import __version__
+from torch2flow.copying import BUFFER, Progress
+from torch2flow.dtypes import DType
+from torch2flow.errors import OutputError, UsageError
+from torch2flow.manifest import MANIFEST, describe, sidecar, write_manifest
+from torch2flow.oneflow.dtypes import stored_dtype, widened_dtype
+from torch2flow.oneflow.folder import assign_places, write_folder
+from torch2flow.oneflow.adapting import adapt_optimizers, restore_optimizers
+from torch2flow.oneflow.single_file import write_single_file
+from torch2flow.oneflow.snapshot import write_snapshot
+from torch2flow.opening import open_checkpoint
+from torch2flow.plan import Options, Plan, Target, make_plan
+from torch2flow.staging import Staging, check_space, output_error
+
+Writer = Callable[[Plan, Path, Progress, bool], None]
+
+
+def _keep(dtype: DType) -> DType:
+    return dtype
+
+
+def _safetensors_only(dtype: DType) -> DType | None:
+    return dtype if dtype.safetensors else None
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """An output format: what it can hold, who writes it, whether it is a folder, and one that holds its manifest."""
+
+    target: Target
+    write: Writer
+    is_folder: bool = False
+    holds_manifest: bool = False
+
+
+_ONEFLOW = Target("OneFlow 0.9.0", stored_dtype, widened_dtype, adapt_optimizers)
+_ONEFLOW_FLAT = Target("OneFlow's snapshot format", stored_dtype, widened_dtype, flat=True)
+
+FORMATS: dict[str, Format] = {
+    "folder": Format(_ONEFLOW, write_folder, is_folder=True, holds_manifest=True),
+    "file": Format(_ONEFLOW, write_single_file),
+    "snapshot": Format(_ONEFLOW_FLAT, write_snapshot, is_folder=True),
+    "safetensors": Format(Target("safetensors", _safetensors_only, flat=True), exporting.write_safetensors),
+    "pth": Format(Target("PyTorch", _keep, adapt=restore_optimizers), exporting.write_pth),
+}
+"""`--format`; the first is the default, and a suffix of `-o` chooses by `SUFFIXES`."""
+
+SUFFIXES = {".safetensors": "safetensors", ".pth": "pth", ".pt": "pth", ".bin": "pth", ".ckpt": "pth"}
+
+SMALL_FILES = 3 * 4096
+"""Disk that one tensor takes beside its bytes: a folder, a `meta`, and the last block of `out`, half full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a conversion did.
+
+    Attributes:
+        out: the output.
+        format: a name of `FORMATS`.
+        plan: what was written.
+        manifest: the manifest as plain data.
+        seconds: how long it took.
+        written: False after `--dry-run`.
+    """
+
+    out: Path
+    format: str
+    plan: Plan
+    manifest: dict[str, Any]
+    seconds: float
+    written: bool
+
+
+def convert(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    options: Options | None = None,
+    *,
+    format: str = "",
+    overwrite: bool = False,
+    resume: bool = False,
+    hashing: bool = False,
+    sync: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[Plan], Progress] | None = None,
+) -> Result:
+    """Converts a checkpoint. Neither torch nor oneflow is imported, and nothing in the file is executed.
+
+    Args:
+        source: any file or folder that `open_checkpoint` reads.
+        out: the output; it appears complete or not at all.
+        options: which part, names and dtypes; see `Options`.
+        format: `folder` (default), `file`, `snapshot`, `safetensors` or `pth`; "" goes by the suffix of `out`.
+        overwrite: replace an existing checkpoint.
+        resume: go on with what an interrupted run left.
+        hashing: add a sha256 of every tensor and of the source, and verify the archive's checksums.
+        sync: flush to disk before the output gets its name; guards against power loss, not against a kill.
+        dry_run: plan everything, write nothing.
+        progress: called with the plan, gives a function that is called with each number of bytes written.
+
+    Raises:
+        FormatError: the source is broken or hostile.
+        UnsupportedError: the target can't hold some tensors as they are.
+        UsageError: an option names what is not there.
+        OutputError: the output exists or can't be written.
+
+    Example:
+        >>> import torch2flow
+        >>> torch2flow.convert("model.pth", "out")          # doctest: +SKIP
+    """
+    started = time.perf_counter()
+    options = options or Options()
+    source, out = Path(source), Path(os.path.abspath(out))
+    format = format or SUFFIXES.get(out.suffix, "folder")
+    if format not in FORMATS:
+        raise UsageError(f"There is no format {format!r}.", remedy=f"choose one of {', '.join(FORMATS)}")
+    chosen = FORMATS[format]
+    checkpoint = open_checkpoint(source, options.key)
+    _check_apart(out, [file.path for file in checkpoint.container.files])
+    plan = make_plan(checkpoint, options, chosen.target)
+    if format == "folder":
+        assign_places(plan.entries)
+    if dry_run:
+        return Result(
+            out, format, plan, describe(plan, format, __version__), time.perf_counter() - started, False
+        )
+    staging = Staging(
+        out,
+        folder=chosen.is_folder,
+        overwrite=overwrite,
+        resume=resume,
+        fingerprint=_fingerprint(plan, format),
+        replaceable=_is_checkpoint,
+    )
+    check_space(out.parent, plan.nbytes + (SMALL_FILES * len(plan.entries) if chosen.is_folder else 0))
+    with staging:
+        try:
+            chosen.write(plan, staging.path, progress(plan) if progress else _no_progress, hashing)
+            checkpoint.check_unchanged()
+            manifest = describe(
+                plan, format, __version__, _sha256(checkpoint.container.files) if hashing else ""
+            )
+            write_manifest(manifest, staging.path / MANIFEST if chosen.holds_manifest else sidecar(out))
+            if sync:
+                os.sync()
+        except OSError as error:
+            raise output_error(error, out) from None
+        staging.commit()
+    return Result(out, format, plan, manifest, time.perf_counter() - started, True)
+
+
+def _no_progress(count: int) -> None:
+    pass
+
+
+def _check_apart(out: Path, files: list[Path]) -> None:
+    """Refuses an output that is the source, holds it, or lies inside it."""
+    for file in files:
+        real = file.resolve()
+        if out == real or out in real.parents or (file.parent == out.parent and file.name == out.name):
+            raise OutputError(
+                "The output would replace its own source.", where=str(out), remedy="choose another -o"
+            )
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Whether an existing output is something that `--overwrite` may replace."""
+    if path.is_dir():
+        names = {entry.name for entry in os.scandir(path)}
+        return not names or bool(names & {"pickled_data", "snapshot_done"})
+    with open(path, "rb") as stream:
+        head = stream.read(16)
+    return path.is_file() and (
+        not head or head[:4] == b"PK\x03\x04" or head[:1] == b"\x80" or head[8:9] == b"{"
+    )
+
+
+def _fingerprint(plan: Plan, format: str) -> str:
+    """Everything that decides what is written where."""
+    files = [(file.path.name, file.size, file.status.st_mtime_ns) for file in plan.checkpoint.container.files]
+    return json.dumps([__version__, format, plan.checkpoint.key, repr(plan.options), files])
+
+
+def _sha256(files: list[Any]) -> str:
+    """Of the source: of its one file, or of all its files' digests in order."""
+    digests = []
+    for file in files:
+        digest = hashlib.sha256()
+        for start in range(0, file.size, BUFFER):
+            digest.update(file.read(start, min(BUFFER, file.size - start)))
+        digests.append(digest.hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

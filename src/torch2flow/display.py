@@ -1,0 +1,249 @@
+"""What a person sees: tables, trees, summaries and the progress bar, in rich's hands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from torch2flow.pytorch import Checkpoint, CompositeTensor, TensorRef
+from torch2flow.pytorch.selection import classify
+
+if TYPE_CHECKING:
+    from torch2flow.checking import Check
+    from torch2flow.conversion import Result
+    from torch2flow.copying import Progress
+    from torch2flow.doctor import Report
+    from torch2flow.plan import Plan
+
+SHOWN_FROM = 64 << 20
+"""Bytes from which on a progress bar is worth its place."""
+
+TREE_MEMBERS = 40
+"""Members of one container that a tree shows; more are counted."""
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show_inspection(checkpoint: Checkpoint, pattern: str = "") -> None:
+    """Format, producer, candidates, the tensors as a table, ties, unknown classes, totals."""
+    container = checkpoint.container
+    out.print(f"[bold]{escape(str(checkpoint.path))}[/]  {container.format}: {escape(container.producer)}")
+    if len(checkpoint.candidates) > 1 or checkpoint.key != ".":
+        out.print(f"showing [bold]{escape(checkpoint.key)}[/]: {escape(checkpoint.reason)}")
+        for candidate in checkpoint.candidates:
+            count = f", {candidate.tensors} tensors" if candidate.tensors else ""
+            out.print(f"  --key {escape(candidate.path)}  ({candidate.kind}{count})", style="dim")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, justify in (
+        ("name", "left"),
+        ("dtype", "left"),
+        ("shape", "left"),
+        ("bytes", "right"),
+        ("", "left"),
+    ):
+        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for name, tensor in checkpoint.items():
+        if pattern in name:
+            shape = "x".join(map(str, tensor.shape)) or "scalar"
+            table.add_row(
+                escape(printable(name)), tensor.dtype.name, shape, f"{tensor.nbytes:,}", _remarks(tensor)
+            )
+    out.print(table)
+    out.print(totals(checkpoint))
+    for group in checkpoint.aliases:
+        out.print(f"tied: {escape(' = '.join(map(printable, group)))}")
+    for group in checkpoint.overlaps:
+        out.print(
+            f"one storage: {escape(', '.join(map(printable, group[:6])))}{' ...' if len(group) > 6 else ''}"
+        )
+    if container.opaque:
+        names = ", ".join(f"{name} ({count})" for name, count in sorted(container.opaque.items())[:20])
+        out.print(f"unknown classes, kept as records, never imported: {escape(names)}", style="dim")
+    for note in container.notes:
+        out.print(f"note: {escape(note)}", style="dim")
+
+
+def totals(checkpoint: Checkpoint) -> str:
+    """One line of sums."""
+    dtypes: dict[str, int] = {}
+    for tensor in checkpoint.values():
+        dtypes[tensor.dtype.name] = dtypes.get(tensor.dtype.name, 0) + 1
+    kinds = ", ".join(f"{count} {name}" for name, count in sorted(dtypes.items(), key=lambda item: -item[1]))
+    return (
+        f"{len(checkpoint):,} tensors ({kinds}), {checkpoint.nbytes:,} bytes ({decimal(checkpoint.nbytes)})"
+    )
+
+
+def printable(name: str) -> str:
+    """A key without control characters and lone surrogates, and never longer than a line."""
+    text = name if name.isprintable() else name.encode("unicode_escape", "backslashreplace").decode("ascii")
+    return text if len(text) <= 120 else f"{text[:100]}... ({len(text)} characters)"
+
+
+def _remarks(tensor: TensorRef | CompositeTensor) -> str:
+    remarks = []
+    if isinstance(tensor, CompositeTensor):
+        remarks.append(tensor.layout)
+    elif not tensor.is_plain:
+        remarks.append(
+            "strided" if not (tensor.conj or tensor.neg) else "conjugate" if tensor.conj else "negative"
+        )
+    if tensor.is_parameter:
+        remarks.append("parameter" if tensor.requires_grad else "frozen parameter")
+    return ", ".join(remarks)
+
+
+def show_tree(checkpoint: Checkpoint) -> None:
+    """The whole object as a tree."""
+    top = Tree(f"[bold]{escape(checkpoint.path.name)}[/]  {describe(checkpoint.root)}")
+    _grow(top, checkpoint.root, 0)
+    out.print(top)
+
+
+def _grow(branch: Tree, value: Any, depth: int) -> None:
+    if depth > 12:
+        branch.add("...")
+        return
+    members = list(members_of(value))
+    for key, item in members[:TREE_MEMBERS]:
+        _grow(branch.add(f"{escape(printable(str(key)))}  [dim]{describe(item)}[/]"), item, depth + 1)
+    if len(members) > TREE_MEMBERS:
+        branch.add(f"... and {len(members) - TREE_MEMBERS} more")
+
+
+def members_of(value: Any) -> Iterator[tuple[Any, Any]]:
+    """The named parts of a container or record."""
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list | tuple):
+        yield from enumerate(value)
+    elif hasattr(value, "class_name"):
+        if value.args:
+            yield "(arguments)", value.args
+        if isinstance(value.state, dict):
+            yield from value.state.items()
+        elif value.state is not None:
+            yield "(state)", value.state
+        yield from value.entries.items()
+        yield from enumerate(value.items)
+
+
+def describe(value: Any) -> str:
+    """A value in a few words."""
+    if isinstance(value, TensorRef | CompositeTensor):
+        return f"{value.dtype} {list(value.shape)}{f' {value.layout}' if isinstance(value, CompositeTensor) else ''}"
+    if isinstance(value, dict | list | tuple):
+        kind = classify(value) or type(value).__name__.replace("StatefulDict", "OrderedDict")
+        return f"{kind} of {len(value)}"
+    if hasattr(value, "class_name"):
+        return escape(printable(value.class_name))
+    text = repr(value) if isinstance(value, str | int | float | bool | type(None)) else type(value).__name__
+    return escape(text if len(text) <= 80 else f"{text[:77]}...")
+
+
+def show_result(result: Result) -> None:
+    """The closing summary of a conversion."""
+    plan, checkpoint = result.plan, result.plan.checkpoint
+    if checkpoint.key != ".":
+        err.print(f"took [bold]{escape(checkpoint.key)}[/]: {escape(checkpoint.reason)}")
+    counts = [f"{sum(len(entry.names) for entry in plan.entries):,} tensors"]
+    if plan.ties:
+        counts.append(f"{sum(len(names) for names in plan.ties) - len(plan.ties)} of them tied to another")
+    if plan.renamed:
+        counts.append(f"{plan.renamed} renamed")
+    if plan.skipped:
+        counts.append(f"{len(plan.skipped)} left out")
+    verb = "wrote" if result.written else "would write"
+    rate = (
+        f", {decimal(int(plan.nbytes / result.seconds))}/s" if result.written and result.seconds > 0 else ""
+    )
+    err.print(f"{verb} {', '.join(counts)}: {plan.nbytes:,} bytes in {result.seconds:.2f} s{rate}")
+    for change, rows in changes(plan).items():
+        err.print(f"{change}: {len(rows)} tensors, for example {escape(', '.join(rows[:3]))}")
+    for row in result.manifest["not_converted"][:10]:
+        err.print(f"not converted: {escape(printable(row['name']))} ({escape(row['reason'])})", style="dim")
+    for note in plan.notes:
+        err.print(f"note: {escape(note)}")
+    err.print(
+        f"[bold]{escape(str(result.out))}[/]" + ("" if result.written else "  (dry run: nothing was written)")
+    )
+
+
+def changes(plan: Plan) -> dict[str, list[str]]:
+    """Names of the tensors that are not byte for byte the source's, by what happened to them."""
+    rows: dict[str, list[str]] = {}
+    for entry in plan.entries:
+        if entry.change:
+            label = f"{entry.change} {entry.tensor.dtype} to {entry.dtype}"
+            rows.setdefault(label, []).append(printable(entry.names[0]))
+    return rows
+
+
+def show_check(check: Check) -> None:
+    """The outcome of a check."""
+    for difference in check.differences[:50]:
+        err.print(f"[red]different[/] {escape(printable(difference))}")
+    if len(check.differences) > 50:
+        err.print(f"and {len(check.differences) - 50} more")
+    verdict = "[red]not the same[/]" if check.differences else "[green]ok[/]"
+    out.print(
+        f"{verdict}: {check.tensors} tensors, {check.compared} of them by their bytes  {escape(str(check.path))}"
+    )
+
+
+@contextmanager
+def conversion_progress() -> Iterator[Callable[[Plan], Progress]]:
+    """Gives a conversion its progress bar: on a terminal, and for work that is longer than a moment."""
+    with ExitStack() as stack:
+        yield lambda plan: stack.enter_context(progress_bar("writing", plan.nbytes))
+
+
+@contextmanager
+def progress_bar(label: str, total: int) -> Iterator[Progress]:
+    """A bar with rate and time left; nothing where stderr is no terminal or there is little to do."""
+    if not err.is_terminal or total < SHOWN_FROM:
+        yield lambda count: None
+        return
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (TextColumn(label), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        pending, shown = 0, time.monotonic()
+
+        def advance(count: int) -> None:
+            nonlocal pending, shown
+            pending += count
+            if time.monotonic() - shown > 0.1:  # a call per tensor would cost more than the tensor
+                bar.advance(task, pending)
+                pending, shown = 0, time.monotonic()
+
+        yield advance
+
+
+def show_doctor(report: Report) -> None:
+    """What is installed and what is missing, with the commands that mend it."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "what", "found"):
+        table.add_column(column)
+    for row in report.rows():
+        table.add_row(*map(escape, row))
+    out.print(table)
+    for names, costs, command in report.remedies():
+        out.print(f"\n[bold]{escape(names)}[/]  {escape(costs)}\n  {escape(command)}")

@@ -1,0 +1,6 @@
+"""The way back: files that PyTorch reads, written without PyTorch."""
+
+from torch2flow.exporting.pth import write_pth
+from torch2flow.exporting.safetensors import write_safetensors
+
+__all__ = ["write_pth", "write_safetensors"]

@@ -1,0 +1,71 @@
+"""A tree as the pickle that OneFlow unpickles: every tensor a call, everything else as it is.
+
+| in the tree                    | in the stream |
+|--------------------------------|---------------|
+| tensor                         | `oneflow.Tensor.__new__` + state |
+| parameter, trainable           | `oneflow.nn.Parameter.__new__` + state |
+| parameter, frozen              | `oneflow.nn.Parameter(Tensor, False)`: the state form always asks for gradients |
+| tensor that asks for gradients | `oneflow.Tensor.requires_grad_(Tensor, True)` |
+| bfloat16                       | `oneflow.cast(Tensor, oneflow.bfloat16)` around a float32 tensor |
+
+Tied tensors are one object in the stream and so one object after `flow.load`. Follows
+`oneflow/framework/check_point_v2.py` (0.9.0: `tensor_getstate`, `tensor_setstate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch2flow.dtypes import find_dtype
+from torch2flow.oneflow.dtypes import DATA_TYPES, STORED_AS
+from torch2flow.pickles import Call, Global, Name
+from torch2flow.plan import Entry, Plan
+from torch2flow.pytorch import CompositeTensor, TensorRef
+from torch2flow.pytorch.arrays import NumpyArray, NumpyDType
+from torch2flow.pytorch.constructors import Size
+
+TENSOR, PARAMETER = Name("oneflow.Tensor"), Name("oneflow.nn.Parameter")
+PROTOCOL_VERSION = 1
+
+
+def encoder(plan: Plan, state: Callable[[Entry], dict[str, Any]], casts: bool = True) -> Callable[[Any], Any]:
+    """The `replace` of `write_pickle` for OneFlow's files.
+
+    Args:
+        plan: which entry each tensor is.
+        state: the state of an entry's tensor: where or what its values are.
+        casts: bfloat16 is stored as float32 and cast back by the stream.
+    """
+    made: dict[int, Call] = {}
+
+    def tensor_call(entry: Entry) -> Call:
+        tensor = entry.tensor
+        trainable = tensor.requires_grad and entry.dtype.kind in "fc"
+        cast = casts and entry.dtype.name in STORED_AS
+        if tensor.is_parameter and trainable and not cast:
+            return Call(PARAMETER, (), state(entry), new=True)
+        call = Call(TENSOR, (), state(entry), new=True)
+        if cast:
+            call = Call(Name("oneflow.cast"), (call, Name(f"oneflow.{entry.dtype}")))
+        if tensor.is_parameter:
+            return Call(PARAMETER, (call, trainable))
+        return Call(Name("oneflow.Tensor.requires_grad_"), (call, True)) if trainable else call
+
+    def replace(value: Any) -> Any:
+        if isinstance(value, TensorRef | CompositeTensor):
+            entry = plan.entry(value)
+            if id(entry) not in made:
+                made[id(entry)] = tensor_call(entry)
+            return made[id(entry)]
+        if isinstance(value, NumpyArray | NumpyDType):
+            return value.call()
+        if isinstance(value, Size):
+            return Call(Name("oneflow.Size"), (tuple(value),))
+        if isinstance(value, Global):
+            dtype = find_dtype(value.name) if value.name.startswith("torch.") else None
+            known = dtype is not None and dtype.name in DATA_TYPES
+            return Name(f"oneflow.{dtype}") if known else value.name
+        return value
+
+    return replace
