@@ -19,12 +19,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from torch2flow._version import __version__
 from torch2flow.oneflow.causes import libraries_command
 from torch2flow.oneflow.libraries import LIBRARIES, Library
 from torch2flow.packages import (
     CORE,
     FLOWVISION_VERSION,
     NUMPY,
+    NUMPY_REQUIREMENTS,
     ONEFLOW_PYTHONS,
     ONEFLOW_VERSION,
     PROTOBUF,
@@ -103,9 +105,7 @@ def _interpreter() -> list[Finding]:
     return [
         upgrade if old else Finding("Python", "ok", f"{python} at {sys.executable}"),
         Finding("platform", "ok", f"{platform.system()} on {platform.machine()}"),
-        Finding(
-            "torch2flow", "ok", distribution_version("torch2flow") or "run from its source, not installed"
-        ),
+        Finding("torch2flow", "ok", __version__),
     ]
 
 
@@ -159,9 +159,8 @@ def _constraint(package: Package) -> Finding:
         if version
         else f"not installed, needs {package.requirement}"
     )
-    return Finding(
-        name, "broken" if version else "missing", found, RUNNING, install_command(package.requirement)
-    )
+    command = install_command(*(NUMPY_REQUIREMENTS if package is NUMPY else (package.requirement,)))
+    return Finding(name, "broken" if version else "missing", found, RUNNING, command)
 
 
 def _library(library: Library, *, works: bool) -> Finding:

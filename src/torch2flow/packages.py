@@ -56,6 +56,10 @@ class Package:
 NUMPY = Package("numpy", "numpy", (1, 22), (2,))
 PROTOBUF = Package("protobuf", "google.protobuf", (3, 19), (3, 21))
 
+# ml_dtypes goes along with NumPy: its newest needs NumPy 2, and pip looks only at what one command names.
+ML_DTYPES = Package("ml_dtypes", "ml_dtypes", (0, 3))
+NUMPY_REQUIREMENTS = (NUMPY.requirement, ML_DTYPES.requirement)
+
 ONEFLOW_VERSION = "0.9.0"
 ONEFLOW_PYTHONS: tuple[Version, Version] = ((3, 7), (3, 10))
 CUDA_REQUIREMENTS = ("nvidia-cudnn-cu11==8.5.0.96", "nvidia-cublas-cu11==11.10.3.66")
@@ -73,7 +77,7 @@ BUILD_REQUIREMENTS = ("setuptools>=64,<81", "wheel")
 
 CORE = (
     Package("numpy", "numpy", (1, 22)),
-    Package("ml_dtypes", "ml_dtypes", (0, 3)),
+    ML_DTYPES,
     Package("click", "click", (8, 1)),
     Package("rich", "rich", (13,)),
 )
@@ -100,6 +104,11 @@ def install_command(*arguments: str) -> str:
 def reinstall_command(*requirements: str) -> str:
     """The shell command that puts the files of these packages back and leaves their dependencies alone."""
     return install_command("--no-deps", "--force-reinstall", *requirements)
+
+
+def oneflow_command(*more: str) -> str:
+    """The shell command that installs OneFlow with what it needs and does not ask for."""
+    return install_command(*ONEFLOW_REQUIREMENTS, ML_DTYPES.requirement, *more)
 
 
 def flowvision_command() -> str:

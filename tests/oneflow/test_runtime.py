@@ -155,7 +155,7 @@ def test_libraries_in_another_folder_are_preloaded(
             ("oneflow", "oneflow-*"),
             "OneFlow is not installed in this Python",
             "python -m pip install oneflow==0.9.0 'numpy>=1.22,<2' 'protobuf>=3.19,<3.21' "
-            "nvidia-cudnn-cu11==8.5.0.96 nvidia-cublas-cu11==11.10.3.66",
+            "nvidia-cudnn-cu11==8.5.0.96 nvidia-cublas-cu11==11.10.3.66 'ml_dtypes>=0.3'",
         ),
         (
             ("google", "protobuf*"),
@@ -165,7 +165,7 @@ def test_libraries_in_another_folder_are_preloaded(
         (
             ("PIL", "pillow*", "tqdm*", "rich*", "numpy*"),
             r"it needs numpy>=1\.22,<2, and numpy is missing",
-            "python -m pip install 'numpy>=1.22,<2'",
+            "python -m pip install 'numpy>=1.22,<2' 'ml_dtypes>=0.3'",
         ),
     ],
 )
@@ -188,7 +188,8 @@ def test_a_release_that_does_not_fit_is_named_with_its_command(
         package
     ]
     assert said == f"OneFlow does not import: it needs {needed}, and {package} {version} is installed"
-    assert command == f"python -m pip install '{needed}'"
+    along = " 'ml_dtypes>=0.3'" if package == "numpy" else ""
+    assert command == f"python -m pip install '{needed}'{along}"
 
 
 def test_a_folder_named_oneflow_is_not_taken_for_it(

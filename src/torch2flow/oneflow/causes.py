@@ -20,8 +20,8 @@ from torch2flow.packages import (
     CUDA_REQUIREMENTS,
     FLOWVISION_VERSION,
     NUMPY,
+    NUMPY_REQUIREMENTS,
     ONEFLOW_PYTHONS,
-    ONEFLOW_REQUIREMENTS,
     ONEFLOW_VERSION,
     PROTOBUF,
     Package,
@@ -29,6 +29,7 @@ from torch2flow.packages import (
     flowvision_command,
     install_command,
     new_environment_command,
+    oneflow_command,
     reinstall_command,
 )
 
@@ -131,7 +132,7 @@ CAUSES = (
         lambda e: e.absent,
         "OneFlow is not installed in this Python",
         "it is in another environment, or a mere folder named oneflow was taken for it",
-        lambda e: install_command(*ONEFLOW_REQUIREMENTS),
+        lambda e: oneflow_command(),
     ),
     Cause(
         "libraries",
@@ -145,7 +146,7 @@ CAUSES = (
         lambda e: _unfit(NUMPY),
         f"OneFlow does not import: it needs {NUMPY.requirement}, and {{e.numpy}}",
         "a later install changed it, as OneFlow's own metadata allows any newer NumPy",
-        lambda e: install_command(NUMPY.requirement),
+        lambda e: install_command(*NUMPY_REQUIREMENTS),
     ),
     Cause(
         "protobuf",
@@ -166,7 +167,7 @@ CAUSES = (
         lambda e: e.missing_module not in ("", "oneflow"),
         "OneFlow does not import: the Python module {e.missing_module} is missing",
         "OneFlow was installed without what it depends on",
-        lambda e: install_command(*ONEFLOW_REQUIREMENTS, distribution_of(e.missing_module)),
+        lambda e: oneflow_command(distribution_of(e.missing_module)),
     ),
     Cause(
         "broken",
