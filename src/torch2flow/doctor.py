@@ -11,6 +11,7 @@ This file needs the standard library only, so that it works when nothing else do
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -138,7 +139,7 @@ def _oneflow(probed: dict[str, Any]) -> list[Finding]:
             ),
         ]
     if error:
-        command = probed.get("oneflow command") or reinstall_command(f"oneflow=={ONEFLOW_VERSION}")
+        command = probed.get("oneflow command") or _command_against_crash()
         finding = Finding("oneflow", "broken", f"{version}. {error}", RUNNING, command)
     else:
         tested = (
@@ -148,6 +149,13 @@ def _oneflow(probed: dict[str, Any]) -> list[Finding]:
     constraints = [_constraint(NUMPY), _constraint(PROTOBUF)]
     libraries = [_library(library, works=not error) for library in LIBRARIES]
     return [finding, *constraints, *libraries, _flowvision(probed, oneflow_works=not error)]
+
+
+def _command_against_crash() -> str:
+    # OneFlow opens what this names at import, and aborts when it is no libibverbs, or empty.
+    if "ONEFLOW_LIBIBVERBS_PATH" in os.environ:
+        return "unset ONEFLOW_LIBIBVERBS_PATH"
+    return reinstall_command(f"oneflow=={ONEFLOW_VERSION}")
 
 
 def _constraint(package: Package) -> Finding:
