@@ -13,16 +13,17 @@ from typing import Any
 
 from torch2flow import exporting
 from torch2flow._version import __version__
-from torch2flow.copying import BUFFER, Progress
+from torch2flow.copying import Progress
 from torch2flow.dtypes import DType
-from torch2flow.errors import OutputError, UsageError
-from torch2flow.manifest import MANIFEST, describe, sidecar, write_manifest
+from torch2flow.errors import FormatError, OutputError, UsageError
+from torch2flow.manifest import MANIFEST, describe, sidecar, tensor_rows, write_manifest
 from torch2flow.oneflow.dtypes import stored_dtype, widened_dtype
 from torch2flow.oneflow.folder import assign_places, write_folder
 from torch2flow.oneflow.adapting import adapt_optimizers, restore_optimizers
 from torch2flow.oneflow.single_file import write_single_file
 from torch2flow.oneflow.snapshot import write_snapshot
 from torch2flow.opening import open_checkpoint
+from torch2flow.placing import BUFFER, SourceEndsError
 from torch2flow.plan import Options, Plan, Target, make_plan
 from torch2flow.staging import Staging, check_space, output_error
 
@@ -73,7 +74,7 @@ class Result:
         out: the output.
         format: a name of `FORMATS`.
         plan: what was written.
-        manifest: the manifest as plain data.
+        manifest: the manifest as plain data, without its tensors; `to_json` has them.
         seconds: how long it took.
         written: False after `--dry-run`.
     """
@@ -84,6 +85,11 @@ class Result:
     manifest: dict[str, Any]
     seconds: float
     written: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole manifest, and what this run did."""
+        done = {"out": str(self.out), "seconds": self.seconds, "written": self.written}
+        return {**self.manifest, **done, "tensors": list(tensor_rows(self.plan))}
 
 
 def convert(
@@ -155,9 +161,19 @@ def convert(
             manifest = describe(
                 plan, format, __version__, _sha256(checkpoint.container.files) if hashing else ""
             )
-            write_manifest(manifest, staging.path / MANIFEST if chosen.holds_manifest else sidecar(out))
+            write_manifest(
+                manifest,
+                tensor_rows(plan),
+                staging.path / MANIFEST if chosen.holds_manifest else sidecar(out),
+            )
             if sync:
                 os.sync()
+        except SourceEndsError:
+            raise FormatError(
+                "The source file became shorter while it was copied.",
+                where=str(source),
+                remedy="run again once it is complete",
+            ) from None
         except OSError as error:
             raise output_error(error, out) from None
         staging.commit()

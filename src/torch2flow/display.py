@@ -158,8 +158,8 @@ def show_result(result: Result) -> None:
     counts = [f"{sum(len(entry.names) for entry in plan.entries):,} tensors"]
     if plan.ties:
         counts.append(f"{sum(len(names) for names in plan.ties) - len(plan.ties)} of them tied to another")
-    if plan.renamed:
-        counts.append(f"{plan.renamed} renamed")
+    if plan.sources:
+        counts.append(f"{len(plan.sources)} renamed")
     if plan.skipped:
         counts.append(f"{len(plan.skipped)} left out")
     verb = "wrote" if result.written else "would write"

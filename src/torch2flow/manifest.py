@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ def sidecar(path: Path) -> Path:
 
 
 def describe(plan: Plan, output_format: str, version: str, source_sha256: str = "") -> dict[str, Any]:
-    """The manifest of a plan as plain data."""
+    """The manifest of a plan as plain data, without its tensors: those are `tensor_rows`."""
     checkpoint, options = plan.checkpoint, plan.options
     files = [
         {
@@ -53,7 +54,6 @@ def describe(plan: Plan, output_format: str, version: str, source_sha256: str = 
         "not_converted": not_converted(plan),
         "opaque": checkpoint.container.opaque,
         "notes": plan.notes,
-        "tensors": [tensor_row(entry) for entry in plan.entries],
     }
 
 
@@ -74,7 +74,7 @@ def not_converted(plan: Plan) -> list[dict[str, str]]:
     return rows
 
 
-def tensor_row(entry: Entry) -> dict[str, Any]:
+def tensor_row(plan: Plan, entry: Entry) -> dict[str, Any]:
     """One tensor's row; keys that say nothing are left out."""
     row: dict[str, Any] = {
         "name": entry.names[0],
@@ -86,8 +86,8 @@ def tensor_row(entry: Entry) -> dict[str, Any]:
         row["path"] = entry.place
     if len(entry.names) > 1:
         row["also"] = entry.names[1:]
-    if entry.source_names != entry.names:
-        row["source"] = entry.source_names
+    if any(name in plan.sources for name in entry.names):
+        row["source"] = [plan.sources.get(name, name) for name in entry.names]
     if entry.stored is not entry.dtype:
         row["stored"] = entry.stored.name
     if entry.change:
@@ -105,23 +105,25 @@ def tensor_row(entry: Entry) -> dict[str, Any]:
     return row
 
 
-def write_manifest(manifest: dict[str, Any], path: Path) -> None:
+def tensor_rows(plan: Plan) -> Iterator[dict[str, Any]]:
+    """A row for each tensor."""
+    return (tensor_row(plan, entry) for entry in plan.entries)
+
+
+def write_manifest(head: dict[str, Any], rows: Iterable[dict[str, Any]], path: Path) -> None:
     """Writes it with one tensor a line: readable, and small to compare.
 
     Raises:
         OSError: the file can't be written.
     """
-    head = json.dumps(
-        {key: value for key, value in manifest.items() if key != "tensors"}, indent=2, ensure_ascii=False
-    )
-    rows = ",\n    ".join(json.dumps(row, ensure_ascii=False) for row in manifest["tensors"])
-    text = (
-        f'{head[:-2]},\n  "tensors": [\n    {rows}\n  ]\n}}\n'
-        if manifest["tensors"]
-        else f'{head[:-2]},\n  "tensors": []\n}}\n'
-    )
+    encode = json.JSONEncoder(ensure_ascii=False).encode
     with open(path, "w", encoding="utf-8", errors="backslashreplace") as stream:
-        stream.write(text)
+        stream.write(json.dumps(head, indent=2, ensure_ascii=False)[:-2])
+        separator = ',\n  "tensors": [\n    '
+        for row in rows:
+            stream.write(separator + encode(row))
+            separator = ",\n    "
+        stream.write("\n  ]\n}\n" if separator == ",\n    " else ',\n  "tensors": []\n}\n')
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -75,22 +75,23 @@ class Entry:
 
     Attributes:
         names: its name, and those of tensors tied to it.
-        source_names: the same before renaming.
         tensor: the source.
         dtype: element type on the other side.
         stored: element type of the bytes written.
         shape: shape on the other side.
         change: a row of `changes.py`, or "".
+        plain: the source whose bytes can be copied as they are; None where they have to be made.
         place: where it goes, as the writer names it.
+        sha256: of the bytes written, where that was asked for.
     """
 
     names: list[str]
-    source_names: list[str]
     tensor: Tensor
     dtype: DType
     stored: DType
     shape: tuple[int, ...]
     change: str = ""
+    plain: TensorRef | None = None
     place: str = ""
     sha256: str = ""
 
@@ -98,13 +99,6 @@ class Entry:
     def nbytes(self) -> int:
         """Bytes to write."""
         return math.prod(self.shape) * self.stored.itemsize
-
-    @property
-    def plain(self) -> TensorRef | None:
-        """The source whose bytes can be copied as they are."""
-        if self.change in ("cast", "widened") or self.stored is not self.dtype:
-            return None
-        return plain_source(self.tensor, self.change)
 
     @property
     def crc32(self) -> int | None:
@@ -128,6 +122,7 @@ class Plan:
         tree: the object to write, with the source's tensors as leaves.
         entries: the tensors, tied ones once.
         by_identity: the entry of each source tensor, by its `identity`.
+        sources: the source's name of each tensor that was renamed, by its new one.
         skipped: names left out, with the reason.
         notes: what a person should know.
     """
@@ -138,6 +133,7 @@ class Plan:
     tree: Any
     entries: list[Entry] = field(default_factory=list)
     by_identity: dict[tuple[Any, ...], Entry] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -151,16 +147,13 @@ class Plan:
         """Groups of names that are one tensor."""
         return [entry.names for entry in self.entries if len(entry.names) > 1]
 
-    @property
-    def renamed(self) -> int:
-        """How many names are not those of the source."""
-        return sum(
-            a != b for entry in self.entries for a, b in zip(entry.names, entry.source_names, strict=True)
-        )
-
     def entry(self, tensor: Tensor) -> Entry:
         """Where a source tensor goes."""
         return self.by_identity[_identity(tensor)]
+
+    def identify(self, value: Any) -> Any:
+        """The entry of a source tensor; anything else as it is."""
+        return self.entry(value) if isinstance(value, TensorRef | CompositeTensor) else value
 
 
 def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
@@ -181,14 +174,13 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
         known = plan.by_identity.get(_identity(tensor))
         if known is not None:
             known.names.append(name)
-            known.source_names.append(source_name)
             continue
         try:
             entry = _settle(tensor, options, target)
         except UnsupportedError as error:
             refused.append(f"{source_name or '(the tensor)'}: {error.what}")
             continue
-        entry.names, entry.source_names = [name], [source_name]
+        entry.names = [name]
         plan.entries.append(entry)
         plan.by_identity[_identity(tensor)] = entry
     if refused:
@@ -236,9 +228,11 @@ def _select(plan: Plan) -> dict[str, str]:
             new, count = _substitute(pattern, replacement, new)
             hits[number] += count
         names[name] = new
-    for (pattern, _), count in zip(options.rename, hits, strict=True):
+        if new != name:
+            plan.sources[new] = name
+    for (old, _), count in zip(options.rename, hits, strict=True):
         if not count:
-            plan.notes.append(f"the rename rule {pattern!r} matched no name")
+            plan.notes.append(f"the rename rule {old!r} matched no name")
     _check_unique(names)
     if options.rename or plan.skipped or plan.target.flat:
         plan.tree = _rebuild(plan.tree, names, rules, plan.target.flat)
@@ -372,7 +366,8 @@ def _settle(tensor: Tensor, options: Options, target: Target) -> Entry:
             raise UnsupportedError(f"{dtype} would become {wide}, and --strict-dtype was given")
         dtype, change = wide, "widened"
         stored = target.stored(dtype) or dtype
-    return Entry([], [], tensor, dtype, stored, changed_shape(tensor, change), change)
+    plain = plain_source(tensor, change) if stored is dtype else None
+    return Entry([], tensor, dtype, stored, changed_shape(tensor, change), change, plain)
 
 
 def _settle_composite(tensor: CompositeTensor, options: Options) -> tuple[DType, str]:

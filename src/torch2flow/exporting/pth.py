@@ -14,12 +14,12 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from torch2flow.copying import Progress, write_all, write_entry
+from torch2flow.copying import Progress, write_entry
+from torch2flow.placing import write_all
 from torch2flow.dtypes import DType, find_dtype
 from torch2flow.pickles import Call, Global, Name, write_pickle
 from torch2flow.pickles.writer import PersistentId
 from torch2flow.plan import Entry, Plan
-from torch2flow.pytorch import CompositeTensor, TensorRef
 from torch2flow.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.pytorch.constructors import Size
 from torch2flow.pytorch.tensor import contiguous_stride
@@ -44,8 +44,12 @@ def write_pth(plan: Plan, path: Path, progress: Progress, hashing: bool = False)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
         archive = _ArchiveWriter(fd)
-        keys: dict[int, str] = {}
-        pickle = write_pickle(plan.tree, _replace(plan, keys), protocol=2)
+        keys = {id(entry): str(number) for number, entry in enumerate(plan.entries)}
+
+        def replace(value: Any) -> Any:
+            return _tensor(value, keys[id(value)]) if isinstance(value, Entry) else _other(value)
+
+        pickle = write_pickle(plan.tree, replace, plan.identify, protocol=2)
         archive.add(f"{stem}/data.pkl", pickle)
         archive.add(f"{stem}/byteorder", b"little")
         for entry in plan.entries:
@@ -62,49 +66,28 @@ def _storage_class(dtype: DType) -> Name:
     return Name(f"torch.{dtype.storage}Storage") if dtype.storage else Name("torch.storage.UntypedStorage")
 
 
-def _replace(plan: Plan, keys: dict[int, str]) -> Any:
-    """Tensors as calls of PyTorch's rebuild functions; each entry's storage gets the next number as its key."""
-    made: dict[tuple[int, bool], Call] = {}
-    for number, entry in enumerate(plan.entries):
-        keys[id(entry)] = str(number)
+def _tensor(entry: Entry, key: str) -> Call:
+    """A tensor as the call of PyTorch's rebuild function; its storage is the record of that key."""
+    count = entry.nbytes // (entry.dtype.itemsize if entry.dtype.storage else 1)
+    pid = ("storage", _storage_class(entry.dtype), key, "cpu", count)
+    hooks = Call(Name("collections.OrderedDict"))
+    parameter, grad = entry.tensor.is_parameter, bool(entry.tensor.requires_grad)
+    args = (PersistentId(pid), 0, entry.shape, contiguous_stride(entry.shape), grad and not parameter, hooks)
+    if entry.dtype.storage:
+        call = Call(Name("torch._utils._rebuild_tensor_v2"), args)
+    else:
+        call = Call(Name("torch._utils._rebuild_tensor_v3"), (*args, Name(f"torch.{entry.dtype}")))
+    return Call(Name("torch._utils._rebuild_parameter"), (call, grad, hooks)) if parameter else call
 
-    def tensor(entry: Entry) -> Call:
-        count = entry.nbytes // (entry.dtype.itemsize if entry.dtype.storage else 1)
-        pid = ("storage", _storage_class(entry.dtype), keys[id(entry)], "cpu", count)
-        hooks = Call(Name("collections.OrderedDict"))
-        view = (PersistentId(pid), 0, entry.shape, contiguous_stride(entry.shape))
-        parameter = entry.tensor.is_parameter
-        grad = bool(entry.tensor.requires_grad) and not parameter
-        if entry.dtype.storage:
-            call = Call(Name("torch._utils._rebuild_tensor_v2"), (*view, grad, hooks))
-        else:
-            call = Call(
-                Name("torch._utils._rebuild_tensor_v3"), (*view, grad, hooks, Name(f"torch.{entry.dtype}"))
-            )
-        if parameter:
-            return Call(
-                Name("torch._utils._rebuild_parameter"), (call, bool(entry.tensor.requires_grad), hooks)
-            )
-        return call
 
-    def replace(value: Any) -> Any:
-        if isinstance(value, TensorRef | CompositeTensor):
-            entry = plan.entry(value)
-            kind = (id(entry), value.is_parameter)
-            if kind not in made:
-                made[kind] = tensor(entry)
-            return made[kind]
-        if isinstance(value, NumpyArray | NumpyDType):
-            return value.call()
-        if isinstance(value, Size):
-            return Call(Name("torch.Size"), (tuple(value),))
-        if isinstance(value, Global):
-            return (
-                Name(value.name) if find_dtype(value.name) and value.name.startswith("torch.") else value.name
-            )
-        return value
-
-    return replace
+def _other(value: Any) -> Any:
+    if isinstance(value, NumpyArray | NumpyDType):
+        return value.call()
+    if isinstance(value, Size):
+        return Call(Name("torch.Size"), (tuple(value),))
+    if isinstance(value, Global):
+        return Name(value.name) if value.name.startswith("torch.") and find_dtype(value.name) else value.name
+    return value
 
 
 class _ArchiveWriter:

@@ -12,7 +12,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from torch2flow.copying import Progress, write_all, write_entry
+from torch2flow.copying import Progress, write_entry
+from torch2flow.placing import write_all
 from torch2flow.plan import Plan
 
 

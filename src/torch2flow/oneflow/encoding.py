@@ -19,9 +19,8 @@ from typing import Any
 
 from torch2flow.dtypes import find_dtype
 from torch2flow.oneflow.dtypes import DATA_TYPES, STORED_AS
-from torch2flow.pickles import Call, Global, Name
+from torch2flow.pickles import Call, Global, Name, write_pickle
 from torch2flow.plan import Entry, Plan
-from torch2flow.pytorch import CompositeTensor, TensorRef
 from torch2flow.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.pytorch.constructors import Size
 
@@ -29,43 +28,43 @@ TENSOR, PARAMETER = Name("oneflow.Tensor"), Name("oneflow.nn.Parameter")
 PROTOCOL_VERSION = 1
 
 
-def encoder(plan: Plan, state: Callable[[Entry], dict[str, Any]], casts: bool = True) -> Callable[[Any], Any]:
-    """The `replace` of `write_pickle` for OneFlow's files.
+def encode(plan: Plan, value: Any, state: Callable[[Entry], dict[str, Any]], casts: bool = True) -> bytes:
+    """The pickle of a tree for OneFlow.
 
     Args:
         plan: which entry each tensor is.
+        value: the object, with the plan's tensors as leaves.
         state: the state of an entry's tensor: where or what its values are.
         casts: bfloat16 is stored as float32 and cast back by the stream.
     """
-    made: dict[int, Call] = {}
-
-    def tensor_call(entry: Entry) -> Call:
-        tensor = entry.tensor
-        trainable = tensor.requires_grad and entry.dtype.kind in "fc"
-        cast = casts and entry.dtype.name in STORED_AS
-        if tensor.is_parameter and trainable and not cast:
-            return Call(PARAMETER, (), state(entry), new=True)
-        call = Call(TENSOR, (), state(entry), new=True)
-        if cast:
-            call = Call(Name("oneflow.cast"), (call, Name(f"oneflow.{entry.dtype}")))
-        if tensor.is_parameter:
-            return Call(PARAMETER, (call, trainable))
-        return Call(Name("oneflow.Tensor.requires_grad_"), (call, True)) if trainable else call
 
     def replace(value: Any) -> Any:
-        if isinstance(value, TensorRef | CompositeTensor):
-            entry = plan.entry(value)
-            if id(entry) not in made:
-                made[id(entry)] = tensor_call(entry)
-            return made[id(entry)]
-        if isinstance(value, NumpyArray | NumpyDType):
-            return value.call()
-        if isinstance(value, Size):
-            return Call(Name("oneflow.Size"), (tuple(value),))
-        if isinstance(value, Global):
-            dtype = find_dtype(value.name) if value.name.startswith("torch.") else None
-            known = dtype is not None and dtype.name in DATA_TYPES
-            return Name(f"oneflow.{dtype}") if known else value.name
-        return value
+        return _tensor(value, state, casts) if isinstance(value, Entry) else _other(value)
 
-    return replace
+    return write_pickle(value, replace, plan.identify)
+
+
+def _tensor(entry: Entry, state: Callable[[Entry], dict[str, Any]], casts: bool) -> Call:
+    tensor = entry.tensor
+    trainable = tensor.requires_grad and entry.dtype.kind in "fc"
+    cast = casts and entry.dtype.name in STORED_AS
+    if tensor.is_parameter and trainable and not cast:
+        return Call(PARAMETER, (), state(entry), new=True)
+    call = Call(TENSOR, (), state(entry), new=True)
+    if cast:
+        call = Call(Name("oneflow.cast"), (call, Name(f"oneflow.{entry.dtype}")))
+    if tensor.is_parameter:
+        return Call(PARAMETER, (call, trainable))
+    return Call(Name("oneflow.Tensor.requires_grad_"), (call, True)) if trainable else call
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, NumpyArray | NumpyDType):
+        return value.call()
+    if isinstance(value, Size):
+        return Call(Name("oneflow.Size"), (tuple(value),))
+    if isinstance(value, Global):
+        dtype = find_dtype(value.name) if value.name.startswith("torch.") else None
+        known = dtype is not None and dtype.name in DATA_TYPES
+        return Name(f"oneflow.{dtype}") if known else value.name
+    return value

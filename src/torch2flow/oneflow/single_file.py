@@ -12,11 +12,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from torch2flow.copying import Progress, write_all, write_entry
+from torch2flow.copying import Progress, write_entry
+from torch2flow.placing import write_all
 from torch2flow.dtypes import numpy_dtype
 from torch2flow.oneflow.dtypes import DATA_TYPES
-from torch2flow.oneflow.encoding import PROTOCOL_VERSION, encoder
-from torch2flow.pickles import Call, Name, write_pickle
+from torch2flow.oneflow.encoding import PROTOCOL_VERSION, encode
+from torch2flow.pickles import Call, Name
 from torch2flow.pickles.writer import Payload
 from torch2flow.plan import Entry, Plan
 
@@ -38,7 +39,7 @@ def write_single_file(plan: Plan, path: Path, progress: Progress, hashing: bool 
         return {"data": array, "dtype": dtype, "device": "cpu"}
 
     value = {"protocol_version": PROTOCOL_VERSION, "__oneflow__": None, "data": plan.tree}
-    stream = write_pickle(value, encoder(plan, state, casts=False))
+    stream = encode(plan, value, state, casts=False)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
         at = 0

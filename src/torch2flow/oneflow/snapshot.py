@@ -9,12 +9,15 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
 
 from torch2flow.copying import Progress, write_entry
 from torch2flow.errors import UnsupportedError
-from torch2flow.oneflow.folder import run_parallel, tensor_meta
-from torch2flow.plan import Entry, Plan
+from torch2flow.oneflow.folder import tensor_meta
+from torch2flow.placing import place
+from torch2flow.plan import Plan
 
 SNAPSHOT_DONE = "snapshot_done"
 MAX_NAME = 255
@@ -35,16 +38,19 @@ def write_snapshot(plan: Plan, path: Path, progress: Progress, hashing: bool = F
             remedy="rename them with --rename, or use --format folder",
         )
 
-    def write(entry: Entry) -> None:
-        for name in entry.names:
-            folder = path / name
-            folder.mkdir(exist_ok=True)
-            with open(folder / "out", "wb", buffering=0) as stream:
-                write_entry(entry, stream.fileno(), progress, hashing)
-            (folder / "meta").write_bytes(tensor_meta(entry))
-        entry.place = entry.names[0]
-
-    run_parallel(write, plan.entries)
+    root = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for entry in plan.entries:
+            for name in entry.names:
+                place(
+                    root,
+                    name,
+                    tensor_meta(entry),
+                    partial(write_entry, entry, progress=progress, hashing=hashing),
+                )
+            entry.place = entry.names[0]
+    finally:
+        os.close(root)
     (path / SNAPSHOT_DONE).touch()
 
 

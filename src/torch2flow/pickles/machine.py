@@ -60,7 +60,7 @@ class Machine:
         self.where = where
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
-        self.memo: dict[int, Any] = {}
+        self.memo = _Memo()
         self.globals: dict[str, Global] = {}
         self.opaque: dict[str, int] = {}
         self.starved = 0
@@ -170,6 +170,28 @@ class Machine:
         raise _Broken("calls something that is not a named function")
 
 
+class _Memo:
+    """What the stream refers back to. Picklers number it 0, 1, 2, ...: a list; a hostile index costs nothing more."""
+
+    __slots__ = ("append", "items", "others")
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self.append = self.items.append
+        self.others: dict[int, Any] = {}
+
+    def put(self, index: int, value: Any) -> None:
+        if index == len(self.items):
+            self.append(value)
+        elif 0 <= index < len(self.items):
+            self.items[index] = value
+        else:
+            self.others[index] = value
+
+    def get(self, index: int) -> Any:
+        return self.items[index] if 0 <= index < len(self.items) else self.others[index]
+
+
 class _Broken(Exception):
     """A fault of the stream; `Machine.load` adds where."""
 
@@ -209,7 +231,8 @@ def check_key(key: Any) -> Any:
 
 def _ordered_dict(machine: Machine, pairs: Any = ()) -> StatefulDict:
     result = StatefulDict()
-    _update(machine, result, pairs)
+    if pairs:
+        _update(machine, result, pairs)
     return result
 
 
@@ -343,11 +366,11 @@ def _memo(code: bytes, layout: str, store: bool) -> None:
     unpack, size = struct.Struct(layout).unpack_from, struct.calcsize(layout)
 
     def put(m: Machine) -> None:
-        m.memo[unpack(m.data, m.pos)[0]] = m.stack[-1]
+        m.memo.put(unpack(m.data, m.pos)[0], m.stack[-1])
         m.pos += size
 
     def get(m: Machine) -> None:
-        m.stack.append(m.memo[unpack(m.data, m.pos)[0]])
+        m.stack.append(m.memo.get(unpack(m.data, m.pos)[0]))
         m.pos += size
 
     _TABLE[code[0]] = put if store else get
@@ -411,17 +434,17 @@ def _frame(m: Machine) -> None:
 
 @_opcode(b"\x94")
 def _memoize(m: Machine) -> None:
-    m.memo[len(m.memo)] = m.stack[-1]
+    m.memo.append(m.stack[-1])
 
 
 @_opcode(b"p")
 def _put_text(m: Machine) -> None:
-    m.memo[_decimal(m.take_line())] = m.stack[-1]
+    m.memo.put(_decimal(m.take_line()), m.stack[-1])
 
 
 @_opcode(b"g")
 def _get_text(m: Machine) -> None:
-    m.stack.append(m.memo[_decimal(m.take_line())])
+    m.stack.append(m.memo.get(_decimal(m.take_line())))
 
 
 @_opcode(b"I")

@@ -21,18 +21,24 @@ MAX_DEPTH = 400
 BATCH = 1000  # items between two marks, as in CPython's pickler: bounds the reader's stack
 
 
-def write_pickle(value: Any, replace: Callable[[Any], Any] = lambda value: value, protocol: int = 4) -> bytes:
+def write_pickle(
+    value: Any,
+    replace: Callable[[Any], Any] = lambda value: value,
+    identify: Callable[[Any], Any] = lambda value: value,
+    protocol: int = 4,
+) -> bytes:
     """The stream that rebuilds `value`.
 
     Args:
         value: containers, numbers, text, bytes, `Name` and `Call`.
-        replace: maps every object of any other kind to one of those; called once per object.
+        replace: maps every object of any other kind to one of those.
+        identify: two objects for which it gives the same one are one object in the stream.
         protocol: 2 (the newest that `torch.load(weights_only=True)` reads) or 4.
 
     Raises:
         UnsupportedError: an object that `replace` left as it was, or nesting deeper than `MAX_DEPTH`.
     """
-    writer = _Writer(replace, protocol)
+    writer = _Writer(replace, identify, protocol)
     writer.save(value, 0)
     return b"\x80" + bytes((protocol,)) + bytes(writer.out) + b"."
 
@@ -63,13 +69,12 @@ class PersistentId:
 
 
 class _Writer:
-    def __init__(self, replace: Callable[[Any], Any], protocol: int) -> None:
-        self.replace = replace
+    def __init__(self, replace: Callable[[Any], Any], identify: Callable[[Any], Any], protocol: int) -> None:
+        self.replace, self.identify = replace, identify
         self.protocol = protocol
         self.out = bytearray()
         self.memo: dict[int, int] = {}
         self.names: dict[Name, int] = {}
-        self.replaced: dict[int, Any] = {}
         self.kept: list[Any] = []  # keeps ids in use: a freed object's id would be taken for a memo hit
 
     def save(self, value: Any, depth: int) -> None:
@@ -86,14 +91,20 @@ class _Writer:
             self._get(self.memo[id(value)])
         elif (save := _CONTAINERS.get(type(value))) is not None:
             save(self, value, depth + 1)
-        elif id(value) in self.replaced:
-            self.save(self.replaced[id(value)], depth)
         else:
-            replaced = self.replace(value)
-            if replaced is value:
-                raise UnsupportedError(f"A {type(value).__name__} can't be written into a checkpoint.")
-            self.kept.append(value)
-            self.replaced[id(value)] = replaced
+            self._foreign(self.identify(value), depth)
+
+    def _foreign(self, value: Any, depth: int) -> None:
+        """An object that only the caller knows; the memo knows it by what `identify` gave."""
+        if id(value) in self.memo:
+            self._get(self.memo[id(value)])
+            return
+        replaced = self.replace(value)
+        if replaced is value:
+            raise UnsupportedError(f"A {type(value).__name__} can't be written into a checkpoint.")
+        if isinstance(replaced, Call):
+            self._call(replaced, depth + 1, owner=value)
+        else:
             self.save(replaced, depth)
 
     def _put(self, value: Any) -> None:
@@ -227,12 +238,16 @@ class _Writer:
         self.save(value.value, depth)
         self.out += b"Q"
 
-    def _call(self, value: Call, depth: int) -> None:
+    def _call(self, value: Call, depth: int, owner: Any = None) -> None:
         self.save(value.function, depth)
         self.save(value.args, depth)
         self.out += b"\x81" if value.new else b"R"
-        self._put(value)
-        if value.state is not None:
+        self._put(value if owner is None else owner)
+        if type(value.state) is dict:  # made for this call alone: nothing will refer back to it
+            self.out += b"}"
+            self._setitems(value.state, depth)
+            self.out += b"b"
+        elif value.state is not None:
             self.save(value.state, depth)
             self.out += b"b"
 

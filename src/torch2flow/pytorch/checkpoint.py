@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from torch2flow.pytorch.containers import Container
 from torch2flow.pytorch.selection import Candidate, choose, find_candidates
-from torch2flow.pytorch.tensor import Tensor
+from torch2flow.pytorch.tensor import Tensor, TensorRef
 from torch2flow.pytorch.tree import at_path, flatten, plain
 
 
@@ -74,13 +75,19 @@ class Checkpoint(Mapping[str, Tensor]):
     @cached_property
     def overlaps(self) -> list[list[str]]:
         """Groups of names whose different tensors share a storage: views of one another, perhaps."""
+        users = Counter(
+            id(tensor.storage) for tensor in self._tensors.values() if isinstance(tensor, TensorRef)
+        )
         seen: set[Any] = set()
         pairs = []
         for name, tensor in self._tensors.items():
-            storage = getattr(tensor, "storage", None)
-            if storage is not None and tensor.identity not in seen:
+            if (
+                isinstance(tensor, TensorRef)
+                and users[id(tensor.storage)] > 1
+                and tensor.identity not in seen
+            ):
                 seen.add(tensor.identity)
-                pairs.append((id(storage), name))
+                pairs.append((id(tensor.storage), name))
         return _groups(pairs)
 
     @property

@@ -26,6 +26,7 @@ class SourceFile:
 
     Attributes:
         path: the file.
+        location: its absolute path.
         size: its length in bytes.
         status: its `os.stat` at opening.
 
@@ -36,6 +37,7 @@ class SourceFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         global _held
         self.path = Path(path)
+        self.location = os.path.abspath(path)
         self.fd = -1
         self._map: mmap.mmap | None = None
         fd = self._open()

@@ -258,22 +258,26 @@ def check_view(tensor: TensorRef) -> None:
     Raises:
         FormatError: sizes, strides or offset are not those of a view into the storage.
     """
-    shape, stride, offset = tensor.shape, tensor.stride, tensor.storage_offset
-    numbers = (*shape, *stride, offset)
-    sound = len(shape) == len(stride) <= MAX_DIMENSIONS and all(
-        type(n) is int and 0 <= n < 1 << 62 for n in numbers
-    )
+    shape, stride, last = tensor.shape, tensor.stride, tensor.storage_offset
+    sound = len(shape) == len(stride) <= MAX_DIMENSIONS and _is_count(last)
+    for size, step in zip(shape, stride, strict=False):
+        sound = sound and _is_count(size) and _is_count(step)
+        if sound:
+            last += (size - 1) * step
     if sound and 0 not in shape:
-        last = offset + sum((size - 1) * step for size, step in zip(shape, stride, strict=True))
         sound = (last + 1) * tensor.dtype.itemsize <= tensor.storage.nbytes
     if not sound:
         raise FormatError(
             f"A tensor lies outside its storage: {tensor.dtype} of shape {_brief(shape)}, strides {_brief(stride)}, "
-            f"offset {_brief((offset,))}, in {tensor.storage.nbytes} bytes.",
+            f"offset {_brief((tensor.storage_offset,))}, in {tensor.storage.nbytes} bytes.",
             where=f"storage {tensor.storage.key!r}",
             maybe="the file is damaged, or was made to read memory that is not its own",
             remedy="fetch the file again",
         )
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 62
 
 
 def _brief(numbers: tuple[Any, ...]) -> str:

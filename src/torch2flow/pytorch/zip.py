@@ -8,7 +8,7 @@ Follows `caffe2/serialize/inline_container.cc` (PyTorch 1.4 to 2.13) and the zip
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch2flow.errors import FormatError
 from torch2flow.pytorch.source import SourceFile
@@ -24,15 +24,18 @@ MAX_ENTRIES = 1 << 22
 """Ten times the number of tensors of the largest sharded checkpoint; bounds memory for a hostile directory."""
 
 
-@dataclass(slots=True)
-class Record:
+class Record(NamedTuple):
     """One entry: the central directory's facts. Local headers of PyTorch hold zeros for size and CRC."""
 
-    name: bytes
     header_offset: int
     size: int
     crc32: int
     method: int
+    name_length: int
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
 
 
 class ZipArchive:
@@ -78,15 +81,15 @@ class ZipArchive:
                 remedy="load and save it once with torch, or repack it with 'zip -0'",
             )
         raw = self.file.read(
-            self.base + record.header_offset, _LOCAL.size + len(record.name), "a local header"
+            self.base + record.header_offset, _LOCAL.size + record.name_length, "a local header"
         )
         magic, _, flags, _, _, _, _, _, _, name_length, extra_length = _LOCAL.unpack_from(raw)
         start = record.header_offset + _LOCAL.size + name_length + extra_length
         sound = (
             magic == MAGIC
             and not flags & 1
-            and raw[_LOCAL.size :] == record.name
-            and name_length == len(record.name)
+            and raw[_LOCAL.size :] == _encoded(name)
+            and name_length == record.name_length
         )
         if not sound or start + record.size > self.length:
             raise self._error(f"the local header of {name[:200]!r} contradicts the directory")
@@ -141,7 +144,7 @@ class ZipArchive:
                 raise self._error(f"two records are named {text[:200]!r}")
             if flags & 1 or (method == 0 and packed != unpacked):
                 raise self._error(f"the record {text[:200]!r} is encrypted or has two sizes")
-            self.records[text] = Record(name, offset, packed, crc, method)
+            self.records[text] = Record(offset, packed, crc, method, name_length)
 
     def _zip64(self, extra: bytes, *values: int) -> list[int]:
         """Extended sizes and offset (APPNOTE 4.5.3): only those whose 32-bit field is full are there."""
@@ -166,8 +169,8 @@ class ZipArchive:
         behind = 0
         for record in sorted(self.records.values(), key=lambda record: record.header_offset):
             if record.header_offset < behind:
-                raise self._error(f"the record {record.name[:200]!r} overlaps another")
-            behind = record.header_offset + _LOCAL.size + len(record.name) + record.size
+                raise self._error("two records overlap")
+            behind = record.header_offset + _LOCAL.size + record.name_length + record.size
         if behind > directory:
             raise self._error("a record reaches into the directory")
 

@@ -1,0 +1,204 @@
+"""Puts byte ranges of files into new files by system calls alone; also runs as a process of its own.
+
+Creating two files a tensor is work of the kernel, and so is copying; Python's lock makes threads wait for
+one another around every call, a second process does not. This file imports nothing but the standard library,
+so that the second process starts in a few milliseconds: `python -I -S placing.py ROOT` reads batches of
+orders from stdin and answers each with the number of bytes it moved.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import marshal
+import os
+import select
+import struct
+import sys
+from collections import deque
+from collections.abc import Callable
+
+SLICE = 64 << 20
+"""Bytes moved per call: between two, the progress bar moves and Ctrl-C is seen."""
+
+BUFFER = 1 << 20
+_NOT_HERE = (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF)
+F_SETPIPE_SZ, PIPE_SIZE = 1031, 1 << 20  # linux/fcntl.h; the largest that needs no privilege
+_LENGTH = struct.Struct("<I")
+
+Order = tuple[str, bytes, str, int, int]
+"""Folder to make, content of its `meta`, source file, offset in it, and number of bytes for its `out`."""
+
+
+class SourceEndsError(Exception):
+    """The source file is shorter than it was."""
+
+
+def copy_range(source: int, offset: int, target: int, count: int, progress: Callable[[int], None]) -> None:
+    """Appends `count` bytes of one file, from `offset` on, to another, without passing them through Python.
+
+    Raises:
+        SourceEndsError: the source ends early.
+        OSError: the target can't be written.
+    """
+    methods = [_copy_file_range, _sendfile, _read_write] if hasattr(os, "copy_file_range") else [_read_write]
+    while count:
+        try:
+            moved = methods[0](source, offset, target, min(count, SLICE))
+        except OSError as error:
+            if error.errno in _NOT_HERE and len(methods) > 1:
+                methods.pop(0)  # another file system, or none of the kernel's ways
+                continue
+            raise
+        if moved == 0:
+            raise SourceEndsError
+        offset, count = offset + moved, count - moved
+        progress(moved)
+
+
+def _copy_file_range(source: int, offset: int, target: int, count: int) -> int:
+    return os.copy_file_range(source, target, count, offset_src=offset)
+
+
+def _sendfile(source: int, offset: int, target: int, count: int) -> int:
+    return os.sendfile(target, source, offset, count)
+
+
+def _read_write(source: int, offset: int, target: int, count: int) -> int:
+    chunk = os.pread(source, min(count, BUFFER), offset)
+    write_all(target, chunk)
+    return len(chunk)
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Writes all of `data`, however little the kernel takes at once."""
+    written = os.write(fd, data)
+    if written < len(data):
+        view = memoryview(data)[written:]
+        while view.nbytes:
+            view = view[os.write(fd, view) :]
+
+
+def place(root: int, folder: str, meta: bytes, write: Callable[[int], None]) -> None:
+    """Makes `folder/out`, written by `write`, and then `folder/meta`: a folder with a `meta` is complete.
+
+    Raises:
+        OSError: a file can't be made or written.
+    """
+    try:
+        os.mkdir(folder, dir_fd=root)
+    except FileExistsError:
+        pass  # an interrupted run began it
+    for name, content in (("out", None), ("meta", meta)):
+        fd = os.open(
+            f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666, dir_fd=root
+        )
+        try:
+            write(fd) if content is None else write_all(fd, content)
+        finally:
+            os.close(fd)
+
+
+class Helper:
+    """The second process.
+
+    Args:
+        root: the folder under which it makes its folders.
+        progress: called in this process with each number of bytes it moved.
+    """
+
+    def __init__(self, root: str, progress: Callable[[int], None]) -> None:
+        self.progress = progress
+        self.outstanding: deque[int] = deque()
+        import subprocess  # not at the top: the second process does without it
+
+        command = [sys.executable, "-I", "-S", __file__, root]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.orders, self.answers = self.process.stdin, self.process.stdout
+        try:
+            fcntl.fcntl(self.orders, F_SETPIPE_SZ, PIPE_SIZE)
+        except OSError:
+            pass  # handing over waits sooner, that is all
+
+    @property
+    def outstanding_cost(self) -> int:
+        """The cost of all batches that are not answered yet."""
+        return sum(self.outstanding)
+
+    def has_answer(self) -> bool:
+        """Whether `collect` would return at once."""
+        return bool(self.outstanding) and bool(select.select([self.answers], [], [], 0)[0])
+
+    def submit(self, batch: list[Order], cost: int) -> None:
+        """Hands over a batch; waits only if the pipe is full."""
+        raw = marshal.dumps(batch)
+        try:
+            self.orders.write(_LENGTH.pack(len(raw)) + raw)
+            self.orders.flush()
+        except BrokenPipeError:
+            self.collect()  # it says why it ended
+            raise
+        self.outstanding.append(cost)
+
+    def collect(self) -> None:
+        """Waits for the answer to the oldest batch.
+
+        Raises:
+            SourceEndsError: the source ends early.
+            OSError: what the helper met.
+        """
+        head = self.answers.read(_LENGTH.size)
+        if len(head) < _LENGTH.size:
+            raise OSError(errno.ECHILD, "the copying process ended unexpectedly")
+        moved, error = marshal.loads(self.answers.read(_LENGTH.unpack(head)[0]))
+        self.outstanding.popleft()
+        if error == errno.ENODATA:
+            raise SourceEndsError
+        if error:
+            raise OSError(error, os.strerror(error))
+        self.progress(moved)
+
+    def close(self, failed: bool) -> None:
+        """Ends the process; after a failure at once."""
+        if failed:
+            self.process.kill()
+        self.orders.close()
+        self.process.wait()
+        self.answers.close()
+
+
+def _serve(root: int) -> None:
+    """The second process's life: read a batch, carry it out, answer."""
+    sources: dict[str, int] = {}
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    while True:
+        head = stdin.read(_LENGTH.size)
+        if len(head) < _LENGTH.size:
+            return
+        moved, failure = 0, 0
+        try:
+            for folder, meta, path, offset, count in marshal.loads(stdin.read(_LENGTH.unpack(head)[0])):
+                if path not in sources:
+                    if len(sources) >= 64:
+                        os.close(sources.pop(next(iter(sources))))
+                    sources[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                source = sources[path]
+                place(root, folder, meta, lambda fd: copy_range(source, offset, fd, count, lambda n: None))  # noqa: B023
+                moved += count
+        except SourceEndsError:
+            failure = errno.ENODATA
+        except OSError as error:
+            failure = error.errno or errno.EIO
+        answer = marshal.dumps((moved, failure))
+        stdout.write(_LENGTH.pack(len(answer)) + answer)
+        stdout.flush()
+        if failure:
+            return
+
+
+if __name__ == "__main__":
+    try:
+        _serve(os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY))
+    except KeyboardInterrupt:
+        os._exit(130)
