@@ -32,7 +32,7 @@ def write_entry(entry: Entry, fd: int, progress: Progress, hashing: bool = False
         entry.sha256 = _write_hashed(entry, fd, progress)
     elif plain is None:
         for chunk in entry.chunks():
-            write_all(fd, memoryview(chunk.view("u1")))  # NumPy exports no buffer of bfloat16
+            write_all(fd, chunk.view("u1").data)  # NumPy exports no buffer of bfloat16
             progress(chunk.nbytes)
     elif plain.storage.file is None:
         write_all(fd, plain.storage.read(plain.byte_offset, entry.nbytes))

@@ -332,7 +332,7 @@ def _filter(value: Any, prefix: str, names: dict[str, str], order: Iterator[tupl
     copy = type(value)()
     copy.update(kept)
     if isinstance(value, StatefulDict):
-        copy.attributes = value.attributes
+        copy.attributes = value.attributes  # type: ignore[attr-defined]
     return copy
 
 

@@ -8,6 +8,7 @@ table of constructors of ours, and anything else is an `Opaque` record.
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
@@ -24,6 +25,11 @@ MAX_INTEGER_BYTES = 1024
 
 MAX_KEY_NODES = 64
 """Hashing a tuple recurses in C: a tuple nested two million deep as a key ends CPython and PyTorch by SIGSEGV."""
+
+LARGE = 1 << 16
+"""Bytes objects from this length on stay where they are if the stream is a mapped file."""
+
+LONG_BINPUT, BINGET = ord("r"), ord("h")
 
 _PLAIN_KEYS = (str, int, float, bytes, complex, type(None), Global, Opaque)
 
@@ -46,7 +52,7 @@ class Machine:
 
     def __init__(
         self,
-        data: bytes,
+        data: bytes | mmap.mmap,
         *,
         constructors: Mapping[str, Constructor] | None = None,
         persistent_load: PersistentLoad | None = None,
@@ -75,6 +81,7 @@ class Machine:
             FormatError: the stream is cut off, inconsistent, or asks for what no checkpoint needs.
         """
         table, data, size = _TABLE, self.data, len(self.data)
+        memo, memo_index = self.memo.items, struct.Struct("<I").unpack_from
         at = self.pos
         try:
             while True:
@@ -82,8 +89,18 @@ class Machine:
                 if at >= size:
                     self.starved = size + 1
                     raise _Broken("the stream ends before its STOP")
+                code = data[at]
+                # Two opcodes are half of every checkpoint's stream: they are done here, without a call.
+                if code == LONG_BINPUT and at + 4 < size:
+                    self.memo.put(memo_index(data, at + 1)[0], self.stack[-1])
+                    self.pos = at + 5
+                    continue
+                if code == BINGET and at + 1 < size and data[at + 1] < len(memo):
+                    self.stack.append(memo[data[at + 1]])
+                    self.pos = at + 2
+                    continue
                 self.pos = at + 1
-                operation = table[data[at]]
+                operation = table[code]
                 if operation is None:
                     break
                 operation(self)
@@ -124,6 +141,13 @@ class Machine:
             raise _Broken(f"announces {count} bytes, but only {len(self.data) - start} are left")
         self.pos = start + count
         return chunk
+
+    def take_view(self, count: int) -> bytes | memoryview:
+        """The next `count` bytes, not copied out of a file that is mapped."""
+        if isinstance(self.data, bytes) or self.pos + count > len(self.data):
+            return self.take(count)
+        self.pos += count
+        return memoryview(self.data)[self.pos - count : self.pos]
 
     def take_line(self) -> bytes:
         """The next line of a text opcode, without its newline."""
@@ -357,7 +381,7 @@ def _sized(code: bytes, layout: str, make: Callable[[bytes], Any]) -> None:
     def operation(m: Machine) -> None:
         (length,) = unpack(m.data, m.pos)
         m.pos += size
-        m.stack.append(make(m.take(length)))
+        m.stack.append(m.take_view(length) if length >= LARGE and make is bytes else make(m.take(length)))
 
     _TABLE[code[0]] = operation
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch2flow.dtypes import DTYPES
+from torch2flow.dtypes import DType
 from torch2flow.errors import FormatError
 from torch2flow.pickles import Machine
 from torch2flow.pytorch.constructors import CONSTRUCTORS, TypedStorage, storage_dtype
 from torch2flow.pytorch.containers import Container
 from torch2flow.pytorch.source import SourceFile
 from torch2flow.pytorch.tensor import Storage
+from torch2flow.pytorch.torchscript import as_modules, read_members
 from torch2flow.pytorch.zip import ZipArchive
 
 
@@ -51,6 +52,7 @@ class PickleArchive:
         self.stem = pickle.rpartition("/")[0] + "/" if "/" in pickle else ""
         self.folders = folders
         self.storages: dict[str, Storage] = {}
+        self.dtypes: dict[Any, DType | None] = {}
         order = f"{self.stem}byteorder"
         self.big_endian = order in archive and archive.read(order, 64).strip() == b"big"
 
@@ -66,29 +68,38 @@ class PickleArchive:
 
     def _persistent_load(self, pid: Any) -> TypedStorage:
         """`('storage', storage class, key, location, number of elements)`."""
-        if not (isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and type(pid[4]) is int):
+        if not (
+            isinstance(pid, tuple)
+            and len(pid) >= 5
+            and pid[0] == "storage"
+            and type(pid[2]) is str
+            and type(pid[4]) is int
+        ):
             raise FormatError("The pickle refers to something that is no storage.", where=self.pickle)
-        dtype = storage_dtype(pid[1])
-        key = str(pid[2])
+        _, storage_class, key, _, numel, *_ = pid
+        if storage_class not in self.dtypes:
+            self.dtypes[storage_class] = storage_dtype(storage_class)
+        dtype = self.dtypes[storage_class]
         storage = self.storages.get(key)
         if storage is None:
             storage = self.storages[key] = self._find(key)
-        if pid[4] * (dtype or DTYPES["uint8"]).itemsize != storage.nbytes:
+        if numel * (dtype.itemsize if dtype else 1) != storage.nbytes:
             raise FormatError(
-                f"Storage {key[:100]!r} should hold {pid[4]} elements of {dtype or 'bytes'}, "
+                f"Storage {key[:100]!r} should hold {numel} elements of {dtype or 'bytes'}, "
                 f"its record has {storage.nbytes} bytes.",
                 where=str(self.archive.file.path),
                 maybe="the file is damaged, or was made to read memory that is not its own",
             )
-        return TypedStorage(storage, dtype, 0, pid[4])
+        return TypedStorage(storage, dtype, 0, numel)
 
     def _find(self, key: str) -> Storage:
         for folder in self.folders:
             name = f"{self.stem}{folder}/{key}"
-            if name in self.archive.records:
+            record = self.archive.records.get(name)
+            if record is not None:
                 offset, size = self.archive.range(name)
-                crc = self.archive.records[name].crc32 or None  # 0: written without checksums
-                return Storage(key, size, self.archive.file, offset, crc32=crc, big_endian=self.big_endian)
+                crc = record.crc32 or None  # 0: written without checksums
+                return Storage(key, size, self.archive.file, offset, None, crc, self.big_endian)
         raise FormatError(
             f"The record of storage {key[:100]!r} is missing from the archive.",
             where=str(self.archive.file.path),
@@ -101,6 +112,8 @@ def open_archive(archive: ZipArchive, pickle: str) -> Container:
     script = find_pickle(archive, "constants.pkl")
     reader = PickleArchive(archive, pickle)
     root, opaque = reader.load()
+    if script:
+        root = as_modules(root, read_members(archive, reader.stem))
     version = f"{reader.stem}version"
     number = archive.read(version, 64).strip().decode("ascii", "replace") if version in archive else "?"
     return Container(

@@ -17,8 +17,8 @@ from torch2flow.pickles import Call, Machine, Name, Opaque
 from torch2flow.pickles.machine import Constructor
 from torch2flow.pytorch.tensor import Storage, TensorRef, contiguous_stride
 
-PLAIN_KINDS = "biufcSUV?"
-"""Kinds of dtype whose elements are bytes alone: no objects, no dates."""
+PLAIN_KINDS = "biufcSUVMm?"
+"""Kinds of dtype whose elements are bytes alone: no Python objects."""
 
 _BY_CODE = {
     ("b", 1): "bool", ("i", 1): "int8", ("i", 2): "int16", ("i", 4): "int32", ("i", 8): "int64",
@@ -33,6 +33,7 @@ class NumpyDType:
 
     code: str
     order: str = "|"
+    state: tuple[Any, ...] | None = None
 
     def set_pickled_state(self, state: Any) -> None:
         """`(version, byte order, subarray, names, fields, size, alignment, ...)`."""
@@ -40,7 +41,7 @@ class NumpyDType:
             raise FormatError("A NumPy dtype has a state that NumPy never wrote.")
         if state[2] is not None or state[3] is not None:
             self.code = "O"  # structured or nested: not an array of numbers
-        self.order = state[1]
+        self.order, self.state = state[1], state
 
     @property
     def itemsize(self) -> int:
@@ -50,11 +51,9 @@ class NumpyDType:
 
     def call(self) -> Call:
         """The call that makes NumPy's own dtype, for a stream that OneFlow's Python reads."""
-        return Call(
-            Name("numpy.dtype"),
-            (self.code, False, True),
-            (3, self.order, None, None, None, -1, -1, 0),
-        )
+        # Dates keep their unit in the state's last member (`arraydescr_reduce`).
+        state = self.state or (3, self.order, None, None, None, -1, -1, 0)
+        return Call(Name("numpy.dtype"), (self.code, False, True), state)
 
 
 @dataclass(slots=True, eq=False)
@@ -67,26 +66,27 @@ class NumpyArray:
         data: the elements' bytes, in C order or, if `fortran`, in Fortran order.
         fortran: the first index runs fastest.
         scalar: it was a NumPy scalar, not an array.
+        objects: the elements of an array of Python objects, which has no bytes.
     """
 
     dtype: NumpyDType
     shape: tuple[int, ...] = ()
-    data: bytes = b""
+    data: bytes | bytearray | memoryview = b""
     fortran: bool = False
     scalar: bool = False
+    objects: list[Any] | None = None
 
     def set_pickled_state(self, state: Any) -> None:
         """`(version, shape, dtype, is_fortran, data)`."""
         shape, dtype, fortran, data = state[-4:]
         if isinstance(data, str):  # Python 2 wrote str where Python 3 has bytes
             data = data.encode("latin1")
-        if not isinstance(dtype, NumpyDType) or not isinstance(data, bytes | bytearray):
-            raise FormatError(
-                "A NumPy array inside the file holds Python objects, not numbers.",
-                maybe="it was saved with dtype=object",
-                remedy="save it again as a numeric array or a list",
-            )
-        self.dtype, self.shape, self.fortran, self.data = dtype, tuple(shape), bool(fortran), bytes(data)
+        if isinstance(data, list):
+            self.shape, self.objects = tuple(shape), data
+            return
+        if not isinstance(dtype, NumpyDType) or not isinstance(data, bytes | bytearray | memoryview):
+            raise FormatError("A NumPy array inside the file has a state that NumPy never wrote.")
+        self.dtype, self.shape, self.fortran, self.data = dtype, tuple(shape), bool(fortran), data
         self.check()
 
     def check(self) -> None:

@@ -247,7 +247,9 @@ def _rebuild_sparse_tensor(m: Machine, layout: Any, data: tuple[Any, ...]) -> Co
 
 @constructor("torch._utils._rebuild_sparse_csr_tensor")
 def _rebuild_sparse_csr_tensor(m: Machine, layout: Any, data: tuple[Any, ...]) -> CompositeTensor:
-    return _rebuild_sparse_tensor(m, layout, data)
+    kind = getattr(layout, "name", str(layout)).rpartition(".")[2]
+    crow_indices, col_indices, values, size = data
+    return _sparse(kind, size, {"crow_indices": crow_indices, "col_indices": col_indices, "values": values})
 
 
 def _sparse(kind: str, size: Any, parts: dict[str, Any]) -> CompositeTensor:

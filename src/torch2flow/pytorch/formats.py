@@ -25,6 +25,7 @@ from torch2flow.pytorch.legacy import PREFIX, open_legacy
 from torch2flow.pytorch.safetensors import looks_like_safetensors, open_safetensors
 from torch2flow.pytorch.source import SourceFile
 from torch2flow.pytorch.tar import is_tar, open_tar
+from torch2flow.pytorch.torchscript import open_model_json
 from torch2flow.pytorch.zip import MAGIC, ZipArchive
 
 FOLDER_FILES = (
@@ -87,9 +88,7 @@ def _open_zip(file: SourceFile) -> Container:
         return open_pt2(archive)
     script = find_pickle(archive, "model.json")
     if script is not None:
-        from torch2flow.pytorch.script_json import open_script_json
-
-        return open_script_json(archive, script)
+        return open_model_json(archive, script)
     raise FormatError(
         "This zip archive is no PyTorch checkpoint: it holds no data.pkl.",
         where=f"{file.path}, records {', '.join(archive.names()[:5])}"[:500],

@@ -15,7 +15,7 @@ from typing import Any
 from torch2flow.pickles import Opaque
 from torch2flow.pytorch.arrays import NumpyArray
 from torch2flow.pytorch.tensor import CompositeTensor, TensorRef
-from torch2flow.pytorch.tree import is_module, is_script_object
+from torch2flow.pytorch.tree import is_module
 
 NAMES = (
     "state_dict",
@@ -50,7 +50,7 @@ class Candidate:
 
 def classify(value: Any) -> str:
     """`module`, `state dict`, `optimizer state`, or "" for anything else."""
-    if is_module(value) or is_script_object(value):
+    if is_module(value):
         return "module"
     if not isinstance(value, dict) or not value:
         return ""
@@ -65,7 +65,7 @@ def classify(value: Any) -> str:
 
 def holds_tensors(value: Any, depth: int = 0) -> bool:
     """Whether there is a tensor within a few levels."""
-    if isinstance(value, TensorRef | CompositeTensor) or is_module(value) or is_script_object(value):
+    if isinstance(value, TensorRef | CompositeTensor) or is_module(value):
         return True
     if depth > SEARCH_DEPTH or not isinstance(value, dict | list | tuple):
         return False

@@ -34,7 +34,7 @@ def open_sharded(index: SourceFile, open_file: Callable[[Path], Container]) -> C
     if index.size > MAX_INDEX:
         raise FormatError("The index is larger than any real one.", where=str(index.path))
     content = parse_json(index.read(0, index.size), str(index.path))
-    weight_map = content.get("weight_map")
+    weight_map, metadata = content.get("weight_map"), content.get("metadata")
     if not isinstance(weight_map, dict) or not weight_map:
         raise FormatError(
             "This JSON file is no checkpoint index: it has no weight_map.",
@@ -72,5 +72,5 @@ def open_sharded(index: SourceFile, open_file: Callable[[Path], Container]) -> C
         [index, *(file for shard in shards.values() for file in shard.files)],
         f"{len(shards)} shards of {next(iter(shards.values())).format}",
         notes=[f"{unused} tensors of the shards are not in the index and were left out"] if unused else [],
-        metadata=content.get("metadata") if isinstance(content.get("metadata"), dict) else {},
+        metadata=metadata if isinstance(metadata, dict) else {},
     )

@@ -95,6 +95,10 @@ class SourceFile:
                 remedy="compare its size with the original and fetch it again",
             )
         try:
+            if self.fd >= 0:
+                chunk = os.pread(self.fd, count, offset)
+                if len(chunk) == count:
+                    return chunk
             with self.opened() as fd:
                 chunk = os.pread(fd, count, offset)
                 while len(chunk) < count:  # the kernel reads at most 2 GiB at once

@@ -39,14 +39,14 @@ class Storage:
     nbytes: int
     file: SourceFile | None = None
     offset: int = -1
-    data: bytes | None = None
+    data: bytes | bytearray | memoryview | None = None
     crc32: int | None = None
     big_endian: bool = False
 
     def read(self, start: int, count: int) -> bytes:
         """`count` bytes from byte `start` of the storage."""
         if self.data is not None:
-            return self.data[start : start + count]
+            return bytes(self.data[start : start + count])
         if self.file is None or self.offset < 0:
             raise FormatError("A tensor's bytes are missing from the file.", where=f"storage {self.key!r}")
         return self.file.read(self.offset + start, count, f"storage {self.key!r}")
@@ -56,7 +56,8 @@ class Storage:
         import numpy as np
 
         if self.data is not None:
-            return np.frombuffer(bytearray(self.data), np.uint8)
+            mapped = isinstance(self.data, memoryview) and not self.data.readonly
+            return np.frombuffer(self.data if mapped else bytearray(self.data), np.uint8)
         if self.file is None or self.nbytes == 0:
             return np.frombuffer(bytearray(self.read(0, self.nbytes)), np.uint8)
         self.file.read(

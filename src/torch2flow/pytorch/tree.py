@@ -7,7 +7,7 @@ state dict is read off those, so no class of the user's is needed (`torch/nn/mod
 from __future__ import annotations
 
 import difflib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,15 +39,6 @@ def is_module(value: Any) -> bool:
     )
 
 
-def is_script_object(value: Any) -> bool:
-    """Whether a record is a module of a TorchScript archive."""
-    return (
-        isinstance(value, Opaque)
-        and value.class_name.startswith("__torch__.")
-        and isinstance(value.state, dict)
-    )
-
-
 def module_state_dict(module: Opaque) -> StatefulDict:
     """What `module.state_dict()` gives: parameters and persistent buffers, depth first, with `_metadata`.
 
@@ -63,25 +54,21 @@ def module_state_dict(module: Opaque) -> StatefulDict:
 def _collect(module: Opaque, prefix: str, result: StatefulDict, metadata: StatefulDict, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise FormatError("The pickled module is nested too deep.", maybe="it holds itself")
-    if is_module(module):
-        metadata[prefix[:-1]] = {"version": MODULE_VERSIONS.get(module.class_name, 1)}
-        hidden = module.attribute("_non_persistent_buffers_set") or ()
-        own = {**module.attribute("_parameters"), **(module.attribute("_buffers") or {})}
-        children = module.attribute("_modules")
-    else:
-        own, children, hidden = module.state, module.state, ()
+    metadata[prefix[:-1]] = {"version": MODULE_VERSIONS.get(module.class_name, 1)}
+    hidden = module.attribute("_non_persistent_buffers_set") or ()
+    own = {**module.attribute("_parameters"), **(module.attribute("_buffers") or {})}
     for name, value in own.items():
         if isinstance(value, TensorRef | CompositeTensor) and name not in hidden:
             result[f"{prefix}{name}"] = value
-    for name, value in children.items():
-        if is_module(value) or is_script_object(value):
+    for name, value in module.attribute("_modules").items():
+        if is_module(value):
             _collect(value, f"{prefix}{name}.", result, metadata, depth + 1)
 
 
 def plain(value: Any) -> Any:
     """The tree with modules unfolded, bare storages as tensors, and every other unknown object as a dictionary.
 
-    An unknown object becomes `{"__class__": name, "args": ..., "state": ...}` with what the file said of it.
+    An unknown object becomes `{"__class__": name, ...}` with its attributes, and what else the file said of it.
 
     Raises:
         FormatError: the data is nested deeper than `MAX_DEPTH`.
@@ -108,14 +95,17 @@ class _Plain:
         self.kept.append(value)
         if isinstance(value, TypedStorage):
             return self._keep(value, value.as_tensor())
-        if is_module(value) or is_script_object(value):
+        if is_module(value):
             return self._keep(value, module_state_dict(value))
+        if isinstance(value, NumpyArray) and value.objects is not None:
+            items = self.convert(value.objects, depth + 1)
+            return self._keep(value, {"__class__": "numpy.ndarray", "shape": value.shape, "__items__": items})
         if isinstance(value, Opaque):
             return self._opaque(value, depth + 1)
         if isinstance(value, dict):
             return self._dict(value, depth + 1)
-        if isinstance(value, list):
-            copy = self._keep(value, [])
+        if isinstance(value, list | deque):
+            copy = self._keep(value, [] if isinstance(value, list) else deque(maxlen=value.maxlen))
             copy.extend(self.convert(item, depth + 1) for item in value)
             return copy
         if isinstance(value, tuple):
@@ -132,7 +122,7 @@ class _Plain:
         for key, item in value.items():
             copy[self._key(key)] = self.convert(item, depth)
         if isinstance(value, StatefulDict) and value.attributes:
-            copy.attributes = self.convert(value.attributes, depth)
+            copy.attributes = self.convert(value.attributes, depth)  # type: ignore[attr-defined]
         return copy
 
     def _key(self, key: Any) -> Any:
@@ -142,17 +132,20 @@ class _Plain:
             return int.from_bytes(key.data, "little", signed=True) if key.dtype.code[0] in "iu" else str(key)
         return key
 
-    def _opaque(self, value: Opaque, depth: int) -> dict[str, Any]:
-        copy: dict[str, Any] = self._keep(value, {"__class__": value.class_name})
-        parts = (
-            ("args", value.args),
-            ("state", value.state),
-            ("items", value.items),
-            ("entries", value.entries),
-        )
-        for name, part in parts:
-            if part not in (None, (), [], {}):
-                copy[name] = self.convert(part, depth)
+    def _opaque(self, value: Opaque, depth: int) -> dict[Any, Any]:
+        copy: dict[Any, Any] = self._keep(value, {"__class__": value.class_name})
+        for part in value.state if isinstance(value.state, tuple) else (value.state,):
+            if isinstance(part, dict):
+                copy.update(self._dict(part, depth))
+            elif part is not None:
+                copy["__state__"] = self.convert(part, depth)
+        for name, rest in (
+            ("__args__", value.args),
+            ("__items__", value.items),
+            ("__entries__", value.entries),
+        ):
+            if rest:
+                copy[name] = self.convert(rest, depth)
         return copy
 
 
@@ -180,7 +173,7 @@ def _flatten(value: Any, prefix: str, above: list[int], count: list[int]) -> Ite
         return
     if isinstance(value, dict):
         members: Any = value.items()
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple | deque):
         members = enumerate(value)
     else:
         return

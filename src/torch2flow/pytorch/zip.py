@@ -8,6 +8,7 @@ Follows `caffe2/serialize/inline_container.cc` (PyTorch 1.4 to 2.13) and the zip
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import NamedTuple
 
 from torch2flow.errors import FormatError
@@ -80,6 +81,9 @@ class ZipArchive:
                 maybe="someone unpacked the checkpoint and packed it again with a zip program; PyTorch never compresses",
                 remedy="load and save it once with torch, or repack it with 'zip -0'",
             )
+        return self._locate(name, record)
+
+    def _locate(self, name: str, record: Record) -> tuple[int, int]:
         raw = self.file.read(
             self.base + record.header_offset, _LOCAL.size + record.name_length, "a local header"
         )
@@ -101,6 +105,23 @@ class ZipArchive:
         if size > limit:
             raise self._error(f"the record {name[:200]!r} of {size} bytes is larger than any PyTorch writes")
         return self.file.read(offset, size, f"record {name!r}")
+
+    def inflate(self, name: str, limit: int) -> bytes:
+        """A text record, which PyTorch may compress; refused if it is longer than `limit`."""
+        record = self.records.get(name)
+        if record is None or record.method == 0:
+            return self.read(name, limit)
+        offset, size = self._locate(name, record)
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            data = inflater.decompress(
+                self.file.read(offset, min(size, limit), f"record {name!r}"), limit + 1
+            )
+        except zlib.error as error:
+            raise self._error(f"the record {name[:200]!r} can't be inflated ({error})") from None
+        if record.method != 8 or len(data) > limit:
+            raise self._error(f"the record {name[:200]!r} is larger than any PyTorch writes")
+        return data
 
     def _find_directory(self) -> tuple[int, int, int]:
         """Start, size and entry count of the central directory; the zip64 form wins where present."""
