@@ -11,6 +11,7 @@ from torch2flow.oneflow.reading import is_oneflow, is_single_file, open_folder, 
 from torch2flow.pickles import Machine
 from torch2flow.pytorch import Checkpoint, Container, open_container
 from torch2flow.pytorch.constructors import CONSTRUCTORS
+from torch2flow.pytorch.legacy import PREFIX
 from torch2flow.pytorch.source import SourceFile
 
 
@@ -47,7 +48,7 @@ def _begins_as_pickle(path: Path) -> bool:
     file = SourceFile(path)
     head = file.read(0, min(file.size, 64))
     file.close()
-    return head[:1] == b"\x80" and b"protocol_version" in head
+    return head[:1] == b"\x80" and b"protocol_version" in head and PREFIX not in head  # torch.save's has both
 
 
 def _open_pickle(path: Path) -> Container:

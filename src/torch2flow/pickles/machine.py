@@ -313,6 +313,11 @@ def _bytearray(machine: Machine, source: bytes | str = b"", encoding: str = "lat
     return bytearray(source) if isinstance(source, bytes) else bytearray(source, encoding)
 
 
+def _bytes(machine: Machine, source: bytes = b"") -> bytes:
+    """Protocol 2 spells empty bytes as a call without arguments."""
+    return bytes(_bytearray(machine, source))
+
+
 def _complex(machine: Machine, real: float, imag: float = 0.0) -> complex:
     return complex(real, imag)
 
@@ -333,6 +338,7 @@ CONSTRUCTORS: dict[str, Constructor] = {
 for _module in ("builtins", "__builtin__"):
     CONSTRUCTORS[f"{_module}.dict"] = _plain_dict
     CONSTRUCTORS[f"{_module}.bytearray"] = _bytearray
+    CONSTRUCTORS[f"{_module}.bytes"] = _bytes
     CONSTRUCTORS[f"{_module}.complex"] = _complex
     for _kind in (list, tuple, set, frozenset):
         CONSTRUCTORS[f"{_module}.{_kind.__name__}"] = _collection(_kind)

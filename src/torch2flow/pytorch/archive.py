@@ -112,8 +112,7 @@ def open_archive(archive: ZipArchive, pickle: str) -> Container:
     script = find_pickle(archive, "constants.pkl")
     reader = PickleArchive(archive, pickle)
     root, opaque = reader.load()
-    if script:
-        root = as_modules(root, read_members(archive, reader.stem))
+    left_out = as_modules(root, read_members(archive, reader.stem)) if script else []
     version = f"{reader.stem}version"
     number = archive.read(version, 64).strip().decode("ascii", "replace") if version in archive else "?"
     return Container(
@@ -123,6 +122,7 @@ def open_archive(archive: ZipArchive, pickle: str) -> Container:
         producer=f"PyTorch {'1.4 or newer' if script or number == '1' else '1.6 or newer'}, archive version {number}"
         + (", big endian" if reader.big_endian else ""),
         opaque=opaque,
+        notes=[f"a plain attribute, neither parameter nor buffer, was left out: {name}" for name in left_out],
     )
 
 

@@ -39,13 +39,14 @@ class NumpyDType:
         """`(version, byte order, subarray, names, fields, size, alignment, ...)`."""
         if not (isinstance(state, tuple) and len(state) >= 5 and state[1] in ("<", ">", "|", "=")):
             raise FormatError("A NumPy dtype has a state that NumPy never wrote.")
-        if state[2] is not None or state[3] is not None:
-            self.code = "O"  # structured or nested: not an array of numbers
         self.order, self.state = state[1], state
 
     @property
     def itemsize(self) -> int:
         """Bytes an element; text counts four a character."""
+        size = self.state[5] if self.state and len(self.state) > 5 else -1
+        if type(size) is int and size > 0:  # structures, text and raw bytes state it
+            return size
         digits = self.code[1:]
         return int(digits) * (4 if self.code[0] == "U" else 1) if digits.isdigit() and len(digits) < 10 else 0
 

@@ -49,8 +49,13 @@ def _names(row: str) -> list[str]:
         return []
 
 
-def as_modules(root: Any, members: Members) -> Any:
-    """Turns every script object reachable through attributes into a module record, in place."""
+def as_modules(root: Any, members: Members) -> list[str]:
+    """Turns every script object reachable through attributes into a module record, in place.
+
+    Returns:
+        Names of the tensors that are neither parameter nor buffer, as `class.attribute`.
+    """
+    left_out: list[str] = []
     pending, seen = [root], {id(root)}
     while pending:
         value = pending.pop()
@@ -59,7 +64,7 @@ def as_modules(root: Any, members: Members) -> Any:
             and value.class_name.startswith(PREFIX)
             and isinstance(value.state, dict)
         ):
-            _turn(value, members.get(value.class_name, {}))
+            left_out += _turn(value, members.get(value.class_name, {}))
         below = [value.state] if isinstance(value, Opaque) else []
         below += (
             value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else []
@@ -68,10 +73,10 @@ def as_modules(root: Any, members: Members) -> Any:
             if isinstance(item, Opaque | dict | list | tuple) and id(item) not in seen:
                 seen.add(id(item))
                 pending.append(item)
-    return root
+    return left_out
 
 
-def _turn(module: Opaque, listed: dict[str, list[str]]) -> None:
+def _turn(module: Opaque, listed: dict[str, list[str]]) -> list[str]:
     parameters, buffers, modules = StatefulDict(), StatefulDict(), StatefulDict()
     others: dict[Any, Any] = {}
     for name, value in module.state.items():
@@ -88,7 +93,11 @@ def _turn(module: Opaque, listed: dict[str, list[str]]) -> None:
             modules[name] = value
         else:
             others[name] = value
+    left_out = [
+        f"{module.class_name}.{name}" for name, value in others.items() if isinstance(value, TensorRef)
+    ]
     module.state = {**others, "_parameters": parameters, "_buffers": buffers, "_modules": modules}
+    return left_out
 
 
 # -- PyTorch 1.0 ---------------------------------------------------------------------------------------------
