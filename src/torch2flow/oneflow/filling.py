@@ -17,13 +17,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.changes import cast, changed_chunks, plain_source
 from torch2flow.dtypes import DType, numpy_dtype
 from torch2flow.errors import FormatError
-from torch2flow.pytorch import Tensor, TensorRef
+from torch2flow.pytorch import Storage, Tensor, TensorRef
+from torch2flow.pytorch.source import SourceFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,7 @@ PENDING = 16 << 20
 """Bytes that may wait to be copied: OneFlow holds each array until its thread gets to it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Piece:
     """One tensor to bring in.
 
@@ -44,17 +45,17 @@ class Piece:
         dtype: element type it is to have.
         shape: the live tensor's.
         change: a row of `changes.py`, or "".
+        nbytes: bytes in the live tensor.
     """
 
     tensor: Tensor
     dtype: DType
     shape: tuple[int, ...]
     change: str = ""
+    nbytes: int = field(init=False)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes in the live tensor."""
-        return math.prod(self.shape) * self.dtype.itemsize
+    def __post_init__(self) -> None:
+        self.nbytes = math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def plain(self) -> TensorRef | None:
@@ -81,10 +82,11 @@ class Piece:
             FormatError: it does.
         """
         for tensor in (self.tensor, getattr(self.tensor, "source", None)):
-            storage = getattr(tensor, "storage", None)
-            if storage is not None and storage.file is not None:
-                if storage.offset < 0 or storage.offset + storage.nbytes > storage.file.size:
-                    storage.read(storage.nbytes, 0)  # raises with all there is to say
+            storage: Storage | None = getattr(tensor, "storage", None)
+            if storage is None or storage.file is None:
+                continue
+            if not 0 <= storage.offset <= storage.file.size - storage.nbytes:
+                storage.read(storage.nbytes, 0)  # raises, with all there is to say
 
 
 class Filler:
@@ -172,14 +174,18 @@ def read_into(array: np.ndarray[Any, Any], piece: Piece) -> None:
             flat[start : start + chunk.size] = chunk
             start += chunk.size
     elif flat.size:
-        file, offset = plain.storage.file, plain.storage.offset + plain.byte_offset
         rest = memoryview(flat.view(np.uint8).data)
-        try:
-            with file.opened() as fd:
-                while rest:
-                    count = os.preadv(fd, [rest], offset)  # the kernel reads at most 2 GiB at once
-                    if not count:
-                        raise FormatError("The file became shorter while it was read.", where=str(file.path))
-                    rest, offset = rest[count:], offset + count
-        except OSError as error:
-            raise FormatError(f"The file can't be read: {error.strerror}.", where=str(file.path)) from None
+        _read_bytes(plain.storage.file, plain.storage.offset + plain.byte_offset, rest)
+
+
+def _read_bytes(file: SourceFile, offset: int, rest: memoryview) -> None:
+    try:
+        with file.opened() as fd:
+            count = os.preadv(fd, [rest], offset)
+            while count < len(rest):  # the kernel reads at most 2 GiB at once
+                if not count:
+                    raise FormatError("The file became shorter while it was read.", where=str(file.path))
+                rest, offset = rest[count:], offset + count
+                count = os.preadv(fd, [rest], offset)
+    except OSError as error:
+        raise FormatError(f"The file can't be read: {error.strerror}.", where=str(file.path)) from None

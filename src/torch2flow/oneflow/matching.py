@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from torch2flow.dtypes import DType, find_dtype, numpy_dtype
@@ -164,17 +165,22 @@ def match(slots: dict[str, Slot], tensors: dict[str, Tensor]) -> Match:
 
 
 def _pair(result: Match, name: str, slot: Slot, tensor: Tensor) -> None:
-    where = f"{name} ({slot.owner})"
-    shape, dtype = tuple(slot.tensor.shape), find_dtype(str(slot.tensor.dtype).removeprefix("oneflow."))
+    shape, dtype = tuple(slot.tensor.shape), _live_dtype(str(slot.tensor.dtype))
     if isinstance(tensor, CompositeTensor) or tensor.dtype.kind not in FAMILY or dtype is None:
         layout = tensor.layout if isinstance(tensor, CompositeTensor) else "dense"
-        result.unsupported.append(f"{where}: {layout} {tensor.dtype} into {slot.tensor.dtype}")
+        result.unsupported.append(f"{name} ({slot.owner}): {layout} {tensor.dtype} into {slot.tensor.dtype}")
     elif tensor.shape != shape:
-        result.misfits.append(f"{where}: {[*tensor.shape]} in the checkpoint, {[*shape]} in the model")
+        result.misfits.append(
+            f"{name} ({slot.owner}): {[*tensor.shape]} in the checkpoint, {[*shape]} in the model"
+        )
     elif FAMILY[tensor.dtype.kind] != FAMILY[dtype.kind]:
-        result.misfits.append(f"{where}: {tensor.dtype} in the checkpoint, {dtype} in the model")
+        result.misfits.append(
+            f"{name} ({slot.owner}): {tensor.dtype} in the checkpoint, {dtype} in the model"
+        )
     elif not _in_range(tensor, dtype):
-        result.misfits.append(f"{where}: {tensor.dtype} holds numbers beyond the model's {dtype}")
+        result.misfits.append(
+            f"{name} ({slot.owner}): {tensor.dtype} holds numbers beyond the model's {dtype}"
+        )
     else:
         change = "" if tensor.dtype is dtype else "cast"
         result.pieces[name] = Piece(tensor, dtype, shape, change)
@@ -182,11 +188,19 @@ def _pair(result: Match, name: str, slot: Slot, tensor: Tensor) -> None:
             result.converted[name] = (tensor.dtype.name, dtype.name)
 
 
+@cache
+def _live_dtype(name: str) -> DType | None:
+    """The row for the name of a dtype of OneFlow's; None for those that hold no numbers."""
+    return find_dtype(name.removeprefix("oneflow."))
+
+
 def _in_range(tensor: TensorRef, dtype: DType) -> bool:
     """Whether all integers fit; floating values round, as in OneFlow's own `copy_`."""
+    if dtype.kind == "f" or tensor.dtype is dtype:
+        return True
     import numpy as np
 
-    if dtype.kind == "f" or np.can_cast(numpy_dtype(tensor.dtype), numpy_dtype(dtype)):
+    if np.can_cast(numpy_dtype(tensor.dtype), numpy_dtype(dtype)):
         return True
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype.name).min, np.iinfo(dtype.name).max)
     return all(
