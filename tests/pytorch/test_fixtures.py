@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from comparison import CASES, case_id, expected_of, sha256
 
 from torch2flow.opening import open_checkpoint
 from torch2flow.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
 from torch2flow.pytorch.tree import flatten
-
-FIXTURES = Path(__file__).parent.parent / "fixtures"
-CASES = [
-    (folder.parent, name)
-    for folder in sorted(FIXTURES.glob("*/expected.json"))
-    for name in json.loads(folder.read_text("utf-8"))
-]
 
 DESCRIBED_OTHERWISE = {
     "storage": "a bare storage is read as the one-dimensional tensor that it is",
@@ -28,19 +21,7 @@ DESCRIBED_OTHERWISE = {
 """Layouts of `expected.json` that have another form here, and why."""
 
 NO_BUFFERS = {("torch-1.6.0", "scripted_constants.pt"): "offset"}
-"""PyTorch 1.6 listed plain tensor attributes in a script module's state dict; 1.5's archives already tell them apart."""
-
-
-def expected_of(folder: Path, name: str) -> dict[str, Any]:
-    return json.loads((folder / "expected.json").read_text("utf-8"))[name]  # type: ignore[no-any-return]
-
-
-def sha256(tensor: TensorRef) -> str:
-    """Of the elements in C order, in chunks as the converter reads them."""
-    digest = hashlib.sha256()
-    for chunk in tensor.chunks():
-        digest.update(chunk.tobytes())
-    return digest.hexdigest()
+"""PyTorch 1.6 listed plain tensor attributes in a state dict; its archives already tell them apart."""
 
 
 def dense(tensor: Tensor) -> dict[str, Any]:
@@ -58,7 +39,7 @@ def all_tensors(checkpoint: Checkpoint, expected: dict[str, Any]) -> dict[str, T
     return dict(flatten(tree))
 
 
-@pytest.mark.parametrize(("folder", "name"), CASES, ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize(("folder", "name"), CASES, ids=case_id)
 def test_every_tensor_is_what_pytorch_says(folder: Path, name: str) -> None:
     expected = expected_of(folder, name)
     checkpoint = open_checkpoint(folder / name)
@@ -86,7 +67,7 @@ def test_every_tensor_is_what_pytorch_says(folder: Path, name: str) -> None:
                 assert dense(tensor.parts[part])["sha256"] == about["sha256"], f"{key}: {part}"
 
 
-@pytest.mark.parametrize(("folder", "name"), CASES, ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize(("folder", "name"), CASES, ids=case_id)
 def test_ties_and_order_are_kept(folder: Path, name: str) -> None:
     expected = expected_of(folder, name)
     checkpoint = open_checkpoint(folder / name, None if "constants" in expected else ".")
@@ -99,7 +80,7 @@ def test_ties_and_order_are_kept(folder: Path, name: str) -> None:
         assert sorted(group) in ties
 
 
-@pytest.mark.parametrize(("folder", "name"), CASES, ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize(("folder", "name"), CASES, ids=case_id)
 def test_the_weights_are_chosen_without_being_asked(folder: Path, name: str) -> None:
     expected = expected_of(folder, name)
     if "key" in expected:

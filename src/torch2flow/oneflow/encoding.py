@@ -55,7 +55,7 @@ def _tensor(entry: Entry, state: Callable[[Entry], dict[str, Any]], casts: bool)
         call = Call(Name("oneflow.cast"), (call, Name(f"oneflow.{entry.dtype}")))
     if tensor.is_parameter:
         return Call(PARAMETER, (call, trainable))
-    return Call(Name("oneflow.Tensor.requires_grad_"), (call, True)) if trainable else call
+    return Call(Name("oneflow:Tensor.requires_grad_"), (call, True)) if trainable else call
 
 
 def _other(value: Any) -> Any:

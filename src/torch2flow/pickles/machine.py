@@ -12,6 +12,7 @@ import mmap
 import struct
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
+from itertools import repeat
 from typing import Any
 
 from torch2flow.errors import FormatError
@@ -24,14 +25,27 @@ MAX_INTEGER_BYTES = 1024
 """Python's integers are unbounded; nothing PyTorch writes needs more, and decimal conversion is quadratic."""
 
 MAX_KEY_NODES = 64
-"""Hashing a tuple recurses in C: a tuple nested two million deep as a key ends CPython and PyTorch by SIGSEGV."""
+"""Hashing a tuple recurses in C: one nested two million deep as a key ends CPython and PyTorch by SIGSEGV."""
+
+MAX_ODD_KEYS = 1 << 14
+"""Numbers and tuples hash without a secret: a file can choose keys that collide; text and bytes it can't."""
+
+MAX_OBJECTS = 8 << 20
+"""An opcode of one byte makes a container of seventy; a tensor takes about twenty of these. Bounds memory."""
+
+MAX_ARGUMENTS = 32
+MAX_NAME = 4096
+BLOCK = 1 << 16  # opcodes between two looks at `Machine.objects`
+
+ITEM, HASHED_ITEM = 8, 64
+"""What copying an item of a list, or of a dictionary or set, costs in bytes, about."""
 
 LARGE = 1 << 16
 """Bytes objects from this length on stay where they are if the stream is a mapped file."""
 
 LONG_BINPUT, BINGET = ord("r"), ord("h")
 
-_PLAIN_KEYS = (str, int, float, bytes, complex, type(None), Global, Opaque)
+_PLAIN_KEYS = frozenset((str, bytes, bool, type(None), Global, Opaque))
 
 
 class Machine:
@@ -47,7 +61,7 @@ class Machine:
     Attributes:
         end: byte offset behind the stream, once `load` has returned.
         opaque: how often each unknown class or function was met.
-        starved: how many bytes of data would have been needed to go on, where that is why `load` failed; else 0.
+        starved: how many bytes would have been needed to go on, where that is why `load` failed; else 0.
     """
 
     def __init__(
@@ -66,13 +80,15 @@ class Machine:
         self.where = where
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
-        self.memo = _Memo()
+        self.memo = _Memo(len(data))
+        self.objects = 0
+        self.odd_keys = 0
         self.globals: dict[str, Global] = {}
         self.opaque: dict[str, int] = {}
         self.starved = 0
         # A constructor can copy a long memoised string with every three-byte call; what all calls
         # together may copy is bounded by a multiple of the stream.
-        self.copy_budget = 4 * len(data) + (1 << 20)
+        self.copy_budget = 16 * len(data) + (1 << 20)
 
     def load(self) -> Any:
         """The object the stream describes.
@@ -85,25 +101,31 @@ class Machine:
         at = self.pos
         try:
             while True:
-                at = self.pos
-                if at >= size:
-                    self.starved = size + 1
-                    raise _Broken("the stream ends before its STOP")
-                code = data[at]
-                # Two opcodes are half of every checkpoint's stream: they are done here, without a call.
-                if code == LONG_BINPUT and at + 4 < size:
-                    self.memo.put(memo_index(data, at + 1)[0], self.stack[-1])
-                    self.pos = at + 5
+                for _ in repeat(None, BLOCK):
+                    at = self.pos
+                    if at >= size:
+                        self.starved = size + 1
+                        raise _Broken("the stream ends before its STOP")
+                    code = data[at]
+                    # Two opcodes are half of every checkpoint's stream: they are done here, without a call.
+                    if code == LONG_BINPUT and at + 4 < size:
+                        self.memo.put(memo_index(data, at + 1)[0], self.stack[-1])
+                        self.pos = at + 5
+                        continue
+                    if code == BINGET and at + 1 < size and data[at + 1] < len(memo):
+                        self.stack.append(memo[data[at + 1]])
+                        self.pos = at + 2
+                        continue
+                    self.pos = at + 1
+                    operation = table[code]
+                    if operation is None:
+                        break
+                    operation(self)
+                else:
+                    self._check_objects()
                     continue
-                if code == BINGET and at + 1 < size and data[at + 1] < len(memo):
-                    self.stack.append(memo[data[at + 1]])
-                    self.pos = at + 2
-                    continue
-                self.pos = at + 1
-                operation = table[code]
-                if operation is None:
-                    break
-                operation(self)
+                break
+            self._check_objects()
             value = self.stack.pop()
         except FormatError:
             raise
@@ -119,14 +141,19 @@ class Machine:
         self.end = self.pos
         return value
 
+    def _check_objects(self) -> None:
+        if self.objects > MAX_OBJECTS:
+            raise _Broken(f"is where the stream holds more objects than any checkpoint ({MAX_OBJECTS})")
+
     def _error(self, reason: str, at: int) -> FormatError:
         opcode = self.data[at : at + 1]
+        reason = reason if len(reason) <= 200 else f"{reason[:200]}..."
         return FormatError(
             f"The pickle stream is broken or hostile: opcode {opcode!r} {reason}."
             if opcode
             else f"The pickle stream is cut off: {reason}.",
             where=f"{self.where}, byte {at}",
-            maybe="the file was truncated or damaged on its way, or was made to attack the program that loads it",
+            maybe="the file was cut off or damaged on its way, or was made to attack the program that loads it",
             remedy="compare its size and checksum with the original and fetch it again",
         )
 
@@ -166,7 +193,7 @@ class Machine:
         return items
 
     def spend(self, count: int) -> None:
-        """Charges the copy of `count` bytes or items to the stream's budget."""
+        """Charges the copy of `count` bytes to the stream's budget."""
         self.copy_budget -= count
         if self.copy_budget < 0:
             raise _Broken("is one of many calls that together copy far more than the stream holds")
@@ -175,6 +202,8 @@ class Machine:
 
     def find_global(self, module: str, name: str) -> Global:
         """The one record of a dotted name."""
+        if len(module) + len(name) > MAX_NAME:
+            raise _Broken("has a name longer than any class's")
         full = f"{module}.{name}"
         found = self.globals.get(full)
         if found is None:
@@ -183,23 +212,32 @@ class Machine:
 
     def call(self, function: Any, args: tuple[Any, ...]) -> Any:
         """What `function(*args)` stands for: a constructor of ours, or an opaque record."""
+        self.objects += 4
         if isinstance(function, Global):
             constructor = self.constructors.get(function.name)
             if constructor is not None:
+                if len(args) > MAX_ARGUMENTS:
+                    raise _Broken(f"calls {function.name} with {len(args)} arguments")
                 return constructor(self, *args)
             self.opaque[function.name] = self.opaque.get(function.name, 0) + 1
             return Opaque(function.name, args)
         if isinstance(function, Opaque):  # a pickled bound method, for example
+            self.spend(ITEM * len(args))
             return Opaque("(call of an opaque object)", (function, *args))
         raise _Broken("calls something that is not a named function")
 
 
 class _Memo:
-    """What the stream refers back to. Picklers number it 0, 1, 2, ...: a list; a hostile index costs nothing more."""
+    """What the stream refers back to. Picklers number it 0, 1, 2, ...: a list; other indices are rare.
 
-    __slots__ = ("append", "items", "others")
+    Args:
+        limit: indices from here on are refused. A pickler counts: it never gets beyond the stream's length.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("append", "items", "limit", "others")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self.items: list[Any] = []
         self.append = self.items.append
         self.others: dict[int, Any] = {}
@@ -209,8 +247,10 @@ class _Memo:
             self.append(value)
         elif 0 <= index < len(self.items):
             self.items[index] = value
-        else:
+        elif 0 <= index < self.limit:
             self.others[index] = value
+        else:
+            raise _Broken("has a memo index that no pickler counts to")
 
     def get(self, index: int) -> Any:
         return self.items[index] if 0 <= index < len(self.items) else self.others[index]
@@ -233,10 +273,18 @@ def read_pickle(data: bytes, *, where: str = "pickle") -> Any:
     return Machine(data, where=where).load()
 
 
-def check_key(key: Any) -> Any:
-    """Refuses dictionary keys and set members whose hash would recurse deep or fail."""
-    if isinstance(key, _PLAIN_KEYS):
+def check_key(machine: Machine, key: Any) -> Any:
+    """Refuses dictionary keys and set members whose hash would fail, recurse deep, or collide at will."""
+    kind = type(key)
+    if kind in _PLAIN_KEYS:
         return key
+    if kind is int:
+        if key.bit_length() > 64:  # multiples of 2**61 - 1 hash alike
+            raise _Broken("uses an integer of more than 64 bits as a key")
+        return key
+    machine.odd_keys += 1
+    if machine.odd_keys > MAX_ODD_KEYS:
+        raise _Broken(f"uses more than {MAX_ODD_KEYS} numbers, tuples or sets as keys")
     nodes, pending = 0, [key]
     while pending:
         node = pending.pop()
@@ -245,7 +293,7 @@ def check_key(key: Any) -> Any:
             raise _Broken(f"uses a key of more than {MAX_KEY_NODES} nested parts")
         if isinstance(node, tuple | frozenset):
             pending.extend(node)
-        elif isinstance(node, list | dict | set | bytearray):
+        elif isinstance(node, list | dict | set | deque | bytearray):
             raise _Broken(f"uses a {type(node).__name__} as a key")
     return key
 
@@ -267,17 +315,18 @@ def _plain_dict(machine: Machine, pairs: Any = ()) -> dict[Any, Any]:
 
 
 def _update(machine: Machine, target: dict[Any, Any], pairs: Any) -> None:
-    machine.spend(len(pairs))
+    machine.spend(HASHED_ITEM * len(pairs))
     for key, value in pairs.items() if isinstance(pairs, dict) else pairs:
-        target[check_key(key)] = value
+        target[check_key(machine, key)] = value
 
 
 def _collection(kind: type) -> Constructor:
     def build(machine: Machine, items: Any = ()) -> Any:
-        machine.spend(len(items))
-        if kind in (set, frozenset):
+        hashed = kind in (set, frozenset)
+        machine.spend((HASHED_ITEM if hashed else ITEM) * len(items))
+        if hashed:
             for item in items:
-                check_key(item)
+                check_key(machine, item)
         return kind(items)
 
     return build
@@ -294,7 +343,7 @@ def _default_dict(machine: Machine, factory: Any = None, pairs: Any = ()) -> def
 
 
 def _deque(machine: Machine, items: Any = (), maxlen: int | None = None) -> deque[Any]:
-    machine.spend(len(items))
+    machine.spend(ITEM * len(items))
     return deque(items, maxlen)
 
 
@@ -514,6 +563,7 @@ def _decimal(line: bytes) -> int:
 
 @_opcode(b"(")
 def _mark(m: Machine) -> None:
+    m.objects += 1
     m.marks.append(m.stack)
     m.stack = []
 
@@ -543,32 +593,38 @@ def _empty_tuple(m: Machine) -> None:
 
 @_opcode(b"]")
 def _empty_list(m: Machine) -> None:
+    m.objects += 1
     m.stack.append([])
 
 
 @_opcode(b"}")
 def _empty_dict(m: Machine) -> None:
+    m.objects += 1
     m.stack.append({})
 
 
 @_opcode(b"\x8f")
 def _empty_set(m: Machine) -> None:
+    m.objects += 1
     m.stack.append(set())
 
 
 @_opcode(b"\x85")
 def _tuple1(m: Machine) -> None:
+    m.objects += 1
     m.stack[-1] = (m.stack[-1],)
 
 
 @_opcode(b"\x86")
 def _tuple2(m: Machine) -> None:
+    m.objects += 1
     last = m.stack.pop()
     m.stack[-1] = (m.stack[-1], last)
 
 
 @_opcode(b"\x87")
 def _tuple3(m: Machine) -> None:
+    m.objects += 1
     last = m.stack.pop()
     middle = m.stack.pop()
     m.stack[-1] = (m.stack[-1], middle, last)
@@ -590,14 +646,14 @@ def _list(m: Machine) -> None:
 def _dict(m: Machine) -> None:
     items = m.pop_mark()
     target: dict[Any, Any] = {}
-    _set_pairs(target, items)
+    _set_pairs(m, target, items)
     m.stack.append(target)
 
 
 @_opcode(b"\x91")
 def _frozenset(m: Machine) -> None:
     items = m.pop_mark()
-    m.stack.append(frozenset(check_key(item) for item in items))
+    m.stack.append(frozenset(check_key(m, item) for item in items))
 
 
 @_opcode(b"a")
@@ -617,7 +673,7 @@ def _additems(m: Machine) -> None:
     items = m.pop_mark()
     target = m.stack[-1]
     if isinstance(target, set):
-        target.update(check_key(item) for item in items)
+        target.update(check_key(m, item) for item in items)
     else:
         _extend(target, items)
 
@@ -626,13 +682,13 @@ def _additems(m: Machine) -> None:
 def _setitem(m: Machine) -> None:
     value = m.stack.pop()
     key = m.stack.pop()
-    _set_pairs(m.stack[-1], [key, value])
+    _set_pairs(m, m.stack[-1], [key, value])
 
 
 @_opcode(b"u")
 def _setitems(m: Machine) -> None:
     items = m.pop_mark()
-    _set_pairs(m.stack[-1], items)
+    _set_pairs(m, m.stack[-1], items)
 
 
 def _extend(target: Any, items: list[Any]) -> None:
@@ -644,7 +700,7 @@ def _extend(target: Any, items: list[Any]) -> None:
         raise _Broken(f"appends to a {type(target).__name__}")
 
 
-def _set_pairs(target: Any, items: list[Any]) -> None:
+def _set_pairs(m: Machine, target: Any, items: list[Any]) -> None:
     if isinstance(target, Opaque):
         target = target.entries
     if not isinstance(target, dict):
@@ -652,7 +708,7 @@ def _set_pairs(target: Any, items: list[Any]) -> None:
     if len(items) % 2:
         raise _Broken("sets a key without a value")
     for key, value in zip(items[::2], items[1::2], strict=True):
-        target[key if type(key) is str else check_key(key)] = value
+        target[key if type(key) is str else check_key(m, key)] = value
 
 
 @_opcode(b"c")
@@ -687,6 +743,8 @@ def _newobj_ex(m: Machine) -> None:
     keywords, args = m.stack.pop(), m.stack.pop()
     if not isinstance(keywords, dict) or type(args) is not tuple:
         raise _Broken("calls with arguments that are no tuple and dict")
+    if keywords:
+        m.spend(ITEM * len(args))
     m.stack[-1] = m.call(m.stack[-1], (*args, keywords) if keywords else args)
 
 
@@ -712,6 +770,8 @@ def _build(m: Machine) -> None:
     elif isinstance(target, StatefulDict) and isinstance(state, dict):
         target.attributes = state
     elif hasattr(type(target), "set_pickled_state"):
+        if isinstance(state, tuple) and state and isinstance(state[-1], str):
+            m.spend(len(state[-1]))  # a Python 2 array's bytes, which are copied out of text
         target.set_pickled_state(state)
     else:
         raise _Broken(f"sets the state of a {type(target).__name__}")

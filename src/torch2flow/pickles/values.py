@@ -54,7 +54,10 @@ class StatefulDict(collections.OrderedDict[Any, Any]):
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A class or function for the *writer* to name. Not a `Global`: what a file named is never passed on."""
+    """A class or function for the *writer* to name. Not a `Global`: what a file named is never passed on.
+
+    A member of a class is spelled `module:Class.member`.
+    """
 
     name: str
 

@@ -163,8 +163,14 @@ class _Writer:
         if index is not None:
             self._get(index)
             return
-        module, _, name = value.name.rpartition(".")
-        self.out += f"c{module}\n{name}\n".encode()
+        module, member, name = value.name.partition(":")
+        if member:
+            self._str(module)
+            self._str(name)
+            self.out += b"\x93"
+        else:
+            module, _, name = value.name.rpartition(".")
+            self.out += f"c{module}\n{name}\n".encode()
         self.names[value] = self._put_index()
 
     def _payload(self, value: Payload) -> None:
