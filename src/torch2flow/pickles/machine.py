@@ -153,7 +153,7 @@ class Machine:
             if opcode
             else f"The pickle stream is cut off: {reason}.",
             where=f"{self.where}, byte {at}",
-            maybe="the file was cut off or damaged on its way, or was made to attack the program that loads it",
+            maybe="the file was cut off or damaged on its way, or made to attack the program that loads it",
             remedy="compare its size and checksum with the original and fetch it again",
         )
 
