@@ -5,8 +5,8 @@ OneFlow 0.9.0 runs operators on a thread of its own, so there are three ways, ea
 | the tensor                       | way                                                | beside the bytes |
 |----------------------------------|----------------------------------------------------|------------------|
 | on the CPU, larger than `DIRECT` | read into its memory, of which `numpy()` is a view | 600 us waiting   |
-| on the CPU, smaller              | read, then `_copy_from_numpy`, not waited for      | 10 us            |
-| bfloat16, on a GPU, or strided   | `copy_` by slices, waited for every few MiB        | 30 us            |
+| smaller, or bfloat16 (by slices) | read, then `_copy_from_numpy`, not waited for      | 10 us            |
+| on a GPU, or strided             | `copy_` by slices, waited for every few MiB        | 30 us            |
 
 Giving the parameter another memory (`parameter.data = from_numpy(...)`) costs 20 us and would leave views of
 the old one behind.
@@ -18,6 +18,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.changes import cast, changed_chunks, plain_source
@@ -25,6 +26,7 @@ from torch2flow.dtypes import DType, numpy_dtype
 from torch2flow.errors import FormatError
 from torch2flow.pytorch import Storage, Tensor, TensorRef
 from torch2flow.pytorch.source import SourceFile
+from torch2flow.pytorch.tensor import CHUNK
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,31 +114,55 @@ class Filler:
         if piece.dtype.name != "bfloat16":
             return self.flow.from_numpy(read(piece))
         tensor = self.flow.empty(piece.shape, dtype=self.flow.bfloat16)
-        self._copy(tensor, piece)
+        self.fill(tensor, piece)
         return tensor
 
     def fill(self, tensor: Any, piece: Piece) -> None:
         """Overwrites a tensor of the piece's shape and dtype, in place."""
-        if piece.dtype.name == "bfloat16" or tensor.device.type != "cpu" or not tensor.is_contiguous():
-            self._copy(tensor, piece)
-        elif piece.nbytes > DIRECT:
-            read_into(tensor.detach().numpy(), piece)
-        else:
+        is_bfloat16 = piece.dtype.name == "bfloat16"
+        if (
+            tensor.device.type != "cpu"
+            or not tensor.is_contiguous()
+            or (is_bfloat16 and not self.copies_bits)
+        ):
+            with self.flow.no_grad():
+                self._convert(tensor, piece)
+        elif piece.nbytes <= DIRECT:
             tensor._copy_from_numpy(read(piece))
             self._count(piece.nbytes)
-
-    def _copy(self, tensor: Any, piece: Piece) -> None:
-        flow, start = self.flow, 0
-        with flow.no_grad():
-            if not tensor.is_contiguous():
-                tensor.copy_(self._on_device(read(piece), tensor))
-                self._count(piece.nbytes)
-                return
-            flat = tensor.detach().view(-1)
-            for chunk in piece.chunks():
-                flat[start : start + chunk.size].copy_(self._on_device(chunk, tensor))
+        elif is_bfloat16:
+            flat, start = tensor.detach().view(-1), 0
+            for chunk in chunks(piece):
+                flat[start : start + chunk.size]._copy_from_numpy(chunk)
                 start += chunk.size
-                self._count(2 * chunk.nbytes)
+                self._count(chunk.nbytes)
+        else:
+            read_into(tensor.detach().numpy(), piece)
+
+    @cached_property
+    def copies_bits(self) -> bool:
+        """Whether `_copy_from_numpy` takes NumPy's bfloat16: 0.9.0 copies whatever bytes it is given."""
+        import ml_dtypes
+        import numpy as np
+
+        sample = np.array([1.5, -3.0], ml_dtypes.bfloat16)
+        tensor = self.flow.zeros(2, dtype=self.flow.bfloat16)
+        try:
+            tensor._copy_from_numpy(sample)
+        except (RuntimeError, TypeError):
+            return False
+        return bool((tensor.to(self.flow.float32).numpy() == sample.astype("f4")).all())
+
+    def _convert(self, tensor: Any, piece: Piece) -> None:
+        if not tensor.is_contiguous():
+            tensor.copy_(self._on_device(read(piece), tensor))
+            self._count(piece.nbytes)
+            return
+        flat, start = tensor.detach().view(-1), 0
+        for chunk in chunks(piece):
+            flat[start : start + chunk.size].copy_(self._on_device(chunk, tensor))
+            start += chunk.size
+            self._count(2 * chunk.nbytes)
 
     def _on_device(self, array: np.ndarray[Any, Any], tensor: Any) -> Any:
         if tensor.dtype == self.flow.bfloat16:  # NumPy has none that OneFlow knows
@@ -164,21 +190,36 @@ def read_into(array: np.ndarray[Any, Any], piece: Piece) -> None:
     Raises:
         FormatError: the file can't be read, or became shorter.
     """
-    import numpy as np
-
     flat = array.reshape(-1)
     plain = piece.plain
+    if plain is not None and plain.storage.file is not None:
+        _read_bytes(plain.storage.file, plain.storage.offset + plain.byte_offset, flat)
+        return
+    start = 0
+    for chunk in piece.chunks():
+        flat[start : start + chunk.size] = chunk
+        start += chunk.size
+
+
+def chunks(piece: Piece) -> Iterator[np.ndarray[Any, Any]]:
+    """The elements in C order as flat arrays of a few MiB, each with memory of its own."""
+    import numpy as np
+
+    plain = piece.plain
     if plain is None or plain.storage.file is None:
-        start = 0
-        for chunk in piece.chunks():
-            flat[start : start + chunk.size] = chunk
-            start += chunk.size
-    elif flat.size:
-        rest = memoryview(flat.view(np.uint8).data)
-        _read_bytes(plain.storage.file, plain.storage.offset + plain.byte_offset, rest)
+        yield from piece.chunks()
+        return
+    dtype, start = numpy_dtype(piece.dtype), plain.storage.offset + plain.byte_offset
+    for offset in range(0, piece.nbytes, CHUNK):
+        array = np.empty(min(CHUNK, piece.nbytes - offset) // dtype.itemsize, dtype)
+        _read_bytes(plain.storage.file, start + offset, array)
+        yield array
 
 
-def _read_bytes(file: SourceFile, offset: int, rest: memoryview) -> None:
+def _read_bytes(file: SourceFile, offset: int, array: np.ndarray[Any, Any]) -> None:
+    import numpy as np
+
+    rest = memoryview(array.view(np.uint8).data)
     try:
         with file.opened() as fd:
             count = os.preadv(fd, [rest], offset)
