@@ -55,6 +55,29 @@ def changed_chunks(tensor: Tensor, change: str) -> Chunks:
         yield from tensor.chunks()
 
 
+SHIFTS = {("bfloat16", "float32"): ("<u2", "<u4", 16), ("float8_e5m2", "float16"): ("u1", "<u2", 8)}
+"""Types that are the upper part of a wider one: a shift keeps even the bits of a NaN, which a cast need not."""
+
+
+def widen(chunk: np.ndarray[Any, Any], dtype: DType, wide: DType) -> np.ndarray[Any, Any]:
+    """The elements in a type that holds every value of theirs."""
+    if (dtype.name, wide.name) not in SHIFTS:
+        return cast(chunk, wide)
+    narrow_bits, wide_bits, shift = SHIFTS[dtype.name, wide.name]
+    return (chunk.view(narrow_bits).astype(wide_bits) << shift).view(numpy_dtype(wide))
+
+
+def narrow(chunk: np.ndarray[Any, Any], wide: DType, dtype: DType) -> np.ndarray[Any, Any]:
+    """The reverse of `widen`; elements that came from elsewhere are rounded."""
+    if (dtype.name, wide.name) not in SHIFTS:
+        return cast(chunk, dtype)
+    narrow_bits, wide_bits, shift = SHIFTS[dtype.name, wide.name]
+    bits = chunk.view(wide_bits)
+    if (bits & ((1 << shift) - 1)).any():
+        return cast(chunk, dtype)
+    return (bits >> shift).astype(narrow_bits).view(numpy_dtype(dtype))
+
+
 def cast(chunk: np.ndarray[Any, Any], dtype: DType) -> np.ndarray[Any, Any]:
     """`chunk` in another dtype; values beyond its range become infinite, as PyTorch's `.to()` has it."""
     import numpy as np

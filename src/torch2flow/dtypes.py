@@ -56,7 +56,7 @@ float16         2  float16          Half            F16      f
 bfloat16        2  bfloat16         BFloat16        BF16     f
 float32         4  float32          Float           F32      f
 float64         8  float64          Double          F64      f
-complex32       4  complex32        ComplexHalf     -        c
+complex32       4  complex32        -               -        c
 complex64       8  complex64        ComplexFloat    C64      c
 complex128     16  complex128       ComplexDouble   -        c
 float8_e4m3fn   1  float8_e4m3fn    -               F8_E4M3  f

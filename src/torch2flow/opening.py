@@ -7,7 +7,13 @@ import os
 from pathlib import Path
 
 from torch2flow.errors import FormatError
-from torch2flow.oneflow.reading import is_oneflow, is_single_file, open_folder, single_file_constructors
+from torch2flow.oneflow.reading import (
+    is_oneflow,
+    is_single_file,
+    open_folder,
+    restore,
+    single_file_constructors,
+)
 from torch2flow.pickles import Machine
 from torch2flow.pytorch import Checkpoint, Container, open_container
 from torch2flow.pytorch.constructors import CONSTRUCTORS
@@ -59,4 +65,5 @@ def _open_pickle(path: Path) -> Container:
     value = machine.load()
     if not is_single_file(value):
         raise FormatError("This pickle is no checkpoint of OneFlow's.", where=str(path))
+    restore(value["data"], path)
     return Container("oneflow-file", value["data"], [file], "OneFlow 1.x, or torch2flow", machine.opaque)

@@ -12,12 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch2flow.changes import INTEGER_OF, REAL_OF, SPARSE, cast, changed_chunks, changed_shape, plain_source
+from torch2flow.changes import (
+    INTEGER_OF,
+    REAL_OF,
+    SPARSE,
+    cast,
+    changed_chunks,
+    changed_shape,
+    plain_source,
+    widen,
+)
 from torch2flow.dtypes import DTYPES, DType, find_dtype
 from torch2flow.errors import UnsupportedError, UsageError
 from torch2flow.pickles import StatefulDict
 from torch2flow.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
-from torch2flow.pytorch.tree import flatten
+from torch2flow.pytorch.tree import named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,7 +118,11 @@ class Entry:
     def chunks(self) -> Iterator[np.ndarray[Any, Any]]:
         """The bytes to write, as flat arrays of a few MiB."""
         for chunk in changed_chunks(self.tensor, self.change):
-            yield cast(cast(chunk, self.dtype), self.stored)
+            if self.change == "widened":
+                yield widen(chunk, self.tensor.dtype, self.dtype)
+            else:
+                value = cast(chunk, self.dtype)
+                yield value if self.stored is self.dtype else widen(value, self.dtype, self.stored)
 
 
 @dataclass(slots=True)
@@ -167,7 +180,7 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
     plan = Plan(checkpoint, options, target, tree, notes=[*checkpoint.container.notes, *notes])
     names = _select(plan)
     refused: list[str] = []
-    for source_name, tensor in _named(tree):
+    for source_name, tensor in named(tree):
         name = names.get(source_name)
         if name is None:
             continue
@@ -202,13 +215,6 @@ def _identity(tensor: Tensor) -> tuple[Any, ...]:
     return (*tensor.identity, tensor.is_parameter, tensor.requires_grad)
 
 
-def _named(tree: Any) -> Iterator[tuple[str, Tensor]]:
-    taken: dict[str, int] = {}
-    for name, tensor in flatten(tree):
-        taken[name] = taken.get(name, 0) + 1
-        yield (name if taken[name] == 1 else f"{name}#{taken[name]}"), tensor
-
-
 # -- names ---------------------------------------------------------------------------------------------------
 
 
@@ -219,7 +225,7 @@ def _select(plan: Plan) -> dict[str, str]:
     include, exclude = [_compile(p) for p in options.include], [_compile(p) for p in options.exclude]
     names: dict[str, str] = {}
     hits = [0] * len(rules)
-    for name, _ in _named(plan.tree):
+    for name, _ in named(plan.tree):
         if (include and not any(p.search(name) for p in include)) or any(p.search(name) for p in exclude):
             plan.skipped.append((name, "left out by --include/--exclude"))
             continue
@@ -275,7 +281,7 @@ def _rebuild(tree: Any, names: dict[str, str], rules: list[tuple[re.Pattern[str]
     )
     if flat or is_flat:
         rebuilt = StatefulDict()
-        tensors = dict(_named(tree))
+        tensors = dict(named(tree))
         for key, value in tree.items() if is_flat else tensors.items():
             name = str(key)
             if name not in tensors:
@@ -289,7 +295,7 @@ def _rebuild(tree: Any, names: dict[str, str], rules: list[tuple[re.Pattern[str]
                 "_metadata": _rename_metadata(tree.attributes.get("_metadata"), rules),
             }
         return rebuilt
-    return _filter(tree, "", names, iter(list(_named(tree))))
+    return _filter(tree, "", names, iter(list(named(tree))))
 
 
 def _rename_metadata(metadata: Any, rules: list[tuple[re.Pattern[str], str]]) -> Any:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch2flow.changes import cast
+from torch2flow.changes import narrow
 from torch2flow.dtypes import DTYPES, DType, find_dtype
 from torch2flow.errors import FormatError
-from torch2flow.manifest import MANIFEST, read_manifest
+from torch2flow.manifest import read_manifest
 from torch2flow.oneflow.dtypes import DATA_TYPES, STORED_AS
 from torch2flow.pickles import Global, Machine, StatefulDict
 from torch2flow.pytorch import Container, Storage, TensorRef
@@ -24,6 +24,7 @@ from torch2flow.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.pytorch.constructors import CONSTRUCTORS, Size
 from torch2flow.pytorch.source import SourceFile
 from torch2flow.pytorch.tensor import contiguous_stride
+from torch2flow.pytorch.tree import named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,26 +57,30 @@ class FlowTensor(TensorRef):
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values in the tensor's own dtype."""
-        return TensorRef.numpy(self) if self.source is None else cast(self.source.numpy(), self.dtype)
+        return TensorRef.numpy(self) if self.source is None else self._narrow(self.source.numpy())
 
     def chunks(self) -> Iterator[np.ndarray[Any, Any]]:
         """The elements in C order as flat arrays."""
         if self.source is None:
             yield from TensorRef.chunks(self)
         else:
-            yield from (cast(chunk, self.dtype) for chunk in self.source.chunks())
+            yield from map(self._narrow, self.source.chunks())
+
+    def _narrow(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        assert self.source is not None
+        return narrow(values, self.source.dtype, self.dtype)
 
     def set_pickled_state(self, state: Any) -> None:
         """`{"path": ...}` in a folder."""
         if self.find is None or not isinstance(state, dict):
             raise FormatError("A tensor of the checkpoint has no place.")
         self.become(self.find(state.get("path")))
+        self.requires_grad = self.is_parameter and self.dtype.kind in "fc"
 
     def become(self, other: TensorRef) -> None:
         """Takes over what another tensor is, except for being a parameter."""
         self.dtype, self.shape, self.stride = other.dtype, other.shape, other.stride
         self.storage, self.source = other.storage, other.source if isinstance(other, FlowTensor) else None
-        self.requires_grad = self.is_parameter and self.dtype.kind in "fc"
 
     def recast(self, dtype: DType) -> FlowTensor:
         """The tensor in another dtype, converted as it is read."""
@@ -91,17 +96,27 @@ def empty_tensor(find: Callable[[Any], TensorRef] | None = None, is_parameter: b
     )
 
 
-def restore(tensor: FlowTensor, row: dict[str, Any]) -> FlowTensor:
-    """The tensor as it was in torch2flow's source, where the manifest says that nothing was lost on the way."""
+def restore(root: Any, path: Path) -> None:
+    """Gives tensors their dtype in torch2flow's source again, where the manifest says that nothing was lost."""
+    try:
+        rows = read_manifest(path)["tensors"]
+    except FormatError:
+        return  # not an output of ours, or parted from its manifest: the tensors are what they are
+    by_name = {str(row.get("name")): row for row in rows if isinstance(row, dict) and row.get("change")}
+    for name, tensor in named(root) if by_name else ():
+        if name in by_name and isinstance(tensor, FlowTensor):
+            _restore(tensor, by_name[name])
+
+
+def _restore(tensor: FlowTensor, row: dict[str, Any]) -> None:
     dtype = DTYPES.get(str(row.get("source_dtype")))
     if dtype is None or dtype is tensor.dtype:
-        return tensor
-    if row.get("change") == "widened":
-        return tensor.recast(dtype)
-    if row.get("change") == "view_as_real" and tensor.shape[-1:] == (2,):
+        return
+    if row["change"] == "widened":
+        tensor.become(tensor.recast(dtype))
+    elif row["change"] == "view_as_real" and tensor.shape[-1:] == (2,):
         shape = tensor.shape[:-1]
-        return FlowTensor(dtype, shape, contiguous_stride(shape), 0, tensor.storage)
-    return tensor
+        tensor.become(FlowTensor(dtype, shape, contiguous_stride(shape), 0, tensor.storage))
 
 
 def is_oneflow(path: Path) -> bool:
@@ -127,6 +142,7 @@ def open_folder(path: Path) -> Container:
     value = machine.load()
     if not isinstance(value, dict) or value.get("protocol_version") != 1 or "data" not in value:
         raise FormatError("The pickled_data is not OneFlow's.", where=str(file.path))
+    restore(value["data"], path)
     return Container(
         "oneflow", value["data"], [file, *folder.files.values()], "OneFlow 0.7 or newer", machine.opaque
     )
@@ -139,13 +155,6 @@ class _Folder:
         self.path = path
         self.files: dict[str, SourceFile] = {}
         self.tensors: dict[str, FlowTensor] = {}
-        self.rows: dict[str, dict[str, Any]] = {}
-        if (path / MANIFEST).is_file():
-            self.rows = {
-                row["path"]: row
-                for row in read_manifest(path)["tensors"]
-                if isinstance(row, dict) and "path" in row
-            }
 
     def constructors(self) -> dict[str, Any]:
         return {
@@ -171,7 +180,7 @@ class _Folder:
         if path not in self.tensors:
             tensor, file = read_tensor(self.path / path)
             self.files[path] = file
-            self.tensors[path] = restore(tensor, self.rows.get(path, {}))
+            self.tensors[path] = tensor
         return self.tensors[path]
 
 
@@ -238,6 +247,7 @@ def _open_snapshot(path: Path) -> Container:
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir() and (entry / "meta").is_file()):
         tensors[folder.name], file = read_tensor(folder)
         files.append(file)
+    restore(tensors, path)
     return Container("oneflow-snapshot", tensors, files, "OneFlow before 0.7")
 
 
@@ -296,3 +306,4 @@ class _ArrayTensor(FlowTensor):
         kind = state.get("dtype")
         dtype = kind.dtype if isinstance(kind, _PickledDType) else None
         self.become(tensor if dtype is None or dtype is tensor.dtype else tensor.recast(dtype))
+        self.requires_grad = self.is_parameter and self.dtype.kind in "fc"

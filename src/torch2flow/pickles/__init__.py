@@ -9,7 +9,17 @@ Global('posix.system')
 """
 
 from torch2flow.pickles.machine import Machine, read_pickle
-from torch2flow.pickles.values import Call, Global, Name, Opaque, StatefulDict
+from torch2flow.pickles.values import Call, Global, Name, Opaque, StatefulDict, label
 from torch2flow.pickles.writer import write_pickle
 
-__all__ = ["Call", "Global", "Machine", "Name", "Opaque", "StatefulDict", "read_pickle", "write_pickle"]
+__all__ = [
+    "Call",
+    "Global",
+    "Machine",
+    "Name",
+    "Opaque",
+    "StatefulDict",
+    "label",
+    "read_pickle",
+    "write_pickle",
+]

@@ -37,7 +37,7 @@ class Opaque:
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """The attribute `name` of the object's state, also where the state is (dict, slots)."""
-        for part in self.state if isinstance(self.state, tuple) else (self.state,):
+        for part in self.state[:2] if isinstance(self.state, tuple) else (self.state,):
             if isinstance(part, dict) and name in part:
                 return part[name]
         return default
@@ -47,9 +47,18 @@ class Opaque:
 
 
 class StatefulDict(collections.OrderedDict[Any, Any]):
-    """An OrderedDict with the attributes its pickle carried: PyTorch keeps a state dict's `_metadata` there."""
+    """An OrderedDict with the attributes its pickle carried: PyTorch keeps `_metadata` there."""
 
     attributes: dict[Any, Any] | None = None
+
+
+def label(value: Any) -> str:
+    """Short text for a name out of a stream; `str()` of a list that is shared sixty levels deep never ends."""
+    if isinstance(value, Global | Opaque):
+        return value.name if isinstance(value, Global) else value.class_name
+    if isinstance(value, str | int | float | None):
+        return str(value)[:200]
+    return f"a {type(value).__name__}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 from torch2flow.pytorch.containers import Container
 from torch2flow.pytorch.selection import Candidate, choose, find_candidates
 from torch2flow.pytorch.tensor import Tensor, TensorRef
-from torch2flow.pytorch.tree import at_path, flatten, plain
+from torch2flow.pytorch.tree import at_path, named, plain
 
 
 class Checkpoint(Mapping[str, Tensor]):
@@ -39,9 +39,7 @@ class Checkpoint(Mapping[str, Tensor]):
         self.container = container
         self.key, self.reason = (key, "asked for") if key is not None else choose(container.root)
         self.tree: Any = plain(at_path(container.root, self.key))
-        self._tensors: dict[str, Tensor] = {}
-        for name, tensor in flatten(self.tree):
-            self._tensors[_unused(name, self._tensors)] = tensor
+        self._tensors: dict[str, Tensor] = dict(named(self.tree))
 
     def __getitem__(self, name: str) -> Tensor:
         return self._tensors[name]
@@ -114,11 +112,3 @@ def _groups(pairs: Any) -> list[list[str]]:
     for identity, name in pairs:
         groups.setdefault(identity, []).append(name)
     return [names for names in groups.values() if len(names) > 1]
-
-
-def _unused(name: str, taken: Mapping[str, Any]) -> str:
-    """Two paths can have one dotted name: `{"a.b": x, "a": {"b": y}}`."""
-    candidate, number = name, 2
-    while candidate in taken:
-        candidate, number = f"{name}#{number}", number + 1
-    return candidate

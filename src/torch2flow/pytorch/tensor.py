@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.dtypes import DType, numpy_dtype
-from torch2flow.errors import FormatError
+from torch2flow.errors import FormatError, UnsupportedError
 from torch2flow.pytorch.source import SourceFile
 
 if TYPE_CHECKING:
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 CHUNK = 4 << 20
 """Bytes of a tensor that are in memory at once where it has to be rearranged or changed."""
 
-MAX_DIMENSIONS = 64
-"""c10/core/impl/SizesAndStrides.h knows no limit; NumPy 2 stops at 64, and so does every real model."""
+MAX_DIMENSIONS = 32
+"""c10/core/impl/SizesAndStrides.h knows no limit; NumPy 1 stops at 32, OneFlow at 20."""
+
+MAX_ELEMENTS = 1 << 59
+"""Sixteen bytes each, this is what an int64 counts; NumPy refuses more even where a dimension is 0."""
+
+MAX_REPEATED = 1 << 30
+"""An expanded tensor that has to be copied to be an array may take this many bytes more than its storage."""
 
 
 @dataclass(slots=True, eq=False)
@@ -138,7 +144,34 @@ class TensorRef:
 
         bfloat16 and float8 come as `ml_dtypes`; complex32 as a structured pair of float16.
         """
-        return self._resolve(self._strided(self.storage.map()))
+        view = self.view()
+        if not self.is_stored and self.nbytes > self.storage.nbytes + MAX_REPEATED:
+            raise UnsupportedError(
+                f"An array of the tensor of shape {_brief(self.shape)} would be {self.nbytes} bytes, "
+                f"repeated from {self.storage.nbytes}.",
+                where=f"storage {self.storage.key[:100]!r}",
+                remedy="read it piece by piece with chunks()",
+            )
+        return self.resolve(view)
+
+    @property
+    def is_stored(self) -> bool:
+        """The values are the bytes in the file: nothing has to be swapped, conjugated or negated."""
+        return not (self.conj or self.neg or (self.storage.big_endian and self.dtype.swap_size > 1))
+
+    def view(self) -> np.ndarray[Any, Any]:
+        """The bytes in the file as an array of `shape`, before `resolve`."""
+        import numpy as np
+
+        # A stride that is never stepped can be any number, also one whose bytes overflow.
+        used, item = self.numel > 0, self.dtype.itemsize
+        strides = tuple(
+            item * step if used and size > 1 else 0
+            for size, step in zip(self.shape, self.stride, strict=True)
+        )
+        # numpy.ndarray checks shape and strides against the buffer once more; `as_strided` would not.
+        buffer, offset = self.storage.map(), self.byte_offset if used else 0
+        return np.ndarray(self.shape, numpy_dtype(self.dtype), buffer, offset, strides)
 
     def chunks(self) -> Iterator[np.ndarray[Any, Any]]:
         """The elements in C order as flat arrays of at most `CHUNK` bytes: bounded memory for any layout."""
@@ -151,27 +184,18 @@ class TensorRef:
                 raw = self.storage.read(
                     self.byte_offset + start * self.dtype.itemsize, count * self.dtype.itemsize
                 )
-                yield self._resolve(np.frombuffer(bytearray(raw), numpy_dtype(self.dtype)))
+                yield self.resolve(np.frombuffer(bytearray(raw), numpy_dtype(self.dtype)))
             return
-        whole = self._strided(self.storage.map())
+        whole = self.view()
         # Rows of the first dimensions whose inner block fits; `nditer` would copy with a buffer per element.
         axis, block = split_rows(self.shape, step)
         for index in np.ndindex(*self.shape[:axis]):
             rows = whole[index]
             for start in range(0, max(1, rows.shape[0] if rows.ndim else 1), block):
                 part = rows[start : start + block] if rows.ndim else rows
-                yield self._resolve(np.ascontiguousarray(part).reshape(-1))
+                yield self.resolve(np.ascontiguousarray(part).reshape(-1))
 
-    def _strided(self, raw: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        import numpy as np
-
-        # numpy.ndarray checks shape and strides against the buffer once more; `as_strided` would not.
-        strides = tuple(self.dtype.itemsize * step for step in self.stride)
-        return np.ndarray(
-            self.shape, numpy_dtype(self.dtype), raw, self.byte_offset if self.numel else 0, strides
-        )
-
-    def _resolve(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def resolve(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Applies byte order and the conj and neg bits, each of which makes a copy."""
         import numpy as np
 
@@ -209,6 +233,9 @@ class CompositeTensor:
     requires_grad: bool = False
     is_parameter: bool = False
 
+    def __post_init__(self) -> None:
+        check_shape(self.shape)
+
     def __repr__(self) -> str:
         return f"<CompositeTensor {self.layout} {self.dtype} {list(self.shape)}>"
 
@@ -232,10 +259,10 @@ Tensor = TensorRef | CompositeTensor
 
 def is_contiguous(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
     """Whether strides are those of a C-contiguous array; dimensions of one element don't count."""
+    if 0 in shape:
+        return True
     expected = 1
     for size, step in zip(reversed(shape), reversed(stride), strict=True):
-        if size == 0:
-            return True
         if size != 1:
             if step != expected:
                 return False
@@ -253,6 +280,20 @@ def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(stride))
 
 
+def check_shape(shape: tuple[Any, ...]) -> None:
+    """Refuses a shape that no array can have.
+
+    Raises:
+        FormatError: it has too many dimensions, a size that is no count, or more elements than can be counted.
+    """
+    if len(shape) > MAX_DIMENSIONS:
+        raise FormatError(f"A tensor has {len(shape)} dimensions; torch2flow reads up to {MAX_DIMENSIONS}.")
+    if not all(map(_is_count, shape)) or math.prod(n or 1 for n in shape) > MAX_ELEMENTS:
+        raise FormatError(
+            f"A tensor has the absurd shape {_brief(shape)}.", maybe="the file is damaged or hostile"
+        )
+
+
 def check_view(tensor: TensorRef) -> None:
     """Refuses a view that reaches outside its storage, as PyTorch's `checkInBoundsForStorage` does.
 
@@ -260,18 +301,24 @@ def check_view(tensor: TensorRef) -> None:
         FormatError: sizes, strides or offset are not those of a view into the storage.
     """
     shape, stride, last = tensor.shape, tensor.stride, tensor.storage_offset
-    sound = len(shape) == len(stride) <= MAX_DIMENSIONS and _is_count(last)
+    if len(shape) > MAX_DIMENSIONS:
+        check_shape(shape)
+    sound = len(shape) == len(stride) and _is_count(last)
+    elements = 1
     for size, step in zip(shape, stride, strict=False):
         sound = sound and _is_count(size) and _is_count(step)
         if sound:
             last += (size - 1) * step
+            elements *= size or 1
+    if elements > MAX_ELEMENTS:
+        check_shape(shape)
     if sound and 0 not in shape:
         sound = (last + 1) * tensor.dtype.itemsize <= tensor.storage.nbytes
     if not sound:
         raise FormatError(
-            f"A tensor lies outside its storage: {tensor.dtype} of shape {_brief(shape)}, strides {_brief(stride)}, "
-            f"offset {_brief((tensor.storage_offset,))}, in {tensor.storage.nbytes} bytes.",
-            where=f"storage {tensor.storage.key!r}",
+            f"A tensor lies outside its storage: {tensor.dtype} of shape {_brief(shape)}, "
+            f"strides {_brief(stride)}, offset {_brief((tensor.storage_offset,))}, in {tensor.storage.nbytes} bytes.",
+            where=f"storage {tensor.storage.key[:100]!r}",
             maybe="the file is damaged, or was made to read memory that is not its own",
             remedy="fetch the file again",
         )

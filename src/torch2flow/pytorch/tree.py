@@ -12,13 +12,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch2flow.errors import FormatError, UsageError
-from torch2flow.pickles import Global, Opaque, StatefulDict
-from torch2flow.pytorch.arrays import NumpyArray, NumpyDType
+from torch2flow.pickles import Opaque, StatefulDict, label
+from torch2flow.pytorch.arrays import NumpyArray
 from torch2flow.pytorch.constructors import TypedStorage
 from torch2flow.pytorch.tensor import CompositeTensor, Tensor, TensorRef
 
-MAX_DEPTH = 300
+MAX_DEPTH = 150
 """Deeper nesting is refused: everything that walks a tree, ours or OneFlow's, recurses."""
+
+MAX_SHARED = 1 << 22
+"""Sixty levels of `[x, x]` are sixty lists in memory, and 2**60 to whoever walks them, OneFlow included."""
+
+MAX_NAME = 1 << 16
+MAX_NAMES = 1 << 28
+"""Letters of one dotted name, and of all: a key of a megabyte at each of 100 levels is a name of 100 MB."""
 
 MODULE_VERSIONS = {
     "torch.nn.modules.batchnorm.BatchNorm1d": 2,
@@ -45,24 +52,63 @@ def module_state_dict(module: Opaque) -> StatefulDict:
     Raises:
         FormatError: the module holds itself, or is nested deeper than any real one.
     """
-    result, metadata = StatefulDict(), StatefulDict()
-    _collect(module, "", result, metadata, 0)
-    result.attributes = {"_metadata": metadata}
-    return result
+    collected = _StateDict()
+    collected.add(module, "", 0)
+    collected.result.attributes = {"_metadata": collected.metadata}
+    return collected.result
 
 
-def _collect(module: Opaque, prefix: str, result: StatefulDict, metadata: StatefulDict, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise FormatError("The pickled module is nested too deep.", maybe="it holds itself")
-    metadata[prefix[:-1]] = {"version": MODULE_VERSIONS.get(module.class_name, 1)}
-    hidden = module.attribute("_non_persistent_buffers_set") or ()
-    own = {**module.attribute("_parameters"), **(module.attribute("_buffers") or {})}
-    for name, value in own.items():
-        if isinstance(value, TensorRef | CompositeTensor) and name not in hidden:
-            result[f"{prefix}{name}"] = value
-    for name, value in module.attribute("_modules").items():
-        if is_module(value):
-            _collect(value, f"{prefix}{name}.", result, metadata, depth + 1)
+class _StateDict:
+    def __init__(self) -> None:
+        self.result, self.metadata = StatefulDict(), StatefulDict()
+        self.names = _Names()
+        self.members = 0
+
+    def add(self, module: Opaque, path: str, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise FormatError("The pickled module is nested too deep.", maybe="it holds itself")
+        self.metadata[path] = {"version": MODULE_VERSIONS.get(module.class_name, 1)}
+        hidden = module.attribute("_non_persistent_buffers_set")
+        hidden = hidden if isinstance(hidden, set | list) else ()
+        buffers = module.attribute("_buffers")
+        own = {**module.attribute("_parameters"), **(buffers if isinstance(buffers, dict) else {})}
+        children = module.attribute("_modules")
+        self.members += 1 + len(own) + len(children)
+        if self.members > MAX_SHARED // 4:
+            raise _unfolds(MAX_SHARED // 4)
+        for name, value in own.items():
+            if isinstance(value, TensorRef | CompositeTensor) and name not in hidden:
+                self.result[self.names.join(path, name)] = value
+        for name, value in children.items():
+            if is_module(value):
+                self.add(value, self.names.join(path, name), depth + 1)
+
+
+class _Names:
+    """Puts dotted names together, and refuses what no model's names come to."""
+
+    def __init__(self) -> None:
+        self.left = MAX_NAMES
+
+    def join(self, prefix: str, key: Any) -> str:
+        name = f"{prefix}.{key}" if prefix else str(key)
+        self.left -= len(name)
+        if len(name) > MAX_NAME or self.left < 0:
+            raise FormatError(
+                f"The name of a part of the checkpoint is longer than {MAX_NAME} letters, "
+                f"or all names are longer than {MAX_NAMES}.",
+                where=name[:80],
+                maybe="it was made to exhaust memory",
+            )
+        return name
+
+
+def _unfolds(limit: int) -> FormatError:
+    return FormatError(
+        f"The data unfolds to more than {limit} parts.",
+        maybe="containers that hold one another many times, made to exhaust the program that loads them",
+        remedy="select the part you need with --key",
+    )
 
 
 def plain(value: Any) -> Any:
@@ -77,15 +123,25 @@ def plain(value: Any) -> Any:
 
 
 class _Plain:
+    """One conversion.
+
+    Attributes:
+        done: what each object became.
+        weights: how many parts each object unfolds to.
+        parts: how many parts the whole unfolds to, so far; `shared` of them were met before.
+    """
+
     def __init__(self) -> None:
         self.done: dict[int, Any] = {}
+        self.weights: dict[int, int] = {}
         self.kept: list[Any] = []
+        self.parts = self.shared = 0
 
     def convert(self, value: Any, depth: int) -> Any:
         if isinstance(value, TensorRef | CompositeTensor | str | int | float | type(None)):
             return value
         if id(value) in self.done:
-            return self.done[id(value)]
+            return self._again(value)
         if depth > MAX_DEPTH:
             raise FormatError(
                 f"The data is nested more than {MAX_DEPTH} levels deep.",
@@ -93,13 +149,33 @@ class _Plain:
                 remedy="select the part you need with --key",
             )
         self.kept.append(value)
+        before = self.parts
+        self.parts += 1
+        if isinstance(value, dict | list | tuple | deque):
+            self.parts += len(value)
+        converted = self._keep(value, self._converted(value, depth))
+        self.weights[id(value)] = self.parts - before
+        return converted
+
+    def _again(self, value: Any) -> Any:
+        """An object met before: what it became, and its parts counted once more."""
+        weight = self.weights.get(id(value))
+        if weight is None:
+            raise FormatError("A container holds itself.", remedy="select the part you need with --key")
+        self.parts += weight
+        self.shared += weight
+        if self.shared > MAX_SHARED:
+            raise _unfolds(MAX_SHARED)
+        return self.done[id(value)]
+
+    def _converted(self, value: Any, depth: int) -> Any:
         if isinstance(value, TypedStorage):
-            return self._keep(value, value.as_tensor())
+            return value.as_tensor()
         if is_module(value):
-            return self._keep(value, module_state_dict(value))
+            return module_state_dict(value)
         if isinstance(value, NumpyArray) and value.objects is not None:
             items = self.convert(value.objects, depth + 1)
-            return self._keep(value, {"__class__": "numpy.ndarray", "shape": value.shape, "__items__": items})
+            return {"__class__": "numpy.ndarray", "shape": value.shape, "__items__": items}
         if isinstance(value, Opaque):
             return self._opaque(value, depth + 1)
         if isinstance(value, dict):
@@ -109,7 +185,7 @@ class _Plain:
             copy.extend(self.convert(item, depth + 1) for item in value)
             return copy
         if isinstance(value, tuple):
-            return self._keep(value, type(value)(self.convert(item, depth + 1) for item in value))
+            return type(value)(self.convert(item, depth + 1) for item in value)
         return value
 
     def _keep(self, value: Any, converted: Any) -> Any:
@@ -120,23 +196,28 @@ class _Plain:
         copy = defaultdict(value.default_factory) if isinstance(value, defaultdict) else type(value)()
         self._keep(value, copy)
         for key, item in value.items():
-            copy[self._key(key)] = self.convert(item, depth)
+            name = self._key(key)
+            while name is not key and name in copy:  # two objects of one class
+                name = f"{name}#{len(copy) + 1}"
+            copy[name] = self.convert(item, depth)
         if isinstance(value, StatefulDict) and value.attributes:
             copy.attributes = self.convert(value.attributes, depth)  # type: ignore[attr-defined]
         return copy
 
     def _key(self, key: Any) -> Any:
-        if isinstance(key, Opaque | Global):
-            return getattr(key, "class_name", None) or str(key)
-        if isinstance(key, NumpyArray):
-            return int.from_bytes(key.data, "little", signed=True) if key.dtype.code[0] in "iu" else str(key)
-        return key
+        if isinstance(key, str | int):
+            return key
+        if isinstance(key, NumpyArray) and key.scalar and key.dtype.code[0] in "iu" and len(key.data) <= 8:
+            return int.from_bytes(key.data, "little", signed=key.dtype.code[0] == "i")
+        if isinstance(key, float | complex | bytes | tuple | frozenset | None):
+            return key
+        return label(key)
 
     def _opaque(self, value: Opaque, depth: int) -> dict[Any, Any]:
         copy: dict[Any, Any] = self._keep(value, {"__class__": value.class_name})
         for part in value.state if isinstance(value.state, tuple) else (value.state,):
             if isinstance(part, dict):
-                copy.update(self._dict(part, depth))
+                copy.update(self.convert(part, depth))
             elif part is not None:
                 copy["__state__"] = self.convert(part, depth)
         for name, rest in (
@@ -155,38 +236,44 @@ def flatten(value: Any) -> Iterator[tuple[str, Tensor]]:
     Raises:
         FormatError: a container holds itself, or the names would be more than the tensors by far.
     """
-    yield from _flatten(value, "", [], [0])
-
-
-MAX_NAMES = 1 << 22
-"""Twenty levels of `[x, x]` name a million tensors with twenty lists: a bomb of names is cut off here."""
-
-
-def _flatten(value: Any, prefix: str, above: list[int], count: list[int]) -> Iterator[tuple[str, Tensor]]:
-    count[0] += 1
-    if count[0] > MAX_NAMES:
-        raise FormatError(
-            f"The data has more than {MAX_NAMES} members.", maybe="it was made to exhaust memory"
-        )
     if isinstance(value, TensorRef | CompositeTensor):
-        yield prefix, value
-        return
+        yield "", value
+    else:
+        yield from _flatten(value, "", _Names(), set())
+
+
+def named(value: Any) -> Iterator[tuple[str, Tensor]]:
+    """`flatten` with every name once: two paths can have one dotted name, as in `{"a.b": x, "a": {"b": y}}`."""
+    taken: set[str] = set()
+    again: dict[str, int] = {}
+    for name, tensor in flatten(value):
+        unique = name
+        while unique in taken:
+            again[name] = again.get(name, 1) + 1
+            unique = f"{name}#{again[name]}"
+        taken.add(unique)
+        yield unique, tensor
+
+
+def _flatten(value: Any, prefix: str, names: _Names, barren: set[int]) -> Iterator[tuple[str, Tensor]]:
+    """`barren` holds the containers without a tensor, which are not entered again."""
     if isinstance(value, dict):
         members: Any = value.items()
     elif isinstance(value, list | tuple | deque):
         members = enumerate(value)
     else:
         return
-    if id(value) in above:
-        raise FormatError("A container holds itself.", where=prefix[:200])
-    above.append(id(value))
+    found = False
     for key, member in members:
-        if isinstance(member, TensorRef):  # the common case, without a generator for each
-            count[0] += 1
-            yield f"{prefix}.{key}" if prefix else str(key), member
-        elif not isinstance(member, str | int | float | NumpyDType):
-            yield from _flatten(member, f"{prefix}.{key}" if prefix else str(key), above, count)
-    above.pop()
+        if isinstance(member, TensorRef | CompositeTensor):
+            found = True
+            yield names.join(prefix, key), member
+        elif isinstance(member, dict | list | tuple | deque) and id(member) not in barren:
+            for name, tensor in _flatten(member, names.join(prefix, key), names, barren):
+                found = True
+                yield name, tensor
+    if not found:
+        barren.add(id(value))
 
 
 def at_path(root: Any, path: str) -> Any:
@@ -199,7 +286,7 @@ def at_path(root: Any, path: str) -> Any:
         return root
     found = _descend(root, path)
     if found is _NOTHING:
-        names = [str(name) for name in _members(root)]
+        names = [label(name) for name in _members(root)]
         near = difflib.get_close_matches(path, names, 3, 0.5) or names[:8]
         raise UsageError(
             f"The checkpoint has nothing at {path!r}.",
@@ -222,7 +309,7 @@ def _members(value: Any) -> dict[Any, Any]:
 
 
 def _descend(value: Any, path: str) -> Any:
-    members = {str(key): item for key, item in _members(value).items()}
+    members = {label(key): item for key, item in _members(value).items()}
     if path in members:
         return members[path]
     stop = path.find(".")
