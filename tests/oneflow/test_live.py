@@ -137,6 +137,19 @@ def test_every_way_in(torch: Any, flow: Any, tmp_path: Path, size: int, source: 
     assert (report.converted == {}) is kept
 
 
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_bfloat16_where_oneflow_does_not_copy_bits(
+    torch: Any, flow: Any, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.9.0 does; a later one may check the dtype."""
+    monkeypatch.setattr(filling.Filler, "copies_bits", False)
+    path = save(torch, tmp_path / "x.pth", w=torch.randn(size).bfloat16())
+    model = module_of(flow, w=flow.zeros(size, dtype=flow.bfloat16))
+    load_state_dict(model, path)
+    expected = torch.load(path)["w"].float().numpy()
+    assert np.array_equal(model.w.detach().to(flow.float32).numpy(), expected)
+
+
 @pytest.mark.parametrize(
     "dtype", ["bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64"]
 )

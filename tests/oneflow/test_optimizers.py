@@ -18,6 +18,9 @@ import pytest
 from torch2flow.oneflow import optimizers
 from torch2flow.pytorch import Checkpoint, TensorRef, open_container
 
+# OneFlow warns that SGD heeds maximize only with momentum, with momentum too.
+pytestmark = pytest.mark.filterwarnings("ignore:Only Momentum > 0.0:FutureWarning")
+
 STEPS = 3
 ULP = 2.0**-23
 
