@@ -1,6 +1,6 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint types clean distclean
+.PHONY: help setup demo test bench docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 TORCH := .venv-torch/bin/python
@@ -24,6 +24,10 @@ test: setup ## run every test, each environment running the tests whose packages
 
 bench: setup ## measure speed and memory (minutes, and some 20 GB of disk)
 	@$(ONEFLOW) benchmarks/run.py
+
+docs: setup ## write anew what the documentation shows of real runs: the comparison, the sessions
+	@$(ONEFLOW) scripts/compare_flow_load.py --write
+	@$(ONEFLOW) scripts/docs_sessions.py --write
 
 lint: setup ## check style and format
 	$(ONEFLOW) -m ruff check .

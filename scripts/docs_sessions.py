@@ -1,0 +1,115 @@
+"""The sessions in the documentation are real: runs every ```console block again and compares, or rewrites it.
+
+    python scripts/docs_sessions.py            exit code 1 if a page shows what is not so
+    python scripts/docs_sessions.py --write    put what the commands print now into the pages
+
+The blocks of one page are one session of bash: `cd` holds from one to the next. It starts in a folder like a
+clone after `make demo`: `demo-out/`, `tests/`, and `torch2flow` and `python` on PATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "README.zh-CN.md", "docs/formats.md")
+BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.M | re.S)
+MARK = "--- next command ---"
+HOME = "/home/you/torch2flow"
+
+VARYING = (
+    (r"\d+\.\d\d s\b", "0.00 s"),
+    (r"\b[\d.]+ (bytes|kB|MB|GB)/s", "0 MB/s"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+:\d]*", "2023-01-01T00:00:00+00:00"),
+)
+"""What may differ from run to run: times, rates, dates."""
+
+
+def main() -> int:
+    """Checks or writes all pages; 1 if one does not show what is so."""
+    parser = argparse.ArgumentParser(description="Run the sessions of the documentation again.")
+    parser.add_argument("--write", action="store_true", help="write what the commands print into the pages")
+    write = parser.parse_args().write
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        work = prepare(Path(folder))
+        for name in PAGES:
+            page = ROOT / name
+            before = page.read_text("utf-8")
+            after = renew(before, work)
+            if write:
+                page.write_text(after, "utf-8")
+            elif after != before:
+                wrong = 1
+                lines = difflib.unified_diff(
+                    before.splitlines(), after.splitlines(), name, "a new run", lineterm=""
+                )
+                print("\n".join(lines))
+    return wrong
+
+
+def prepare(folder: Path) -> Path:
+    """A folder like a clone after `make demo`."""
+    demo = [sys.executable, str(ROOT / "scripts" / "demo.py"), "--out", str(folder / "demo-out")]
+    subprocess.run(demo, check=True, stdout=subprocess.DEVNULL)
+    (folder / "tests").symlink_to(ROOT / "tests")
+    return folder
+
+
+def renew(page: str, folder: Path) -> str:
+    """The page with what its commands print now; a block that is the same but for times stays as it is."""
+    blocks = BLOCK.findall(page)
+    fresh = iter(run(blocks, folder))
+    return BLOCK.sub(lambda old: keep_same(old[0], next(fresh)), page)
+
+
+def keep_same(old: str, new: str) -> str:
+    """The old text where only what `VARYING` names differs."""
+    return old if masked(old) == masked(new) else new
+
+
+def masked(text: str) -> str:
+    """The text without what varies."""
+    for pattern, constant in VARYING:
+        text = re.sub(pattern, constant, text)
+    return text
+
+
+def commands(block: str) -> list[str]:
+    """The lines that a person types."""
+    return [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+
+
+def run(blocks: list[str], folder: Path) -> list[str]:
+    """Runs the blocks in one shell; gives them back with what was printed, errors included."""
+    lines = [line for block in blocks for line in commands(block)]
+    script = "".join(f"_status=$?; echo '{MARK}'; (exit $_status)\n{line}\n" for line in lines)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "COLUMNS": "100", "HOME": str(folder)}
+    done = subprocess.run(
+        ["bash", "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=folder,
+        env=environment,
+        check=False,
+    )
+    printed = done.stdout.replace(str(folder), HOME).split(f"{MARK}\n")[1:]
+    outputs = iter("\n".join(line.rstrip() for line in text.splitlines()) for text in printed)
+    result = []
+    for block in blocks:
+        shown = [f"$ {command}\n{output}" for command, output in zip(commands(block), outputs, strict=False)]
+        result.append("\n".join(text.rstrip("\n") for text in shown) + "\n")
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())
