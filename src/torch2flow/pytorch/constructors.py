@@ -13,11 +13,11 @@ from typing import Any
 
 from torch2flow.dtypes import BY_STORAGE, DTYPES, DType, find_dtype
 from torch2flow.errors import FormatError
-from torch2flow.pickles import Global, Machine, Opaque
+from torch2flow.pickles import Global, Machine, Opaque, label
 from torch2flow.pickles.machine import CONSTRUCTORS as PYTHON_CONSTRUCTORS
-from torch2flow.pickles.machine import Constructor
+from torch2flow.pickles.machine import ITEM, Constructor
 from torch2flow.pytorch.arrays import ARRAY_CONSTRUCTORS, NumpyArray
-from torch2flow.pytorch.tensor import CompositeTensor, Storage, Tensor, TensorRef, contiguous_stride
+from torch2flow.pytorch.tensor import CompositeTensor, Storage, TensorRef
 
 CONSTRUCTORS: dict[str, Constructor] = {**PYTHON_CONSTRUCTORS, **ARRAY_CONSTRUCTORS}
 
@@ -58,7 +58,7 @@ def storage_dtype(storage_class: Any) -> DType | None:
     Raises:
         FormatError: it is no storage class that PyTorch ever had.
     """
-    name = storage_class.name if isinstance(storage_class, Global) else str(storage_class)
+    name = label(storage_class)
     stem = name.rpartition(".")[2].removesuffix("Storage")
     if stem in ("Untyped", "_Untyped", "Typed", "_Typed"):
         return None
@@ -74,7 +74,7 @@ def _dtype(value: Any) -> DType:
     found = find_dtype(value.name) if isinstance(value, Global) else None
     if found is None:
         raise FormatError(
-            f"The file names an unknown element type: {str(value)[:100]}.",
+            f"The file names an unknown element type: {label(value)[:100]}.",
             maybe="it is newer than torch2flow",
         )
     return found
@@ -136,10 +136,10 @@ def _rebuild_tensor_v3(
 
 
 def _note_attributes(m: Machine, kind: str, state: Any) -> None:
-    """Attributes that someone set on a tensor have no place in a state dict: counted, so that they are reported."""
+    """Attributes set on a tensor have no place in a state dict: counted, so that they are reported."""
     if state not in (None, {}, (), (None, None)):
-        label = f"attributes of a {kind}"
-        m.opaque[label] = m.opaque.get(label, 0) + 1
+        what = f"attributes of a {kind}"
+        m.opaque[what] = m.opaque.get(what, 0) + 1
 
 
 def _as_parameter(data: Any, grad: Any, state: Any = None) -> Any:
@@ -178,18 +178,22 @@ def _buffer(m: Machine, data: Any, *rest: Any) -> Any:
     "torch.tensor._rebuild_from_type",
 )
 def _rebuild_from_type(m: Machine, function: Any, kind: Any, args: tuple[Any, ...], state: Any) -> Any:
-    return _with_type(m, m.call(function, tuple(args)), kind, state)
+    if isinstance(function, Global) and m.constructors.get(function.name) is _rebuild_from_type:
+        raise FormatError("A tensor is rebuilt by a function that calls itself.", maybe="the file is hostile")
+    if not isinstance(args, tuple):
+        raise FormatError("A tensor is rebuilt with arguments that are no tuple.")
+    return _with_type(m, m.call(function, args), kind, state)
 
 
 def _with_type(m: Machine, tensor: Any, kind: Any, state: Any) -> Any:
     """A tensor of a subclass: its values where it holds them itself, otherwise the parts in its state."""
     if isinstance(tensor, CompositeTensor) and tensor.layout == "subclass":
+        halves = [
+            half for half in (state[:2] if isinstance(state, tuple) else (state,)) if isinstance(half, dict)
+        ]
+        m.spend(ITEM * sum(map(len, halves)))
         tensor.parts = {
-            str(name): part
-            for half in (state if isinstance(state, tuple) else (state,))
-            if isinstance(half, dict)
-            for name, part in half.items()
-            if isinstance(part, TensorRef)
+            label(name): part for half in halves for name, part in half.items() if isinstance(part, TensorRef)
         }
         local = tensor.parts.get("_local_tensor")
         if (
@@ -217,10 +221,12 @@ def _rebuild_qtensor(
     hooks: Any = None,
 ) -> CompositeTensor:
     values = _dense(storage, None, offset, size, stride, False, None)
+    if not (isinstance(quantizer, tuple) and 3 <= len(quantizer) <= 4 and all(map(_is_scale, quantizer[1:]))):
+        raise FormatError("A quantized tensor has a quantizer that PyTorch never wrote.")
     scheme, *parameters = quantizer
     names = ("scale", "zero_point", "axis") if len(parameters) == 3 else ("scale", "zero_point")
     attributes = {
-        "scheme": getattr(scheme, "name", str(scheme)),
+        "scheme": label(scheme),
         **dict(zip(names, parameters, strict=False)),
     }
     parts = {"int_repr": values}
@@ -230,13 +236,26 @@ def _rebuild_qtensor(
     return CompositeTensor("quantized", values.dtype, values.shape, parts, attributes)
 
 
+def _is_scale(value: Any) -> bool:
+    """A number, a tensor of them, or (1.3, per channel) a list of them."""
+    return isinstance(value, int | float | TensorRef) or (
+        isinstance(value, list) and all(isinstance(item, int | float) for item in value)
+    )
+
+
+def _parts(data: Any, *counts: int) -> tuple[Any, ...]:
+    if not isinstance(data, tuple) or len(data) not in counts:
+        raise FormatError("A sparse tensor has parts that PyTorch never wrote.")
+    return data
+
+
 @constructor("torch._utils._rebuild_sparse_tensor")
 def _rebuild_sparse_tensor(m: Machine, layout: Any, data: tuple[Any, ...]) -> CompositeTensor:
-    kind = getattr(layout, "name", str(layout)).rpartition(".")[2]
+    kind = label(layout).rpartition(".")[2]
     if kind == "sparse_coo":
-        indices, values, size, *_ = data
+        indices, values, size, *_ = _parts(data, 3, 4)
         return _sparse(kind, size, {"indices": indices, "values": values})
-    compressed, plain, values, size = data
+    compressed, plain, values, size = _parts(data, 4)
     names = (
         ("crow_indices", "col_indices")
         if kind in ("sparse_csr", "sparse_bsr")
@@ -247,8 +266,8 @@ def _rebuild_sparse_tensor(m: Machine, layout: Any, data: tuple[Any, ...]) -> Co
 
 @constructor("torch._utils._rebuild_sparse_csr_tensor")
 def _rebuild_sparse_csr_tensor(m: Machine, layout: Any, data: tuple[Any, ...]) -> CompositeTensor:
-    kind = getattr(layout, "name", str(layout)).rpartition(".")[2]
-    crow_indices, col_indices, values, size = data
+    kind = label(layout).rpartition(".")[2]
+    crow_indices, col_indices, values, size = _parts(data, 4)
     return _sparse(kind, size, {"crow_indices": crow_indices, "col_indices": col_indices, "values": values})
 
 
@@ -271,6 +290,8 @@ def _rebuild_nested_tensor(
     m: Machine, buffer: Any, sizes: Any, strides: Any, offsets: Any
 ) -> CompositeTensor:
     parts = {"buffer": buffer, "sizes": sizes, "strides": strides, "offsets": offsets}
+    if not all(isinstance(part, TensorRef) for part in parts.values()):
+        raise FormatError("A nested tensor is built from something that is no tensor.")
     return CompositeTensor("nested", buffer.dtype, tuple(buffer.shape), parts)
 
 
@@ -286,7 +307,7 @@ def _rebuild_wrapper_subclass(
     device: Any,
     grad: Any = False,
 ) -> CompositeTensor:
-    attributes = {"class": getattr(kind, "name", str(kind))}
+    attributes = {"class": label(kind)}
     return CompositeTensor("subclass", _dtype(dtype), tuple(size), {}, attributes, bool(grad))
 
 
@@ -309,7 +330,7 @@ def _rebuild_xla_tensor(m: Machine, data: Any, dtype: Any, device: Any, grad: An
     return _rebuild_device_tensor_from_numpy(m, data, dtype, device, grad)
 
 
-# -- storages, sizes, layouts, TorchScript's typed containers --------------------------------------------------
+# -- storages, sizes, layouts, TorchScript's typed containers ------------------------------------------------
 
 
 @constructor("torch.storage.TypedStorage", "torch.storage._TypedStorage")
@@ -321,12 +342,12 @@ def _typed_storage(m: Machine, *args: Any) -> Any:
 
 @constructor("torch.serialization._get_layout")
 def _get_layout(m: Machine, name: str) -> Global:
-    return Global(str(name))
+    return Global(label(name))
 
 
 @constructor("torch.device")
 def _device(m: Machine, kind: Any = "cpu", index: Any = None) -> str:
-    return str(kind)[:64] if index is None else f"{str(kind)[:64]}:{index}"
+    return label(kind)[:64] if index is None else f"{label(kind)[:64]}:{label(index)[:20]}"
 
 
 class Size(tuple[int, ...]):
@@ -335,6 +356,7 @@ class Size(tuple[int, ...]):
 
 @constructor("torch.Size")
 def _size(m: Machine, sizes: Any = ()) -> Size:
+    m.spend(ITEM * len(sizes))
     return Size(sizes)
 
 
