@@ -15,13 +15,17 @@ from typing import Any
 
 from torch2flow.dtypes import DType
 from torch2flow.errors import FormatError
-from torch2flow.pickles import Machine
-from torch2flow.pytorch.constructors import CONSTRUCTORS, TypedStorage, storage_dtype
+from torch2flow.pickles import Global
+from torch2flow.pytorch.constructors import TypedStorage, storage_dtype
 from torch2flow.pytorch.containers import Container
+from torch2flow.pytorch.legacy import load_pickle_at
 from torch2flow.pytorch.source import SourceFile
 from torch2flow.pytorch.tensor import Storage
 from torch2flow.pytorch.torchscript import as_modules, read_members
 from torch2flow.pytorch.zip import ZipArchive
+
+WHOLE_PICKLE = 64 << 20
+"""Bytes read of a pickle at first: all of any real one, but not all of a hostile one of gigabytes."""
 
 
 def find_pickle(archive: ZipArchive, name: str = "data.pkl") -> str | None:
@@ -58,13 +62,12 @@ class PickleArchive:
 
     def load(self) -> tuple[Any, dict[str, int]]:
         """The object, and how often each unknown class was met."""
-        machine = Machine(
-            self.archive.read(self.pickle),
-            constructors=CONSTRUCTORS,
-            persistent_load=self._persistent_load,
-            where=f"{self.archive.file.path}, record {self.pickle}",
+        offset, size = self.archive.range(self.pickle)
+        where = f"{self.archive.file.path}, record {self.pickle}"
+        value, machine = load_pickle_at(
+            self.archive.file, offset, offset + size, self._persistent_load, WHOLE_PICKLE, where
         )
-        return machine.load(), machine.opaque
+        return value, machine.opaque
 
     def _persistent_load(self, pid: Any) -> TypedStorage:
         """`('storage', storage class, key, location, number of elements)`."""
@@ -72,6 +75,7 @@ class PickleArchive:
             isinstance(pid, tuple)
             and len(pid) >= 5
             and pid[0] == "storage"
+            and isinstance(pid[1], Global | str)
             and type(pid[2]) is str
             and type(pid[4]) is int
         ):

@@ -14,14 +14,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from torch2flow.errors import FormatError
-from torch2flow.pickles import Machine
 from torch2flow.pytorch.archive import find_pickle, open_archive
-from torch2flow.pytorch.constructors import CONSTRUCTORS
 from torch2flow.pytorch.containers import Container
-from torch2flow.pytorch.legacy import PREFIX, open_legacy
+from torch2flow.pytorch.legacy import PREFIX, load_pickle_at, open_legacy
 from torch2flow.pytorch.safetensors import looks_like_safetensors, open_safetensors
 from torch2flow.pytorch.source import SourceFile
 from torch2flow.pytorch.tar import is_tar, open_tar
@@ -56,8 +55,16 @@ def open_container(path: Path) -> Container:
     Raises:
         FormatError: it is missing, broken, hostile, or none of the known containers.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - pathlib's raises where a folder can't be entered
         return _open_folder(path)
+    return _open_file(path, is_shard=False)
+
+
+def _open_shard(path: Path) -> Container:
+    return _open_file(path, is_shard=True)
+
+
+def _open_file(path: Path, is_shard: bool) -> Container:
     file = SourceFile(path)
     head = file.read(0, min(file.size, 512))
     if head.startswith(MAGIC):
@@ -71,7 +78,11 @@ def open_container(path: Path) -> Container:
     if head.lstrip()[:1] == b"{":
         from torch2flow.pytorch.sharded import open_sharded
 
-        return open_sharded(file, open_container)
+        if is_shard:
+            raise FormatError(
+                "The index names itself or another index as a shard.", where=str(path), maybe="it is hostile"
+            )
+        return open_sharded(file, _open_shard)
     if head[:1] == b"\x80":
         return _open_pickle(file)
     raise _unknown(path, head)
@@ -98,13 +109,13 @@ def _open_zip(file: SourceFile) -> Container:
 
 
 def _open_folder(path: Path) -> Container:
-    if (path / ".metadata").is_file():
+    if os.path.isfile(path / ".metadata"):  # noqa: PTH113
         from torch2flow.pytorch.dcp import open_dcp
 
         return open_dcp(path)
     for name in FOLDER_FILES:
-        if (path / name).is_file():
-            return open_container(path / name)
+        if os.path.isfile(path / name):  # noqa: PTH113
+            return _open_file(path / name, is_shard=False)
     raise FormatError(
         "This folder is no checkpoint that torch2flow knows.",
         where=str(path),
@@ -114,12 +125,13 @@ def _open_folder(path: Path) -> Container:
 
 
 def _open_pickle(file: SourceFile) -> Container:
-    machine = Machine(file.read(0, min(file.size, 1 << 31)), constructors=CONSTRUCTORS, where=str(file.path))
-    return Container("pickle", machine.load(), [file], "plain pickle", machine.opaque)
+    value, machine = load_pickle_at(file, 0, file.size, where=str(file.path))
+    return Container("pickle", value, [file], "plain pickle", machine.opaque)
 
 
 def _unknown(path: Path, head: bytes) -> FormatError:
-    maybe = next((text for magic, text in OTHER_FILES.items() if head.startswith(magic)), "")
+    start = head.lstrip()[:32].lower()
+    maybe = next((text for magic, text in OTHER_FILES.items() if start.startswith(magic.lower())), "")
     if not head:
         maybe = "the file is empty: the download or copy was interrupted"
     elif not head.strip(b"\0"):

@@ -30,27 +30,50 @@ PREFIX = MAGIC[2:14]
 
 FIRST_WINDOW = 1 << 16
 LARGEST_PICKLE = 1 << 30
+"""Bytes of the longest pickle that is read; what it describes is many times larger in memory."""
 
 
 def load_pickle_at(
-    file: SourceFile, start: int, stop: int, persistent_load: PersistentLoad
+    file: SourceFile,
+    start: int,
+    stop: int,
+    persistent_load: PersistentLoad | None = None,
+    first_window: int = FIRST_WINDOW,
+    where: str = "",
 ) -> tuple[Any, Machine]:
     """The object pickled at byte `start`, and the machine that read it, which knows where it ended.
 
     The length of a pickle is stated nowhere, so it is read through a window that grows as it asks for more.
+
+    Args:
+        file: where it lies.
+        start: its first byte.
+        stop: the byte behind everything that may belong to it.
+        persistent_load: what its persistent ids stand for.
+        first_window: how many bytes are read at first; most pickles should fit.
+        where: names it in errors.
+
+    Raises:
+        FormatError: it is broken, hostile, or longer than `LARGEST_PICKLE`.
     """
     rest = stop - start
-    window = min(FIRST_WINDOW, rest)
+    window = min(first_window, rest)
+    where = where or f"{file.path}, pickle at byte {start}"
     while True:
         data = file.read(start, window, "a pickle")
-        where = f"{file.path}, pickle at byte {start}"
         machine = Machine(data, constructors=CONSTRUCTORS, persistent_load=persistent_load, where=where)
         try:
             return machine.load(), machine
         except FormatError:
-            if window >= rest or not 0 < machine.starved <= min(rest, LARGEST_PICKLE):
+            if window >= rest or not 0 < machine.starved <= rest:
                 raise
-            window = min(rest, max(8 * window, machine.starved))
+            if machine.starved > LARGEST_PICKLE:
+                raise FormatError(
+                    f"The pickle is longer than any that torch2flow reads ({LARGEST_PICKLE} bytes).",
+                    where=where,
+                    maybe="the file is damaged, or was made to exhaust memory",
+                ) from None
+            window = min(rest, LARGEST_PICKLE, max(8 * window, machine.starved))
 
 
 class LegacyStream:
@@ -88,7 +111,13 @@ class LegacyStream:
         """`('storage', class, key, location, numel, view)` or `('module', class, file, source)`."""
         if isinstance(pid, tuple) and len(pid) >= 2 and pid[0] == "module":
             return pid[1]  # the class of a pickled module, with its source beside it for a warning
-        if not (isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and type(pid[4]) is int):
+        if not (
+            isinstance(pid, tuple)
+            and len(pid) >= 5
+            and pid[0] == "storage"
+            and type(pid[2]) in (str, int)
+            and type(pid[4]) is int
+        ):
             raise FormatError("The pickle refers to something that is no storage.", where=str(self.file.path))
         dtype = storage_dtype(pid[1])
         item = (dtype or DTYPES["uint8"]).itemsize
@@ -109,7 +138,8 @@ class LegacyStream:
         return TypedStorage(storage, dtype, first, count)
 
     def _place(self, keys: Any, at: int) -> None:
-        if not isinstance(keys, list) or len(set(map(str, keys))) != len(keys):
+        sound = isinstance(keys, list) and all(type(key) in (str, int) for key in keys)
+        if not sound or len(set(map(str, keys))) != len(keys):
             raise FormatError("The list of storages is damaged.", where=f"{self.file.path}, byte {at}")
         for key in map(str, keys):
             if key not in self.storages:

@@ -26,7 +26,7 @@ def open_sharded(index: SourceFile, open_file: Callable[[Path], Container]) -> C
 
     Args:
         index: the `*.index.json` file.
-        open_file: opens one shard.
+        open_file: opens one shard, which must be a file that is no index again.
 
     Raises:
         FormatError: the index is damaged, or a shard or a tensor it promises is missing.

@@ -113,10 +113,12 @@ class SourceFile:
     def map(self) -> mmap.mmap:
         """The whole file, mapped once and copy-on-write: arrays over it are writable, the file never changes."""
         if self._map is None:
-            with self.opened() as fd:
-                self._map = mmap.mmap(
-                    fd, self.size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE
-                )
+            protection = mmap.PROT_READ | mmap.PROT_WRITE
+            try:
+                with self.opened() as fd:
+                    self._map = mmap.mmap(fd, self.size, flags=mmap.MAP_PRIVATE, prot=protection)
+            except (OSError, ValueError) as error:  # ValueError: the file is empty, or shorter than it was
+                raise FormatError(f"The file can't be mapped: {error}.", where=str(self.path)) from None
         return self._map
 
     def check_unchanged(self) -> None:

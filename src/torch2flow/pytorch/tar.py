@@ -26,6 +26,7 @@ from torch2flow.pytorch.tensor import Storage, TensorRef
 
 MEMBERS = ("sys_info", "pickle", "storages", "tensors")
 BLOCK = 512
+WINDOW = 1 << 10  # most pickles in a tar are one short tuple
 
 
 def is_tar(head: bytes) -> bool:
@@ -43,11 +44,13 @@ def find_members(file: SourceFile) -> dict[str, tuple[int, int]]:
             break
         name = header[:100].split(b"\0")[0].decode("utf-8", "replace").removeprefix("./")
         digits = header[124:136].strip(b"\0 ")
-        if header[257:262] != b"ustar" or not digits.isdigit():
+        if header[257:262] != b"ustar" or not digits or digits.strip(b"01234567"):
             raise FormatError("The tar archive is damaged.", where=f"{file.path}, byte {at}")
         size = int(digits, 8)
         if at + BLOCK + size > file.size:
             raise FormatError(f"The tar archive is cut off inside its member {name!r}.", where=str(file.path))
+        if name in members:
+            raise FormatError(f"The tar archive holds the member {name!r} twice.", where=str(file.path))
         if header[156:157] in (b"0", b"\0"):
             members[name] = (at + BLOCK, size)
         at += BLOCK + (size + BLOCK - 1) // BLOCK * BLOCK
@@ -67,7 +70,7 @@ class _Cursor:
         self.opaque: dict[str, int] = {}
 
     def pickle(self, persistent_load: PersistentLoad = refuse_reference) -> Any:
-        value, machine = load_pickle_at(self.file, self.at, self.stop, persistent_load)
+        value, machine = load_pickle_at(self.file, self.at, self.stop, persistent_load, WINDOW)
         self.at += machine.end
         self.opaque = machine.opaque
         return value

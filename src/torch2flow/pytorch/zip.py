@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from array import array
+from bisect import bisect_right
 from typing import NamedTuple
 
 from torch2flow.errors import FormatError
@@ -57,7 +59,7 @@ class ZipArchive:
         self.records: dict[str, Record] = {}
         start, size, count = self._find_directory()
         self._read_directory(start, size, count)
-        self._check_ranges(start)
+        self._behind = array("Q", self._check_ranges(start))
 
     def __contains__(self, name: str) -> bool:
         return name in self.records
@@ -95,7 +97,9 @@ class ZipArchive:
             and raw[_LOCAL.size :] == _encoded(name)
             and name_length == record.name_length
         )
-        if not sound or start + record.size > self.length:
+        # A long extra field moves the bytes back, where they must not reach the next record.
+        limit = self._behind[bisect_right(self._behind, record.header_offset)]
+        if not sound or start + record.size > limit:
             raise self._error(f"the local header of {name[:200]!r} contradicts the directory")
         return self.base + start, record.size
 
@@ -131,7 +135,9 @@ class ZipArchive:
         at = tail.rfind(b"PK\x05\x06")
         if at < 0 or at + _END.size > len(tail):
             raise self._error("it has no directory at its end")
-        _, disk, _, _, count, size, start, _ = _END.unpack_from(tail, at)
+        _, disk, _, _, count, size, start, comment = _END.unpack_from(tail, at)
+        if at + _END.size + comment != len(tail):
+            raise self._error("something lies behind its directory")
         locator = at - _END64_LOCATOR.size
         if locator >= 0 and tail[locator : locator + 4] == b"PK\x06\x07":
             _, _, end64, _ = _END64_LOCATOR.unpack_from(tail, locator)
@@ -166,6 +172,8 @@ class ZipArchive:
             if flags & 1 or (method == 0 and packed != unpacked):
                 raise self._error(f"the record {text[:200]!r} is encrypted or has two sizes")
             self.records[text] = Record(offset, packed, crc, method, name_length)
+        if at != size:
+            raise self._error(f"the directory counts {count} entries and holds more")
 
     def _zip64(self, extra: bytes, *values: int) -> list[int]:
         """Extended sizes and offset (APPNOTE 4.5.3): only those whose 32-bit field is full are there."""
@@ -185,8 +193,11 @@ class ZipArchive:
             at += 4 + length
         raise self._error("its directory lacks a zip64 field")
 
-    def _check_ranges(self, directory: int) -> None:
-        """Refuses records that overlap: the classic zip bomb, and a way to show two readers two files."""
+    def _check_ranges(self, directory: int) -> list[int]:
+        """Refuses records that overlap: the classic zip bomb, and a way to show two readers two files.
+
+        Returns the offsets of all records and of the directory, in order.
+        """
         behind = 0
         for record in sorted(self.records.values(), key=lambda record: record.header_offset):
             if record.header_offset < behind:
@@ -194,6 +205,7 @@ class ZipArchive:
             behind = record.header_offset + _LOCAL.size + record.name_length + record.size
         if behind > directory:
             raise self._error("a record reaches into the directory")
+        return [*sorted(record.header_offset for record in self.records.values()), directory]
 
     def _error(self, reason: str, maybe: str = "", remedy: str = "") -> FormatError:
         return FormatError(
