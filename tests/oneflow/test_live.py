@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import os
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -585,15 +584,3 @@ def test_no_more_than_a_few_buffers_beside_the_model(
     extra = int(run_python(oneflow_python, MEASURE, path, target, small))
     # A strided source is mapped; its pages are the kernel's, and counted.
     assert extra < 100_000 + (4 * 65_536 if source == "transposed" else 0)
-
-
-def test_many_small_tensors_load_faster_than_oneflow_does(torch: Any, flow: Any, tmp_path: Path) -> None:
-    """OneFlow looks through all names once for every module."""
-    path = save(torch, tmp_path / "x.pth", **{f"{i}.weight": torch.ones(8, 8) for i in range(3000)})
-    model = flow.nn.Sequential(*(flow.nn.Linear(8, 8, bias=False) for _ in range(3000)))
-    started = time.perf_counter()
-    load_state_dict(model, path)
-    ours = time.perf_counter() - started
-    started = time.perf_counter()
-    model.load_state_dict(flow.load(str(path)))
-    assert ours < (time.perf_counter() - started) / 2
