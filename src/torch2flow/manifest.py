@@ -86,7 +86,7 @@ def tensor_row(plan: Plan, entry: Entry) -> dict[str, Any]:
         row["path"] = entry.place
     if len(entry.names) > 1:
         row["also"] = entry.names[1:]
-    if any(name in plan.sources for name in entry.names):
+    if plan.sources and any(name in plan.sources for name in entry.names):
         row["source"] = [plan.sources.get(name, name) for name in entry.names]
     if entry.stored is not entry.dtype:
         row["stored"] = entry.stored.name

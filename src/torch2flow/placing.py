@@ -24,6 +24,7 @@ SLICE = 64 << 20
 BUFFER = 1 << 20
 _NOT_HERE = (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF)
 F_SETPIPE_SZ, PIPE_SIZE = 1031, 1 << 20  # linux/fcntl.h; the largest that needs no privilege
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _LENGTH = struct.Struct("<I")
 
 Order = tuple[str, bytes, str, int, int]
@@ -41,13 +42,13 @@ def copy_range(source: int, offset: int, target: int, count: int, progress: Call
         SourceEndsError: the source ends early.
         OSError: the target can't be written.
     """
-    methods = [_copy_file_range, _sendfile, _read_write] if hasattr(os, "copy_file_range") else [_read_write]
+    method = 0
     while count:
         try:
-            moved = methods[0](source, offset, target, min(count, SLICE))
+            moved = _METHODS[method](source, offset, target, count if count < SLICE else SLICE)
         except OSError as error:
-            if error.errno in _NOT_HERE and len(methods) > 1:
-                methods.pop(0)  # another file system, or none of the kernel's ways
+            if error.errno in _NOT_HERE and method + 1 < len(_METHODS):
+                method += 1  # another file system, or none of the kernel's ways
                 continue
             raise
         if moved == 0:
@@ -70,6 +71,9 @@ def _read_write(source: int, offset: int, target: int, count: int) -> int:
     return len(chunk)
 
 
+_METHODS = (_copy_file_range, _sendfile, _read_write) if hasattr(os, "copy_file_range") else (_read_write,)
+
+
 def write_all(fd: int, data: bytes | memoryview) -> None:
     """Writes all of `data`, however little the kernel takes at once."""
     written = os.write(fd, data)
@@ -89,14 +93,16 @@ def place(root: int, folder: str, meta: bytes, write: Callable[[int], None]) -> 
         os.mkdir(folder, dir_fd=root)
     except FileExistsError:
         pass  # an interrupted run began it
-    for name, content in (("out", None), ("meta", meta)):
-        fd = os.open(
-            f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666, dir_fd=root
-        )
-        try:
-            write(fd) if content is None else write_all(fd, content)
-        finally:
-            os.close(fd)
+    fd = os.open(f"{folder}/out", _NEW, 0o666, dir_fd=root)
+    try:
+        write(fd)
+    finally:
+        os.close(fd)
+    fd = os.open(f"{folder}/meta", _NEW, 0o666, dir_fd=root)
+    try:
+        write_all(fd, meta)
+    finally:
+        os.close(fd)
 
 
 class Helper:

@@ -134,7 +134,7 @@ class Plan:
         options: what was asked for.
         tree: the object to write, with the source's tensors as leaves.
         entries: the tensors, tied ones once.
-        by_identity: the entry of each source tensor, by its `identity`.
+        by_tensor: the entry of each source tensor of the tree.
         sources: the source's name of each tensor that was renamed, by its new one.
         skipped: names left out, with the reason.
         notes: what a person should know.
@@ -145,7 +145,7 @@ class Plan:
     target: Target
     tree: Any
     entries: list[Entry] = field(default_factory=list)
-    by_identity: dict[tuple[Any, ...], Entry] = field(default_factory=dict)
+    by_tensor: dict[Tensor, Entry] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -162,11 +162,11 @@ class Plan:
 
     def entry(self, tensor: Tensor) -> Entry:
         """Where a source tensor goes."""
-        return self.by_identity[_identity(tensor)]
+        return self.by_tensor[tensor]
 
     def identify(self, value: Any) -> Any:
         """The entry of a source tensor; anything else as it is."""
-        return self.entry(value) if isinstance(value, TensorRef | CompositeTensor) else value
+        return self.by_tensor[value] if isinstance(value, TensorRef | CompositeTensor) else value
 
 
 def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
@@ -178,24 +178,33 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
     """
     tree, notes = target.adapt(checkpoint.tree)
     plan = Plan(checkpoint, options, target, tree, notes=[*checkpoint.container.notes, *notes])
-    names = _select(plan)
+    tensors = list(named(tree))
+    names = _select(plan, [name for name, _ in tensors])
     refused: list[str] = []
-    for source_name, tensor in named(tree):
+    known: dict[tuple[Any, ...], Entry] = {}
+    settled: dict[str, Outcome] = {}
+    for source_name, tensor in tensors:
         name = names.get(source_name)
         if name is None:
             continue
-        known = plan.by_identity.get(_identity(tensor))
-        if known is not None:
-            known.names.append(name)
+        identity = _identity(tensor)
+        entry = known.get(identity)
+        if entry is not None:
+            entry.names.append(name)
+            plan.by_tensor[tensor] = entry
             continue
         try:
-            entry = _settle(tensor, options, target)
+            outcome = settled.get(tensor.dtype.name) if isinstance(tensor, TensorRef) else None
+            dtype, stored, change = outcome or _settle(tensor, options, target)
         except UnsupportedError as error:
             refused.append(f"{source_name or '(the tensor)'}: {error.what}")
             continue
-        entry.names = [name]
+        if isinstance(tensor, TensorRef):  # what becomes of it depends on nothing but its dtype
+            settled[tensor.dtype.name] = dtype, stored, change
+        plain = plain_source(tensor, change) if stored is dtype else None
+        entry = Entry([name], tensor, dtype, stored, changed_shape(tensor, change), change, plain)
         plan.entries.append(entry)
-        plan.by_identity[_identity(tensor)] = entry
+        plan.by_tensor[tensor] = known[identity] = entry
     if refused:
         more = f"\n    and {len(refused) - 20} more" if len(refused) > 20 else ""
         raise UnsupportedError(
@@ -218,15 +227,16 @@ def _identity(tensor: Tensor) -> tuple[Any, ...]:
 # -- names ---------------------------------------------------------------------------------------------------
 
 
-def _select(plan: Plan) -> dict[str, str]:
+def _select(plan: Plan, found: list[str]) -> dict[str, str]:
     """The new name of every tensor that is kept; drops the others from the plan's tree, and renames it."""
     options = plan.options
     rules = [(_compile(pattern), replacement) for pattern, replacement in options.rename]
     include, exclude = [_compile(p) for p in options.include], [_compile(p) for p in options.exclude]
     names: dict[str, str] = {}
     hits = [0] * len(rules)
-    for name, _ in named(plan.tree):
-        if (include and not any(p.search(name) for p in include)) or any(p.search(name) for p in exclude):
+    for name in found:
+        kept = not include or any(p.search(name) for p in include)
+        if not kept or (exclude and any(p.search(name) for p in exclude)):
             plan.skipped.append((name, "left out by --include/--exclude"))
             continue
         new = name
@@ -345,8 +355,12 @@ def _filter(value: Any, prefix: str, names: dict[str, str], order: Iterator[tupl
 # -- dtypes --------------------------------------------------------------------------------------------------
 
 
-def _settle(tensor: Tensor, options: Options, target: Target) -> Entry:
-    """The entry of one tensor, without its names."""
+Outcome = tuple[DType, DType, str]
+"""The dtype on the other side, that of the bytes written, and the change: a row of `changes.py`, or ""."""
+
+
+def _settle(tensor: Tensor, options: Options, target: Target) -> Outcome:
+    """What becomes of one tensor."""
     dtype, change = tensor.dtype, ""
     if isinstance(tensor, CompositeTensor):
         dtype, change = _settle_composite(tensor, options)
@@ -372,8 +386,7 @@ def _settle(tensor: Tensor, options: Options, target: Target) -> Entry:
             raise UnsupportedError(f"{dtype} would become {wide}, and --strict-dtype was given")
         dtype, change = wide, "widened"
         stored = target.stored(dtype) or dtype
-    plain = plain_source(tensor, change) if stored is dtype else None
-    return Entry([], tensor, dtype, stored, changed_shape(tensor, change), change, plain)
+    return dtype, stored, change
 
 
 def _settle_composite(tensor: CompositeTensor, options: Options) -> tuple[DType, str]:

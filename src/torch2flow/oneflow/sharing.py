@@ -47,19 +47,18 @@ def shared_work(
     if not enabled or len(entries) < 2 or sum(map(_cost, entries)) < WORTH_A_PROCESS:
         yield iter(entries)
         return
-    orders = [(entry, _order(entry, meta(entry))) for entry in entries]
-    batches = deque(_batches([(entry, order) for entry, order in orders if order]))
+    batches = deque(_batches([entry for entry in entries if _is_copied(entry)]))
     helper = Helper(str(root), progress)
 
     def supply(ahead: int) -> None:
         while batches and helper.outstanding_cost < ahead:
             batch = batches.popleft()
-            helper.submit([order for _, order in batch], sum(_cost(entry) for entry, _ in batch))
+            helper.submit([_order(entry, meta(entry)) for entry in batch], sum(map(_cost, batch)))
 
     def mine() -> Iterator[Entry]:
-        yield from (entry for entry, order in orders if order is None)
+        yield from (entry for entry in entries if not _is_copied(entry))
         while batches:
-            yield from (entry for entry, _ in batches.pop())
+            yield from batches.pop()
             while helper.has_answer():
                 helper.collect()
             supply(2 * BATCH)
@@ -79,12 +78,12 @@ def _cost(entry: Entry) -> int:
     return entry.nbytes + COST_OF_FILES
 
 
-def _batches(work: list[tuple[Entry, Order]]) -> Iterator[list[tuple[Entry, Order]]]:
+def _batches(entries: list[Entry]) -> Iterator[list[Entry]]:
     """Neighbours, together about `BATCH` of cost."""
-    batch: list[tuple[Entry, Order]] = []
+    batch: list[Entry] = []
     cost = 0
-    for entry, order in work:
-        batch.append((entry, order))
+    for entry in entries:
+        batch.append(entry)
         cost += _cost(entry)
         if cost >= BATCH:
             yield batch
@@ -93,11 +92,15 @@ def _batches(work: list[tuple[Entry, Order]]) -> Iterator[list[tuple[Entry, Orde
         yield batch
 
 
-def _order(entry: Entry, meta: bytes) -> Order | None:
-    """What the second process is told; None where the bytes have to be made, not copied."""
+def _is_copied(entry: Entry) -> bool:
+    """Whether the bytes lie in a file as they are to be; others have to be made, here."""
+    return entry.plain is not None and entry.plain.storage.file is not None
+
+
+def _order(entry: Entry, meta: bytes) -> Order:
+    """What the second process is told."""
     source = entry.plain
-    if source is None or source.storage.file is None:
-        return None
+    assert source is not None and source.storage.file is not None
     folder = entry.place.rpartition("/")[2]
     offset = source.storage.offset + source.byte_offset
     return (folder, meta, source.storage.file.location, offset, entry.nbytes)
