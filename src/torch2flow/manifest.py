@@ -1,4 +1,4 @@
-"""`manifest.json`: what was converted, from what, by which rules, and what was not; enough to check it later."""
+"""`manifest.json`: what was converted, from what, by which rules, and what was not; enough to check it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCHEMA = 1
 
 
 def sidecar(path: Path) -> Path:
-    """Where the manifest lies that can't lie inside: beside a file, or a snapshot, whose members are all variables."""
+    """Where a manifest lies that can't lie inside: beside a file, or a snapshot, which holds nothing else."""
     return path.with_name(f"{path.name}.{MANIFEST}")
 
 

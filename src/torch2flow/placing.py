@@ -90,7 +90,7 @@ def place(root: int, folder: str, meta: bytes, write: Callable[[int], None]) -> 
         OSError: a file can't be made or written.
     """
     try:
-        os.mkdir(folder, dir_fd=root)
+        os.mkdir(folder, dir_fd=root)  # noqa: PTH102 - relative to a descriptor
     except FileExistsError:
         pass  # an interrupted run began it
     fd = os.open(f"{folder}/out", _NEW, 0o666, dir_fd=root)

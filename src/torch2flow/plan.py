@@ -1,4 +1,4 @@
-"""The plan of a conversion: which tensors go where under which name and dtype, settled before a byte is written.
+"""The plan of a conversion: which tensors go where under which name and dtype, before a byte is written.
 
 Everything that can't be done is found here and told at once; a plan that exists can be carried out.
 """
@@ -208,9 +208,8 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
     if refused:
         more = f"\n    and {len(refused) - 20} more" if len(refused) > 20 else ""
         raise UnsupportedError(
-            f"{len(refused)} tensor{'s' if len(refused) > 1 else ''} can't be held by {target.name} as they are:\n    "
-            + "\n    ".join(refused[:20])
-            + more,
+            f"{len(refused)} tensor{'s' if len(refused) > 1 else ''} can't be held by {target.name} "
+            "as they are:\n    " + "\n    ".join(refused[:20]) + more,
             where=str(checkpoint.path),
             remedy="use the option named, or leave them out with --exclude NAME",
         )
@@ -285,7 +284,7 @@ def _check_unique(names: dict[str, str]) -> None:
 
 
 def _rebuild(tree: Any, names: dict[str, str], rules: list[tuple[re.Pattern[str], str]], flat: bool) -> Any:
-    """The tree with new names. Across levels of a nested tree a name can't move: it is flattened if asked to."""
+    """The tree with new names. A name can't move across levels of nested data; `flat` makes it one level."""
     is_flat = isinstance(tree, dict) and not any(
         isinstance(value, dict | list | tuple) for value in tree.values()
     )
@@ -336,7 +335,7 @@ def _filter(value: Any, prefix: str, names: dict[str, str], order: Iterator[tupl
                 parent = name[: len(name) - len(str(key))]
                 if not isinstance(value, dict) or not names[name].startswith(parent):
                     raise UsageError(
-                        f"{name!r} can't become {names[name]!r}: it would leave its place in the nested data.",
+                        f"{name!r} can't become {names[name]!r}: it would leave its place in the data.",
                         remedy="choose the state dict inside with --key; its names can be changed freely",
                     )
                 key = names[name][len(parent) :]
