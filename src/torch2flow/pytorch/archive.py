@@ -130,10 +130,20 @@ def open_archive(archive: ZipArchive, pickle: str) -> Container:
     )
 
 
-def open_bytes_range(file: SourceFile, base: int, length: int) -> Any:
-    """The object that a whole `torch.save` file inside another file holds: a distributed checkpoint's blob."""
+def open_bytes_range(file: SourceFile, base: int, length: int, met: dict[str, int]) -> Any:
+    """The object in a file of `torch.save` that lies inside another: a distributed checkpoint's piece.
+
+    Args:
+        file: the file.
+        base: byte at which the inner file starts.
+        length: its length.
+        met: gets how often each unknown class was met, added to what it holds.
+    """
     archive = ZipArchive(file, base, length)
     pickle = find_pickle(archive)
     if pickle is None:
         raise FormatError("A part of the checkpoint holds no pickle.", where=f"{file.path}, byte {base}")
-    return PickleArchive(archive, pickle).load()[0]
+    value, opaque = PickleArchive(archive, pickle).load()
+    for name, count in opaque.items():
+        met[name] = met.get(name, 0) + count
+    return value

@@ -9,24 +9,39 @@ Follows `torch/distributed/checkpoint/{metadata,filesystem,planner_helpers}.py` 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.dtypes import numpy_dtype
 from torch2flow.errors import FormatError
-from torch2flow.pickles import Machine, Opaque
+from torch2flow.pickles import Opaque, label
 from torch2flow.pytorch.archive import open_bytes_range
-from torch2flow.pytorch.constructors import CONSTRUCTORS
 from torch2flow.pytorch.containers import Container
+from torch2flow.pytorch.legacy import load_pickle_at
 from torch2flow.pytorch.source import SourceFile
-from torch2flow.pytorch.tensor import CHUNK, Storage, TensorRef, contiguous_stride, split_rows
+from torch2flow.pytorch.tensor import (
+    CHUNK,
+    MAX_DIMENSIONS,
+    Storage,
+    TensorRef,
+    check_shape,
+    contiguous_stride,
+    split_rows,
+)
+from torch2flow.pytorch.tree import MAX_DEPTH
 
 if TYPE_CHECKING:
     import numpy as np
 
 METADATA = ".metadata"
+OWN_CLASSES = ("torch.distributed.", "pathlib.")
+"""What the metadata itself consists of."""
+
+MAX_CUTS = 6  # dimensions along which one tensor is cut: a device mesh has as many at most
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -74,9 +89,8 @@ class PiecedTensor(TensorRef):
             high = [min(b, p + n) for b, p, n in zip(stop, at, piece.shape, strict=True)]
             if all(a < b for a, b in zip(low, high, strict=True)):
                 target = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
-                block[target] = piece.numpy()[
-                    tuple(slice(a - p, b - p) for a, b, p in zip(low, high, at, strict=True))
-                ]
+                source = tuple(slice(a - p, b - p) for a, b, p in zip(low, high, at, strict=True))
+                block[target] = piece.resolve(piece.view()[source])
         return block
 
 
@@ -87,24 +101,30 @@ def open_dcp(folder: Path) -> Container:
         FormatError: the metadata is damaged, or pieces are missing, overlap or leave holes.
     """
     index = SourceFile(folder / METADATA)
-    machine = Machine(index.read(0, index.size), constructors=CONSTRUCTORS, where=str(index.path))
-    metadata = machine.load()
+    metadata, machine = load_pickle_at(index, 0, index.size, where=str(index.path))
     described = _field(metadata, "state_dict_metadata", dict)
     places = _field(metadata, "storage_data", dict)
-    paths = metadata.attribute("planner_data") or {}
+    paths = metadata.attribute("planner_data")
+    if paths is not None and not isinstance(paths, dict):
+        raise _damaged("its planner_data is no dictionary")
     reader = _Pieces(folder, places)
-    root: dict[Any, Any] = {}
+    root = _Node()
     for name, entry in described.items():
-        value = (
-            reader.tensor(name, entry) if isinstance(entry.attribute("chunks"), list) else reader.object(name)
-        )
-        _place(root, paths.get(name) or (name,), value)
+        if not isinstance(name, str) or not isinstance(entry, Opaque):
+            raise _damaged("it describes something that is no tensor and no object")
+        chunks = entry.attribute("chunks")
+        value = reader.tensor(name, entry, chunks) if isinstance(chunks, list) else reader.object(name)
+        _place(root, _path(name, (paths or {}).get(name)), value)
     _unused = [path.name for path in folder.glob("*.distcp") if path.name not in reader.files]
     return Container(
         "dcp",
         _lists(root),
         [index, *reader.files.values()],
         f"torch.distributed.checkpoint, {len(reader.files)} files",
+        opaque={
+            **{name: n for name, n in machine.opaque.items() if not name.startswith(OWN_CLASSES)},
+            **reader.opaque,
+        },
         notes=[f"{len(_unused)} .distcp files are not named in .metadata and were ignored"]
         if _unused
         else [],
@@ -116,8 +136,10 @@ class _Pieces:
 
     def __init__(self, folder: Path, places: dict[Any, Any]) -> None:
         self.folder = folder
+        self.opaque: dict[str, int] = {}
         self.files: dict[str, SourceFile] = {}
         self.places: dict[tuple[str, tuple[int, ...] | None], Opaque] = {}
+        self.loaded: dict[tuple[str, int, int], Any] = {}
         for index, info in places.items():
             offset = index.attribute("offset") if isinstance(index, Opaque) else None
             name = index.attribute("fqn") if isinstance(index, Opaque) else None
@@ -125,7 +147,7 @@ class _Pieces:
                 raise FormatError(
                     "The metadata places something that has no name.", where=str(folder / METADATA)
                 )
-            self.places[name, None if offset is None else tuple(offset)] = info
+            self.places[name, None if offset is None else _numbers(offset, name, "offset")] = info
 
     def _load(self, name: str, offset: tuple[int, ...] | None) -> Any:
         info = self.places.get((name, offset))
@@ -136,7 +158,7 @@ class _Pieces:
         path, start, length = (info.attribute(part) for part in ("relative_path", "offset", "length"))
         if not isinstance(path, str) or "/" in path or "\\" in path or path in ("", ".", ".."):
             raise FormatError(
-                f"A piece of {name[:200]!r} lies in {str(path)[:100]!r}, which is no bare file name.",
+                f"A piece of {name[:200]!r} lies in {label(path)[:100]!r}, which is no bare file name.",
                 where=str(self.folder / METADATA),
                 maybe="it was made to read files outside its folder",
             )
@@ -145,18 +167,24 @@ class _Pieces:
         file = self.files[path]
         if not (type(start) is int and type(length) is int and 0 <= start <= start + length <= file.size):
             raise FormatError(f"A piece of {name[:200]!r} reaches outside its file.", where=str(file.path))
-        return open_bytes_range(file, start, length)
+        if (path, start, length) not in self.loaded:
+            self.loaded[path, start, length] = open_bytes_range(file, start, length, self.opaque)
+        return self.loaded[path, start, length]
 
     def object(self, name: str) -> Any:
         """A value that is no tensor."""
         return self._load(name, None)
 
-    def tensor(self, name: str, entry: Opaque) -> TensorRef:
+    def tensor(self, name: str, entry: Opaque, chunks: list[Any]) -> TensorRef:
         """A tensor: the one piece that is all of it, or all pieces."""
-        shape = tuple(entry.attribute("size") or ())
+        shape = _numbers(entry.attribute("size"), name, "shape")
+        check_shape(shape)
         pieces: list[tuple[tuple[int, ...], TensorRef]] = []
-        for chunk in entry.attribute("chunks"):
-            at, size = tuple(chunk.attribute("offsets")), tuple(chunk.attribute("sizes"))
+        for chunk in chunks:
+            offsets, sizes = (
+                chunk.attribute(part) if isinstance(chunk, Opaque) else None for part in ("offsets", "sizes")
+            )
+            at, size = _numbers(offsets, name, "shape"), _numbers(sizes, name, "shape")
             piece = self._load(name, at)
             if not isinstance(piece, TensorRef) or piece.shape != size or len(at) != len(shape):
                 raise FormatError(
@@ -181,21 +209,22 @@ class _Pieces:
 def _check_cover(
     name: str, shape: tuple[int, ...], pieces: list[tuple[tuple[int, ...], TensorRef]], folder: Path
 ) -> None:
-    """Pieces that do not overlap and are together as many elements as the tensor cover it."""
-    total = sum(math.prod(piece.shape) for _, piece in pieces)
-    boxes = sorted(
-        (at, tuple(a + n for a, n in zip(at, piece.shape, strict=True)))
-        for at, piece in pieces
-        if piece.numel
-    )
-    overlap = any(
-        all(max(a, c) < min(b, d) for a, b, c, d in zip(*one, *other, strict=True))
-        for number, one in enumerate(boxes)
-        for other in boxes[number + 1 :]
-    )
+    """Refuses pieces that do not tile the tensor.
+
+    A box is the signed sum of its corners, so boxes tile a box exactly when their corners add up to its own:
+    linear in the pieces, where comparing each with each is not. Only dimensions that are cut count.
+    """
+    cut = [axis for axis, n in enumerate(shape) if any(piece.shape[axis] != n for _, piece in pieces)]
+    corners: Counter[tuple[int, ...]] = Counter()
+    whole = ((0,) * len(shape), shape, -1)
+    for at, size, sign in (whole, *((at, piece.shape, 1) for at, piece in pieces)):
+        if 0 not in size and len(cut) <= MAX_CUTS:
+            for ends in product((0, 1), repeat=len(cut)):
+                corner = tuple(at[axis] + end * size[axis] for axis, end in zip(cut, ends, strict=True))
+                corners[corner] += sign * (-1) ** sum(ends)
     if (
-        total != math.prod(shape)
-        or overlap
+        any(corners.values())
+        or len(cut) > MAX_CUTS
         or not pieces
         or len({piece.dtype.name for _, piece in pieces}) > 1
     ):
@@ -204,6 +233,33 @@ def _check_cover(
             where=str(folder),
             maybe="some ranks' files are missing, or come from another checkpoint",
         )
+
+
+def _damaged(reason: str) -> FormatError:
+    return FormatError(
+        f"The metadata of the distributed checkpoint is damaged: {reason}.",
+        where=METADATA,
+        maybe="it was written by a PyTorch that torch2flow does not know, or is hostile",
+    )
+
+
+def _numbers(value: Any, name: str, what: str) -> tuple[int, ...]:
+    """A `torch.Size` of the metadata."""
+    if not isinstance(value, tuple | list) or len(value) > MAX_DIMENSIONS:
+        raise _damaged(f"a piece of {name[:100]!r} has no {what}")
+    if not all(type(number) is int for number in value):
+        raise _damaged(f"a piece of {name[:100]!r} has a {what} of something other than integers")
+    return tuple(value)
+
+
+def _path(name: str, path: Any) -> tuple[Any, ...]:
+    """Where the planner found an entry before it flattened the tree."""
+    if path is None:
+        return (name,)
+    sound = isinstance(path, tuple) and 0 < len(path) <= MAX_DEPTH
+    if not sound or not all(isinstance(part, str | int) for part in path):
+        raise _damaged(f"its planner_data has no path for {name[:100]!r}")
+    return tuple(path)
 
 
 def _field(record: Any, name: str, kind: type) -> Any:
@@ -217,20 +273,24 @@ def _field(record: Any, name: str, kind: type) -> Any:
     return value
 
 
-def _place(root: dict[Any, Any], path: tuple[Any, ...], value: Any) -> None:
+class _Node(dict[Any, Any]):
+    """A level of the tree that the planner flattened; no entry of the checkpoint itself."""
+
+
+def _place(root: _Node, path: tuple[Any, ...], value: Any) -> None:
     node = root
     for part in path[:-1]:
-        node = node.setdefault(part, {})
-        if not isinstance(node, dict):
-            raise FormatError(
-                "The metadata puts one entry inside another.", where=f"{METADATA}, {path!r}"[:200]
-            )
+        node = node.setdefault(part, _Node())
+        if not isinstance(node, _Node):
+            raise _damaged("it puts one entry inside another")
+    if path[-1] in node:
+        raise _damaged("it puts two entries at one place")
     node[path[-1]] = value
 
 
 def _lists(node: Any) -> Any:
     """Lists again where the keys are 0, 1, 2, ...: the planner flattened them into numbered keys."""
-    if not isinstance(node, dict):
+    if not isinstance(node, _Node):
         return node
     members = {key: _lists(value) for key, value in node.items()}
     if members and all(type(key) is int for key in members) and sorted(members) == list(range(len(members))):

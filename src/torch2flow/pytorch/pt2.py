@@ -15,7 +15,7 @@ from typing import Any
 
 from torch2flow.dtypes import DTYPES
 from torch2flow.errors import FormatError
-from torch2flow.pickles import StatefulDict
+from torch2flow.pickles import StatefulDict, label
 from torch2flow.pytorch.archive import open_bytes_range
 from torch2flow.pytorch.containers import Container
 from torch2flow.pytorch.safetensors import parse_json
@@ -50,11 +50,13 @@ def open_pt2(archive: ZipArchive) -> Container:
     Raises:
         FormatError: the layout is none of the three, or a payload is missing or too short.
     """
+    met: dict[str, int] = {}
     if any(name in archive for name in _LAYOUT_A["state_dict"]):
         return _container(
             archive,
             "A, PyTorch 2.1 to 2.7",
-            {part: _saved(archive, names) for part, names in _LAYOUT_A.items()},
+            {part: _saved(archive, names, met) for part, names in _LAYOUT_A.items()},
+            met,
         )
     parts: dict[str, Any] = {}
     layout = "C, PyTorch 2.9 or newer"
@@ -62,46 +64,51 @@ def open_pt2(archive: ZipArchive) -> Container:
         configs = [name for name in archive.records if f"{folder}" in name and name.endswith("_config.json")]
         saved = [name for name in archive.records if folder in name and name.endswith(".pt")]
         if configs:
-            parts[part] = _described(archive, configs)
+            parts[part] = _described(archive, configs, met)
         elif saved:
-            parts[part], layout = _saved(archive, tuple(saved)), "B, PyTorch 2.8"
+            parts[part], layout = _saved(archive, tuple(saved), met), "B, PyTorch 2.8"
     if "state_dict" not in parts:
         raise FormatError(
             "The exported program holds no weights in a place that torch2flow knows.",
             where=str(archive.file.path),
             maybe="it was written by a newer PyTorch, or is an AOTInductor package, which holds machine code",
         )
-    return _container(archive, layout, parts)
+    return _container(archive, layout, parts, met)
 
 
-def _container(archive: ZipArchive, layout: str, parts: dict[str, Any]) -> Container:
+def _container(archive: ZipArchive, layout: str, parts: dict[str, Any], met: dict[str, int]) -> Container:
     root = {part: value for part, value in parts.items() if value}
-    return Container("pt2", root, [archive.file], f"torch.export, layout {layout}")
+    return Container("pt2", root, [archive.file], f"torch.export, layout {layout}", met)
 
 
-def _saved(archive: ZipArchive, names: tuple[str, ...]) -> Any:
-    """The object in the first of these records that exists: a whole file of torch.save, which is a zip again."""
+def _saved(archive: ZipArchive, names: tuple[str, ...], met: dict[str, int]) -> Any:
+    """The object in the first of these records that exists: a file of torch.save, a zip again."""
     for name in names:
         if name in archive:
             offset, size = archive.range(name)
-            return open_bytes_range(archive.file, offset, size) if size else {}
+            return open_bytes_range(archive.file, offset, size, met) if size else {}
     return {}
 
 
-def _described(archive: ZipArchive, configs: list[str]) -> StatefulDict:
+def _described(archive: ZipArchive, configs: list[str], met: dict[str, int]) -> StatefulDict:
     """Raw payloads and the JSON that describes them."""
     tensors = StatefulDict()
     storages: dict[str, Storage] = {}
     for config in configs:
         folder = config.rpartition("/")[0]
-        for name, entry in parse_json(archive.read(config), config).get("config", {}).items():
+        entries = parse_json(archive.read(config), config).get("config", {})
+        if not isinstance(entries, dict):
+            raise FormatError(
+                "The description of the weights is incomplete.", where=f"{archive.file.path}, {config}"
+            )
+        for name, entry in entries.items():
             try:
-                payload = f"{folder}/{entry['path_name']}"
+                payload = f"{folder}/{label(entry['path_name'])}"
                 if payload.rpartition("/")[2].startswith(("custom_obj", "opaque_obj")):
                     continue  # a pickled script object: no tensor, and nothing that may be run
                 offset, size = archive.range(payload)
                 if entry.get("use_pickle"):
-                    tensors[name] = open_bytes_range(archive.file, offset, size)
+                    tensors[name] = open_bytes_range(archive.file, offset, size, met)
                     continue
                 if payload not in storages:
                     crc = archive.records[payload].crc32 or None
@@ -109,7 +116,7 @@ def _described(archive: ZipArchive, configs: list[str]) -> StatefulDict:
                 tensors[name] = _tensor(entry["tensor_meta"], storages[payload], bool(entry.get("is_param")))
             except (KeyError, TypeError, AttributeError) as error:
                 raise FormatError(
-                    f"The description of {name[:200]!r} is incomplete ({error}).",
+                    f"The description of {name[:200]!r} is incomplete ({str(error)[:100]}).",
                     where=f"{archive.file.path}, {config}",
                 ) from None
     return tensors
@@ -119,7 +126,8 @@ def _tensor(meta: dict[str, Any], storage: Storage, is_parameter: bool) -> Tenso
     dtype = DTYPES.get(SCALAR_TYPES.get(meta["dtype"], ""))
     if dtype is None:
         raise FormatError(
-            f"The file names an unknown element type: {meta['dtype']!r}.", maybe="it is newer than torch2flow"
+            f"The file names an unknown element type: {meta['dtype']!r:.40}.",
+            maybe="it is newer than torch2flow",
         )
     # A payload of no bytes under a shape that has some is a fake tensor; PyTorch itself loads zeros for it.
     return TensorRef(

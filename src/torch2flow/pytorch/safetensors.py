@@ -55,6 +55,9 @@ def open_safetensors(file: SourceFile) -> Container:
         behind = end
     if start + behind != file.size:
         raise _error(file, f"its tensors need {behind} bytes, the file has {file.size - start}")
+    text = isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())
+    if not text:
+        raise _error(file, "its __metadata__ holds something other than text")
     return Container(
         "safetensors", tensors, [file], "safetensors", metadata={"__metadata__": metadata} if metadata else {}
     )

@@ -123,7 +123,7 @@ def open_model_json(archive: ZipArchive, record: str) -> Container:
         root = _module(model["mainModule"], tensors, 0)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise FormatError(
-            f"The model.json is incomplete ({error}).", where=f"{archive.file.path}, {record}"
+            f"The model.json is incomplete ({str(error)[:100]}).", where=f"{archive.file.path}, {record}"
         ) from None
     return Container("torchscript", root, [archive.file], "TorchScript of PyTorch 1.0")
 
