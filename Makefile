@@ -27,6 +27,7 @@ bench: setup ## measure speed and memory (minutes, and some 20 GB of disk)
 
 docs: setup ## write anew what the documentation shows of real runs: the comparison, the sessions
 	@$(ONEFLOW) scripts/compare_flow_load.py --write
+	@$(ONEFLOW) scripts/docs_tables.py --write
 	@$(ONEFLOW) scripts/docs_sessions.py --write
 
 lint: setup ## check style and format

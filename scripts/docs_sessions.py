@@ -13,6 +13,7 @@ import argparse
 import difflib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,34 +40,36 @@ def main() -> int:
     write = parser.parse_args().write
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
-        work = prepare(Path(folder))
+        demo = make_demo(Path(folder))
         for name in PAGES:
             page = ROOT / name
             before = page.read_text("utf-8")
-            after = renew(before, work)
+            after = renew(before, demo)
             if write:
                 page.write_text(after, "utf-8")
             elif after != before:
                 wrong = 1
-                lines = difflib.unified_diff(
+                shown = difflib.unified_diff(
                     before.splitlines(), after.splitlines(), name, "a new run", lineterm=""
                 )
-                print("\n".join(lines))
+                print("\n".join(shown))
     return wrong
 
 
-def prepare(folder: Path) -> Path:
-    """A folder like a clone after `make demo`."""
-    demo = [sys.executable, str(ROOT / "scripts" / "demo.py"), "--out", str(folder / "demo-out")]
-    subprocess.run(demo, check=True, stdout=subprocess.DEVNULL)
-    (folder / "tests").symlink_to(ROOT / "tests")
-    return folder
+def make_demo(folder: Path) -> Path:
+    """What `make demo` leaves behind."""
+    out = folder / "demo-out"
+    command = [sys.executable, str(ROOT / "scripts" / "demo.py"), "--out", str(out)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return out
 
 
-def renew(page: str, folder: Path) -> str:
+def renew(page: str, demo: Path) -> str:
     """The page with what its commands print now; a block that is the same but for times stays as it is."""
-    blocks = BLOCK.findall(page)
-    fresh = iter(run(blocks, folder))
+    with tempfile.TemporaryDirectory(dir=demo.parent) as folder:
+        shutil.copytree(demo, Path(folder, "demo-out"), copy_function=os.link)
+        Path(folder, "tests").symlink_to(ROOT / "tests")
+        fresh = iter(run(BLOCK.findall(page), Path(folder)))
     return BLOCK.sub(lambda old: keep_same(old[0], next(fresh)), page)
 
 
