@@ -15,8 +15,8 @@ from pathlib import Path
 from torch2flow.conversion import FORMATS
 from torch2flow.dtypes import DTYPES, DType
 from torch2flow.errors import UnsupportedError
-from torch2flow.writing.plan import Entry, Options, make_plan
 from torch2flow.pytorch import Checkpoint, CompositeTensor, Container, Storage, Tensor, TensorRef
+from torch2flow.writing import Entry, Options, make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {"OneFlow": "folder", "safetensors": "safetensors", "`.pth`": "pth"}

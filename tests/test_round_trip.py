@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import torch2flow
 from torch2flow.conversion import FORMATS
-from torch2flow.plan import Options
 from torch2flow.pytorch import Checkpoint, TensorRef
+from torch2flow.writing import Options
 
 
 def back_and_forth(

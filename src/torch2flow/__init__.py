@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     )
     from torch2flow.oneflow.live import load, load_state_dict
     from torch2flow.opening import open_checkpoint
-    from torch2flow.plan import Options
     from torch2flow.pytorch import Checkpoint
+    from torch2flow.writing import Options
 
 _PUBLIC = {
     "convert": "torch2flow.conversion",
     "Result": "torch2flow.conversion",
-    "Options": "torch2flow.plan",
+    "Options": "torch2flow.writing",
     "open_checkpoint": "torch2flow.opening",
     "Checkpoint": "torch2flow.pytorch",
     "load": "torch2flow.oneflow.live",

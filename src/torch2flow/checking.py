@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.conversion import FORMATS
-
-from torch2flow.manifest import read_manifest
 from torch2flow.opening import open_checkpoint
-from torch2flow.plan import Options, make_plan
 from torch2flow.pytorch import TensorRef
 from torch2flow.pytorch.tensor import CHUNK
+from torch2flow.writing import Options, make_plan
+from torch2flow.writing.manifest import read_manifest
 
 Progress = Callable[[int], None]
 

@@ -133,7 +133,8 @@ Examples:
 def convert(source: Path, out: Path, **given: Any) -> None:
     """Converts FILE, whatever PyTorch (or OneFlow) wrote, into a OneFlow checkpoint, or back."""
     from torch2flow import conversion
-    from torch2flow.plan import Options, read_rules
+    from torch2flow.writing import Options
+    from torch2flow.writing.naming import read_rules
 
     options = Options(
         key=given["key"],

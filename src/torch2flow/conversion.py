@@ -13,19 +13,19 @@ from typing import Any
 
 from torch2flow import exporting
 from torch2flow._version import __version__
-from torch2flow.copying import Progress
 from torch2flow.dtypes import DType
 from torch2flow.errors import FormatError, OutputError, UsageError
-from torch2flow.manifest import MANIFEST, describe, sidecar, tensor_rows, write_manifest
+from torch2flow.oneflow.adapting import adapt_optimizers, restore_optimizers
 from torch2flow.oneflow.dtypes import stored_dtype, widened_dtype
 from torch2flow.oneflow.folder import assign_places, write_folder
-from torch2flow.oneflow.adapting import adapt_optimizers, restore_optimizers
 from torch2flow.oneflow.single_file import write_single_file
 from torch2flow.oneflow.snapshot import write_snapshot
 from torch2flow.opening import open_checkpoint
-from torch2flow.placing import BUFFER, SourceEndsError
-from torch2flow.plan import Options, Plan, Target, make_plan
-from torch2flow.staging import Staging, check_space, output_error
+from torch2flow.writing import Options, Plan, Target, make_plan
+from torch2flow.writing.copying import Progress
+from torch2flow.writing.manifest import MANIFEST, describe, sidecar, tensor_rows, write_manifest
+from torch2flow.writing.placing import BUFFER, SourceEndsError
+from torch2flow.writing.staging import Staging, check_space, output_error
 
 Writer = Callable[[Plan, Path, Progress, bool], None]
 

@@ -19,9 +19,9 @@ from torch2flow.pytorch.selection import classify
 if TYPE_CHECKING:
     from torch2flow.checking import Check
     from torch2flow.conversion import Result
-    from torch2flow.copying import Progress
     from torch2flow.doctor import Report
-    from torch2flow.plan import Plan
+    from torch2flow.writing import Plan
+    from torch2flow.writing.copying import Progress
 
 SHOWN_FROM = 64 << 20
 """Bytes from which on a progress bar is worth its place."""
@@ -158,10 +158,10 @@ def show_result(result: Result) -> None:
     counts = [f"{sum(len(entry.names) for entry in plan.entries):,} tensors"]
     if plan.ties:
         counts.append(f"{sum(len(names) for names in plan.ties) - len(plan.ties)} of them tied to another")
-    if plan.sources:
-        counts.append(f"{len(plan.sources)} renamed")
-    if plan.skipped:
-        counts.append(f"{len(plan.skipped)} left out")
+    if plan.naming.sources:
+        counts.append(f"{len(plan.naming.sources)} renamed")
+    if plan.naming.skipped:
+        counts.append(f"{len(plan.naming.skipped)} left out")
     verb = "wrote" if result.written else "would write"
     rate = (
         f", {decimal(int(plan.nbytes / result.seconds))}/s" if result.written and result.seconds > 0 else ""

@@ -45,7 +45,7 @@ def open_any(path: Path) -> Container:
     """The container at a path, PyTorch's or OneFlow's."""
     if is_oneflow(path):
         return open_folder(path)
-    if path.is_file() and _begins_as_pickle(path):
+    if os.path.isfile(path) and _begins_as_pickle(path):
         return _open_pickle(path)
     return open_container(path)
 

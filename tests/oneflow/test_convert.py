@@ -14,8 +14,8 @@ from comparison import CASES, assert_same_bits, case_id, entry_bytes, everything
 import torch2flow
 from torch2flow.conversion import FORMATS
 from torch2flow.oneflow.dtypes import DATA_TYPES
-from torch2flow.plan import Options, Plan, make_plan
 from torch2flow.pytorch import CompositeTensor, Tensor, TensorRef
+from torch2flow.writing import Options, Plan, make_plan
 
 
 def leaves(plan: Plan, made: Any) -> list[tuple[str, Tensor, Any]]:

@@ -13,9 +13,9 @@ import numpy as np
 
 from torch2flow.dtypes import DTYPES
 from torch2flow.oneflow.dtypes import stored_dtype, widened_dtype
-from torch2flow.plan import Entry, Options
 from torch2flow.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
 from torch2flow.pytorch.tree import flatten
+from torch2flow.writing import Entry, Options
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 

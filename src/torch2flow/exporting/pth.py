@@ -14,15 +14,15 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from torch2flow.copying import Progress, write_entry
-from torch2flow.placing import write_all
 from torch2flow.dtypes import DType, find_dtype
 from torch2flow.pickles import Call, Global, Name, write_pickle
 from torch2flow.pickles.writer import PersistentId
-from torch2flow.plan import Entry, Plan
 from torch2flow.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.pytorch.constructors import Size
 from torch2flow.pytorch.tensor import contiguous_stride
+from torch2flow.writing import Entry, Plan
+from torch2flow.writing.copying import Progress, write_entry
+from torch2flow.writing.placing import write_all
 
 ALIGNMENT = 64
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")

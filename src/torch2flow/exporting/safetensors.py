@@ -12,9 +12,9 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from torch2flow.copying import Progress, write_entry
-from torch2flow.placing import write_all
-from torch2flow.plan import Plan
+from torch2flow.writing import Plan
+from torch2flow.writing.copying import Progress, write_entry
+from torch2flow.writing.placing import write_all
 
 
 def write_safetensors(plan: Plan, path: Path, progress: Progress, hashing: bool = False) -> None:

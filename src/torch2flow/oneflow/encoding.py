@@ -20,9 +20,9 @@ from typing import Any
 from torch2flow.dtypes import find_dtype
 from torch2flow.oneflow.dtypes import DATA_TYPES, STORED_AS
 from torch2flow.pickles import Call, Global, Name, write_pickle
-from torch2flow.plan import Entry, Plan
 from torch2flow.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.pytorch.constructors import Size
+from torch2flow.writing import Entry, Plan
 
 TENSOR, PARAMETER = Name("oneflow.Tensor"), Name("oneflow.nn.Parameter")
 PROTOCOL_VERSION = 1

@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from torch2flow.changes import cast, changed_chunks, plain_source
 from torch2flow.dtypes import DType, numpy_dtype
 from torch2flow.errors import FormatError
 from torch2flow.pytorch import Storage, Tensor, TensorRef
 from torch2flow.pytorch.source import SourceFile
 from torch2flow.pytorch.tensor import CHUNK
+from torch2flow.writing.changes import cast, changed_chunks, plain_source
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,12 +15,12 @@ import re
 from functools import partial
 from pathlib import Path
 
-from torch2flow.copying import Progress, write_entry
 from torch2flow.oneflow.dtypes import DATA_TYPES
 from torch2flow.oneflow.encoding import PROTOCOL_VERSION, encode
-from torch2flow.oneflow.sharing import shared_work
-from torch2flow.placing import place
-from torch2flow.plan import Entry, Plan
+from torch2flow.writing import Entry, Plan
+from torch2flow.writing.copying import Progress, write_entry
+from torch2flow.writing.placing import place
+from torch2flow.writing.sharing import shared_work
 
 WEIGHTS = "weights"
 PICKLED_DATA = "pickled_data"

@@ -24,10 +24,11 @@ from torch2flow.oneflow.filling import Filler, Piece
 from torch2flow.oneflow.runtime import import_oneflow
 from torch2flow.opening import open_checkpoint
 from torch2flow.pickles import Global
-from torch2flow.plan import Options, Plan, Target, make_plan, read_rules
 from torch2flow.pytorch import Checkpoint, CompositeTensor, TensorRef
 from torch2flow.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.pytorch.constructors import Size
+from torch2flow.writing import Options, Plan, Target, make_plan
+from torch2flow.writing.naming import read_rules
 
 Source = str | os.PathLike[str] | Checkpoint
 Rules = str | Sequence[str | tuple[str, str]]

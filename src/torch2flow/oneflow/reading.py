@@ -7,16 +7,15 @@ back as it was in the source: the way back to PyTorch is bit for bit.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch2flow.changes import narrow
 from torch2flow.dtypes import DTYPES, DType, find_dtype
 from torch2flow.errors import FormatError
-from torch2flow.manifest import read_manifest
 from torch2flow.oneflow.dtypes import DATA_TYPES, STORED_AS
 from torch2flow.pickles import Global, Machine, StatefulDict
 from torch2flow.pytorch import Container, Storage, TensorRef
@@ -25,6 +24,8 @@ from torch2flow.pytorch.constructors import CONSTRUCTORS, Size
 from torch2flow.pytorch.source import SourceFile
 from torch2flow.pytorch.tensor import contiguous_stride
 from torch2flow.pytorch.tree import named
+from torch2flow.writing.changes import narrow
+from torch2flow.writing.manifest import read_manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,9 +122,8 @@ def _restore(tensor: FlowTensor, row: dict[str, Any]) -> None:
 
 def is_oneflow(path: Path) -> bool:
     """Whether a path is a checkpoint of OneFlow's: a folder with its marks, or its single file."""
-    if path.is_dir():
-        return (path / PICKLED_DATA).is_file() or (path / SNAPSHOT_DONE).is_file()
-    return False
+    # Not pathlib's is_file, which raises where a folder can't be entered.
+    return any(os.path.isfile(path / name) for name in (PICKLED_DATA, SNAPSHOT_DONE))  # noqa: PTH113
 
 
 def open_folder(path: Path) -> Container:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from torch2flow.copying import Progress, write_entry
-from torch2flow.placing import write_all
 from torch2flow.dtypes import numpy_dtype
 from torch2flow.oneflow.dtypes import DATA_TYPES
 from torch2flow.oneflow.encoding import PROTOCOL_VERSION, encode
 from torch2flow.pickles import Call, Name
 from torch2flow.pickles.writer import Payload
-from torch2flow.plan import Entry, Plan
+from torch2flow.writing import Entry, Plan
+from torch2flow.writing.copying import Progress, write_entry
+from torch2flow.writing.placing import write_all
 
 
 def write_single_file(plan: Plan, path: Path, progress: Progress, hashing: bool = False) -> None:

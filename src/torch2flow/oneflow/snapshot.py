@@ -13,11 +13,11 @@ import os
 from functools import partial
 from pathlib import Path
 
-from torch2flow.copying import Progress, write_entry
 from torch2flow.errors import UnsupportedError
 from torch2flow.oneflow.folder import tensor_meta
-from torch2flow.placing import place
-from torch2flow.plan import Plan
+from torch2flow.writing import Plan
+from torch2flow.writing.copying import Progress, write_entry
+from torch2flow.writing.placing import place
 
 SNAPSHOT_DONE = "snapshot_done"
 MAX_NAME = 255

@@ -30,8 +30,8 @@ MAX_KEY_NODES = 64
 MAX_ODD_KEYS = 1 << 14
 """Numbers and tuples hash without a secret: a file can choose keys that collide; text and bytes it can't."""
 
-MAX_OBJECTS = 8 << 20
-"""An opcode of one byte makes a container of seventy; a tensor takes about twenty of these. Bounds memory."""
+MAX_OBJECTS = 4 << 20
+"""An opcode of one byte makes a container of seventy; a tensor takes about twenty. Bounds memory and time."""
 
 MAX_ARGUMENTS = 32
 MAX_NAME = 4096
@@ -219,12 +219,16 @@ class Machine:
                 if len(args) > MAX_ARGUMENTS:
                     raise _Broken(f"calls {function.name} with {len(args)} arguments")
                 return constructor(self, *args)
-            self.opaque[function.name] = self.opaque.get(function.name, 0) + 1
-            return Opaque(function.name, args)
+            return self.unknown(function.name, args)
         if isinstance(function, Opaque):  # a pickled bound method, for example
             self.spend(ITEM * len(args))
             return Opaque("(call of an opaque object)", (function, *args))
         raise _Broken("calls something that is not a named function")
+
+    def unknown(self, name: str, args: tuple[Any, ...]) -> Opaque:
+        """The record of a call of something that is not known, which is counted and reported."""
+        self.opaque[name] = self.opaque.get(name, 0) + 1
+        return Opaque(name, args)
 
 
 class _Memo:

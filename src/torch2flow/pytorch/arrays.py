@@ -14,7 +14,7 @@ from typing import Any
 
 from torch2flow.dtypes import DTYPES
 from torch2flow.errors import FormatError
-from torch2flow.pickles import Call, Machine, Name, Opaque
+from torch2flow.pickles import Call, Machine, Name, label
 from torch2flow.pickles.machine import Constructor
 from torch2flow.pytorch.tensor import MAX_DIMENSIONS, Storage, TensorRef, contiguous_stride
 
@@ -241,7 +241,7 @@ def _dtype(machine: Machine, code: Any, align: Any = False, copy: Any = False) -
 
 def _reconstruct(machine: Machine, kind: Any, shape: Any, code: Any) -> Any:
     if getattr(kind, "name", "") != "numpy.ndarray":
-        return Opaque(getattr(kind, "name", "numpy.ndarray"), (shape, code))
+        return machine.unknown(label(kind), (shape, code))
     return NumpyArray(NumpyDType("b1"))
 
 
@@ -250,7 +250,7 @@ def _scalar(machine: Machine, dtype: Any, data: Any = b"") -> Any:
         machine.spend(len(data))
     raw = data.encode("latin1") if isinstance(data, str) else data
     if not isinstance(dtype, NumpyDType) or not isinstance(raw, bytes) or dtype.code[0] not in PLAIN_KINDS:
-        return Opaque("numpy.core.multiarray.scalar", (dtype, data))
+        return machine.unknown("numpy.core.multiarray.scalar", (dtype, data))
     NumpyArray.check_length(dtype, (), raw)
     return NumpyArray(dtype.frozen(), (), raw, scalar=True)
 

@@ -336,7 +336,9 @@ def _rebuild_xla_tensor(m: Machine, data: Any, dtype: Any, device: Any, grad: An
 @constructor("torch.storage.TypedStorage", "torch.storage._TypedStorage")
 def _typed_storage(m: Machine, *args: Any) -> Any:
     return (
-        args[0] if args and isinstance(args[0], TypedStorage) else Opaque("torch.storage.TypedStorage", args)
+        args[0]
+        if args and isinstance(args[0], TypedStorage)
+        else m.unknown("torch.storage.TypedStorage", args)
     )
 
 
@@ -372,7 +374,7 @@ def _build_list(m: Machine, items: Any) -> Any:
 
 @constructor("torch.jit._pickle.build_tensor_from_id")
 def _build_tensor_from_id(m: Machine, index: Any) -> Any:
-    return Opaque("torch.jit._pickle.build_tensor_from_id", (index,))
+    return m.unknown("torch.jit._pickle.build_tensor_from_id", (index,))
 
 
 @constructor("torch.jit._pickle.restore_type_tag")

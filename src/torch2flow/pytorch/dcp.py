@@ -156,7 +156,8 @@ class _Pieces:
                 f"A piece of {name[:200]!r} is missing.", where=f"{self.folder}, offset {offset}"
             )
         path, start, length = (info.attribute(part) for part in ("relative_path", "offset", "length"))
-        if not isinstance(path, str) or "/" in path or "\\" in path or path in ("", ".", ".."):
+        bare = isinstance(path, str) and len(path) < 256 and not {"/", "\\"}.intersection(path)
+        if not isinstance(path, str) or not bare or path in ("", ".", ".."):
             raise FormatError(
                 f"A piece of {name[:200]!r} lies in {label(path)[:100]!r}, which is no bare file name.",
                 where=str(self.folder / METADATA),

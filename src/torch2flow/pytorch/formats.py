@@ -18,7 +18,7 @@ import os
 from pathlib import Path
 
 from torch2flow.errors import FormatError
-from torch2flow.pytorch.archive import find_pickle, open_archive
+from torch2flow.pytorch.archive import WHOLE_PICKLE, find_pickle, open_archive
 from torch2flow.pytorch.containers import Container
 from torch2flow.pytorch.legacy import PREFIX, load_pickle_at, open_legacy
 from torch2flow.pytorch.safetensors import looks_like_safetensors, open_safetensors
@@ -125,7 +125,7 @@ def _open_folder(path: Path) -> Container:
 
 
 def _open_pickle(file: SourceFile) -> Container:
-    value, machine = load_pickle_at(file, 0, file.size, where=str(file.path))
+    value, machine = load_pickle_at(file, 0, file.size, None, WHOLE_PICKLE, str(file.path))
     return Container("pickle", value, [file], "plain pickle", machine.opaque)
 
 

@@ -20,7 +20,7 @@ from torch2flow.errors import FormatError
 from torch2flow.pickles import StatefulDict
 from torch2flow.pytorch.containers import Container
 from torch2flow.pytorch.source import SourceFile
-from torch2flow.pytorch.tensor import Storage, TensorRef, contiguous_stride
+from torch2flow.pytorch.tensor import Storage, TensorRef, check_shape, contiguous_stride
 
 MAX_HEADER = 100_000_000
 
@@ -105,6 +105,7 @@ def _tensor(file: SourceFile, start: int, name: str, entry: Any) -> tuple[Tensor
             file,
             f"{name[:100]!r} has {end - begin} bytes, its shape needs {math.prod(shape) * dtype.itemsize}",
         )
+    check_shape(shape)
     storage = Storage(name, end - begin, file, start + begin)
     return TensorRef(dtype, shape, contiguous_stride(shape), 0, storage), begin, end
 

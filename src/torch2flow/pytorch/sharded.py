@@ -46,6 +46,7 @@ def open_sharded(index: SourceFile, open_file: Callable[[Path], Container]) -> C
     for name, file_name in weight_map.items():
         if (
             not isinstance(file_name, str)
+            or len(file_name) > 255
             or file_name in ("", ".", "..")
             or "/" in file_name
             or "\\" in file_name

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from torch2flow.errors import FormatError
 
-
 MAX_HELD = 256
 """Descriptors kept open at once; a folder with a file per tensor has more files than a process may open."""
 

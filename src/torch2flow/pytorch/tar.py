@@ -17,6 +17,7 @@ from typing import Any
 
 from torch2flow.dtypes import DTYPES
 from torch2flow.errors import FormatError
+from torch2flow.pickles import label
 from torch2flow.pickles.machine import PersistentLoad
 from torch2flow.pytorch.constructors import TypedStorage, storage_dtype
 from torch2flow.pytorch.containers import Container
@@ -90,18 +91,19 @@ def _read_storages(cursor: _Cursor) -> dict[str, TypedStorage]:
     found: dict[str, TypedStorage] = {}
     for _ in range(_count(cursor)):
         key, _location, storage_class = cursor.pickle()
+        key = _key(key)
         dtype = storage_dtype(storage_class)
         (count,) = cursor.numbers("<q")
         nbytes = count * (dtype or DTYPES["uint8"]).itemsize
         if not 0 <= nbytes <= cursor.stop - cursor.at:
             raise FormatError(
-                f"Storage {str(key)[:100]!r} reaches outside its member.", where=str(cursor.file.path)
+                f"Storage {key[:100]!r} reaches outside its member.", where=str(cursor.file.path)
             )
-        found[str(key)] = TypedStorage(Storage(str(key), nbytes, cursor.file, cursor.at), dtype, 0, count)
+        found[key] = TypedStorage(Storage(key, nbytes, cursor.file, cursor.at), dtype, 0, count)
         cursor.at += nbytes
     for target, root, offset, count in cursor.pickle():
-        base = found[str(root)]
-        found[str(target)] = TypedStorage(base.storage, base.dtype, offset, count)
+        base = found[_key(root)]
+        found[_key(target)] = TypedStorage(base.storage, base.dtype, offset, count)
     return found
 
 
@@ -109,16 +111,23 @@ def _read_tensors(cursor: _Cursor, storages: dict[str, TypedStorage]) -> dict[st
     found: dict[str, TensorRef] = {}
     for _ in range(_count(cursor)):
         key, storage_key, _class = cursor.pickle()
+        key, storage_key = _key(key), _key(storage_key)
         (ndim,) = cursor.numbers("<i")
         cursor.numbers("<4x")
         if not 0 <= ndim <= 64:
             raise FormatError(f"A tensor has {ndim} dimensions.", where=str(cursor.file.path))
         numbers = cursor.numbers(f"<{2 * ndim + 1}q")
-        base = storages[str(storage_key)]
+        base = storages[storage_key]
         dtype = base.dtype or DTYPES["uint8"]
         shape, stride = tuple(numbers[:ndim]), tuple(numbers[ndim : 2 * ndim])
-        found[str(key)] = TensorRef(dtype, shape, stride, base.first + numbers[-1], base.storage)
+        found[key] = TensorRef(dtype, shape, stride, base.first + numbers[-1], base.storage)
     return found
+
+
+def _key(value: Any) -> str:
+    if not isinstance(value, str | int):
+        raise ValueError("a key is neither text nor a number")
+    return str(value)
 
 
 def _count(cursor: _Cursor) -> int:
@@ -149,10 +158,10 @@ def open_tar(file: SourceFile) -> Container:
     def persistent_load(pid: Any) -> Any:
         if isinstance(pid, tuple):
             return pid[0]  # a module's class, with its source
-        known = tensors.get(str(pid)) or storages.get(str(pid))
+        known = tensors.get(label(pid)) or storages.get(label(pid))
         if known is None:
             raise FormatError(
-                f"The pickle refers to a tensor {str(pid)[:100]!r} that is not there.", where=str(file.path)
+                f"The pickle refers to a tensor {label(pid)[:100]!r} that is not there.", where=str(file.path)
             )
         return known
 

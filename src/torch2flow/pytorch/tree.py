@@ -23,6 +23,8 @@ MAX_DEPTH = 150
 MAX_SHARED = 1 << 22
 """Sixty levels of `[x, x]` are sixty lists in memory, and 2**60 to whoever walks them, OneFlow included."""
 
+MAX_MEMBERS = 1 << 19  # modules, parameters and buffers of one pickled module
+
 MAX_NAME = 1 << 16
 MAX_NAMES = 1 << 28
 """Letters of one dotted name, and of all: a key of a megabyte at each of 100 levels is a name of 100 MB."""
@@ -74,8 +76,8 @@ class _StateDict:
         own = {**module.attribute("_parameters"), **(buffers if isinstance(buffers, dict) else {})}
         children = module.attribute("_modules")
         self.members += 1 + len(own) + len(children)
-        if self.members > MAX_SHARED // 4:
-            raise _unfolds(MAX_SHARED // 4)
+        if self.members > MAX_MEMBERS:
+            raise _unfolds(MAX_MEMBERS)
         for name, value in own.items():
             if isinstance(value, TensorRef | CompositeTensor) and name not in hidden:
                 self.result[self.names.join(path, name)] = value

@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Callable
 
 from torch2flow.errors import FormatError
-from torch2flow.placing import BUFFER, copy_range, write_all
-from torch2flow.plan import Entry
+from torch2flow.writing.placing import BUFFER, copy_range, write_all
+from torch2flow.writing.plan import Entry
 
 Progress = Callable[[int], None]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.errors import FormatError
-from torch2flow.plan import Entry, Plan
+from torch2flow.writing.plan import Entry, Plan
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -59,7 +59,7 @@ def describe(plan: Plan, output_format: str, version: str, source_sha256: str = 
 
 def not_converted(plan: Plan) -> list[dict[str, str]]:
     """Every part of the source that is not in the output, with the reason."""
-    rows = [{"name": name, "reason": reason} for name, reason in plan.skipped]
+    rows = [{"name": name, "reason": "left out by --include/--exclude"} for name in plan.naming.skipped]
     chosen = plan.checkpoint.key
     if chosen != ".":
         root = plan.checkpoint.root
@@ -86,8 +86,9 @@ def tensor_row(plan: Plan, entry: Entry) -> dict[str, Any]:
         row["path"] = entry.place
     if len(entry.names) > 1:
         row["also"] = entry.names[1:]
-    if plan.sources and any(name in plan.sources for name in entry.names):
-        row["source"] = [plan.sources.get(name, name) for name in entry.names]
+    sources = plan.naming.sources
+    if sources and any(name in sources for name in entry.names):
+        row["source"] = [sources.get(name, name) for name in entry.names]
     if entry.stored is not entry.dtype:
         row["stored"] = entry.stored.name
     if entry.change:
