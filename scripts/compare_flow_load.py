@@ -162,9 +162,7 @@ def cell(outcome: dict[str, str], right: str, arguments: str) -> str:
     if outcome["text"] == right:
         return f"{given}✓ {clean(right)}"
     mark = "" if outcome["changes"] else "✗ "
-    return f"{given}{mark}{clean(outcome['text'])}" + (
-        f" ({outcome['changes']})" if outcome["changes"] else ""
-    )
+    return f"{given}{mark}{clean(outcome['text'])}" + (f" ({outcome['changes']})" if outcome["changes"] else "")
 
 
 def clean(text: str) -> str:

@@ -105,11 +105,7 @@ def quantized(loaded: Any, lib: Any) -> str:
 
 def sparse(loaded: Any, lib: Any) -> str:
     """All elements of a sparse tensor, or the dense one that took its place."""
-    return (
-        f"sparse {show(loaded['w'].to_dense())}"
-        if getattr(loaded["w"], "is_sparse", False)
-        else show(loaded["w"])
-    )
+    return f"sparse {show(loaded['w'].to_dense())}" if getattr(loaded["w"], "is_sparse", False) else show(loaded["w"])
 
 
 def ties(loaded: Any, lib: Any) -> str:
@@ -168,9 +164,7 @@ def bits(fixture: str) -> Look:
         for name, row in expected.items():
             tensor = loaded[name.removeprefix("model.")]
             array = tensor.float().numpy() if row["dtype"] == "bfloat16" else tensor.detach().numpy()
-            raw = (
-                array.view(np.uint16)[..., 1::2].tobytes() if row["dtype"] == "bfloat16" else array.tobytes()
-            )
+            raw = array.view(np.uint16)[..., 1::2].tobytes() if row["dtype"] == "bfloat16" else array.tobytes()
             same += hashlib.sha256(raw).hexdigest() == row["sha256"]
         return f"{same} of {len(expected)} tensors, bit for bit"
 
@@ -288,9 +282,7 @@ CASES = (
         each("w", "mask"),
     ),
     Case("bfloat16", tensors(w=lambda t: t.tensor(FLOATS).bfloat16()), each("w")),
-    Case(
-        "bfloat16, as a OneFlow checkpoint on disk", tensors(w=lambda t: t.tensor(FLOATS).bfloat16()), resave
-    ),
+    Case("bfloat16, as a OneFlow checkpoint on disk", tensors(w=lambda t: t.tensor(FLOATS).bfloat16()), resave),
     Case(
         "int16",
         tensors(w=lambda t: t.tensor([300, -2]).short()),
@@ -339,9 +331,7 @@ CASES = (
     ),
     Case(
         "torch.Size and torch.dtype beside the weights",
-        lambda torch: torch.save(
-            {"size": torch.Size([2]), "dtype": torch.float16, "w": torch.ones(1)}, "x.pth"
-        ),
+        lambda torch: torch.save({"size": torch.Size([2]), "dtype": torch.float16, "w": torch.ones(1)}, "x.pth"),
         homes,
         wanted="oneflow, oneflow",
     ),

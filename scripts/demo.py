@@ -135,9 +135,7 @@ class Measurement:
 
 def main() -> int:
     """Runs both examples; 0 if all is as it should be."""
-    parser = argparse.ArgumentParser(
-        description="Convert two models that PyTorch wrote; run them in OneFlow."
-    )
+    parser = argparse.ArgumentParser(description="Convert two models that PyTorch wrote; run them in OneFlow.")
     parser.add_argument("--out", type=Path, default=ROOT / "demo-out", help="folder to work in")
     out = parser.parse_args().out.resolve()
     started = time.perf_counter()
@@ -233,9 +231,7 @@ def torch2flow(*arguments: str) -> None:
         SystemExit: it failed; with its exit code.
     """
     console.print(f"  [bold]$ torch2flow {' '.join(arguments)}[/]")
-    done = subprocess.run(
-        [sys.executable, "-m", "torch2flow", *arguments], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "torch2flow", *arguments], capture_output=True, text=True, check=False)
     show_output(done.stdout + done.stderr)
     if done.returncode:
         sys.exit(done.returncode)
@@ -304,9 +300,7 @@ def show_commands(out: Path) -> None:
     console.print(f"$ export PATH={python.absolute() if python.is_absolute() else f'$PWD/{python}'}:$PATH")
     console.print(f"$ cd {here / ALEXNET.folder}            [dim]# or {LINEAR.folder}[/]")
     console.print("$ python save.py && torch2flow inspect model.pth")
-    console.print(
-        "$ torch2flow convert model.pth -o out --overwrite && torch2flow check out --against model.pth"
-    )
+    console.print("$ torch2flow convert model.pth -o out --overwrite && torch2flow check out --against model.pth")
     console.print("$ python load.py && python direct.py")
 
 

@@ -49,9 +49,7 @@ def main() -> int:
                 page.write_text(after, "utf-8")
             elif after != before:
                 wrong = 1
-                shown = difflib.unified_diff(
-                    before.splitlines(), after.splitlines(), name, "a new run", lineterm=""
-                )
+                shown = difflib.unified_diff(before.splitlines(), after.splitlines(), name, "a new run", lineterm="")
                 print("\n".join(shown))
     return wrong
 

@@ -47,6 +47,20 @@ def test_what_is_printed_is_what_ran(printed: str, folder: Path) -> None:
         assert shown in printed
 
 
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_readme_shows_what_it_prints(page: str, printed: str) -> None:
+    block = re.search(r"^```text\n(Measured .*?)^```$", (ROOT / page).read_text("utf-8"), re.M | re.S)
+    assert block is not None
+    start = printed.index("Measured ")
+    fresh = printed[start : printed.index("By hand", start)]
+    assert words(block[1]) == words(fresh)
+
+
+def words(text: str) -> list[str]:
+    """What is said, but for the numbers measured and the width."""
+    return re.sub(r"\d\.\d+(e-\d+)?", "0", text).replace("\u2500", "").split()
+
+
 def test_the_commands_it_names_work_by_hand(printed: str, folder: Path) -> None:
     commands = [line.removeprefix("$ ") for line in printed.splitlines() if line.startswith("$ ")]
     assert len(commands) == 5

@@ -34,9 +34,7 @@ print(getattr(collections.namedtuple, "changed", "as it was"))
 DEEP_KEY = b"\x80\x02}" + b")" + b"\x85" * 2_000_000 + b"Ns."
 """A dictionary whose one key is a tuple in a tuple in a tuple."""
 
-BUILD_ON_FUNCTION = (
-    b"\x80\x02ccollections\nnamedtuple\n}(X\x07\x00\x00\x00changedX\x0b\x00\x00\x00by the fileub."
-)
+BUILD_ON_FUNCTION = b"\x80\x02ccollections\nnamedtuple\n}(X\x07\x00\x00\x00changedX\x0b\x00\x00\x00by the fileub."
 """Names a function and gives it an attribute."""
 
 FAR_MEMO = b"\x80\x02Nr\xff\xff\xff\x3f."

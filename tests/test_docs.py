@@ -1,0 +1,229 @@
+"""The documentation is true: sessions, tables, links, options, and the rooms it describes."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from torch2flow import errors
+from torch2flow.cli import EXIT_CODES, cli
+from torch2flow.oneflow.optimizer_rules import RULES
+from torch2flow.pytorch.constructors import CONSTRUCTORS
+from torch2flow.pytorch.selection import NAMES
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "torch2flow"
+READMES = ("README.md", "README.zh-CN.md")
+PAGES = [
+    *READMES,
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md")),
+]
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text("utf-8")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", read(page), re.M | re.S)
+
+
+# -- what can be run -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.oneflow
+@pytest.mark.parametrize("script", ["docs_sessions.py", "docs_tables.py"])
+def test_sessions_and_tables_are_what_a_new_run_gives(script: str, oneflow_python: Path) -> None:
+    command = [oneflow_python, ROOT / "scripts" / script]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}\nif this is as it should be: make docs"
+
+
+@pytest.mark.oneflow
+def test_the_python_of_the_readmes_runs(tmp_path: Path, oneflow_python: Path) -> None:
+    write = "import torchvision, torch; torch.save(torchvision.models.alexnet().state_dict(), 'model.pth')"
+    run = [oneflow_python, "-W", "ignore", "-c"]
+    subprocess.run([*run, write], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([*run, "import torch2flow; torch2flow.convert('model.pth', 'out')"], cwd=tmp_path, check=True)
+    for code in blocks("README.md", "python"):
+        shutil.rmtree(tmp_path / "features", ignore_errors=True)
+        done = subprocess.run([*run, code], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), code
+
+
+# -- the two languages ---------------------------------------------------------------------------------------
+
+
+def test_both_readmes_show_the_same_sessions() -> None:
+    english, chinese = (blocks(page, "console") for page in READMES)
+    assert english
+    assert english == chinese
+
+
+def test_both_readmes_show_the_same_code() -> None:
+    for language in ("python", "sh"):
+        english, chinese = ([without_comments(code) for code in blocks(page, language)] for page in READMES)
+        assert english
+        assert english == chinese
+
+
+def without_comments(code: str) -> list[str]:
+    return [re.sub(r"\s+# .*|^# .*", "", line).rstrip() for line in code.splitlines()]
+
+
+def test_both_readmes_have_the_same_tables_and_headings() -> None:
+    shapes = []
+    for page in READMES:
+        lines = re.sub(r"^```.*?^```$", "", read(page), flags=re.M | re.S).splitlines()
+        shapes.append([re.match(r"#+ |\||- ", line)[0] for line in lines if re.match(r"#+ |\||- ", line)])  # type: ignore[index]
+    assert shapes[0] == shapes[1]
+
+
+def test_the_readmes_name_the_same_code_words() -> None:
+    english, chinese = (set(re.findall(r"`([^`\n]+)`", prose(page))) for page in READMES)
+    assert english == chinese
+
+
+def prose(page: str) -> str:
+    return re.sub(r"^```.*?^```$", "", read(page), flags=re.M | re.S)
+
+
+# -- options, codes, links -----------------------------------------------------------------------------------
+
+
+def options() -> Iterator[str]:
+    for command in cli.commands.values():
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                yield from (name for name in (*parameter.opts, *parameter.secondary_opts))
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_every_option_is_in_the_readme_and_none_that_is_not(page: str) -> None:
+    known = set(options())
+    assert len(known) > 20
+    assert [name for name in known if f"`{name}" not in read(page)] == []
+    shown = set(re.findall(r"`(--[a-z-]+)", read(page)))
+    assert shown - known - {"--help"} == set()
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_every_exit_code_is_in_the_readme(page: str) -> None:
+    codes = set(re.findall(r"^ +(\d+)  ", EXIT_CODES, re.M))
+    raised = {
+        str(kind.exit_code) for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")
+    }
+    assert raised <= codes
+    for code in codes:
+        assert re.search(rf"^\| {code} \|", read(page), re.M), code
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_relative_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#\s]*)(?:#[^)\s]*)?\)", read(page)):
+        if target and not target.startswith("http"):
+            assert ((ROOT / page).parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_anchors_lead_to_headings(page: str) -> None:
+    headings = {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", read(page), re.M)
+    }
+    assert set(re.findall(r"\]\(#([^)]*)\)", read(page))) <= headings
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_names_a_machine(page: str) -> None:
+    assert not re.search(r"/(root|work|tmp|Users)/|/home/(?!you/)", read(page))
+
+
+# -- what the pages say of the code --------------------------------------------------------------------------
+
+
+def test_formats_md_has_the_names_of_the_selection_rule() -> None:
+    assert ", ".join(f"`{name}`" for name in NAMES) in " ".join(read("docs/formats.md").split())
+
+
+def test_every_optimizer_is_named() -> None:
+    for page in (*READMES, "docs/formats.md"):
+        assert [rule.name for rule in RULES if rule.name not in read(page)] == []
+
+
+def test_formats_md_names_modules_that_exist() -> None:
+    for page in ("docs/formats.md", "docs/architecture.md"):
+        for name in re.findall(r"`((?:pytorch|oneflow|pickles|exporting)/\w+\.py)`", read(page)):
+            assert (SOURCE / name).is_file(), name
+    assert "torch._utils._rebuild_tensor_v2" in CONSTRUCTORS
+
+
+ROOMS = {
+    "errors": set[str](),
+    "pickles": {"errors"},
+    "dtypes": set[str](),
+    "pytorch": {"pickles", "dtypes", "errors"},
+    "writing": {"pytorch", "pickles", "dtypes", "errors"},
+    "exporting": {"writing", "pytorch", "pickles", "dtypes", "errors"},
+    "oneflow": {"writing", "pytorch", "pickles", "dtypes", "errors", "packages", "opening"},
+}
+"""What the rooms on the left may import of this package; those on the right may import them all."""
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_nothing_reaches_back(room: str) -> None:
+    for path in modules(room):
+        imported = {name.split(".")[1] for name, _ in imports(path) if name.startswith("torch2flow.")}
+        assert imported <= ROOMS[room] | {room}, path
+
+
+def test_only_their_rooms_import_libraries() -> None:
+    for path in SOURCE.rglob("*.py"):
+        room = path.relative_to(SOURCE)
+        tops = {name.partition(".")[0] for name, _ in imports(path)}
+        assert not tops & {"torch", "oneflow", "flowvision"}, room
+        assert not tops & {"click", "rich"} or room.name in ("cli.py", "display.py"), room
+        at_head = {name.partition(".")[0] for name, inside in imports(path) if not inside}
+        assert not at_head & {"numpy", "ml_dtypes"}, room
+
+
+def modules(room: str) -> list[Path]:
+    folder = SOURCE / room
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [SOURCE / f"{room}.py"]
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Every module that is imported, and whether inside a function; not those for type checkers."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree):
+        for child in ast.iter_child_nodes(node):
+            child.parent = node  # type: ignore[attr-defined]
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        above = list(ancestors(node))
+        if any(isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING" for n in above):
+            continue
+        inside = any(isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) for n in above)
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+        yield from ((name, inside) for name in names)
+
+
+def ancestors(node: ast.AST) -> Iterator[ast.AST]:
+    while (parent := getattr(node, "parent", None)) is not None:
+        yield parent
+        node = parent
+
+
+def test_the_scripts_of_the_documentation_say_what_they_do() -> None:
+    for script in (ROOT / "scripts").glob("*.py"):
+        assert ast.get_docstring(ast.parse(script.read_text("utf-8")))
