@@ -76,8 +76,7 @@ class Comparison:
         return {
             "title": self.title,
             "contenders": [
-                {"label": figures.label, "runs": [vars(run) for run in figures.runs]}
-                for figures in self.figures
+                {"label": figures.label, "runs": [vars(run) for run in figures.runs]} for figures in self.figures
             ],
             "targets": [{**vars(target), "met": target.met} for target in self.targets],
         }

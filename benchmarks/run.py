@@ -31,9 +31,7 @@ def main() -> int:
         for name in chosen:
             needed, free = BENCHMARKS[name].needs // (10 if lab.quick else 1), free_bytes(lab.folder)
             if needed > free:
-                print(
-                    f"{name}: needs {needed:,} bytes of disk, {free:,} are free; --dir chooses another disk"
-                )
+                print(f"{name}: needs {needed:,} bytes of disk, {free:,} are free; --dir chooses another disk")
                 failed.append(name)
                 continue
             try:
@@ -45,9 +43,7 @@ def main() -> int:
     print(circumstances)
     missed = [t for c in comparisons for t in c.targets if t.met is False]
     print(f"{sum(len(c.targets) for c in comparisons)} figures, {len(missed)} targets missed")
-    print(
-        "Wait five minutes before the next run on ext4: many files were just deleted (docs/performance.md)."
-    )
+    print("Wait five minutes before the next run on ext4: many files were just deleted (docs/performance.md).")
     if options.json:
         rows = [comparison.to_json() for comparison in comparisons]
         options.json.write_text(json.dumps({"machine": circumstances, "comparisons": rows}, indent=1))
@@ -67,18 +63,12 @@ def _run(name: str, lab: Lab) -> list[Comparison]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes and two runs: does all of it work?")
-    parser.add_argument(
-        "--only", action="append", choices=list(BENCHMARKS), metavar="NAME", help=", ".join(BENCHMARKS)
-    )
+    parser.add_argument("--only", action="append", choices=list(BENCHMARKS), metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--runs", type=int, metavar="N", help="measured runs of each contender (default 5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
-    parser.add_argument(
-        "--dir", type=Path, metavar="PATH", help="where to write (default: the temporary folder)"
-    )
+    parser.add_argument("--dir", type=Path, metavar="PATH", help="where to write (default: the temporary folder)")
     parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/performance.md")
     return parser.parse_args()
 

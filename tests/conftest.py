@@ -110,9 +110,7 @@ def run_python() -> RunPython:
     ) -> str:
         command = [str(interpreter), "-c", script, *map(str, args)]
         environment = clean_environment(**(env or {}))
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, cwd=cwd or ROOT, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd or ROOT, check=False)
         assert done.returncode == 0, f"{interpreter} ended with {done.returncode}\n{done.stderr}"
         return done.stdout
 
@@ -132,9 +130,7 @@ def run_cli() -> RunCli:
         command = [str(interpreter or sys.executable), "-m", "torch2flow", *map(str, args)]
         # A fixed width: tables must not depend on the terminal the tests run in.
         environment = clean_environment(COLUMNS="160", **(env or {}))
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, cwd=cwd or ROOT, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd or ROOT, check=False)
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode, done.stdout, done.stderr
 

@@ -24,9 +24,7 @@ def back_and_forth(
     """The source, and what it is after a way into OneFlow's format and out again."""
     torch2flow.convert(source, folder / "out", options, format=via)
     torch2flow.convert(folder / "out", folder / f"back.{back}", Options(key="."))
-    return torch2flow.open_checkpoint(source, options.key), torch2flow.open_checkpoint(
-        folder / f"back.{back}", "."
-    )
+    return torch2flow.open_checkpoint(source, options.key), torch2flow.open_checkpoint(folder / f"back.{back}", ".")
 
 
 @pytest.mark.parametrize("via", ["folder", "file"])
@@ -37,8 +35,7 @@ def test_every_dense_tensor_returns_bit_for_bit(folder: Path, name: str, via: st
     expected = {
         key: tensor
         for key, tensor in source.items()
-        if isinstance(tensor, TensorRef)
-        and not key.endswith(".step")  # OneFlow's optimizers count in a number
+        if isinstance(tensor, TensorRef) and not key.endswith(".step")  # OneFlow's optimizers count in a number
     }
     found = {key: tensor for key, tensor in returned.items() if key in expected}
     kept = {key: tensor for key, tensor in expected.items() if key in found}
@@ -86,9 +83,7 @@ def test_real_pytorch_reads_what_comes_back(
     torch2flow.convert(source, tmp_path / "out")
     torch2flow.convert(tmp_path / "out", tmp_path / "back.pth")
     torch2flow.convert(tmp_path / "out", tmp_path / "back.safetensors")
-    printed = run_python(
-        torch_python, READ_BY_PYTORCH, source, tmp_path / "back.pth", tmp_path / "back.safetensors"
-    )
+    printed = run_python(torch_python, READ_BY_PYTORCH, source, tmp_path / "back.pth", tmp_path / "back.safetensors")
     assert printed.startswith("equal ")
 
 
@@ -111,9 +106,7 @@ print("equal")
 """
 
 
-@pytest.mark.parametrize(
-    "name", ["dtypes-zip.pth", "dtypes_untyped-zip.pth", "views-zip.pth", "parameters-zip.pth"]
-)
+@pytest.mark.parametrize("name", ["dtypes-zip.pth", "dtypes_untyped-zip.pth", "views-zip.pth", "parameters-zip.pth"])
 def test_real_pytorch_reads_every_dtype_that_is_written(
     name: str, tmp_path: Path, fixtures: Path, torch_python: Path, run_python: Any
 ) -> None:

@@ -28,9 +28,7 @@ class Weight(flow.nn.Module):  # type: ignore[misc]
 
 def model_for(source: str) -> Any:
     """The model whose parameters the checkpoint holds, all its memory in use."""
-    model = flow.nn.Sequential(
-        *(Weight(tensor.shape) for tensor in torch2flow.open_checkpoint(source).values())
-    )
+    model = flow.nn.Sequential(*(Weight(tensor.shape) for tensor in torch2flow.open_checkpoint(source).values()))
     for parameter in model.parameters():
         parameter.detach().numpy()[...] = 0
     return model

@@ -50,7 +50,23 @@ _PUBLIC = {
 }
 """Where each public name lives; found on first use, so that `torch2flow --help` does not wait for the rest."""
 
-__all__ = [*_PUBLIC, "__version__"]
+__all__ = [
+    "Checkpoint",
+    "DifferenceError",
+    "FormatError",
+    "InstallationError",
+    "Options",
+    "OutputError",
+    "Result",
+    "Torch2FlowError",
+    "UnsupportedError",
+    "UsageError",
+    "__version__",
+    "convert",
+    "load",
+    "load_state_dict",
+    "open_checkpoint",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.conversion import FORMATS
+from torch2flow.errors import FormatError
 from torch2flow.opening import open_checkpoint
 from torch2flow.pytorch import TensorRef
 from torch2flow.pytorch.tensor import CHUNK
@@ -86,10 +87,9 @@ def _compare_with_manifest(
 def _verify(result: Check, name: str, row: dict[str, Any], tensor: TensorRef, advance: Progress) -> bool:
     """Shape, size, and the bytes as they are stored where the manifest has a checksum of them."""
     file = tensor.storage.file
-    if tensor.storage.file is not None and file is not None and row.get("path"):
-        if file.size != row["bytes"]:
-            result.differences.append(f"{name}: {file.size} bytes, {row['bytes']} expected")
-            return False
+    if file is not None and row.get("path") and file.size != row["bytes"]:
+        result.differences.append(f"{name}: {file.size} bytes, {row['bytes']} expected")
+        return False
     if "sha256" not in row and "crc32" not in row:
         return False
     digest, crc = hashlib.sha256(), 0
@@ -114,8 +114,7 @@ def _stored_bytes(tensor: TensorRef, nbytes: int) -> Any:
 def _compare_with_source(
     result: Check, manifest: dict[str, Any], stored: dict[str, TensorRef], against: Path, advance: Progress
 ) -> None:
-    saved = manifest["options"]
-    options = Options(**{**saved, "key": manifest["key"], "rename": tuple(map(tuple, saved["rename"])), "include": tuple(saved["include"]), "exclude": tuple(saved["exclude"])})  # fmt: skip
+    options = _saved_options(manifest)
     plan = make_plan(open_checkpoint(against, options.key), options, FORMATS[manifest["format"]].target)
     planned: set[str] = set()
     for entry in plan.entries:
@@ -132,6 +131,17 @@ def _compare_with_source(
         if difference >= 0:
             result.differences.append(f"{entry.names[0]}: differs from the source at byte {difference}")
     result.differences.extend(f"{name}: not in the source" for name in stored if name not in planned)
+
+
+def _saved_options(manifest: dict[str, Any]) -> Options:
+    """The options of the conversion; JSON knows no tuples."""
+    try:
+        saved = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in manifest["options"].items()
+        }
+        return Options(**{**saved, "key": manifest["key"], "rename": tuple((old, new) for old, new in saved["rename"])})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FormatError(f"The manifest's options can't be read ({error}).") from None
 
 
 def _first_difference(expected: Any, found: Any, advance: Progress) -> int:

@@ -49,7 +49,11 @@ def cli() -> None:
 
 
 @cli.command(
-    epilog="\b\nExamples:\n  torch2flow inspect model.pth\n  torch2flow inspect run.ckpt --tree\n  torch2flow inspect model.safetensors --json"
+    epilog="""\b
+Examples:
+  torch2flow inspect model.pth
+  torch2flow inspect run.ckpt --tree
+  torch2flow inspect model.safetensors --json"""
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--key", metavar="PATH", help="The part to show, as a dotted path; '.' is the whole.")
@@ -93,7 +97,7 @@ Examples:
     "--rename",
     multiple=True,
     metavar="OLD=NEW",
-    help="Regular expression and replacement, applied to every name; or a file of such lines. Repeatable, applied in order.",
+    help="Regular expression and replacement for every name, or a file of such lines. Repeatable, in order.",
 )
 @click.option("--include", multiple=True, metavar="REGEX", help="Convert only names that match. Repeatable.")
 @click.option("--exclude", multiple=True, metavar="REGEX", help="Leave out names that match. Repeatable.")
@@ -103,12 +107,8 @@ Examples:
     metavar="NAME",
     help="Turn floating tensors into float16, bfloat16, float32 or float64.",
 )
-@click.option(
-    "--strict-dtype", is_flag=True, help="Refuse what OneFlow has no dtype for, in place of widening it."
-)
-@click.option(
-    "--complex", "complex_", type=click.Choice(["real"]), help="Complex tensors: a last dimension of 2."
-)
+@click.option("--strict-dtype", is_flag=True, help="Refuse what OneFlow has no dtype for, in place of widening it.")
+@click.option("--complex", "complex_", type=click.Choice(["real"]), help="Complex tensors: a last dimension of 2.")
 @click.option(
     "--quantized",
     type=click.Choice(["dequantize", "int"]),
@@ -121,9 +121,7 @@ Examples:
     type=click.Choice(["folder", "file", "snapshot", "safetensors", "pth"]),
     help="Default: folder, or by the suffix of -o.",
 )
-@click.option(
-    "--hash", "hashing", is_flag=True, help="Add a sha256 per tensor and of the source; verify checksums."
-)
+@click.option("--hash", "hashing", is_flag=True, help="Add a sha256 per tensor and of the source; verify checksums.")
 @click.option("--sync", is_flag=True, help="Flush to disk before the output appears (power loss).")
 @click.option("--resume", is_flag=True, help="Go on with what an interrupted conversion left.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing checkpoint at -o.")
@@ -163,9 +161,7 @@ def convert(source: Path, out: Path, **given: Any) -> None:
 
 @cli.command(epilog="\b\nExamples:\n  torch2flow check out\n  torch2flow check out --against model.pth")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option(
-    "--against", type=click.Path(path_type=Path), metavar="SOURCE", help="Compare every bit with the source."
-)
+@click.option("--against", type=click.Path(path_type=Path), metavar="SOURCE", help="Compare every bit with the source.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(out: Path, against: Path | None, as_json: bool) -> None:
     """Verifies a converted checkpoint: against its manifest, or bit for bit against the source."""

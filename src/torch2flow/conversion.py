@@ -142,9 +142,7 @@ def convert(
     if format == "folder":
         assign_places(plan.entries)
     if dry_run:
-        return Result(
-            out, format, plan, describe(plan, format, __version__), time.perf_counter() - started, False
-        )
+        return Result(out, format, plan, describe(plan, format, __version__), time.perf_counter() - started, False)
     staging = Staging(
         out,
         folder=chosen.is_folder,
@@ -158,9 +156,7 @@ def convert(
         try:
             chosen.write(plan, staging.path, progress(plan) if progress else _no_progress, hashing)
             checkpoint.check_unchanged()
-            manifest = describe(
-                plan, format, __version__, _sha256(checkpoint.container.files) if hashing else ""
-            )
+            manifest = describe(plan, format, __version__, _sha256(checkpoint.container.files) if hashing else "")
             write_manifest(
                 manifest,
                 tensor_rows(plan),
@@ -189,9 +185,7 @@ def _check_apart(out: Path, files: list[Path]) -> None:
     for file in files:
         real = file.resolve()
         if out == real or out in real.parents or (file.parent == out.parent and file.name == out.name):
-            raise OutputError(
-                "The output would replace its own source.", where=str(out), remedy="choose another -o"
-            )
+            raise OutputError("The output would replace its own source.", where=str(out), remedy="choose another -o")
 
 
 def _is_checkpoint(path: Path) -> bool:
@@ -201,9 +195,7 @@ def _is_checkpoint(path: Path) -> bool:
         return not names or bool(names & {"pickled_data", "snapshot_done"})
     with open(path, "rb") as stream:
         head = stream.read(16)
-    return path.is_file() and (
-        not head or head[:4] == b"PK\x03\x04" or head[:1] == b"\x80" or head[8:9] == b"{"
-    )
+    return path.is_file() and (not head or head[:4] == b"PK\x03\x04" or head[:1] == b"\x80" or head[8:9] == b"{")
 
 
 def _fingerprint(plan: Plan, format: str) -> str:

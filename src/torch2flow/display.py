@@ -54,17 +54,13 @@ def show_inspection(checkpoint: Checkpoint, pattern: str = "") -> None:
     for name, tensor in checkpoint.items():
         if pattern in name:
             shape = "x".join(map(str, tensor.shape)) or "scalar"
-            table.add_row(
-                escape(printable(name)), tensor.dtype.name, shape, f"{tensor.nbytes:,}", _remarks(tensor)
-            )
+            table.add_row(escape(printable(name)), tensor.dtype.name, shape, f"{tensor.nbytes:,}", _remarks(tensor))
     out.print(table)
     out.print(totals(checkpoint))
     for group in checkpoint.aliases:
         out.print(f"tied: {escape(' = '.join(map(printable, group)))}")
     for group in checkpoint.overlaps:
-        out.print(
-            f"one storage: {escape(', '.join(map(printable, group[:6])))}{' ...' if len(group) > 6 else ''}"
-        )
+        out.print(f"one storage: {escape(', '.join(map(printable, group[:6])))}{' ...' if len(group) > 6 else ''}")
     if container.opaque:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(container.opaque.items())[:20])
         out.print(f"unknown classes, kept as records, never imported: {escape(names)}", style="dim")
@@ -78,9 +74,7 @@ def totals(checkpoint: Checkpoint) -> str:
     for tensor in checkpoint.values():
         dtypes[tensor.dtype.name] = dtypes.get(tensor.dtype.name, 0) + 1
     kinds = ", ".join(f"{count} {name}" for name, count in sorted(dtypes.items(), key=lambda item: -item[1]))
-    return (
-        f"{len(checkpoint):,} tensors ({kinds}), {checkpoint.nbytes:,} bytes ({decimal(checkpoint.nbytes)})"
-    )
+    return f"{len(checkpoint):,} tensors ({kinds}), {checkpoint.nbytes:,} bytes ({decimal(checkpoint.nbytes)})"
 
 
 def printable(name: str) -> str:
@@ -94,9 +88,7 @@ def _remarks(tensor: TensorRef | CompositeTensor) -> str:
     if isinstance(tensor, CompositeTensor):
         remarks.append(tensor.layout)
     elif not tensor.is_plain:
-        remarks.append(
-            "strided" if not (tensor.conj or tensor.neg) else "conjugate" if tensor.conj else "negative"
-        )
+        remarks.append("strided" if not (tensor.conj or tensor.neg) else "conjugate" if tensor.conj else "negative")
     if tensor.is_parameter:
         remarks.append("parameter" if tensor.requires_grad else "frozen parameter")
     return ", ".join(remarks)
@@ -163,9 +155,7 @@ def show_result(result: Result) -> None:
     if plan.naming.skipped:
         counts.append(f"{len(plan.naming.skipped)} left out")
     verb = "wrote" if result.written else "would write"
-    rate = (
-        f", {decimal(int(plan.nbytes / result.seconds))}/s" if result.written and result.seconds > 0 else ""
-    )
+    rate = f", {decimal(int(plan.nbytes / result.seconds))}/s" if result.written and result.seconds > 0 else ""
     err.print(f"{verb} {', '.join(counts)}: {plan.nbytes:,} bytes in {result.seconds:.2f} s{rate}")
     for change, rows in changes(plan).items():
         err.print(f"{change}: {len(rows)} tensors, for example {escape(', '.join(rows[:3]))}")
@@ -173,9 +163,7 @@ def show_result(result: Result) -> None:
         err.print(f"not converted: {escape(printable(row['name']))} ({escape(row['reason'])})", style="dim")
     for note in plan.notes:
         err.print(f"note: {escape(note)}")
-    err.print(
-        f"[bold]{escape(str(result.out))}[/]" + ("" if result.written else "  (dry run: nothing was written)")
-    )
+    err.print(f"[bold]{escape(str(result.out))}[/]" + ("" if result.written else "  (dry run: nothing was written)"))
 
 
 def changes(plan: Plan) -> dict[str, list[str]]:
@@ -195,9 +183,7 @@ def show_check(check: Check) -> None:
     if len(check.differences) > 50:
         err.print(f"and {len(check.differences) - 50} more")
     verdict = "[red]not the same[/]" if check.differences else "[green]ok[/]"
-    out.print(
-        f"{verdict}: {check.tensors} tensors, {check.compared} of them by their bytes  {escape(str(check.path))}"
-    )
+    out.print(f"{verdict}: {check.tensors} tensors, {check.compared} of them by their bytes  {escape(str(check.path))}")
 
 
 @contextmanager

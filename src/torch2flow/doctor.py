@@ -81,8 +81,7 @@ class Report:
             if finding.command:
                 groups.setdefault(finding.command, []).append(finding)
         return [
-            (", ".join(finding.name for finding in group), group[0].costs, command)
-            for command, group in groups.items()
+            (", ".join(finding.name for finding in group), group[0].costs, command) for command, group in groups.items()
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -134,17 +133,13 @@ def _oneflow(probed: dict[str, Any]) -> list[Finding]:
         fits = ONEFLOW_PYTHONS[0] <= sys.version_info[:2] <= ONEFLOW_PYTHONS[1]
         return [
             Finding("oneflow", "missing", error or "not installed", RUNNING, command),
-            Finding(
-                "flowvision", "missing", "needs oneflow first", ZOO, flowvision_command() if fits else command
-            ),
+            Finding("flowvision", "missing", "needs oneflow first", ZOO, flowvision_command() if fits else command),
         ]
     if error:
         command = probed.get("oneflow command") or _command_against_crash()
         finding = Finding("oneflow", "broken", f"{version}. {error}", RUNNING, command)
     else:
-        tested = (
-            "" if version == ONEFLOW_VERSION else f", which is not the {ONEFLOW_VERSION} it is tested with"
-        )
+        tested = "" if version == ONEFLOW_VERSION else f", which is not the {ONEFLOW_VERSION} it is tested with"
         finding = Finding("oneflow", "ok", version + tested)
     constraints = [_constraint(NUMPY), _constraint(PROTOBUF)]
     libraries = [_library(library, works=not error) for library in LIBRARIES]
@@ -162,11 +157,7 @@ def _constraint(package: Package) -> Finding:
     name, version = f"{package.distribution} for oneflow", package.installed()
     if version is not None and package.accepts(version):
         return Finding(name, "ok", f"{version} fits {package.requirement}")
-    found = (
-        f"{version}, needs {package.requirement}"
-        if version
-        else f"not installed, needs {package.requirement}"
-    )
+    found = f"{version}, needs {package.requirement}" if version else f"not installed, needs {package.requirement}"
     command = install_command(*(NUMPY_REQUIREMENTS if package is NUMPY else (package.requirement,)))
     return Finding(name, "broken" if version else "missing", found, RUNNING, command)
 

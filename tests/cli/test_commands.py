@@ -135,9 +135,7 @@ def test_an_unknown_key_offers_the_nearest(run_cli: Any, fixtures: Path, tmp_pat
 
 
 def test_all_that_cannot_be_held_is_told_at_once(run_cli: Any, fixtures: Path, tmp_path: Path) -> None:
-    code, _, err = run_cli(
-        "convert", fixtures / "torch-2.13.0/quantized-zip.pth", "-o", tmp_path / "out", "--key", "."
-    )
+    code, _, err = run_cli("convert", fixtures / "torch-2.13.0/quantized-zip.pth", "-o", tmp_path / "out", "--key", ".")
     assert code == 4 and "--quantized" in err
     assert len(re.findall(r"quantized q", err)) > 2
     assert not any(tmp_path.iterdir())
@@ -174,9 +172,7 @@ def test_check_without_hashes_uses_the_archives_own(run_cli: Any, source: Path, 
 
 
 @pytest.mark.parametrize("what", ["missing", "short", "extra"])
-def test_check_finds_files_that_are_not_as_they_were(
-    what: str, run_cli: Any, source: Path, tmp_path: Path
-) -> None:
+def test_check_finds_files_that_are_not_as_they_were(what: str, run_cli: Any, source: Path, tmp_path: Path) -> None:
     run_cli("convert", source, "-o", tmp_path / "out")
     out = tmp_path / "out" / "weights" / "bn.bias" / "out"
     if what == "missing":
@@ -190,9 +186,7 @@ def test_check_finds_files_that_are_not_as_they_were(
 
 
 @pytest.mark.parametrize("format_", ["folder", "file", "snapshot", "safetensors", "pth"])
-def test_every_format_checks_against_its_source(
-    format_: str, run_cli: Any, source: Path, tmp_path: Path
-) -> None:
+def test_every_format_checks_against_its_source(format_: str, run_cli: Any, source: Path, tmp_path: Path) -> None:
     assert run_cli("convert", source, "-o", tmp_path / "out", "--format", format_, "--hash")[0] == 0
     code, out, err = run_cli("check", tmp_path / "out")
     assert (code, err) == (0, ""), out

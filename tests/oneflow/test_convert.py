@@ -88,9 +88,7 @@ def test_the_snapshot_holds_the_same(tmp_path: Path, flow: ModuleType, fixtures:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_dtype_converts_as_onefow_itself_would(
-    dtype: str, tmp_path: Path, flow: ModuleType, fixtures: Path
-) -> None:
+def test_dtype_converts_as_onefow_itself_would(dtype: str, tmp_path: Path, flow: ModuleType, fixtures: Path) -> None:
     source = fixtures / "torch-2.13.0" / "state_dict-zip.pth"
     torch2flow.convert(source, tmp_path / "plain")
     torch2flow.convert(source, tmp_path / "out", Options(dtype=dtype))

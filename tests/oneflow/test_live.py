@@ -149,9 +149,7 @@ def test_bfloat16_where_oneflow_does_not_copy_bits(
     assert np.array_equal(model.w.detach().to(flow.float32).numpy(), expected)
 
 
-@pytest.mark.parametrize(
-    "dtype", ["bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64"]
-)
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64"])
 @pytest.mark.parametrize("shape", [(), (0, 3), (5,)], ids=["scalar", "empty", "vector"])
 def test_every_dtype_and_odd_shapes(torch: Any, flow: Any, tmp_path: Path, dtype: str, shape: Any) -> None:
     tensor = (torch.rand(shape) * 100 - 20).to(getattr(torch, dtype))
@@ -167,9 +165,7 @@ def test_ties_stay_and_one_name_is_enough(torch: Any, flow: Any, tmp_path: Path)
     path = save(torch, tmp_path / "x.pth", **{"1.weight": torch.arange(9.0).reshape(3, 3)})
     report = load_state_dict(model, path)
     assert model[0].weight is model[1].weight and model[0].weight.numpy()[2, 2] == 8
-    assert (
-        report.tied == [["0.weight", "1.weight"]] and report.missing == [] and report.loaded == ["1.weight"]
-    )
+    assert report.tied == [["0.weight", "1.weight"]] and report.missing == [] and report.loaded == ["1.weight"]
 
 
 def test_ties_with_two_values_take_the_last_and_say_so(torch: Any, flow: Any, tmp_path: Path) -> None:
@@ -178,9 +174,7 @@ def test_ties_with_two_values_take_the_last_and_say_so(torch: Any, flow: Any, tm
     tensors = {"1.weight": torch.ones(1, 2), "0.weight": torch.zeros(1, 2)}
     report = load_state_dict(model, save(torch, tmp_path / "x.pth", **tensors))
     assert model[0].weight.numpy().tolist() == [[1, 1]]
-    assert report.notes == [
-        "one tensor in the model, several in the checkpoint, the last counts: 0.weight, 1.weight"
-    ]
+    assert report.notes == ["one tensor in the model, several in the checkpoint, the last counts: 0.weight, 1.weight"]
 
 
 def test_every_kind_of_source(flow: Any, net_file: Path, tmp_path: Path) -> None:
@@ -260,12 +254,8 @@ def test_without_strict_the_rest_is_loaded_and_reported(torch: Any, flow: Any, t
     assert str(report).startswith("1 tensors loaded, 1 missing, 1 unexpected, 1 converted; 0.0 MB in ")
 
 
-def test_a_checkpoint_with_no_name_in_common_is_refused_in_any_case(
-    torch: Any, flow: Any, tmp_path: Path
-) -> None:
-    path = save(
-        torch, tmp_path / "x.pth", **{"module.weight": torch.ones(1, 2), "module.bias": torch.ones(1)}
-    )
+def test_a_checkpoint_with_no_name_in_common_is_refused_in_any_case(torch: Any, flow: Any, tmp_path: Path) -> None:
+    path = save(torch, tmp_path / "x.pth", **{"module.weight": torch.ones(1, 2), "module.bias": torch.ones(1)})
     message = refused(flow.nn.Linear(2, 1), path, strict=False)
     assert message.endswith(r"the checkpoint's names start with 'module.': rename=r'^module\.='")
 
@@ -349,9 +339,7 @@ def test_what_oneflow_lacks_is_widened_into_the_models_dtype(torch: Any, flow: A
     assert model.n.numpy().tolist() == [-5, 300]
 
 
-def test_tensors_oneflow_has_not_are_refused_where_the_model_wants_them(
-    torch: Any, flow: Any, tmp_path: Path
-) -> None:
+def test_tensors_oneflow_has_not_are_refused_where_the_model_wants_them(torch: Any, flow: Any, tmp_path: Path) -> None:
     tensors = {
         "c": torch.ones(2, dtype=torch.complex64),
         "s": torch.eye(2).to_sparse(),
@@ -401,9 +389,7 @@ def test_modules_that_load_themselves_are_refused(flow: Any, net_file: Path) -> 
 
 def test_global_tensors_are_refused(flow: Any, net_file: Path) -> None:
     model = flow.nn.Linear(2, 2).to_global(placement=flow.placement("cpu", [0]), sbp=flow.sbp.broadcast)
-    with pytest.raises(
-        UnsupportedError, match=r"(?s)weight: a global tensor.*bias: a global tensor.*global_src_rank"
-    ):
+    with pytest.raises(UnsupportedError, match=r"(?s)weight: a global tensor.*bias: a global tensor.*global_src_rank"):
         load_state_dict(model, net_file)
 
 
@@ -430,9 +416,7 @@ def test_a_failure_while_writing_says_that_the_model_is_mixed(
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "preadv", fail)
-    with pytest.raises(
-        FormatError, match=r"(?s)Input/output error.*the model is partly loaded: load it again"
-    ):
+    with pytest.raises(FormatError, match=r"(?s)Input/output error.*the model is partly loaded: load it again"):
         load_state_dict(make_net(flow), net_file)
 
 
@@ -502,9 +486,7 @@ def test_what_oneflow_lacks_is_widened_and_told(torch: Any, flow: Any, tmp_path:
     assert loaded["n"].dtype == flow.int32 and loaded["n"].numpy().tolist() == [-5, 300]
 
 
-@pytest.mark.parametrize(
-    "name", ["dtypes-zip.pth", "dtypes.safetensors", "big_endian.pth", "aligned_4096.pth"]
-)
+@pytest.mark.parametrize("name", ["dtypes-zip.pth", "dtypes.safetensors", "big_endian.pth", "aligned_4096.pth"])
 def test_todays_dtypes(fixtures: Path, flow: Any, name: str) -> None:
     from torch2flow.oneflow.dtypes import DATA_TYPES, widened_dtype
 
@@ -524,9 +506,7 @@ def test_todays_dtypes(fixtures: Path, flow: Any, name: str) -> None:
     for n, tensor in able.items():
         ours = loaded[n].to(flow.float32) if loaded[n].dtype == flow.bfloat16 else loaded[n]
         exact = "f8" if tensor.dtype.kind == "f" else "i8" if tensor.dtype.kind != "b" else "?"
-        assert np.array_equal(
-            ours.numpy().astype(exact), tensor.numpy().astype(exact), equal_nan=exact == "f8"
-        ), n
+        assert np.array_equal(ours.numpy().astype(exact), tensor.numpy().astype(exact), equal_nan=exact == "f8"), n
 
 
 def test_a_training_checkpoint_resumes_without_conversion(torch: Any, flow: Any, tmp_path: Path) -> None:

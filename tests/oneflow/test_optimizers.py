@@ -369,9 +369,7 @@ def test_steps_that_differ_become_the_greatest_and_are_told(torch: Any, tmp_path
     torch.save(plain_state(ADAM, 2, state), tmp_path / "state.pth")
     new, notes = optimizers.to_oneflow(opened(tmp_path / "state.pth"))
     assert new["state"]["step"] == 4
-    assert notes == [
-        "Adam: parameters took from 3 to 4 steps; OneFlow has one count for all and goes on from 4"
-    ]
+    assert notes == ["Adam: parameters took from 3 to 4 steps; OneFlow has one count for all and goes on from 4"]
 
 
 def test_a_parameter_without_state_has_an_empty_one() -> None:

@@ -30,9 +30,7 @@ else:
 
 def run(python: Path, script: str, **env: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **env}
-    return subprocess.run(
-        [python, "-c", script], capture_output=True, text=True, env=environment, cwd="/", check=False
-    )
+    return subprocess.run([python, "-c", script], capture_output=True, text=True, env=environment, cwd="/", check=False)
 
 
 def advice(python: Path, **env: str) -> tuple[str, str]:
@@ -177,24 +175,18 @@ def test_a_missing_part_is_named_with_its_command(
     assert command == remedy
 
 
-@pytest.mark.parametrize(
-    ("package", "names"), [("numpy", ("numpy*",)), ("protobuf", ("google", "protobuf*"))]
-)
+@pytest.mark.parametrize(("package", "names"), [("numpy", ("numpy*",)), ("protobuf", ("google", "protobuf*"))])
 def test_a_release_that_does_not_fit_is_named_with_its_command(
     make_environment: Callable[..., Path], misfits: Path, package: str, names: tuple[str, ...]
 ) -> None:
     said, command = advice(make_environment(without=names, plus=(misfits / package,)))
-    version, needed = {"numpy": ("2.2.6", "numpy>=1.22,<2"), "protobuf": ("4.25.3", "protobuf>=3.19,<3.21")}[
-        package
-    ]
+    version, needed = {"numpy": ("2.2.6", "numpy>=1.22,<2"), "protobuf": ("4.25.3", "protobuf>=3.19,<3.21")}[package]
     assert said == f"OneFlow does not import: it needs {needed}, and {package} {version} is installed"
     along = " 'ml_dtypes>=0.3'" if package == "numpy" else ""
     assert command == f"python -m pip install '{needed}'{along}"
 
 
-def test_a_folder_named_oneflow_is_not_taken_for_it(
-    make_environment: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_a_folder_named_oneflow_is_not_taken_for_it(make_environment: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "work" / "oneflow").mkdir(parents=True)
     python = make_environment(without=("oneflow", "oneflow-*"))
     said, command = advice(python, PYTHONPATH=str(tmp_path / "work"))

@@ -26,9 +26,7 @@ NO_BUFFERS = {("torch-1.6.0", "scripted_constants.pt"): "offset"}
 
 def dense(tensor: Tensor) -> dict[str, Any]:
     assert isinstance(tensor, TensorRef)
-    assert hashlib.sha256(tensor.numpy().tobytes()).hexdigest() == sha256(
-        tensor
-    ), "numpy() and chunks() differ"
+    assert hashlib.sha256(tensor.numpy().tobytes()).hexdigest() == sha256(tensor), "numpy() and chunks() differ"
     return {"shape": list(tensor.shape), "sha256": sha256(tensor)}
 
 
@@ -52,9 +50,7 @@ def test_every_tensor_is_what_pytorch_says(folder: Path, name: str) -> None:
         tensor = found[key]
         assert (tensor.dtype.name, list(tensor.shape)) == (told["dtype"], told["shape"]), key
         assert tensor.requires_grad == told["requires_grad"], key
-        if (
-            expected["format"] != "torchscript"
-        ):  # torch itself gives a script module's parameters as plain tensors
+        if expected["format"] != "torchscript":  # torch itself gives a script module's parameters as plain tensors
             assert tensor.is_parameter == told["parameter"], key
         if layout == "strided":
             assert dense(tensor) == {"shape": told["shape"], "sha256": told["sha256"]}, key

@@ -47,9 +47,7 @@ def sha256(tensor: TensorRef) -> str:
 
 def entry_bytes(entry: Entry) -> bytes:
     """What a plan wants written for one tensor."""
-    return b"".join(
-        _plain_nans(chunk, entry.dtype is DTYPES["bfloat16"]).tobytes() for chunk in entry.chunks()
-    )
+    return b"".join(_plain_nans(chunk, entry.dtype is DTYPES["bfloat16"]).tobytes() for chunk in entry.chunks())
 
 
 def flow_bytes(tensor: Any, flow: Any) -> bytes:
@@ -89,9 +87,6 @@ def everything(checkpoint: Checkpoint, **given: Any) -> Options:
 
 def _possible(tensor: Tensor) -> bool:
     if isinstance(tensor, CompositeTensor):
-        return (
-            tensor.layout in ("quantized", "sparse_coo", "sparse_csr", "sparse_csc")
-            and tensor.dtype.kind != "x"
-        )
+        return tensor.layout in ("quantized", "sparse_coo", "sparse_csr", "sparse_csc") and tensor.dtype.kind != "x"
     complex_or_held = tensor.dtype.kind == "c" or stored_dtype(tensor.dtype) or widened_dtype(tensor.dtype)
     return bool(complex_or_held) and tensor.dtype in DTYPES.values()

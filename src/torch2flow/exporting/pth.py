@@ -111,9 +111,7 @@ class _ArchiveWriter:
         padding += ALIGNMENT if 0 < padding < 4 else 0
         extra = b"FB" + struct.pack("<H", padding - 4) + b"Z" * (padding - 4) if padding else b""
         large = size >= FULL
-        header = _LOCAL.pack(
-            b"PK\x03\x04", 45 if large else 0, 0x0808, 0, 0, 0x21, 0, 0, 0, len(raw), len(extra)
-        )
+        header = _LOCAL.pack(b"PK\x03\x04", 45 if large else 0, 0x0808, 0, 0, 0x21, 0, 0, 0, len(raw), len(extra))
         write_all(self.fd, header + raw + extra)
         self.open = (raw, self.at, size)
         self.at = start + len(extra)

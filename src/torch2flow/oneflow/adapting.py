@@ -25,9 +25,7 @@ def restore_optimizers(tree: Any) -> tuple[Any, list[str]]:
     return _map(tree, "", is_oneflow_state, to_pytorch, notes, SEARCH_DEPTH), notes
 
 
-def _map(
-    value: Any, path: str, is_state: Callable[[Any], bool], mapping: Mapping, notes: list[str], depth: int
-) -> Any:
+def _map(value: Any, path: str, is_state: Callable[[Any], bool], mapping: Mapping, notes: list[str], depth: int) -> Any:
     if is_state(value):
         mapped, said = mapping(value)
         notes.extend(f"{path or 'optimizer'}: {sentence}" for sentence in said)

@@ -84,16 +84,12 @@ class Evidence:
     def message(self) -> str:
         """The error in one line."""
         lines = (line.strip() for line in str(self.error).splitlines())
-        return (
-            f"{type(self.error).__name__}: {next((line for line in lines if line.strip('. ')), 'no message')}"
-        )
+        return f"{type(self.error).__name__}: {next((line for line in lines if line.strip('. ')), 'no message')}"
 
 
 def _in_words(package: Package) -> str:
     version = package.installed()
-    return (
-        f"{package.distribution} {version} is installed" if version else f"{package.distribution} is missing"
-    )
+    return f"{package.distribution} {version} is installed" if version else f"{package.distribution} is missing"
 
 
 def _unfit(package: Package) -> bool:

@@ -120,11 +120,7 @@ class Filler:
     def fill(self, tensor: Any, piece: Piece) -> None:
         """Overwrites a tensor of the piece's shape and dtype, in place."""
         is_bfloat16 = piece.dtype.name == "bfloat16"
-        if (
-            tensor.device.type != "cpu"
-            or not tensor.is_contiguous()
-            or (is_bfloat16 and not self.copies_bits)
-        ):
+        if tensor.device.type != "cpu" or not tensor.is_contiguous() or (is_bfloat16 and not self.copies_bits):
             with self.flow.no_grad():
                 self._convert(tensor, piece)
         elif piece.nbytes <= DIRECT:

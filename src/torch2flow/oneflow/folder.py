@@ -81,8 +81,6 @@ def write_folder(plan: Plan, path: Path, progress: Progress, hashing: bool = Fal
 
 def _is_complete(folder: Path, entry: Entry) -> bool:
     try:
-        return (folder / "out").stat().st_size == entry.nbytes and (
-            folder / "meta"
-        ).read_bytes() == tensor_meta(entry)
+        return (folder / "out").stat().st_size == entry.nbytes and (folder / "meta").read_bytes() == tensor_meta(entry)
     except OSError:
         return False

@@ -165,9 +165,7 @@ def load(source: Source, *, key: str | None = None) -> Any:
     """
     flow = import_oneflow()
     checkpoint = _open(source, key)
-    plan = make_plan(
-        checkpoint, Options(), Target("OneFlow 0.9.0", _live_dtype, widened_dtype, adapt_optimizers)
-    )
+    plan = make_plan(checkpoint, Options(), Target("OneFlow 0.9.0", _live_dtype, widened_dtype, adapt_optimizers))
     pieces = [(Piece(entry.tensor, entry.dtype, entry.shape, entry.change), entry) for entry in plan.entries]
     for piece, _ in pieces:
         piece.check_readable()
@@ -183,11 +181,7 @@ def load(source: Source, *, key: str | None = None) -> Any:
         tensors[id(entry)] = tensor
     filler.finish()
     checkpoint.check_unchanged()
-    notes = [
-        f"{entry.names[0]}: {entry.tensor.dtype} became {entry.dtype}"
-        for entry in plan.entries
-        if entry.change
-    ]
+    notes = [f"{entry.names[0]}: {entry.tensor.dtype} became {entry.dtype}" for entry in plan.entries if entry.change]
     if notes + plan.notes:
         warnings.warn("\n  ".join([f"{checkpoint.path}:", *notes, *plan.notes]), stacklevel=2)
     return _Leaves(flow, plan, tensors).convert(plan.tree)
@@ -207,11 +201,7 @@ class _Leaves:
             return _numpy(value)
         if isinstance(value, Global):
             dtype = find_dtype(value.name) if value.name.startswith("torch.") else None
-            return (
-                getattr(self.flow, dtype.name)
-                if dtype is not None and dtype.name in DATA_TYPES
-                else value.name
-            )
+            return getattr(self.flow, dtype.name) if dtype is not None and dtype.name in DATA_TYPES else value.name
         if not isinstance(value, dict | list | tuple):
             return value
         if id(value) not in self.done:

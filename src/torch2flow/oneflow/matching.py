@@ -132,9 +132,7 @@ def rename(names: Iterable[str], rules: Iterable[tuple[str, str]]) -> tuple[dict
     olds: dict[str, str] = {}
     for old, name in new.items():
         if name in olds:
-            raise UsageError(
-                f"Renaming would lose a tensor: {olds[name]} and {old} would both become {name}."
-            )
+            raise UsageError(f"Renaming would lose a tensor: {olds[name]} and {old} would both become {name}.")
         olds[name] = old
     return olds, notes
 
@@ -170,17 +168,11 @@ def _pair(result: Match, name: str, slot: Slot, tensor: Tensor) -> None:
         layout = tensor.layout if isinstance(tensor, CompositeTensor) else "dense"
         result.unsupported.append(f"{name} ({slot.owner}): {layout} {tensor.dtype} into {slot.tensor.dtype}")
     elif tensor.shape != shape:
-        result.misfits.append(
-            f"{name} ({slot.owner}): {[*tensor.shape]} in the checkpoint, {[*shape]} in the model"
-        )
+        result.misfits.append(f"{name} ({slot.owner}): {[*tensor.shape]} in the checkpoint, {[*shape]} in the model")
     elif FAMILY[tensor.dtype.kind] != FAMILY[dtype.kind]:
-        result.misfits.append(
-            f"{name} ({slot.owner}): {tensor.dtype} in the checkpoint, {dtype} in the model"
-        )
+        result.misfits.append(f"{name} ({slot.owner}): {tensor.dtype} in the checkpoint, {dtype} in the model")
     elif not _in_range(tensor, dtype):
-        result.misfits.append(
-            f"{name} ({slot.owner}): {tensor.dtype} holds numbers beyond the model's {dtype}"
-        )
+        result.misfits.append(f"{name} ({slot.owner}): {tensor.dtype} holds numbers beyond the model's {dtype}")
     else:
         change = "" if tensor.dtype is dtype else "cast"
         result.pieces[name] = Piece(tensor, dtype, shape, change)
@@ -203,14 +195,10 @@ def _in_range(tensor: TensorRef, dtype: DType) -> bool:
     if np.can_cast(numpy_dtype(tensor.dtype), numpy_dtype(dtype)):
         return True
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype.name).min, np.iinfo(dtype.name).max)
-    return all(
-        int(chunk.min()) >= low and int(chunk.max()) <= high for chunk in tensor.chunks() if chunk.size
-    )
+    return all(int(chunk.min()) >= low and int(chunk.max()) <= high for chunk in tensor.chunks() if chunk.size)
 
 
-def refuse(
-    found: Match, slots: dict[str, Slot], checkpoint: Checkpoint, olds: dict[str, str], strict: bool
-) -> None:
+def refuse(found: Match, slots: dict[str, Slot], checkpoint: Checkpoint, olds: dict[str, str], strict: bool) -> None:
     """Raises one error that lists everything that does not fit, if anything does not.
 
     Raises:
@@ -223,9 +211,7 @@ def refuse(
     ]
     nothing = not found.pieces and bool(olds)
     if strict or nothing:
-        missing = [
-            f"{name} ({slots[name].owner}){_near(name, found.unexpected)}" for name in found.missing[:SHOWN]
-        ]
+        missing = [f"{name} ({slots[name].owner}){_near(name, found.unexpected)}" for name in found.missing[:SHOWN]]
         sections += [
             _section("missing from the checkpoint", missing, len(found.missing)),
             _section("not in the model", found.unexpected),

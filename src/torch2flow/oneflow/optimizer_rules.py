@@ -143,9 +143,7 @@ RULES = (
 IMPLEMENTATION = ("foreach", "capturable", "differentiable")
 """Options that choose how PyTorch computes, not what."""
 
-SCHEDULING = frozenset(
-    {"initial_lr", "swa_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "lr_scale"}
-)
+SCHEDULING = frozenset({"initial_lr", "swa_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "lr_scale"})
 """What learning rate schedulers leave in a group; OneFlow's read `initial_lr` by the same name."""
 
 COMMON = SCHEDULING | {"params", "param_names", "lr", "weight_decay", "maximize", "fused", *IMPLEMENTATION}

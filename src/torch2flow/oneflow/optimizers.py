@@ -148,11 +148,7 @@ def _find(state: dict[str, Any], groups: list[Options]) -> tuple[Rule | None, li
     options = set(groups[0]) if groups else set()
     tensors = {key for kept in state["state"].values() if isinstance(kept, dict) for key in kept} - {"step"}
     for rule in RULES:
-        if (
-            rule.keys <= options
-            and not rule.unlike & options
-            and tensors <= {*rule.state, *rule.state.values()}
-        ):
+        if rule.keys <= options and not rule.unlike & options and tensors <= {*rule.state, *rule.state.values()}:
             known = COMMON | rule.keys | rule.other | rule.added.keys() | ONEFLOW_ONLY | {*CLIPPING}
             own = sorted(map(str, {key for group in groups for key in group} - known))
             return rule, [f"{rule.name}: {', '.join(own)}: not known; kept in its group"] if own else []

@@ -92,9 +92,7 @@ class FlowTensor(TensorRef):
 
 def empty_tensor(find: Callable[[Any], TensorRef] | None = None, is_parameter: bool = False) -> FlowTensor:
     """A tensor that gets its place later."""
-    return FlowTensor(
-        DTYPES["float32"], (0,), (1,), 0, Storage("", 0, data=b""), is_parameter=is_parameter, find=find
-    )
+    return FlowTensor(DTYPES["float32"], (0,), (1,), 0, Storage("", 0, data=b""), is_parameter=is_parameter, find=find)
 
 
 def restore(root: Any, path: Path) -> None:
@@ -123,7 +121,7 @@ def _restore(tensor: FlowTensor, row: dict[str, Any]) -> None:
 def is_oneflow(path: Path) -> bool:
     """Whether a path is a checkpoint of OneFlow's: a folder with its marks, or its single file."""
     # Not pathlib's is_file, which raises where a folder can't be entered.
-    return any(os.path.isfile(path / name) for name in (PICKLED_DATA, SNAPSHOT_DONE))  # noqa: PTH113
+    return any(os.path.isfile(path / name) for name in (PICKLED_DATA, SNAPSHOT_DONE))
 
 
 def open_folder(path: Path) -> Container:
@@ -143,9 +141,7 @@ def open_folder(path: Path) -> Container:
     if not isinstance(value, dict) or value.get("protocol_version") != 1 or "data" not in value:
         raise FormatError("The pickled_data is not OneFlow's.", where=str(file.path))
     restore(value["data"], path)
-    return Container(
-        "oneflow", value["data"], [file, *folder.files.values()], "OneFlow 0.7 or newer", machine.opaque
-    )
+    return Container("oneflow", value["data"], [file, *folder.files.values()], "OneFlow 0.7 or newer", machine.opaque)
 
 
 class _Folder:

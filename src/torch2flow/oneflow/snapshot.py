@@ -57,8 +57,5 @@ def write_snapshot(plan: Plan, path: Path, progress: Progress, hashing: bool = F
 def _possible(name: str) -> bool:
     taken = ("", ".", "..", SNAPSHOT_DONE, "manifest.json")
     return (
-        name not in taken
-        and "/" not in name
-        and "\0" not in name
-        and len(name.encode("utf-8", "replace")) <= MAX_NAME
+        name not in taken and "/" not in name and "\0" not in name and len(name.encode("utf-8", "replace")) <= MAX_NAME
     )

@@ -138,9 +138,7 @@ class _Writer:
         else:
             raw = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
             self.out += (
-                b"\x8a" + bytes((len(raw),)) + raw
-                if len(raw) < 256
-                else b"\x8b" + struct.pack("<i", len(raw)) + raw
+                b"\x8a" + bytes((len(raw),)) + raw if len(raw) < 256 else b"\x8b" + struct.pack("<i", len(raw)) + raw
             )
 
     def _float(self, value: float) -> None:

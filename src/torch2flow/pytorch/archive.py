@@ -49,9 +49,7 @@ class PickleArchive:
         folders: where the storages' records lie, relative to the stem.
     """
 
-    def __init__(
-        self, archive: ZipArchive, pickle: str, folders: tuple[str, ...] = ("data", "tensors")
-    ) -> None:
+    def __init__(self, archive: ZipArchive, pickle: str, folders: tuple[str, ...] = ("data", "tensors")) -> None:
         self.archive, self.pickle = archive, pickle
         self.stem = pickle.rpartition("/")[0] + "/" if "/" in pickle else ""
         self.folders = folders

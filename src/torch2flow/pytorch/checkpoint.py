@@ -57,7 +57,7 @@ class Checkpoint(Mapping[str, Tensor]):
 
     @property
     def format(self) -> str:
-        """`zip`, `legacy`, `tar`, `torchscript`, `safetensors`, `sharded`, `dcp`, `pt2`, `pickle` or a OneFlow format."""
+        """What the container is: `Container.format`."""
         return self.container.format
 
     @property
@@ -73,17 +73,11 @@ class Checkpoint(Mapping[str, Tensor]):
     @cached_property
     def overlaps(self) -> list[list[str]]:
         """Groups of names whose different tensors share a storage: views of one another, perhaps."""
-        users = Counter(
-            id(tensor.storage) for tensor in self._tensors.values() if isinstance(tensor, TensorRef)
-        )
+        users = Counter(id(tensor.storage) for tensor in self._tensors.values() if isinstance(tensor, TensorRef))
         seen: set[Any] = set()
         pairs = []
         for name, tensor in self._tensors.items():
-            if (
-                isinstance(tensor, TensorRef)
-                and users[id(tensor.storage)] > 1
-                and tensor.identity not in seen
-            ):
+            if isinstance(tensor, TensorRef) and users[id(tensor.storage)] > 1 and tensor.identity not in seen:
                 seen.add(tensor.identity)
                 pairs.append((id(tensor.storage), name))
         return _groups(pairs)

@@ -155,9 +155,7 @@ def _rebuild_parameter(m: Machine, data: Any, grad: Any, hooks: Any = None) -> A
 
 
 @constructor("torch._utils._rebuild_parameter_with_state")
-def _rebuild_parameter_with_state(
-    m: Machine, data: Any, grad: Any, hooks: Any = None, state: Any = None
-) -> Any:
+def _rebuild_parameter_with_state(m: Machine, data: Any, grad: Any, hooks: Any = None, state: Any = None) -> Any:
     _note_attributes(m, "torch.nn.parameter.Parameter", state)
     return _as_parameter(data, grad, state)
 
@@ -188,17 +186,13 @@ def _rebuild_from_type(m: Machine, function: Any, kind: Any, args: tuple[Any, ..
 def _with_type(m: Machine, tensor: Any, kind: Any, state: Any) -> Any:
     """A tensor of a subclass: its values where it holds them itself, otherwise the parts in its state."""
     if isinstance(tensor, CompositeTensor) and tensor.layout == "subclass":
-        halves = [
-            half for half in (state[:2] if isinstance(state, tuple) else (state,)) if isinstance(half, dict)
-        ]
+        halves = [half for half in (state[:2] if isinstance(state, tuple) else (state,)) if isinstance(half, dict)]
         m.spend(ITEM * sum(map(len, halves)))
         tensor.parts = {
             label(name): part for half in halves for name, part in half.items() if isinstance(part, TensorRef)
         }
         local = tensor.parts.get("_local_tensor")
-        if (
-            local is not None and local.shape == tensor.shape
-        ):  # a DTensor that is replicated: the whole is here
+        if local is not None and local.shape == tensor.shape:  # a DTensor that is replicated: the whole is here
             return local
     elif isinstance(tensor, TensorRef | CompositeTensor):
         tensor.is_parameter |= getattr(kind, "name", "") == "torch.nn.parameter.Parameter"
@@ -256,11 +250,7 @@ def _rebuild_sparse_tensor(m: Machine, layout: Any, data: tuple[Any, ...]) -> Co
         indices, values, size, *_ = _parts(data, 3, 4)
         return _sparse(kind, size, {"indices": indices, "values": values})
     compressed, plain, values, size = _parts(data, 4)
-    names = (
-        ("crow_indices", "col_indices")
-        if kind in ("sparse_csr", "sparse_bsr")
-        else ("ccol_indices", "row_indices")
-    )
+    names = ("crow_indices", "col_indices") if kind in ("sparse_csr", "sparse_bsr") else ("ccol_indices", "row_indices")
     return _sparse(kind, size, {names[0]: compressed, names[1]: plain, "values": values})
 
 
@@ -279,16 +269,12 @@ def _sparse(kind: str, size: Any, parts: dict[str, Any]) -> CompositeTensor:
 
 
 @constructor("torch._utils._rebuild_meta_tensor_no_storage")
-def _rebuild_meta_tensor(
-    m: Machine, dtype: Any, size: Any, stride: Any, grad: Any = False
-) -> CompositeTensor:
+def _rebuild_meta_tensor(m: Machine, dtype: Any, size: Any, stride: Any, grad: Any = False) -> CompositeTensor:
     return CompositeTensor("meta", _dtype(dtype), tuple(size), requires_grad=bool(grad))
 
 
 @constructor("torch._utils._rebuild_nested_tensor")
-def _rebuild_nested_tensor(
-    m: Machine, buffer: Any, sizes: Any, strides: Any, offsets: Any
-) -> CompositeTensor:
+def _rebuild_nested_tensor(m: Machine, buffer: Any, sizes: Any, strides: Any, offsets: Any) -> CompositeTensor:
     parts = {"buffer": buffer, "sizes": sizes, "strides": strides, "offsets": offsets}
     if not all(isinstance(part, TensorRef) for part in parts.values()):
         raise FormatError("A nested tensor is built from something that is no tensor.")
@@ -335,11 +321,7 @@ def _rebuild_xla_tensor(m: Machine, data: Any, dtype: Any, device: Any, grad: An
 
 @constructor("torch.storage.TypedStorage", "torch.storage._TypedStorage")
 def _typed_storage(m: Machine, *args: Any) -> Any:
-    return (
-        args[0]
-        if args and isinstance(args[0], TypedStorage)
-        else m.unknown("torch.storage.TypedStorage", args)
-    )
+    return args[0] if args and isinstance(args[0], TypedStorage) else m.unknown("torch.storage.TypedStorage", args)
 
 
 @constructor("torch.serialization._get_layout")

@@ -71,11 +71,7 @@ class PiecedTensor(TensorRef):
         for index in np.ndindex(*self.shape[:axis]):
             behind = tuple(i + 1 for i in index)
             for start in range(0, self.shape[axis], rows) if axis < len(self.shape) else (0,):
-                stop = (
-                    ()
-                    if axis == len(self.shape)
-                    else (min(start + rows, self.shape[axis]), *self.shape[axis + 1 :])
-                )
+                stop = () if axis == len(self.shape) else (min(start + rows, self.shape[axis]), *self.shape[axis + 1 :])
                 begin = () if axis == len(self.shape) else (start, *(0,) * (len(self.shape) - axis - 1))
                 yield self._region((*index, *begin), (*behind, *stop)).reshape(-1)
 
@@ -125,9 +121,7 @@ def open_dcp(folder: Path) -> Container:
             **{name: n for name, n in machine.opaque.items() if not name.startswith(OWN_CLASSES)},
             **reader.opaque,
         },
-        notes=[f"{len(_unused)} .distcp files are not named in .metadata and were ignored"]
-        if _unused
-        else [],
+        notes=[f"{len(_unused)} .distcp files are not named in .metadata and were ignored"] if _unused else [],
     )
 
 
@@ -144,17 +138,13 @@ class _Pieces:
             offset = index.attribute("offset") if isinstance(index, Opaque) else None
             name = index.attribute("fqn") if isinstance(index, Opaque) else None
             if not isinstance(name, str) or not isinstance(info, Opaque):
-                raise FormatError(
-                    "The metadata places something that has no name.", where=str(folder / METADATA)
-                )
+                raise FormatError("The metadata places something that has no name.", where=str(folder / METADATA))
             self.places[name, None if offset is None else _numbers(offset, name, "offset")] = info
 
     def _load(self, name: str, offset: tuple[int, ...] | None) -> Any:
         info = self.places.get((name, offset))
         if info is None:
-            raise FormatError(
-                f"A piece of {name[:200]!r} is missing.", where=f"{self.folder}, offset {offset}"
-            )
+            raise FormatError(f"A piece of {name[:200]!r} is missing.", where=f"{self.folder}, offset {offset}")
         path, start, length = (info.attribute(part) for part in ("relative_path", "offset", "length"))
         bare = isinstance(path, str) and len(path) < 256 and not {"/", "\\"}.intersection(path)
         if not isinstance(path, str) or not bare or path in ("", ".", ".."):
@@ -193,18 +183,14 @@ class _Pieces:
                     where=str(self.folder),
                 )
             if any(a < 0 or a + n > whole for a, n, whole in zip(at, size, shape, strict=True)):
-                raise FormatError(
-                    f"A piece of {name[:200]!r} lies outside the tensor.", where=str(self.folder)
-                )
+                raise FormatError(f"A piece of {name[:200]!r} lies outside the tensor.", where=str(self.folder))
             pieces.append((at, piece))
         if len(pieces) == 1 and pieces[0][1].shape == shape:
             return pieces[0][1]
         _check_cover(name, shape, pieces, self.folder)
         dtype = pieces[0][1].dtype
         whole = Storage(name, math.prod(shape) * dtype.itemsize, pieces[0][1].storage.file)
-        return PiecedTensor(
-            dtype, shape, contiguous_stride(shape), 0, whole, pieces[0][1].requires_grad, pieces=pieces
-        )
+        return PiecedTensor(dtype, shape, contiguous_stride(shape), 0, whole, pieces[0][1].requires_grad, pieces=pieces)
 
 
 def _check_cover(
@@ -223,12 +209,7 @@ def _check_cover(
             for ends in product((0, 1), repeat=len(cut)):
                 corner = tuple(at[axis] + end * size[axis] for axis, end in zip(cut, ends, strict=True))
                 corners[corner] += sign * (-1) ** sum(ends)
-    if (
-        any(corners.values())
-        or len(cut) > MAX_CUTS
-        or not pieces
-        or len({piece.dtype.name for _, piece in pieces}) > 1
-    ):
+    if any(corners.values()) or len(cut) > MAX_CUTS or not pieces or len({piece.dtype.name for _, piece in pieces}) > 1:
         raise FormatError(
             f"The pieces of {name[:200]!r} overlap or leave holes.",
             where=str(folder),

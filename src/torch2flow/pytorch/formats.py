@@ -109,17 +109,17 @@ def _open_zip(file: SourceFile) -> Container:
 
 
 def _open_folder(path: Path) -> Container:
-    if os.path.isfile(path / ".metadata"):  # noqa: PTH113
+    if os.path.isfile(path / ".metadata"):
         from torch2flow.pytorch.dcp import open_dcp
 
         return open_dcp(path)
     for name in FOLDER_FILES:
-        if os.path.isfile(path / name):  # noqa: PTH113
+        if os.path.isfile(path / name):
             return _open_file(path / name, is_shard=False)
     raise FormatError(
         "This folder is no checkpoint that torch2flow knows.",
         where=str(path),
-        maybe="it holds one: a distributed checkpoint has a .metadata, a sharded one an index.json, OneFlow's pickled_data",
+        maybe="it lacks what marks one: .metadata (distributed), an index.json (sharded), or pickled_data (OneFlow)",
         remedy="give the checkpoint file itself",
     )
 

@@ -91,9 +91,7 @@ class LegacyStream:
         protocol, at = self.read_pickle(at)
         system, at = self.read_pickle(at)
         if magic != 0x1950A86A20F9469CFC6C or protocol != 1001 or not isinstance(system, dict):
-            raise FormatError(
-                "The legacy stream has a header that PyTorch never wrote.", where=str(self.file.path)
-            )
+            raise FormatError("The legacy stream has a header that PyTorch never wrote.", where=str(self.file.path))
         self.big_endian = not system.get("little_endian", True)
         root, at = self.read_pickle(at)
         keys, at = self.read_pickle(at)
@@ -172,6 +170,4 @@ def open_legacy(file: SourceFile) -> Container:
     stream = LegacyStream(file)
     root = stream.load()
     producer = "PyTorch 0.1.10 to 1.5, or newer with _use_new_zipfile_serialization=False"
-    return Container(
-        "legacy", root, [file], producer + (", big endian" if stream.big_endian else ""), stream.opaque
-    )
+    return Container("legacy", root, [file], producer + (", big endian" if stream.big_endian else ""), stream.opaque)

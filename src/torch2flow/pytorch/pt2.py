@@ -98,9 +98,7 @@ def _described(archive: ZipArchive, configs: list[str], met: dict[str, int]) -> 
         folder = config.rpartition("/")[0]
         entries = parse_json(archive.read(config), config).get("config", {})
         if not isinstance(entries, dict):
-            raise FormatError(
-                "The description of the weights is incomplete.", where=f"{archive.file.path}, {config}"
-            )
+            raise FormatError("The description of the weights is incomplete.", where=f"{archive.file.path}, {config}")
         for name, entry in entries.items():
             try:
                 payload = f"{folder}/{label(entry['path_name'])}"

@@ -79,9 +79,7 @@ def parse_json(raw: bytes, where: str) -> dict[str, Any]:
     try:
         value = json.loads(raw, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise FormatError(
-            f"The JSON is not valid: {error}.", where=where, maybe="the file is cut off"
-        ) from None
+        raise FormatError(f"The JSON is not valid: {error}.", where=where, maybe="the file is cut off") from None
     if not isinstance(value, dict):
         raise FormatError("The JSON is no object.", where=where)
     return value

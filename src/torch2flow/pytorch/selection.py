@@ -87,9 +87,7 @@ class _Search:
         if "param_groups" in value and "state" in value:
             return "optimizer state"
         tensors = sum(isinstance(item, TensorRef | CompositeTensor) for item in value.values())
-        nested = any(
-            isinstance(item, dict | list | tuple) and self.holds_tensors(item, 0) for item in value.values()
-        )
+        nested = any(isinstance(item, dict | list | tuple) and self.holds_tensors(item, 0) for item in value.values())
         modules = any(is_module(item) for item in value.values())
         named = all(isinstance(key, str) for key in value)
         return "state dict" if tensors and named and not nested and not modules else ""

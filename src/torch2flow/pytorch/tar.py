@@ -79,9 +79,7 @@ class _Cursor:
     def numbers(self, layout: str) -> tuple[Any, ...]:
         size = struct.calcsize(layout)
         if self.at + size > self.stop:
-            raise FormatError(
-                "A member of the tar archive is cut off.", where=f"{self.file.path}, byte {self.at}"
-            )
+            raise FormatError("A member of the tar archive is cut off.", where=f"{self.file.path}, byte {self.at}")
         values = struct.unpack(layout, self.file.read(self.at, size))
         self.at += size
         return values
@@ -96,9 +94,7 @@ def _read_storages(cursor: _Cursor) -> dict[str, TypedStorage]:
         (count,) = cursor.numbers("<q")
         nbytes = count * (dtype or DTYPES["uint8"]).itemsize
         if not 0 <= nbytes <= cursor.stop - cursor.at:
-            raise FormatError(
-                f"Storage {key[:100]!r} reaches outside its member.", where=str(cursor.file.path)
-            )
+            raise FormatError(f"Storage {key[:100]!r} reaches outside its member.", where=str(cursor.file.path))
         found[key] = TypedStorage(Storage(key, nbytes, cursor.file, cursor.at), dtype, 0, count)
         cursor.at += nbytes
     for target, root, offset, count in cursor.pickle():

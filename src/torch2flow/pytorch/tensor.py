@@ -66,9 +66,7 @@ class Storage:
             return np.frombuffer(self.data if mapped else bytearray(self.data), np.uint8)
         if self.file is None or self.nbytes == 0:
             return np.frombuffer(bytearray(self.read(0, self.nbytes)), np.uint8)
-        self.file.read(
-            self.offset + self.nbytes, 0, f"storage {self.key!r}"
-        )  # beyond the end, a map is a SIGBUS
+        self.file.read(self.offset + self.nbytes, 0, f"storage {self.key!r}")  # beyond the end, a map is a SIGBUS
         return np.frombuffer(self.file.map(), np.uint8, self.nbytes, self.offset)
 
 
@@ -127,9 +125,7 @@ class TensorRef:
     @property
     def is_plain(self) -> bool:
         """The bytes lie in the file just as a C-contiguous little-endian array has them."""
-        return not (self.conj or self.neg or self.storage.big_endian) and is_contiguous(
-            self.shape, self.stride
-        )
+        return not (self.conj or self.neg or self.storage.big_endian) and is_contiguous(self.shape, self.stride)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.dtype} {list(self.shape)}>"
@@ -166,8 +162,7 @@ class TensorRef:
         # A stride that is never stepped can be any number, also one whose bytes overflow.
         used, item = self.numel > 0, self.dtype.itemsize
         strides = tuple(
-            item * step if used and size > 1 else 0
-            for size, step in zip(self.shape, self.stride, strict=True)
+            item * step if used and size > 1 else 0 for size, step in zip(self.shape, self.stride, strict=True)
         )
         # numpy.ndarray checks shape and strides against the buffer once more; `as_strided` would not.
         buffer, offset = self.storage.map(), self.byte_offset if used else 0
@@ -181,9 +176,7 @@ class TensorRef:
         if is_contiguous(self.shape, self.stride):
             for start in range(0, self.numel, step):
                 count = min(step, self.numel - start)
-                raw = self.storage.read(
-                    self.byte_offset + start * self.dtype.itemsize, count * self.dtype.itemsize
-                )
+                raw = self.storage.read(self.byte_offset + start * self.dtype.itemsize, count * self.dtype.itemsize)
                 yield self.resolve(np.frombuffer(bytearray(raw), numpy_dtype(self.dtype)))
             return
         whole = self.view()
@@ -248,9 +241,7 @@ class CompositeTensor:
     def identity(self) -> tuple[Any, ...]:
         """Equal for two names of the same tensor."""
         return (
-            (self.layout, self.shape, *(part.identity for part in self.parts.values()))
-            if self.parts
-            else (id(self),)
+            (self.layout, self.shape, *(part.identity for part in self.parts.values())) if self.parts else (id(self),)
         )
 
 
@@ -289,9 +280,7 @@ def check_shape(shape: tuple[Any, ...]) -> None:
     if len(shape) > MAX_DIMENSIONS:
         raise FormatError(f"A tensor has {len(shape)} dimensions; torch2flow reads up to {MAX_DIMENSIONS}.")
     if not all(map(_is_count, shape)) or math.prod(n or 1 for n in shape) > MAX_ELEMENTS:
-        raise FormatError(
-            f"A tensor has the absurd shape {_brief(shape)}.", maybe="the file is damaged or hostile"
-        )
+        raise FormatError(f"A tensor has the absurd shape {_brief(shape)}.", maybe="the file is damaged or hostile")
 
 
 def check_view(tensor: TensorRef) -> None:
@@ -329,9 +318,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _brief(numbers: tuple[Any, ...]) -> str:
-    text = ", ".join(
-        str(n) if isinstance(n, int) and n.bit_length() < 128 else type(n).__name__ for n in numbers[:8]
-    )
+    text = ", ".join(str(n) if isinstance(n, int) and n.bit_length() < 128 else type(n).__name__ for n in numbers[:8])
     return f"({text}{', ...' if len(numbers) > 8 else ''})"
 
 

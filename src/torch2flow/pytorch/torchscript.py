@@ -59,16 +59,10 @@ def as_modules(root: Any, members: Members) -> list[str]:
     pending, seen = [root], {id(root)}
     while pending:
         value = pending.pop()
-        if (
-            isinstance(value, Opaque)
-            and value.class_name.startswith(PREFIX)
-            and isinstance(value.state, dict)
-        ):
+        if isinstance(value, Opaque) and value.class_name.startswith(PREFIX) and isinstance(value.state, dict):
             left_out += _turn(value, members.get(value.class_name, {}))
         below = [value.state] if isinstance(value, Opaque) else []
-        below += (
-            value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else []
-        )
+        below += value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else []
         for item in below:
             if isinstance(item, Opaque | dict | list | tuple) and id(item) not in seen:
                 seen.add(id(item))
@@ -93,9 +87,7 @@ def _turn(module: Opaque, listed: dict[str, list[str]]) -> list[str]:
             modules[name] = value
         else:
             others[name] = value
-    left_out = [
-        f"{module.class_name}.{name}" for name, value in others.items() if isinstance(value, TensorRef)
-    ]
+    left_out = [f"{module.class_name}.{name}" for name, value in others.items() if isinstance(value, TensorRef)]
     module.state = {**others, "_parameters": parameters, "_buffers": buffers, "_modules": modules}
     return left_out
 
@@ -135,9 +127,7 @@ def _tensor(entry: dict[str, Any], archive: ZipArchive, stem: str, storages: dic
         storages[key] = Storage(key, size, archive.file, offset)
     dtype: DType = DTYPES[DATA_TYPES[entry["dataType"]]]
     shape, stride = (tuple(map(int, entry.get(part, ()))) for part in ("dims", "strides"))
-    return TensorRef(
-        dtype, shape, stride, int(entry.get("offset", 0)), storages[key], bool(entry.get("requiresGrad"))
-    )
+    return TensorRef(dtype, shape, stride, int(entry.get("offset", 0)), storages[key], bool(entry.get("requiresGrad")))
 
 
 def _module(entry: dict[str, Any], tensors: list[TensorRef], depth: int) -> Opaque:

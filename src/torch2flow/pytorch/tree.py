@@ -43,9 +43,7 @@ MODULE_VERSIONS = {
 
 def is_module(value: Any) -> bool:
     """Whether a record is a pickled `nn.Module`."""
-    return isinstance(value, Opaque) and all(
-        isinstance(value.attribute(n), dict) for n in ("_parameters", "_modules")
-    )
+    return isinstance(value, Opaque) and all(isinstance(value.attribute(n), dict) for n in ("_parameters", "_modules"))
 
 
 def module_state_dict(module: Opaque) -> StatefulDict:

@@ -80,15 +80,13 @@ class ZipArchive:
         if record.method != 0:
             raise self._error(
                 f"the record {name[:200]!r} is compressed",
-                maybe="someone unpacked the checkpoint and packed it again with a zip program; PyTorch never compresses",
+                maybe="someone packed the checkpoint again with a zip program; PyTorch never compresses",
                 remedy="load and save it once with torch, or repack it with 'zip -0'",
             )
         return self._locate(name, record)
 
     def _locate(self, name: str, record: Record) -> tuple[int, int]:
-        raw = self.file.read(
-            self.base + record.header_offset, _LOCAL.size + record.name_length, "a local header"
-        )
+        raw = self.file.read(self.base + record.header_offset, _LOCAL.size + record.name_length, "a local header")
         magic, _, flags, _, _, _, _, _, _, name_length, extra_length = _LOCAL.unpack_from(raw)
         start = record.header_offset + _LOCAL.size + name_length + extra_length
         sound = (
@@ -118,9 +116,7 @@ class ZipArchive:
         offset, size = self._locate(name, record)
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            data = inflater.decompress(
-                self.file.read(offset, min(size, limit), f"record {name!r}"), limit + 1
-            )
+            data = inflater.decompress(self.file.read(offset, min(size, limit), f"record {name!r}"), limit + 1)
         except zlib.error as error:
             raise self._error(f"the record {name[:200]!r} can't be inflated ({error})") from None
         if record.method != 8 or len(data) > limit:
@@ -157,7 +153,8 @@ class ZipArchive:
         for _ in range(count):
             if at + _CENTRAL.size > size:
                 raise self._error("its directory ends early")
-            (magic, _, _, flags, method, _, _, crc, packed, unpacked, name_length, extra_length, comment_length, _, _, _, offset) = _CENTRAL.unpack_from(data, at)  # fmt: skip
+            magic, _, _, flags, method, _, _, crc, packed, unpacked, *rest = _CENTRAL.unpack_from(data, at)
+            name_length, extra_length, comment_length, _, _, _, offset = rest
             behind_name = at + _CENTRAL.size + name_length
             name = data[at + _CENTRAL.size : behind_name]
             at = behind_name + extra_length + comment_length

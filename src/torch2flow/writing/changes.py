@@ -109,9 +109,7 @@ def _dequantized(tensor: CompositeTensor) -> Chunks:
     start = 0
     for chunk in _int_repr(tensor):
         channel = (np.arange(start, start + chunk.size) // max(1, inner)) % channels if scale.ndim else 0
-        yield (scale[channel] if scale.ndim else scale) * (
-            chunk - (zero[channel] if zero.ndim else zero)
-        ).astype("<f4")
+        yield (scale[channel] if scale.ndim else scale) * (chunk - (zero[channel] if zero.ndim else zero)).astype("<f4")
         start += chunk.size
 
 
@@ -135,14 +133,10 @@ def _dense(tensor: CompositeTensor) -> Chunks:
             index = tuple(parts["indices"])
         else:
             row, column = (
-                ("crow_indices", "col_indices")
-                if tensor.layout == "sparse_csr"
-                else ("ccol_indices", "row_indices")
+                ("crow_indices", "col_indices") if tensor.layout == "sparse_csr" else ("ccol_indices", "row_indices")
             )
             compressed = np.repeat(np.arange(len(parts[row]) - 1), np.diff(parts[row]))
-            index = (
-                (compressed, parts[column]) if tensor.layout == "sparse_csr" else (parts[column], compressed)
-            )
+            index = (compressed, parts[column]) if tensor.layout == "sparse_csr" else (parts[column], compressed)
         if any((axis < 0).any() for axis in index):
             raise IndexError("negative index")
         if dense.dtype == bool:
@@ -150,9 +144,7 @@ def _dense(tensor: CompositeTensor) -> Chunks:
         else:
             np.add.at(dense, index, values)
     except (IndexError, ValueError, MemoryError) as error:
-        raise FormatError(
-            f"A sparse tensor's parts don't fit its shape {list(tensor.shape)}: {error}."
-        ) from None
+        raise FormatError(f"A sparse tensor's parts don't fit its shape {list(tensor.shape)}: {error}.") from None
     flat = dense.reshape(-1)
     step = max(1, CHUNK // flat.itemsize)
     yield from (flat[start : start + step] for start in range(0, flat.size, step))

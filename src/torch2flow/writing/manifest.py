@@ -27,9 +27,7 @@ def describe(plan: Plan, output_format: str, version: str, source_sha256: str = 
         {
             "name": file.path.name,
             "bytes": file.size,
-            "modified": datetime.fromtimestamp(file.status.st_mtime, timezone.utc).isoformat(
-                timespec="seconds"
-            ),
+            "modified": datetime.fromtimestamp(file.status.st_mtime, timezone.utc).isoformat(timespec="seconds"),
         }
         for file in checkpoint.container.files
     ]

@@ -75,9 +75,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise UsageError(
-            f"{pattern!r} is no regular expression: {error}.", remedy="escape dots as '\\.'"
-        ) from None
+        raise UsageError(f"{pattern!r} is no regular expression: {error}.", remedy="escape dots as '\\.'") from None
 
 
 def _substitute(pattern: re.Pattern[str], replacement: str, name: str) -> tuple[str, int]:
@@ -91,13 +89,9 @@ def _check_unique(names: dict[str, str]) -> None:
     by_new: dict[str, list[str]] = {}
     for old, new in names.items():
         by_new.setdefault(new, []).append(old)
-    clashes = [
-        f"{' and '.join(olds[:3])} would both become {new}" for new, olds in by_new.items() if len(olds) > 1
-    ]
+    clashes = [f"{' and '.join(olds[:3])} would both become {new}" for new, olds in by_new.items() if len(olds) > 1]
     if clashes:
-        raise UsageError(
-            f"Renaming would lose tensors: {'; '.join(clashes[:5])}.", remedy="make the pattern narrower"
-        )
+        raise UsageError(f"Renaming would lose tensors: {'; '.join(clashes[:5])}.", remedy="make the pattern narrower")
 
 
 def rebuild(tree: Any, naming: Naming, flat: bool) -> Any:

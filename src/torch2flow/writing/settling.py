@@ -24,9 +24,7 @@ def settle(tensor: Tensor, options: Options, target: Target) -> Outcome:
         dtype, change = _settle_composite(tensor, options)
     elif dtype.kind == "c" and target.stored(dtype) is None:
         if options.complex != "real":
-            raise UnsupportedError(
-                f"{dtype} {list(tensor.shape)}; --complex real gives it a last dimension of 2"
-            )
+            raise UnsupportedError(f"{dtype} {list(tensor.shape)}; --complex real gives it a last dimension of 2")
         dtype, change = DTYPES[REAL_OF[dtype.name]], "view_as_real"
     wanted = _wanted_dtype(options)
     if wanted is not None and dtype.kind == "f" and dtype is not wanted:
@@ -37,9 +35,7 @@ def settle(tensor: Tensor, options: Options, target: Target) -> Outcome:
     if stored is None:
         wide = target.widened(dtype)
         if wide is None or change:
-            raise UnsupportedError(
-                f"{dtype} {list(tensor.shape)}: there is no such tensor and no wider one there"
-            )
+            raise UnsupportedError(f"{dtype} {list(tensor.shape)}: there is no such tensor and no wider one there")
         if options.strict_dtype:
             raise UnsupportedError(f"{dtype} would become {wide}, and --strict-dtype was given")
         dtype, change = wide, "widened"
@@ -54,9 +50,7 @@ def _settle_composite(tensor: CompositeTensor, options: Options) -> tuple[DType,
             return DTYPES["float32"], "dequantized"
         if options.quantized == "int":
             return DTYPES[INTEGER_OF[tensor.dtype.name]], "int_repr"
-        raise UnsupportedError(
-            f"{shown}; --quantized dequantize gives float32 values, --quantized int the integers"
-        )
+        raise UnsupportedError(f"{shown}; --quantized dequantize gives float32 values, --quantized int the integers")
     if tensor.layout in SPARSE:
         if options.sparse == "dense":
             return tensor.dtype, "dense"
