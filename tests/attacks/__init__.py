@@ -1,0 +1,1 @@
+"""Hostile and broken files, and what becomes of them here: see README.md."""

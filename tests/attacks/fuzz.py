@@ -1,0 +1,2 @@
+def fuzz(job):
+    return {}
