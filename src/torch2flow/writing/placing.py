@@ -26,6 +26,7 @@ _NOT_HERE = (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EB
 F_SETPIPE_SZ, PIPE_SIZE = 1031, 1 << 20  # linux/fcntl.h; the largest that needs no privilege
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _LENGTH = struct.Struct("<I")
+_ANSWER = struct.Struct("<qi")  # bytes moved, and the error number or 0
 
 Order = tuple[str, bytes, str, int, int]
 """Folder to make, content of its `meta`, source file, offset in it, and number of bytes for its `out`."""
@@ -119,7 +120,8 @@ class Helper:
         import subprocess  # not at the top: the second process does without it
 
         command = [sys.executable, "-I", "-S", __file__, root]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # Without buffers here: `has_answer` would not see the answers that lie in one.
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         assert self.process.stdin is not None and self.process.stdout is not None
         self.orders, self.answers = self.process.stdin, self.process.stdout
         try:
@@ -140,8 +142,7 @@ class Helper:
         """Hands over a batch; waits only if the pipe is full."""
         raw = marshal.dumps(batch)
         try:
-            self.orders.write(_LENGTH.pack(len(raw)) + raw)
-            self.orders.flush()
+            write_all(self.orders.fileno(), _LENGTH.pack(len(raw)) + raw)
         except BrokenPipeError:
             self.collect()  # it says why it ended
             raise
@@ -154,10 +155,10 @@ class Helper:
             SourceEndsError: the source ends early.
             OSError: what the helper met.
         """
-        head = self.answers.read(_LENGTH.size)
-        if len(head) < _LENGTH.size:
+        answer = self.answers.read(_ANSWER.size)  # whole or empty: so little goes through a pipe in one piece
+        if not answer or len(answer) < _ANSWER.size:
             raise OSError(errno.ECHILD, "the copying process ended unexpectedly")
-        moved, error = marshal.loads(self.answers.read(_LENGTH.unpack(head)[0]))
+        moved, error = _ANSWER.unpack(answer)
         self.outstanding.popleft()
         if error == errno.ENODATA:
             raise SourceEndsError
@@ -196,8 +197,7 @@ def _serve(root: int) -> None:
             failure = errno.ENODATA
         except OSError as error:
             failure = error.errno or errno.EIO
-        answer = marshal.dumps((moved, failure))
-        stdout.write(_LENGTH.pack(len(answer)) + answer)
+        stdout.write(_ANSWER.pack(moved, failure))
         stdout.flush()
         if failure:
             return
