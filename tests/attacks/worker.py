@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import random
 import resource
 import signal
 import sys
@@ -174,12 +173,15 @@ def cli(job: dict[str, Any]) -> dict[str, Any]:
     """The command line, in this process."""
     from torch2flow.cli import main as command
 
-    random.seed(0)
     try:
         command(job["args"])
     except SystemExit as end:
-        return {"exit_code": end.code if isinstance(end.code, int) else int(end.code is not None)}
-    return {"exit_code": 0}
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    else:
+        code = 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return {"exit_code": code}
 
 
 if __name__ == "__main__":

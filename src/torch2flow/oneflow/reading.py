@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any
 from torch2flow.dtypes import DTYPES, DType, find_dtype
 from torch2flow.errors import FormatError
 from torch2flow.oneflow.dtypes import DATA_TYPES, STORED_AS
-from torch2flow.pickles import Global, Machine, StatefulDict
+from torch2flow.pickles import Global, Machine, StatefulDict, label
 from torch2flow.pytorch import Container, Storage, TensorRef
+from torch2flow.pytorch.archive import WHOLE_PICKLE
 from torch2flow.pytorch.arrays import NumpyArray, NumpyDType
-from torch2flow.pytorch.constructors import CONSTRUCTORS, Size
+from torch2flow.pytorch.constructors import CONSTRUCTORS
+from torch2flow.pytorch.legacy import load_pickle_at
 from torch2flow.pytorch.source import SourceFile
 from torch2flow.pytorch.tensor import contiguous_stride
-from torch2flow.pytorch.tree import named
+from torch2flow.pytorch.tree import named, plain
 from torch2flow.writing.changes import narrow
 from torch2flow.writing.manifest import read_manifest
 
@@ -102,7 +104,8 @@ def restore(root: Any, path: Path) -> None:
     except FormatError:
         return  # not an output of ours, or parted from its manifest: the tensors are what they are
     by_name = {str(row.get("name")): row for row in rows if isinstance(row, dict) and row.get("change")}
-    for name, tensor in named(root) if by_name else ():
+    # Through `plain`, which refuses what a walk would not come back from.
+    for name, tensor in named(plain(root)) if by_name else ():
         if name in by_name and isinstance(tensor, FlowTensor):
             _restore(tensor, by_name[name])
 
@@ -134,10 +137,8 @@ def open_folder(path: Path) -> Container:
         return _open_snapshot(path)
     folder = _Folder(path)
     file = SourceFile(path / PICKLED_DATA)
-    machine = Machine(
-        file.read(0, file.size), constructors={**CONSTRUCTORS, **folder.constructors()}, where=str(file.path)
-    )
-    value = machine.load()
+    constructors = {**CONSTRUCTORS, **folder.constructors()}
+    value, machine = load_pickle_at(file, 0, file.size, None, WHOLE_PICKLE, str(file.path), constructors)
     if not isinstance(value, dict) or value.get("protocol_version") != 1 or "data" not in value:
         raise FormatError("The pickled_data is not OneFlow's.", where=str(file.path))
     restore(value["data"], path)
@@ -159,7 +160,7 @@ class _Folder:
             "oneflow.nn.parameter.Parameter": self._parameter,
             "oneflow.cast": lambda m, tensor, dtype: _tensor(tensor).recast(_dtype(dtype)),
             "oneflow.Tensor.requires_grad_": lambda m, tensor, grad=True: _mark(tensor, False, grad),
-            "oneflow.Size": lambda m, sizes=(): Size(sizes),
+            "oneflow.Size": CONSTRUCTORS["torch.Size"],
         }
 
     def _parameter(self, machine: Machine, data: Any = None, grad: Any = True) -> Any:
@@ -169,7 +170,7 @@ class _Folder:
         """The tensor in a sub-folder, as its `meta` describes it."""
         if not isinstance(path, str) or path.startswith("/") or ".." in path.split("/") or "\0" in path:
             raise FormatError(
-                f"The checkpoint names a tensor outside its folder: {str(path)[:200]!r}.",
+                f"The checkpoint names a tensor outside its folder: {label(path)!r}.",
                 where=str(self.path / PICKLED_DATA),
                 maybe="it was made to read other files",
             )
@@ -195,7 +196,7 @@ def _mark(value: Any, is_parameter: bool, grad: Any) -> FlowTensor:
 def _dtype(value: Any) -> DType:
     found = find_dtype(value.name.removeprefix("oneflow.")) if isinstance(value, Global) else None
     if found is None:
-        raise FormatError(f"The checkpoint names an unknown element type: {str(value)[:100]}.")
+        raise FormatError(f"The checkpoint names an unknown element type: {label(value)[:100]}.")
     return found
 
 
@@ -269,7 +270,7 @@ def single_file_constructors() -> dict[str, Any]:
         "oneflow.nn.parameter.Parameter": lambda m, *args: _ArrayTensor.make(True),
         "oneflow.Tensor.requires_grad_": lambda m, tensor, grad=True: _mark(tensor, False, grad),
         "oneflow._oneflow_internal.dtype": lambda m, *args: _PickledDType(),
-        "oneflow.Size": lambda m, sizes=(): Size(sizes),
+        "oneflow.Size": CONSTRUCTORS["torch.Size"],
         "numpy.ndarray": array,
     }
 

@@ -13,12 +13,13 @@ Follows `torch/serialization.py` (`_legacy_save`, `_legacy_load`; 1.0 to 2.13).
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from torch2flow.dtypes import DTYPES
 from torch2flow.errors import FormatError
 from torch2flow.pickles import Machine
-from torch2flow.pickles.machine import PersistentLoad
+from torch2flow.pickles.machine import Constructor, PersistentLoad
 from torch2flow.pytorch.constructors import CONSTRUCTORS, TypedStorage, storage_dtype
 from torch2flow.pytorch.containers import Container
 from torch2flow.pytorch.source import SourceFile
@@ -40,6 +41,7 @@ def load_pickle_at(
     persistent_load: PersistentLoad | None = None,
     first_window: int = FIRST_WINDOW,
     where: str = "",
+    constructors: Mapping[str, Constructor] = CONSTRUCTORS,
 ) -> tuple[Any, Machine]:
     """The object pickled at byte `start`, and the machine that read it, which knows where it ended.
 
@@ -52,6 +54,7 @@ def load_pickle_at(
         persistent_load: what its persistent ids stand for.
         first_window: how many bytes are read at first; most pickles should fit.
         where: names it in errors.
+        constructors: what its calls build.
 
     Raises:
         FormatError: it is broken, hostile, or longer than `LARGEST_PICKLE`.
@@ -61,7 +64,7 @@ def load_pickle_at(
     where = where or f"{file.path}, pickle at byte {start}"
     while True:
         data = file.read(start, window, "a pickle")
-        machine = Machine(data, constructors=CONSTRUCTORS, persistent_load=persistent_load, where=where)
+        machine = Machine(data, constructors=constructors, persistent_load=persistent_load, where=where)
         try:
             return machine.load(), machine
         except FormatError:

@@ -30,7 +30,7 @@ class Attack:
         build: writes it and returns the path to open.
         refused: a part of the error's text; None if the file is `inert`: it opens, and does nothing.
         reports: classes that must be listed as unknown when it opens.
-        everywhere: False if only opening and reading is bounded, and converting it is up to the disk.
+        convert: exit codes that converting it may end with, where it opens.
         nobody: open it as a user without rights.
         memory: peak resident memory allowed, in MiB.
     """
@@ -41,7 +41,7 @@ class Attack:
     build: Builder
     refused: str | None
     reports: tuple[str, ...] = ()
-    convert: str = ""
+    convert: tuple[int, ...] = (0,)
     nobody: bool = False
     memory: int = 256
 
@@ -53,7 +53,7 @@ def attack(
     *,
     refused: str | None = None,
     reports: tuple[str, ...] = (),
-    convert: str = "",
+    convert: tuple[int, ...] = (0,),
     nobody: bool = False,
     memory: int = 256,
     name: str = "",

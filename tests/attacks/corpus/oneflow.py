@@ -97,34 +97,56 @@ for _name, (_meta, _out, _refused, _tries) in METAS.items():
     attack(refused=None if _name == "list" else _refused, name=f"oneflow_meta_{_name}", tries=_tries)(_write_meta)
 
 ROW = {"name": "w", "path": "tensor_0", "dtype": "float32", "shape": [4]}
+
+
+def rows(**changes: Any) -> dict[str, Any]:
+    """A manifest with one tensor, described as given."""
+    return {"schema": 1, "tensors": [{**ROW, **changes}]}
+
+
 MANIFESTS: dict[str, tuple[Any, str | None, str]] = {
-    "of_list": ([1], "", "A list for the manifest."),
-    "of_junk": (b"{", "", "A manifest that breaks off."),
-    "not_utf8": (b'{"tensors": ["\xff"]}', "", "A manifest that is not UTF-8."),
-    "nested": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "", "A manifest 100,000 levels deep."),
-    "without_tensors": ({"format": "folder"}, "", "A manifest without tensors."),
-    "tensors_of_number": ({"tensors": 7}, "", "A number for the tensors."),
-    "row_path_of_list": ({"tensors": [{**ROW, "path": [1]}]}, "", "A list for a path."),
-    "dtype_of_list": ({"tensors": [{**ROW, "source_dtype": [1], "change": "widened"}]}, None, "A list for a dtype."),
-    "dtype_larger": ({"tensors": [{**ROW, "source_dtype": "complex128", "change": "widened"}]}, None, "A source dtype of more bytes than there are."),
-    "view_as_real": ({"tensors": [{**ROW, "source_dtype": "complex128", "change": "view_as_real"}]}, None, "A change that does not fit the shape."),
+    "of_list": ([1], None, "A list for the manifest."),
+    "of_junk": (b"{", None, "A manifest that breaks off."),
+    "not_utf8": (b'{"tensors": ["\xff"]}', None, "A manifest that is not UTF-8."),
+    "nested": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, None, "A manifest 100,000 levels deep."),
+    "without_tensors": ({"schema": 1}, None, "A manifest without tensors."),
+    "tensors_of_number": ({"schema": 1, "tensors": 7}, None, "A number for the tensors."),
+    "row_path_of_list": (rows(path=[1], change="widened"), None, "A list for a path."),
+    "dtype_of_list": (rows(source_dtype=[1], change="widened"), None, "A list for a dtype."),
+    "dtype_larger": (rows(source_dtype="complex128", change="widened"), None, "A source dtype of more bytes than there are."),
+    "view_as_real": (rows(source_dtype="complex128", change="view_as_real"), "lies outside its storage", "A change to a dtype of four times the bytes."),
 }  # fmt: skip
 
 for _name, (_manifest, _refusal, _tries) in MANIFESTS.items():
 
     def _write_manifest(folder: Path, manifest: Any = _manifest) -> Path:
-        return save(folder, weight(), manifest=manifest)
+        meta = META.replace(b"dim: 4", b"dim: 2\n  dim: 2")
+        return save(folder, weight(), meta, manifest=manifest)
 
     attack(refused=_refusal, name=f"oneflow_manifest_{_name}", tries=_tries)(_write_manifest)
+
+
+@attack(refused="unfolds to more than")
+def oneflow_manifest_over_a_bomb(folder: Path) -> Path:
+    """A manifest that makes the reader walk the tree, and a tree that is never walked to its end."""
+    tree = doubled(flow_tensor(text("tensor_0")), 60)
+    data = pickled(b"h\x3c", prefix=tree + b"0")
+    return save(folder, data, manifest=rows(source_dtype="int16", change="widened"))
+
+
+@attack(refused="holds itself")
+def oneflow_manifest_over_a_circle(folder: Path) -> Path:
+    """The same with a list that holds itself."""
+    return save(folder, pickled(b"]" + put(0) + b"h\x00a"), manifest=rows(source_dtype="int16", change="widened"))
 
 
 def _executes(where: str, build: Callable[[bytes], bytes]) -> None:
     def write(folder: Path) -> Path:
         return save(folder, build(call("posix.system", text(payload(folder)))))
 
-    attack(
-        reports=("posix.system",), name=f"oneflow_executes_in_{where}", tries="Calls os.system: flow.load runs it."
-    )(write)
+    attack(reports=("posix.system",), name=f"oneflow_executes_in_{where}", tries="Calls os.system: flow.load runs it.")(
+        write
+    )
 
 
 _executes("pickled_data", lambda shell: pickled(dict_of((text("w"), shell))))
