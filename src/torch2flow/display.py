@@ -74,7 +74,8 @@ def totals(checkpoint: Checkpoint) -> str:
     for tensor in checkpoint.values():
         dtypes[tensor.dtype.name] = dtypes.get(tensor.dtype.name, 0) + 1
     kinds = ", ".join(f"{count} {name}" for name, count in sorted(dtypes.items(), key=lambda item: -item[1]))
-    return f"{len(checkpoint):,} tensors ({kinds}), {checkpoint.nbytes:,} bytes ({decimal(checkpoint.nbytes)})"
+    rounded = f" ({decimal(checkpoint.nbytes)})" if checkpoint.nbytes >= 1000 else ""
+    return f"{len(checkpoint):,} tensors ({kinds}), {checkpoint.nbytes:,} bytes{rounded}"
 
 
 def printable(name: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from torch2flow.dtypes import DTYPES
 from torch2flow.errors import FormatError
 from torch2flow.pickles import Call, Machine, Name, label
-from torch2flow.pickles.machine import Constructor
+from torch2flow.pickles.standard import Constructor
 from torch2flow.pytorch.tensor import MAX_DIMENSIONS, Storage, TensorRef, contiguous_stride
 
 PLAIN_KINDS = "biufcSUVMm?"

@@ -14,8 +14,9 @@ from typing import Any
 from torch2flow.dtypes import BY_STORAGE, DTYPES, DType, find_dtype
 from torch2flow.errors import FormatError
 from torch2flow.pickles import Global, Machine, Opaque, label
-from torch2flow.pickles.machine import CONSTRUCTORS as PYTHON_CONSTRUCTORS
-from torch2flow.pickles.machine import ITEM, Constructor
+from torch2flow.pickles.limits import ITEM
+from torch2flow.pickles.standard import CONSTRUCTORS as PYTHON_CONSTRUCTORS
+from torch2flow.pickles.standard import Constructor
 from torch2flow.pytorch.arrays import ARRAY_CONSTRUCTORS, NumpyArray
 from torch2flow.pytorch.tensor import CompositeTensor, Storage, TensorRef
 

@@ -19,7 +19,8 @@ from typing import Any
 from torch2flow.dtypes import DTYPES
 from torch2flow.errors import FormatError
 from torch2flow.pickles import Machine
-from torch2flow.pickles.machine import Constructor, PersistentLoad
+from torch2flow.pickles.machine import PersistentLoad
+from torch2flow.pickles.standard import Constructor
 from torch2flow.pytorch.constructors import CONSTRUCTORS, TypedStorage, storage_dtype
 from torch2flow.pytorch.containers import Container
 from torch2flow.pytorch.source import SourceFile

@@ -153,7 +153,7 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
         more = f"\n    and {len(refused) - 20} more" if len(refused) > 20 else ""
         raise UnsupportedError(
             f"{len(refused)} tensor{'s' if len(refused) > 1 else ''} can't be held by {target.name} "
-            "as they are:\n    " + "\n    ".join(refused[:20]) + more,
+            f"as {'they are' if len(refused) > 1 else 'it is'}:\n    " + "\n    ".join(refused[:20]) + more,
             where=str(checkpoint.path),
             remedy="use the option named, or leave them out with --exclude NAME",
         )
