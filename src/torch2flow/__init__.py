@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
-    from torch2flow.oneflow.live import load, load_state_dict
+    from torch2flow.loading import load, load_state_dict
     from torch2flow.opening import open_checkpoint
     from torch2flow.pytorch import Checkpoint
     from torch2flow.writing import Options
@@ -38,8 +38,8 @@ _PUBLIC = {
     "Options": "torch2flow.writing",
     "open_checkpoint": "torch2flow.opening",
     "Checkpoint": "torch2flow.pytorch",
-    "load": "torch2flow.oneflow.live",
-    "load_state_dict": "torch2flow.oneflow.live",
+    "load": "torch2flow.loading",
+    "load_state_dict": "torch2flow.loading",
     "Torch2FlowError": "torch2flow.errors",
     "DifferenceError": "torch2flow.errors",
     "FormatError": "torch2flow.errors",

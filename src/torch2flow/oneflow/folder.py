@@ -68,12 +68,12 @@ def write_folder(plan: Plan, path: Path, progress: Progress, hashing: bool = Fal
         progress(plan.nbytes - sum(entry.nbytes for entry in todo))
     root = os.open(weights, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with shared_work(todo, weights, tensor_meta, progress, enabled=not hashing) as mine:
+        with shared_work(todo, weights, tensor_meta, progress, enabled=not hashing) as (mine, wrote):
             value = {"protocol_version": PROTOCOL_VERSION, "data": plan.tree}
             stream = encode(plan, value, lambda entry: {"path": entry.place})
             (path / PICKLED_DATA).write_bytes(stream)
             for entry in mine:
-                write = partial(write_entry, entry, progress=progress, hashing=hashing)
+                write = partial(write_entry, entry, progress=wrote, hashing=hashing)
                 place(root, entry.place[len(WEIGHTS) + 1 :], tensor_meta(entry), write)
     finally:
         os.close(root)

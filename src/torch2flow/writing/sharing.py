@@ -20,6 +20,9 @@ COST_OF_FILES = 128 << 10
 BATCH = 32 << 20
 """Cost of one hand-over to the second process."""
 
+COST_OF_PICKLE = 32 << 10
+"""Making a tensor's part of the pickle takes about as long as copying this many bytes."""
+
 WORTH_A_PROCESS = 3 * BATCH
 
 
@@ -30,14 +33,16 @@ def shared_work(
     meta: Callable[[Entry], bytes],
     progress: Callable[[int], None],
     enabled: bool,
-) -> Iterator[Iterator[Entry]]:
-    """Gives the entries that this process is to write; when they are done, so are all others.
+) -> Iterator[tuple[Iterator[Entry], Callable[[int], None]]]:
+    """Gives the entries that this process is to write, and what to tell of each part it wrote.
+
+    When they are written, so are all others.
 
     Args:
         entries: all that there is to write.
         root: the folder in which each entry gets its own.
         meta: the content of an entry's `meta` file.
-        progress: called with the bytes that the second process wrote.
+        progress: called with each number of bytes that either process wrote.
         enabled: False leaves everything to this process.
 
     Raises:
@@ -45,7 +50,7 @@ def shared_work(
         OSError: what the second process met.
     """
     if not enabled or len(entries) < 2 or sum(map(_cost, entries)) < WORTH_A_PROCESS:
-        yield iter(entries)
+        yield iter(entries), progress
         return
     batches = deque(_batches([entry for entry in entries if _is_copied(entry)]))
     helper = Helper(str(root), progress)
@@ -55,18 +60,26 @@ def shared_work(
             batch = batches.popleft()
             helper.submit([_order(entry, meta(entry)) for entry in batch], sum(map(_cost, batch)))
 
+    def attend() -> None:
+        while helper.has_answer():
+            helper.collect()
+        supply(2 * BATCH)
+
     def mine() -> Iterator[Entry]:
         yield from (entry for entry in entries if not _is_copied(entry))
         while batches:
             yield from batches.pop()
-            while helper.has_answer():
-                helper.collect()
-            supply(2 * BATCH)
+            attend()
+
+    def wrote(count: int) -> None:
+        progress(count)
+        if count >= BATCH:  # a part of one large tensor: the other process may be done with its own
+            attend()
 
     done = False
     try:
-        supply(12 * BATCH)  # enough to do while the pickle is made here
-        yield mine()
+        supply(2 * BATCH + COST_OF_PICKLE * len(entries))  # enough to do while the pickle is made here
+        yield mine(), wrote
         while helper.outstanding:
             helper.collect()
         done = True

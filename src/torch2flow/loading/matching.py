@@ -11,7 +11,7 @@ from typing import Any
 
 from torch2flow.dtypes import DType, find_dtype, numpy_dtype
 from torch2flow.errors import Torch2FlowError, UnsupportedError, UsageError
-from torch2flow.oneflow.filling import Piece
+from torch2flow.loading.filling import Piece
 from torch2flow.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
 
 SHOWN = 20

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from torch2flow.errors import FormatError, UnsupportedError, UsageError
-from torch2flow.oneflow import filling
-from torch2flow.oneflow.live import load, load_state_dict
+from torch2flow.loading.live import load, load_state_dict
+from torch2flow.loading import filling
 from torch2flow.opening import open_checkpoint
 
 pytestmark = pytest.mark.oneflow
@@ -535,7 +535,7 @@ import sys
 from torch2flow.oneflow.runtime import import_oneflow
 flow = import_oneflow()
 import numpy, ml_dtypes
-from torch2flow.oneflow.live import load_state_dict
+from torch2flow.loading.live import load_state_dict
 model = flow.nn.Module()
 for i in range(4):
     memory = flow.zeros(4096, 4096, dtype=getattr(flow, sys.argv[2]))

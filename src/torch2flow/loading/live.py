@@ -17,10 +17,10 @@ from typing import Any
 
 from torch2flow.dtypes import DType, find_dtype
 from torch2flow.errors import Torch2FlowError, UsageError
-from torch2flow.oneflow import matching
+from torch2flow.loading import matching
+from torch2flow.loading.filling import Filler, Piece
 from torch2flow.oneflow.adapting import adapt_optimizers
 from torch2flow.oneflow.dtypes import DATA_TYPES, widened_dtype
-from torch2flow.oneflow.filling import Filler, Piece
 from torch2flow.oneflow.runtime import import_oneflow
 from torch2flow.opening import open_checkpoint
 from torch2flow.pickles import Global
