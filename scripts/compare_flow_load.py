@@ -68,7 +68,7 @@ def attempt(side: str, case: Case, arguments: tuple[str, ...], folder: Path, lib
             command = [sys.executable, "-m", "torch2flow", "convert", case.file, "-o", "out", *arguments]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                said = done.stderr.partition("\n  at: ")[0].rpartition("as they are:")[2]
+                said = re.split("as (?:they are|it is):", done.stderr.partition("\n  at: ")[0])[-1]
                 return {"failed": f"refused, exit code {done.returncode}: {said.strip()}"}
             rows = json.loads(Path("out/manifest.json").read_text("utf-8"))["tensors"]
             changes = ", ".join(sorted({row["change"] for row in rows if "change" in row}))

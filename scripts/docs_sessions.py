@@ -17,6 +17,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,10 +43,11 @@ def main() -> int:
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         demo = make_demo(Path(folder))
+        known: Known = {}
         for name in PAGES:
             page = ROOT / name
             before = page.read_text("utf-8")
-            after = renew(before, demo)
+            after = renew(before, demo, known)
             if write:
                 page.write_text(after, "utf-8")
             elif after != before:
@@ -62,18 +65,37 @@ def make_demo(folder: Path) -> Path:
     return out
 
 
-def renew(page: str, demo: Path) -> str:
-    """The page with what its commands print now; a block that is the same but for times stays as it is."""
+Known = dict[tuple[str, int], str]
+"""A line without what varies, and the how many-th such line of its page it is; and the line as it is shown."""
+
+
+def renew(page: str, demo: Path, known: Known) -> str:
+    """The page with what its commands print now; a line that is the same but for times stays as it is.
+
+    Args:
+        page: its text.
+        demo: what `make demo` left behind.
+        known: lines of earlier pages, added to: two languages show the same session.
+    """
     with tempfile.TemporaryDirectory(dir=demo.parent) as folder:
         shutil.copytree(demo, Path(folder, "demo-out"), copy_function=os.link)
         Path(folder, "tests").symlink_to(ROOT / "tests")
-        fresh = iter(run(BLOCK.findall(page), Path(folder)))
-    return BLOCK.sub(lambda old: keep_same(old[0], next(fresh)), page)
+        fresh = run(BLOCK.findall(page), Path(folder))
+    for text in (BLOCK.findall(page), fresh):
+        for key, line in numbered(text):
+            known.setdefault(key, line)
+    lines = iter([known[key] for key, _ in numbered(fresh)])
+    blocks = iter(["".join(f"{next(lines)}\n" for _ in block.splitlines()) for block in fresh])
+    return BLOCK.sub(lambda _: next(blocks), page)
 
 
-def keep_same(old: str, new: str) -> str:
-    """The old text where only what `VARYING` names differs."""
-    return old if masked(old) == masked(new) else new
+def numbered(blocks: list[str]) -> Iterator[tuple[tuple[str, int], str]]:
+    """Every line with its key in `Known`."""
+    seen: Counter[str] = Counter()
+    for line in (line for block in blocks for line in block.splitlines()):
+        constant = masked(line)
+        seen[constant] += 1
+        yield (constant, seen[constant]), line
 
 
 def masked(text: str) -> str:

@@ -174,7 +174,8 @@ ROOMS = {
     "pytorch": {"pickles", "dtypes", "errors"},
     "writing": {"pytorch", "pickles", "dtypes", "errors"},
     "exporting": {"writing", "pytorch", "pickles", "dtypes", "errors"},
-    "oneflow": {"writing", "pytorch", "pickles", "dtypes", "errors", "packages", "opening"},
+    "oneflow": {"writing", "pytorch", "pickles", "dtypes", "errors", "packages"},
+    "loading": {"opening", "oneflow", "writing", "pytorch", "pickles", "dtypes", "errors"},
 }
 """What the rooms on the left may import of this package; those on the right may import them all."""
 
