@@ -139,9 +139,9 @@ def convert(
     checkpoint = open_checkpoint(source, options.key)
     _check_apart(out, [file.path for file in checkpoint.container.files])
     plan = make_plan(checkpoint, options, chosen.target)
-    if format == "folder":
-        assign_places(plan.entries)
     if dry_run:
+        if format == "folder":
+            assign_places(plan.entries)
         return Result(out, format, plan, describe(plan, format, __version__), time.perf_counter() - started, False)
     staging = Staging(
         out,
