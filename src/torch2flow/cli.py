@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -201,8 +202,13 @@ def doctor(as_json: bool) -> None:
     sys.exit(0 if report.core_works else InstallationError.exit_code)
 
 
+_OBEYED = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
 def _print_json(value: Any) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False)
+    # JSON itself lets these through, which a terminal obeys: C1 controls, and marks that turn the direction.
+    text = _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
 
 
@@ -230,6 +236,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(text: str, code: int) -> None:
-    encoded = f"torch2flow: {text}\n".encode("utf-8", "backslashreplace")
-    sys.stderr.buffer.write(encoded)
+    # Paths and names come from files: what a terminal would obey is spelled out.
+    shown = "".join(c if c == "\n" or c.isprintable() else ascii(c)[1:-1] for c in text)
+    sys.stderr.buffer.write(f"torch2flow: {shown}\n".encode("utf-8", "backslashreplace"))
     sys.exit(code)

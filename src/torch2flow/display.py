@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
@@ -14,7 +15,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from torch2flow.pytorch import Checkpoint, CompositeTensor, TensorRef
-from torch2flow.pytorch.selection import classify
+from torch2flow.pytorch.selection import Search
 
 if TYPE_CHECKING:
     from torch2flow.checking import Check
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 SHOWN_FROM = 64 << 20
 """Bytes from which on a progress bar is worth its place."""
 
-TREE_MEMBERS = 40
-"""Members of one container that a tree shows; more are counted."""
+TREE_MEMBERS, TREE_NODES = 40, 4000
+"""Members of one container that a tree shows, and of all; more are counted."""
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -36,36 +37,40 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 def show_inspection(checkpoint: Checkpoint, pattern: str = "") -> None:
     """Format, producer, candidates, the tensors as a table, ties, unknown classes, totals."""
     container = checkpoint.container
-    out.print(f"[bold]{escape(str(checkpoint.path))}[/]  {container.format}: {escape(container.producer)}")
+    out.print(f"[bold]{shown(str(checkpoint.path), 4096)}[/]  {container.format}: {shown(container.producer)}")
     if len(checkpoint.candidates) > 1 or checkpoint.key != ".":
-        out.print(f"showing [bold]{escape(checkpoint.key)}[/]: {escape(checkpoint.reason)}")
+        out.print(f"showing [bold]{shown(checkpoint.key)}[/]: {shown(checkpoint.reason)}")
         for candidate in checkpoint.candidates:
             count = f", {candidate.tensors} tensors" if candidate.tensors else ""
-            out.print(f"  --key {escape(candidate.path)}  ({candidate.kind}{count})", style="dim")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column, justify in (
-        ("name", "left"),
-        ("dtype", "left"),
-        ("shape", "left"),
-        ("bytes", "right"),
-        ("", "left"),
-    ):
-        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for name, tensor in checkpoint.items():
-        if pattern in name:
-            shape = "x".join(map(str, tensor.shape)) or "scalar"
-            table.add_row(escape(printable(name)), tensor.dtype.name, shape, f"{tensor.nbytes:,}", _remarks(tensor))
-    out.print(table)
+            out.print(f"  --key {shown(candidate.path)}  ({candidate.kind}{count})", style="dim")
+    _show_tensors((name, tensor) for name, tensor in checkpoint.items() if pattern in name)
     out.print(totals(checkpoint))
     for group in checkpoint.aliases:
         out.print(f"tied: {escape(' = '.join(map(printable, group)))}")
     for group in checkpoint.overlaps:
         out.print(f"one storage: {escape(', '.join(map(printable, group[:6])))}{' ...' if len(group) > 6 else ''}")
     if container.opaque:
-        names = ", ".join(f"{name} ({count})" for name, count in sorted(container.opaque.items())[:20])
+        names = ", ".join(f"{printable(name)} ({count})" for name, count in sorted(container.opaque.items())[:20])
         out.print(f"unknown classes, kept as records, never imported: {escape(names)}", style="dim")
     for note in container.notes:
-        out.print(f"note: {escape(note)}", style="dim")
+        out.print(f"note: {shown(note, 1000)}", style="dim")
+
+
+def _show_tensors(tensors: Iterable[tuple[str, TensorRef | CompositeTensor]]) -> None:
+    """The table of tensors. Not rich's own: that takes twelve seconds for 20,000 rows."""
+    rows = [("name", "dtype", "shape", "bytes", "")]
+    for name, tensor in tensors:
+        shape = "x".join(map(str, tensor.shape)) or "scalar"
+        rows.append((printable(name), tensor.dtype.name, shape, f"{tensor.nbytes:,}", _remarks(tensor)))
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        blanks = [" " * (width - cell_len(cell)) for width, cell in zip(widths, row, strict=True)]
+        cells = [cell + blank for cell, blank in zip(row, blanks, strict=True)]
+        cells[3] = blanks[3] + row[3]
+        lines.append("  ".join(cells).rstrip())
+    out.print(escape(lines[0]), style="bold")
+    out.file.write("".join(f"{line}\n" for line in lines[1:]))
 
 
 def totals(checkpoint: Checkpoint) -> str:
@@ -78,10 +83,15 @@ def totals(checkpoint: Checkpoint) -> str:
     return f"{len(checkpoint):,} tensors ({kinds}), {checkpoint.nbytes:,} bytes{rounded}"
 
 
-def printable(name: str) -> str:
-    """A key without control characters and lone surrogates, and never longer than a line."""
+def printable(name: str, longest: int = 120) -> str:
+    """Text out of a file without control characters and lone surrogates, and never longer than a line."""
     text = name if name.isprintable() else name.encode("unicode_escape", "backslashreplace").decode("ascii")
-    return text if len(text) <= 120 else f"{text[:100]}... ({len(text)} characters)"
+    return text if len(text) <= longest else f"{text[: longest - 20]}... ({len(text)} characters)"
+
+
+def shown(text: str, longest: int = 120) -> str:
+    """Text out of a file for rich: neither the terminal nor rich's markup takes anything in it for an order."""
+    return escape(printable(text, longest))
 
 
 def _remarks(tensor: TensorRef | CompositeTensor) -> str:
@@ -97,20 +107,27 @@ def _remarks(tensor: TensorRef | CompositeTensor) -> str:
 
 def show_tree(checkpoint: Checkpoint) -> None:
     """The whole object as a tree."""
-    top = Tree(f"[bold]{escape(checkpoint.path.name)}[/]  {describe(checkpoint.root)}")
-    _grow(top, checkpoint.root, 0)
+    search = Search()
+    top = Tree(f"[bold]{shown(checkpoint.path.name)}[/]  {describe(checkpoint.root, search)}")
+    _grow(top, checkpoint.root, 0, [TREE_NODES], search)
     out.print(top)
 
 
-def _grow(branch: Tree, value: Any, depth: int) -> None:
+def _grow(branch: Tree, value: Any, depth: int, left: list[int], search: Search) -> None:
+    """Adds what is below a value, to at most `left` nodes in all: a container can hold another many times."""
     if depth > 12:
         branch.add("...")
         return
-    members = list(members_of(value))
-    for key, item in members[:TREE_MEMBERS]:
-        _grow(branch.add(f"{escape(printable(str(key)))}  [dim]{describe(item)}[/]"), item, depth + 1)
-    if len(members) > TREE_MEMBERS:
-        branch.add(f"... and {len(members) - TREE_MEMBERS} more")
+    count = 0
+    for count, (key, item) in enumerate(members_of(value), 1):
+        if count <= TREE_MEMBERS and left[0] > 0:
+            left[0] -= 1
+            below = branch.add(f"{shown(str(key))}  [dim]{describe(item, search)}[/]")
+            _grow(below, item, depth + 1, left, search)
+    if count > TREE_MEMBERS:
+        branch.add(f"... and {count - TREE_MEMBERS} more")
+    elif left[0] <= 0 and count:
+        branch.add("...")
 
 
 def members_of(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -130,12 +147,12 @@ def members_of(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(value.items)
 
 
-def describe(value: Any) -> str:
+def describe(value: Any, search: Search) -> str:
     """A value in a few words."""
     if isinstance(value, TensorRef | CompositeTensor):
         return f"{value.dtype} {list(value.shape)}{f' {value.layout}' if isinstance(value, CompositeTensor) else ''}"
     if isinstance(value, dict | list | tuple):
-        kind = classify(value) or type(value).__name__.replace("StatefulDict", "OrderedDict")
+        kind = search.classify(value) or type(value).__name__.replace("StatefulDict", "OrderedDict")
         return f"{kind} of {len(value)}"
     if hasattr(value, "class_name"):
         return escape(printable(value.class_name))
@@ -147,7 +164,7 @@ def show_result(result: Result) -> None:
     """The closing summary of a conversion."""
     plan, checkpoint = result.plan, result.plan.checkpoint
     if checkpoint.key != ".":
-        err.print(f"took [bold]{escape(checkpoint.key)}[/]: {escape(checkpoint.reason)}")
+        err.print(f"took [bold]{shown(checkpoint.key)}[/]: {shown(checkpoint.reason)}")
     counts = [f"{sum(len(entry.names) for entry in plan.entries):,} tensors"]
     if plan.ties:
         counts.append(f"{sum(len(names) for names in plan.ties) - len(plan.ties)} of them tied to another")
@@ -159,11 +176,11 @@ def show_result(result: Result) -> None:
     rate = f", {decimal(int(plan.nbytes / result.seconds))}/s" if result.written and result.seconds > 0 else ""
     err.print(f"{verb} {', '.join(counts)}: {plan.nbytes:,} bytes in {result.seconds:.2f} s{rate}")
     for change, rows in changes(plan).items():
-        err.print(f"{change}: {len(rows)} tensors, for example {escape(', '.join(rows[:3]))}")
+        err.print(f"{change}: {len(rows)} tensors, for example {shown(', '.join(rows[:3]), 400)}")
     for row in result.manifest["not_converted"][:10]:
-        err.print(f"not converted: {escape(printable(row['name']))} ({escape(row['reason'])})", style="dim")
+        err.print(f"not converted: {shown(row['name'])} ({shown(row['reason'])})", style="dim")
     for note in plan.notes:
-        err.print(f"note: {escape(note)}")
+        err.print(f"note: {shown(note, 1000)}")
     err.print(f"[bold]{escape(str(result.out))}[/]" + ("" if result.written else "  (dry run: nothing was written)"))
 
 
@@ -180,7 +197,7 @@ def changes(plan: Plan) -> dict[str, list[str]]:
 def show_check(check: Check) -> None:
     """The outcome of a check."""
     for difference in check.differences[:50]:
-        err.print(f"[red]different[/] {escape(printable(difference))}")
+        err.print(f"[red]different[/] {shown(difference)}")
     if len(check.differences) > 50:
         err.print(f"and {len(check.differences) - 50} more")
     verdict = "[red]not the same[/]" if check.differences else "[green]ok[/]"

@@ -54,7 +54,9 @@ EXECUTION = (
 
 EXECUTED = 99
 
-ON_DEMAND = ("torch2flow.pytorch.dcp", "torch2flow.pytorch.pt2", "torch2flow.pytorch.sharded", "torch2flow.conversion")
+ON_DEMAND = tuple(
+    f"torch2flow.{name}" for name in ("cli", "display", "conversion", "pytorch.dcp", "pytorch.pt2", "pytorch.sharded")
+)
 
 
 def main() -> None:

@@ -50,22 +50,22 @@ class Candidate:
 
 def classify(value: Any) -> str:
     """`module`, `state dict`, `optimizer state`, or "" for anything else."""
-    return _Search().classify(value)
+    return Search().classify(value)
 
 
 def holds_tensors(value: Any) -> bool:
     """Whether there is a tensor within a few levels."""
-    return _Search().holds_tensors(value, 0)
+    return Search().holds_tensors(value, 0)
 
 
 def find_candidates(root: Any) -> list[Candidate]:
     """Every state dict, module and optimizer state within a few levels, outermost first."""
-    search = _Search()
+    search = Search()
     search.walk(root, "", 0)
     return search.found
 
 
-class _Search:
+class Search:
     """One search. What was seen is not looked at again: `x = [x] * 10_000`, five times, has 10**20 leaves."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class _Search:
 
 def choose(root: Any) -> tuple[str, str]:
     """The path taken without `--key`, and why."""
-    search = _Search()
+    search = Search()
     kind = search.classify(root)
     if kind:
         return ".", f"the file holds one {kind}"

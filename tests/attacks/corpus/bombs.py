@@ -184,6 +184,16 @@ def dag_wide_dicts(folder: Path) -> Path:
     return save(folder, body + put(99) + b"0" + dict_of((text("state_dict"), get(99))))
 
 
+@attack(memory=512)
+def dag_beside_the_state_dict(folder: Path) -> Path:
+    """A sound state dict, and beside it dictionaries that are never walked to their end: `--tree` shows all."""
+    body = number(1) + put(0)
+    for level in range(5):
+        body += dict_of(*((number(key), get(level)) for key in range(5000))) + put(level + 1)
+    parts = ((text("x"), get(99)), (text("state_dict"), dict_of((text("w"), tensor()))))
+    return save_zip(folder, body + put(99) + b"0" + dict_of(*parts))
+
+
 @attack(refused="unfolds to more than")
 def same_name_again_and_again(folder: Path) -> Path:
     """A million paths that all spell `a.a.a...`: `{"a": x, "a.a": y}` in levels."""
@@ -194,10 +204,10 @@ def same_name_again_and_again(folder: Path) -> Path:
 
 
 @attack()
-def same_name_100_000_times(folder: Path) -> Path:
-    """Some 50,000 tensors with one dotted name: giving each its own must not be quadratic."""
+def same_name_thousands_of_times(folder: Path) -> Path:
+    """Some 6,000 tensors with one dotted name: giving each its own must not be quadratic."""
     body = dict_of((text("a"), tensor())) + put(0) + dict_of((text("a"), get(0))) + put(1)
-    for level in range(2, 23):
+    for level in range(2, 19):
         body += dict_of((text("a"), get(level - 1)), (text("a.a"), get(level - 2))) + put(level)
     return save_zip(folder, body)
 
@@ -231,8 +241,8 @@ STRINGIFIED = {
     "dtype": ("unknown element type", lambda bomb: call("torch._utils._rebuild_meta_tensor_no_storage", bomb, numbers((4,)), numbers((1,)), b"\x89")),
     "layout": ("never wrote", lambda bomb: call("torch._utils._rebuild_sparse_tensor", bomb, tuple_of(tensor(), tensor(), numbers((4,))))),
     "layout_name": (None, lambda bomb: call("torch.serialization._get_layout", bomb)),
-    "scheme": (None, lambda bomb: call("torch._utils._rebuild_qtensor", storage_of_ints(), number(0), numbers((4,)), numbers((1,)), tuple_of(bomb, number(1), number(0)))),
-    "subclass": (None, lambda bomb: call("torch._utils._rebuild_wrapper_subclass", bomb, name("torch.float32"), numbers((4,)), numbers((1,)), number(0), b"N", b"N")),
+    "scheme": (0, lambda bomb: call("torch._utils._rebuild_qtensor", storage_of_ints(), number(0), numbers((4,)), numbers((1,)), tuple_of(bomb, number(1), number(0)))),
+    "subclass": (0, lambda bomb: call("torch._utils._rebuild_wrapper_subclass", bomb, name("torch.float32"), numbers((4,)), numbers((1,)), number(0), b"N", b"N")),
 }  # fmt: skip
 """Places where a name is expected: text made of a shared or deep object never ends."""
 
@@ -249,7 +259,8 @@ for _place, (_refused, _make) in STRINGIFIED.items():
             return save_zip(folder, bomb + put(99) + b"0" + make(get(99)))
 
         attack(
-            refused=_refused,
+            refused=_refused or None,
+            convert=(0,) if _refused is None else (4,),
             name=f"{_kind}_list_as_{_place}",
             tries=f"A {_kind} list where a {_place.replace('_', ' ')} is expected: `str()` of it does not end.",
         )(_text_of)

@@ -5,7 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import attack
-from .build import dict_of, number, tensor, text, torch_zip, tuple_of
+from .build import (
+    call,
+    dict_of,
+    number,
+    safe_entry,
+    safetensors_file,
+    tensor,
+    text,
+    torch_entries,
+    torch_zip,
+    tuple_of,
+    zip_file,
+)
 
 NAMES = {
     "title": ("\x1b]0;owned\x07", "Changes the terminal's title."),
@@ -46,6 +58,48 @@ for _name, (_text, _tries) in NAMES.items():
         return path
 
     attack(name=f"key_{_name}", tries=f"A tensor's name: {_tries}")(_write)
+
+
+@attack(refused="can't be opened")
+def path_with_controls(folder: Path) -> Path:
+    """A path that clears the screen: every error names it."""
+    return folder / "\x1b[2J\x07.pth"
+
+
+@attack(reports=("evil.[/nothing]", "evil.\x1b]0;owned\x07"))
+def class_names_with_controls(folder: Path) -> Path:
+    """Classes named in markup and control characters: unknown classes are listed."""
+    path = folder / "model.pth"
+    classes = (call("evil.[/nothing]"), call("evil.\x1b]0;owned\x07"))
+    path.write_bytes(torch_zip(dict_of((text("w"), tensor()), (text("x"), tuple_of(*classes)))))
+    return path
+
+
+@attack()
+def version_with_controls(folder: Path) -> Path:
+    """The record that holds the archive's version changes the terminal's title: `inspect` shows it."""
+    entries = torch_entries(dict_of((text("w"), tensor())))
+    entries[-1].data = b"\x1b]0;owned\x07[/nothing]\xff"
+    path = folder / "model.pth"
+    path.write_bytes(zip_file(entries))
+    return path
+
+
+@attack()
+def metadata_with_controls(folder: Path) -> Path:
+    """The metadata of a safetensors file does the same."""
+    path = folder / "model.safetensors"
+    path.write_bytes(safetensors_file({"__metadata__": {"\x1b[2J": "\x07[/x]"}, "\x1b[1m[/x]": safe_entry()}))
+    return path
+
+
+@attack(convert=(0, 4))
+def values_with_controls(folder: Path) -> Path:
+    """Text values do the same, where the tree is shown."""
+    values = (text("\x1b[2J[/x]"), b"C\x03\x1b[H", call("torch.device", text("\x1b]0;x\x07")))
+    path = folder / "model.pth"
+    path.write_bytes(torch_zip(dict_of((text("w"), tensor()), (text("x"), tuple_of(*values)))))
+    return path
 
 
 @attack()

@@ -123,7 +123,8 @@ for _name, (_manifest, _refusal, _tries) in MANIFESTS.items():
         meta = META.replace(b"dim: 4", b"dim: 2\n  dim: 2")
         return save(folder, weight(), meta, manifest=manifest)
 
-    attack(refused=_refusal, name=f"oneflow_manifest_{_name}", tries=_tries)(_write_manifest)
+    convert = (4,) if _name == "dtype_larger" else (0,)  # OneFlow holds no complex numbers
+    attack(refused=_refusal, convert=convert, name=f"oneflow_manifest_{_name}", tries=_tries)(_write_manifest)
 
 
 @attack(refused="unfolds to more than")

@@ -321,6 +321,9 @@ LIES = {
     ),
 }  # fmt: skip
 
+CONVERT = {"expanded_to_2_60": (5,), "expanded_and_conjugated": (4,)}
+"""No disk holds the one, OneFlow no complex numbers."""
+
 for _name, (_body, _refused, _tries) in LIES.items():
 
     def _write(folder: Path, body: bytes = _body) -> Path:
@@ -328,4 +331,4 @@ for _name, (_body, _refused, _tries) in LIES.items():
         path.write_bytes(torch_zip(body))
         return path
 
-    attack(refused=_refused, name=_name, tries=_tries)(_write)
+    attack(refused=_refused, convert=CONVERT.get(_name, (0,)), name=_name, tries=_tries)(_write)
