@@ -23,6 +23,7 @@ class Outcome:
         output: what it printed.
         errors: what it printed on stderr.
         peak: resident memory at its highest, in MiB.
+        cpu: processor seconds it took.
     """
 
     status: int
@@ -30,6 +31,7 @@ class Outcome:
     output: str
     errors: str
     peak: float
+    cpu: float
 
     @property
     def fault(self) -> str:
@@ -66,7 +68,9 @@ class Worker:
         reply = json.loads(line)
         raw = report.read_bytes()
         output, errors = (report.with_suffix(s).read_text("utf-8", "replace") for s in (".out", ".err"))
-        return Outcome(reply["status"], json.loads(raw) if raw else {}, output, errors, reply["peak"] / 1024)
+        return Outcome(
+            reply["status"], json.loads(raw) if raw else {}, output, errors, reply["peak"] / 1024, reply["cpu"]
+        )
 
     def close(self) -> None:
         """Ends the worker."""

@@ -15,7 +15,7 @@ from typing import Any
 from torch2flow.errors import UnsupportedError
 from torch2flow.pickles.values import Call, Name, StatefulDict
 
-MAX_DEPTH = 400
+MAX_DEPTH = 160
 """Readers of the result recurse (OneFlow maps over the object); Python's own limit is 1,000 frames."""
 
 BATCH = 1000  # items between two marks, as in CPython's pickler: bounds the reader's stack
