@@ -24,7 +24,7 @@ from torch2flow.opening import open_checkpoint
 from torch2flow.writing import Options, Plan, Target, make_plan
 from torch2flow.writing.copying import Progress
 from torch2flow.writing.manifest import MANIFEST, describe, sidecar, tensor_rows, write_manifest
-from torch2flow.writing.placing import BUFFER, SourceEndsError
+from torch2flow.writing.placing import BUFFER, SourceChangedError
 from torch2flow.writing.staging import Staging, check_space, output_error
 
 Writer = Callable[[Plan, Path, Progress, bool], None]
@@ -164,9 +164,9 @@ def convert(
             )
             if sync:
                 os.sync()
-        except SourceEndsError:
+        except SourceChangedError:
             raise FormatError(
-                "The source file became shorter while it was copied.",
+                "The source file changed while it was copied.",
                 where=str(source),
                 remedy="run again once it is complete",
             ) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from torch2flow.pytorch import Checkpoint, CompositeTensor, TensorRef
+from torch2flow.pytorch.dcp import PiecedTensor
 from torch2flow.pytorch.selection import Search
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 SHOWN_FROM = 64 << 20
 """Bytes from which on a progress bar is worth its place."""
+
+SHOWN_ROWS = 10
+"""Parts that were not converted which the summary names; the manifest has all of them."""
 
 TREE_MEMBERS, TREE_NODES = 40, 4000
 """Members of one container that a tree shows, and of all; more are counted."""
@@ -98,6 +103,8 @@ def _remarks(tensor: TensorRef | CompositeTensor) -> str:
     remarks = []
     if isinstance(tensor, CompositeTensor):
         remarks.append(tensor.layout)
+    elif isinstance(tensor, PiecedTensor):
+        remarks.append("in pieces")
     elif not tensor.is_plain:
         remarks.append("strided" if not (tensor.conj or tensor.neg) else "conjugate" if tensor.conj else "negative")
     if tensor.is_parameter:
@@ -177,11 +184,21 @@ def show_result(result: Result) -> None:
     err.print(f"{verb} {', '.join(counts)}: {plan.nbytes:,} bytes in {result.seconds:.2f} s{rate}")
     for change, rows in changes(plan).items():
         err.print(f"{change}: {len(rows)} tensors, for example {shown(', '.join(rows[:3]), 400)}")
-    for row in result.manifest["not_converted"][:10]:
+    left = result.manifest["not_converted"]
+    for row in left[:SHOWN_ROWS]:
         err.print(f"not converted: {shown(row['name'])} ({shown(row['reason'])})", style="dim")
+    if len(left) > SHOWN_ROWS:
+        err.print(f"and {len(left) - SHOWN_ROWS} more that were not converted: the manifest lists them", style="dim")
     for note in plan.notes:
         err.print(f"note: {shown(note, 1000)}")
-    err.print(f"[bold]{escape(str(result.out))}[/]" + ("" if result.written else "  (dry run: nothing was written)"))
+    done = "" if result.written else "  (dry run: nothing was written)"
+    err.print(f"[bold]{shown(_nearest(result.out), 1000)}[/]{done}")
+
+
+def _nearest(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def changes(plan: Plan) -> dict[str, list[str]]:

@@ -56,7 +56,7 @@ def write_folder(plan: Plan, path: Path, progress: Progress, hashing: bool = Fal
 
     Raises:
         FormatError: the source is damaged.
-        SourceEndsError: the source became shorter.
+        SourceChangedError: the source became shorter.
         OSError: the folder can't be written.
     """
     assign_places(plan.entries)

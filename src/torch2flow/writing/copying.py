@@ -24,7 +24,7 @@ def write_entry(entry: Entry, fd: int, progress: Progress, hashing: bool = False
 
     Raises:
         FormatError: the checksum is wrong.
-        SourceEndsError: the source became shorter.
+        SourceChangedError: the source became shorter.
         OSError: the target can't be written.
     """
     plain = entry.plain

@@ -28,19 +28,19 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _LENGTH = struct.Struct("<I")
 _ANSWER = struct.Struct("<qi")  # bytes moved, and the error number or 0
 
-Order = tuple[str, bytes, str, int, int]
-"""Folder to make, content of its `meta`, source file, offset in it, and number of bytes for its `out`."""
+Order = tuple[str, bytes, str, int, int, int]
+"""Folder to make, content of its `meta`, source file and its inode, offset in it, and bytes for its `out`."""
 
 
-class SourceEndsError(Exception):
-    """The source file is shorter than it was."""
+class SourceChangedError(Exception):
+    """The source file is shorter than it was, or another file has taken its name."""
 
 
 def copy_range(source: int, offset: int, target: int, count: int, progress: Callable[[int], None]) -> None:
     """Appends `count` bytes of one file, from `offset` on, to another, without passing them through Python.
 
     Raises:
-        SourceEndsError: the source ends early.
+        SourceChangedError: the source ends early.
         OSError: the target can't be written.
     """
     method = 0
@@ -53,7 +53,7 @@ def copy_range(source: int, offset: int, target: int, count: int, progress: Call
                 continue
             raise
         if moved == 0:
-            raise SourceEndsError
+            raise SourceChangedError
         offset, count = offset + moved, count - moved
         progress(moved)
 
@@ -152,7 +152,7 @@ class Helper:
         """Waits for the answer to the oldest batch.
 
         Raises:
-            SourceEndsError: the source ends early.
+            SourceChangedError: the source ends early.
             OSError: what the helper met.
         """
         answer = self.answers.read(_ANSWER.size)  # whole or empty: so little goes through a pipe in one piece
@@ -161,7 +161,7 @@ class Helper:
         moved, error = _ANSWER.unpack(answer)
         self.outstanding.popleft()
         if error == errno.ENODATA:
-            raise SourceEndsError
+            raise SourceChangedError
         if error:
             raise OSError(error, os.strerror(error))
         self.progress(moved)
@@ -178,22 +178,26 @@ class Helper:
 def _serve(root: int) -> None:
     """The second process's life: read a batch, carry it out, answer."""
     sources: dict[str, int] = {}
-    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    stdin, stdout, parent = sys.stdin.buffer, sys.stdout.buffer, os.getppid()
     while True:
         head = stdin.read(_LENGTH.size)
         if len(head) < _LENGTH.size:
             return
         moved, failure = 0, 0
         try:
-            for folder, meta, path, offset, count in marshal.loads(stdin.read(_LENGTH.unpack(head)[0])):
+            for folder, meta, path, inode, offset, count in marshal.loads(stdin.read(_LENGTH.unpack(head)[0])):
+                if os.getppid() != parent:
+                    return  # killed: another run may begin in the same folder
                 if path not in sources:
                     if len(sources) >= 64:
                         os.close(sources.pop(next(iter(sources))))
                     sources[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                    if os.fstat(sources[path]).st_ino != inode:
+                        raise SourceChangedError
                 source = sources[path]
                 place(root, folder, meta, lambda fd: copy_range(source, offset, fd, count, lambda n: None))  # noqa: B023
                 moved += count
-        except SourceEndsError:
+        except SourceChangedError:
             failure = errno.ENODATA
         except OSError as error:
             failure = error.errno or errno.EIO
@@ -206,5 +210,5 @@ def _serve(root: int) -> None:
 if __name__ == "__main__":
     try:
         _serve(os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY))
-    except KeyboardInterrupt:
-        os._exit(130)
+    except (KeyboardInterrupt, BrokenPipeError, EOFError):
+        os._exit(130)  # interrupted, or the first process is gone

@@ -155,7 +155,7 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
             f"{len(refused)} tensor{'s' if len(refused) > 1 else ''} can't be held by {target.name} "
             f"as {'they are' if len(refused) > 1 else 'it is'}:\n    " + "\n    ".join(refused[:20]) + more,
             where=str(checkpoint.path),
-            remedy="use the option named, or leave them out with --exclude NAME",
+            remedy="use the option named" + (", or leave them out with --exclude NAME" if len(tensors) > 1 else ""),
         )
     if not plan.entries and target.flat:
         raise UsageError("There is no tensor to write.", where=str(checkpoint.path))

@@ -46,7 +46,7 @@ def shared_work(
         enabled: False leaves everything to this process.
 
     Raises:
-        SourceEndsError: the source became shorter.
+        SourceChangedError: the source became shorter.
         OSError: what the second process met.
     """
     if not enabled or len(entries) < 2 or sum(map(_cost, entries)) < WORTH_A_PROCESS:
@@ -116,4 +116,4 @@ def _order(entry: Entry, meta: bytes) -> Order:
     assert source is not None and source.storage.file is not None
     folder = entry.place.rpartition("/")[2]
     offset = source.storage.offset + source.byte_offset
-    return (folder, meta, source.storage.file.location, offset, entry.nbytes)
+    return (folder, meta, source.storage.file.location, source.storage.file.status.st_ino, offset, entry.nbytes)
