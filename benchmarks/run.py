@@ -28,6 +28,8 @@ def main() -> int:
     with laboratory(options.dir, options.runs or (2 if options.quick else 5), options.quick) as lab:
         circumstances = f"{machine(lab.folder)}; {lab.runs} runs of each"
         print(f"{circumstances}; load average {load_average()}\n\n{LEGEND}\n", flush=True)
+        if lab.quick:
+            print("Small sizes: start-up weighs more than it should; the targets are those of the full ones.\n")
         for name in chosen:
             needed, free = BENCHMARKS[name].needs // (10 if lab.quick else 1), free_bytes(lab.folder)
             if needed > free:
@@ -70,7 +72,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     parser.add_argument("--dir", type=Path, metavar="PATH", help="where to write (default: the temporary folder)")
     parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/performance.md")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.write_docs and (options.quick or options.only):
+        parser.error("--write-docs needs every benchmark at its full size")
+    return options
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from report import MIB, Comparison, Target
 SIZES = (1 * GB, 4 * GB)
 COUNTS = (16, 20_000)
 
-NEEDS = 3 * max(SIZES) + 5 * 3 * 20_000 * 4096
+NEEDS = 3 * max(SIZES) + len(SIZES) * 6 * 3 * max(COUNTS) * 4096
 """The source, its copy and one more at a time; and the folders of every run, which stay until the end."""
 
 
