@@ -87,7 +87,11 @@ class Machine:
                     code = data[at]
                     # Two opcodes are half of every checkpoint's stream: they are done here, without a call.
                     if code == LONG_BINPUT and at + 4 < size:
-                        self.memo.put(memo_index(data, at + 1)[0], self.stack[-1])
+                        index = memo_index(data, at + 1)[0]
+                        if index == len(memo):
+                            memo.append(self.stack[-1])
+                        else:
+                            self.memo.put(index, self.stack[-1])
                         self.pos = at + 5
                         continue
                     if code == BINGET and at + 1 < size and data[at + 1] < len(memo):
