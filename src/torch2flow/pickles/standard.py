@@ -72,8 +72,10 @@ def _encode(machine: Machine, text: str, encoding: str = "utf-8") -> bytes:
 def _bytearray(machine: Machine, source: bytes | str = b"", encoding: str = "latin1") -> bytearray:
     if not isinstance(source, bytes | str):  # bytearray(2**40) would allocate
         raise Broken("builds a bytearray from something other than bytes")
+    if isinstance(source, str):
+        return bytearray(_encode(machine, source, encoding))
     machine.spend(len(source))
-    return bytearray(source) if isinstance(source, bytes) else bytearray(source, encoding)
+    return bytearray(source)
 
 
 def _bytes(machine: Machine, source: bytes = b"") -> bytes:

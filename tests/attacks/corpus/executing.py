@@ -31,7 +31,7 @@ GADGETS = (
     "torch._dynamo.guards.GuardBuilder.get torch.fx.experimental.symbolic_shapes.ShapeEnv.evaluate_guards_expression",
     "torch.utils._config_module.load_config torch.distributed.rpc.internal._run_function torch.fx.graph_module._exec_with_source",
     "oneflow.load oneflow.save oneflow.framework.check_point_v2.load lib2to3.pgen2.pgen.ParserGenerator",
-    "getpass.getpass sys.exit sys.setrecursionlit sys.settrace gc.get_objects inspect.getsource test.support.script_helper",
+    "getpass.getpass sys.exit sys.setrecursionlimit sys.settrace gc.get_objects inspect.getsource test.support.script_helper",
 )
 """What picklescan, fickling and modelscan look for, and a few more."""
 
@@ -259,7 +259,7 @@ def hidden_in_the_memo(folder: Path) -> Path:
 
 @attack(refused="the stream ends before its STOP")
 def executes_before_it_breaks(folder: Path) -> Path:
-    """Calls first and then breaks off: a scanner fails, a loader has run it (CVE-2025-1716 and its kin)."""
+    """Calls first and then breaks off: a scanner fails, a loader has run it (the "nullifAI" models of 2025)."""
     path = folder / "model.pkl"
     path.write_bytes(stream(shell(folder))[:-1])
     return path

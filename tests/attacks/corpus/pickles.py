@@ -123,6 +123,11 @@ BROKEN = {
         "asks for the codec",
         "A codec with a name of 100,000 letters: errors must stay short.",
     ),
+    "bytearray_with_other_codec": (
+        call("builtins.bytearray", text("x"), text("idna")),
+        "asks for the codec 'idna'",
+        "The same through bytearray.",
+    ),
     "encode_number": (call("_codecs.encode", number(1)), "operand of the wrong kind", "encode(1)."),
     "deque_of_negative_length": (
         call("collections.deque", list_of(), number(-1)),
