@@ -23,7 +23,7 @@ test: setup ## run every test, each environment running the tests whose packages
 	$(CORE) -m pytest -m 'not oneflow and not torch' $(ARGS)
 
 bench: setup ## measure speed and memory (minutes, and some 20 GB of disk)
-	@$(ONEFLOW) benchmarks/run.py
+	@$(ONEFLOW) benchmarks/run.py $(ARGS)
 
 docs: setup ## write anew what the documentation shows of real runs: the comparison, the sessions
 	@$(ONEFLOW) scripts/compare_flow_load.py --write

@@ -14,10 +14,12 @@ from typing import Any
 
 from corpus import build
 
+from torch2flow import Options, convert
 from torch2flow.errors import Torch2FlowError
 from torch2flow.pytorch.constructors import CONSTRUCTORS
 
 SECONDS_A_CASE = 10
+ASK_FOR_ALL = Options(key=".", complex="real", quantized="dequantize", sparse="dense")
 NUMBERS = (0, 1, -1, 2, 4, 127, 128, 255, 256, 1 << 15, 1 << 16, 1 << 31, (1 << 31) - 1, 1 << 32, 1 << 40, 1 << 62)
 NUMBERS = (*NUMBERS, (1 << 63) - 1, 1 << 63, -(1 << 63), 1 << 64, 1 << 200)
 TEXTS = (
@@ -44,13 +46,14 @@ OPCODES = b"().0123BCFGIJKLMNPQRSTUVX]abcdeghijlopqrstu}" + bytes((*range(0x80, 
 def fuzz(job: dict[str, Any]) -> dict[str, Any]:
     """Opens damaged files until the time or the count is used up, or one of them raises what it must not.
 
-    The job holds `cases`, each a path to open and the files to damage, `first` and `count`, and `until`, seconds.
+    The job holds `cases`, each a path to open and the files to damage, `first` and `count`, `until`, seconds, and
+    `convert_each`: which of those that open are converted too.
     """
     from worker import drive
 
     end = time.monotonic() + job["until"]
     originals = {target: Path(target).read_bytes() for case in job["cases"] for target in case["targets"]}
-    outcomes = {"opened": 0, "refused": 0}
+    outcomes = {"opened": 0, "converted": 0, "refused": 0}
     number = job["first"]
     for number in range(job["first"], job["first"] + job["count"]):
         if time.monotonic() > end:
@@ -62,6 +65,9 @@ def fuzz(job: dict[str, Any]) -> dict[str, Any]:
         try:
             drive({"path": path})
             outcomes["opened"] += 1
+            if number % job["convert_each"] == 0:
+                convert(path, Path(job["report"]).with_suffix(".converted"), ASK_FOR_ALL, overwrite=True)
+                outcomes["converted"] += 1
         except Torch2FlowError:
             outcomes["refused"] += 1
         finally:

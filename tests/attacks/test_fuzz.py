@@ -1,4 +1,4 @@
-"""A bounded fuzz run: whatever happens to a file, opening it succeeds or gives a `Torch2FlowError`.
+"""A bounded fuzz run: whatever happens to a file, opening and converting it succeed or give a `Torch2FlowError`.
 
 `TORCH2FLOW_FUZZ_SECONDS=600 pytest tests/attacks/test_fuzz.py` runs longer; `TORCH2FLOW_FUZZ_FIRST` starts elsewhere.
 """
@@ -15,6 +15,7 @@ from .seeds import FIXTURE_SEEDS, SEEDS
 SECONDS = int(os.environ.get("TORCH2FLOW_FUZZ_SECONDS", "20"))
 FIRST = int(os.environ.get("TORCH2FLOW_FUZZ_FIRST", "0"))
 CASES_A_FORK = 2000
+CONVERT_EACH = 4
 MOST_CASES = 8000 if SECONDS <= 20 else 1 << 40
 FIXTURES = 30
 
@@ -31,9 +32,8 @@ def test_damaged_files(worker: Worker, tmp_path: Path) -> None:
     first, left = FIRST, float(SECONDS)
     opened = refused = 0
     while left > 0 and first < FIRST + MOST_CASES:
-        outcome = worker.run(
-            "fuzz", tmp_path, cases=cases, first=first, count=CASES_A_FORK, until=left, seconds=SECONDS + 30
-        )
+        job = {"first": first, "count": CASES_A_FORK, "until": left, "convert_each": CONVERT_EACH}
+        outcome = worker.run("fuzz", tmp_path, cases=cases, seconds=SECONDS + 30, **job)
         assert not outcome.fault, reproducer(tmp_path, outcome.fault)
         opened, refused = opened + outcome.answer["opened"], refused + outcome.answer["refused"]
         left -= outcome.cpu

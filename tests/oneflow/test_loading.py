@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from torch2flow.errors import FormatError, UnsupportedError, UsageError
-from torch2flow.loading.live import load, load_state_dict
 from torch2flow.loading import filling
+from torch2flow.loading.live import load, load_state_dict
 from torch2flow.opening import open_checkpoint
 
 pytestmark = pytest.mark.oneflow

@@ -9,7 +9,7 @@ import pytest
 
 import torch2flow
 from torch2flow.writing import sharing
-from torch2flow.writing.placing import Helper, SourceEndsError
+from torch2flow.writing.placing import Helper, SourceChangedError
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -42,7 +42,7 @@ def test_every_answer_is_seen_without_waiting(tmp_path: Path) -> None:
     moved: list[int] = []
     helper = Helper(str(tmp_path), moved.append)
     for number in range(5):
-        helper.submit([(f"tensor{number}", b"meta", str(source), number, 2)], 1)
+        helper.submit([(f"tensor{number}", b"meta", str(source), source.stat().st_ino, number, 2)], 1)
     deadline = time.monotonic() + 30
     while not (tmp_path / "tensor4" / "meta").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -58,8 +58,21 @@ def test_a_source_that_became_shorter_is_told(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"0123")
     helper = Helper(str(tmp_path), lambda count: None)
-    helper.submit([("tensor", b"meta", str(source), 0, 100)], 1)
-    with pytest.raises(SourceEndsError):
+    helper.submit([("tensor", b"meta", str(source), source.stat().st_ino, 0, 100)], 1)
+    with pytest.raises(SourceChangedError):
         helper.collect()
     helper.close(failed=True)
     assert not (tmp_path / "tensor" / "meta").exists(), "a folder with a meta is complete"
+
+
+def test_another_file_under_the_same_name_is_not_copied(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"0123")
+    opened = source.stat().st_ino
+    (tmp_path / "other").write_bytes(b"4567")
+    (tmp_path / "other").replace(source)
+    helper = Helper(str(tmp_path), lambda count: None)
+    helper.submit([("tensor", b"meta", str(source), opened, 0, 4)], 1)
+    with pytest.raises(SourceChangedError):
+        helper.collect()
+    helper.close(failed=True)

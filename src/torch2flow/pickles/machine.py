@@ -16,6 +16,7 @@ from typing import Any
 from torch2flow.errors import FormatError
 from torch2flow.pickles.limits import ITEM, MAX_ARGUMENTS, MAX_NAME, MAX_OBJECTS, Broken
 from torch2flow.pickles.opcodes import TABLE
+from torch2flow.pickles.phrases import take_tensor
 from torch2flow.pickles.standard import CONSTRUCTORS, Constructor
 from torch2flow.pickles.values import Global, Opaque
 
@@ -23,7 +24,7 @@ PersistentLoad = Callable[[Any], Any]
 
 BLOCK = 1 << 16  # opcodes between two looks at `Machine.objects`
 
-LONG_BINPUT, BINGET = ord("r"), ord("h")
+LONG_BINPUT, BINGET, MARK = ord("r"), ord("h"), ord("(")
 
 
 class Machine:
@@ -60,6 +61,7 @@ class Machine:
         self.marks: list[list[Any]] = []
         self.memo = _Memo(len(data))
         self.objects = 0
+        self.numbers: dict[bytes, tuple[int, ...]] = {}
         self.odd_keys = 0
         self.globals: dict[str, Global] = {}
         self.opaque: dict[str, int] = {}
@@ -97,6 +99,8 @@ class Machine:
                     if code == BINGET and at + 1 < size and data[at + 1] < len(memo):
                         self.stack.append(memo[data[at + 1]])
                         self.pos = at + 2
+                        continue
+                    if code == MARK and take_tensor(self, at):
                         continue
                     self.pos = at + 1
                     operation = table[code]
