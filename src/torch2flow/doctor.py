@@ -42,7 +42,7 @@ from torch2flow.packages import (
 Status = Literal["ok", "missing", "broken"]
 
 CONVERTING = "convert, inspect, check: everything"
-RUNNING = "load_state_dict, load, check --load (converting needs none of it)"
+RUNNING = "load_state_dict and load (converting needs none of it)"
 ZOO = "models of flowvision, such as the demo's AlexNet (converting needs none of it)"
 CAPTURING = "capture of a live PyTorch model (converting files needs none of it)"
 SPEED = "speed only: everything runs on the CPU"
