@@ -7,6 +7,8 @@ from typing import Any
 
 from torch2flow.oneflow.optimizers import is_oneflow_state, is_pytorch_state, to_oneflow, to_pytorch
 
+_NOT_A_STATE = (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError)
+
 Mapping = Callable[[dict[str, Any]], tuple[dict[str, Any], list[str]]]
 
 SEARCH_DEPTH = 6
@@ -27,8 +29,12 @@ def restore_optimizers(tree: Any) -> tuple[Any, list[str]]:
 
 def _map(value: Any, path: str, is_state: Callable[[Any], bool], mapping: Mapping, notes: list[str], depth: int) -> Any:
     if is_state(value):
-        mapped, said = mapping(value)
-        notes.extend(f"{path or 'optimizer'}: {sentence}" for sentence in said)
+        try:
+            mapped, said = mapping(value)
+        except _NOT_A_STATE as error:
+            # Its options are whatever the file says; where no arithmetic can be done on them it is no optimizer's.
+            mapped, said = value, [f"not mapped, as no optimizer keeps such a state ({type(error).__name__}: {error})"]
+        notes.extend(f"{path or 'optimizer'}: {sentence[:500]}" for sentence in said)
         return mapped
     if depth and isinstance(value, dict | list | tuple):
         members = value.items() if isinstance(value, dict) else enumerate(value)
