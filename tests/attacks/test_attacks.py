@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickletools
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +18,8 @@ ATTACKS = [pytest.param(attack, id=f"{attack.family}-{attack.name}") for attack 
 
 _OPENED = [attack for attack in ALL if attack.refused is None and not attack.name.startswith("reduce_")]
 _OTHERS = [attack for attack in ALL if attack not in _OPENED and attack.memory <= 256]
-SAMPLE = [pytest.param(attack, id=f"{attack.family}-{attack.name}") for attack in (*_OPENED, *_OTHERS[::8])]
-"""Through the command line go all that open, and of those that are refused, each eighth."""
+SAMPLE = [pytest.param(attack, id=f"{attack.family}-{attack.name}") for attack in (*_OPENED, *_OTHERS[::10])]
+"""Through the command line go all that open, and of those that are refused, each tenth."""
 
 CONTROLS = {*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {ord("\n")}
 """Characters that move the cursor, change colours or titles, or turn the direction of writing."""
@@ -83,6 +86,31 @@ def check_written(path: Path) -> None:
         assert opcode.name not in ("INST", "OBJ", "EXT1", "EXT2", "EXT4", "STACK_GLOBAL", "NEWOBJ_EX")
     hostile = {full for full in named if not full.startswith(("oneflow.", "collections."))} - WRITTEN
     assert not hostile, f"the output names {hostile}"
+
+
+REAL = ("reduce_in_zip", "tuple_2_million_deep_as_key", "dag_of_lists_60_levels", "fifo", "file_html", "key_title")
+
+
+@pytest.mark.parametrize("attack", [attack for attack in ALL if attack.name in REAL], ids=lambda attack: attack.name)
+def test_real_command(attack: Attack, tmp_path: Path) -> None:
+    """The same through an interpreter of its own, as a user starts it: `python -m torch2flow`."""
+    path = attack.build(tmp_path)
+    before = listing(tmp_path)
+    for arguments in (["inspect", path], ["convert", path, "-o", tmp_path / "out"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "torch2flow", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)),
+        )
+        assert done.returncode == (0 if attack.refused is None else 3), done.stderr
+        assert "Traceback" not in done.stderr
+        assert attack.refused is None or attack.refused in done.stderr
+        assert not {character for character in done.stdout + done.stderr if ord(character) in CONTROLS}
+    after = {name: entry for name, entry in listing(tmp_path).items() if name.split("/")[0] != "out"}
+    assert after == before
 
 
 def check_printed(outcome: Outcome, code: int) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 from .harness import Worker
 from .seeds import FIXTURE_SEEDS, SEEDS
 
-SECONDS = int(os.environ.get("TORCH2FLOW_FUZZ_SECONDS", "20"))
+SECONDS = int(os.environ.get("TORCH2FLOW_FUZZ_SECONDS", "15"))
 FIRST = int(os.environ.get("TORCH2FLOW_FUZZ_FIRST", "0"))
 CASES_A_FORK = 2000
 CONVERT_EACH = 4
-MOST_CASES = 8000 if SECONDS <= 20 else 1 << 40
+MOST_CASES = 8000 if SECONDS <= 15 else 1 << 40
 FIXTURES = 30
 
 
