@@ -298,7 +298,11 @@ def _rebuild_wrapper_subclass(
     return CompositeTensor("subclass", _dtype(dtype), tuple(size), {}, attributes, bool(grad))
 
 
-@constructor("torch._utils._rebuild_device_tensor_from_numpy")
+@constructor(
+    "torch._utils._rebuild_device_tensor_from_numpy",
+    "torch._utils._rebuild_xla_tensor",
+    "torch._utils._rebuild_mlc_tensor",
+)
 def _rebuild_device_tensor_from_numpy(m: Machine, data: Any, dtype: Any, device: Any, grad: Any) -> Any:
     if not isinstance(data, NumpyArray):
         raise FormatError("A device tensor is built from something that is no array.")
@@ -310,11 +314,6 @@ def _rebuild_device_tensor_from_numpy(m: Machine, data: Any, dtype: Any, device:
 @constructor("torch._utils._rebuild_device_tensor_from_cpu_tensor")
 def _rebuild_device_tensor_from_cpu_tensor(m: Machine, data: Any, dtype: Any, device: Any, grad: Any) -> Any:
     return data
-
-
-@constructor("torch._utils._rebuild_xla_tensor", "torch._utils._rebuild_mlc_tensor")
-def _rebuild_xla_tensor(m: Machine, data: Any, dtype: Any, device: Any, grad: Any) -> Any:
-    return _rebuild_device_tensor_from_numpy(m, data, dtype, device, grad)
 
 
 # -- storages, sizes, layouts, TorchScript's typed containers ------------------------------------------------

@@ -111,7 +111,7 @@ def open_dcp(folder: Path) -> Container:
         chunks = entry.attribute("chunks")
         value = reader.tensor(name, entry, chunks) if isinstance(chunks, list) else reader.object(name)
         _place(root, _path(name, (paths or {}).get(name)), value)
-    _unused = [path.name for path in folder.glob("*.distcp") if path.name not in reader.files]
+    unused = [path.name for path in folder.glob("*.distcp") if path.name not in reader.files]
     return Container(
         "dcp",
         _lists(root),
@@ -121,7 +121,7 @@ def open_dcp(folder: Path) -> Container:
             **{name: n for name, n in machine.opaque.items() if not name.startswith(OWN_CLASSES)},
             **reader.opaque,
         },
-        notes=[f"{len(_unused)} .distcp files are not named in .metadata and were ignored"] if _unused else [],
+        notes=[f"{len(unused)} .distcp files are not named in .metadata and were ignored"] if unused else [],
     )
 
 
