@@ -1,0 +1,1 @@
+"""Which OneFlow code stands for an ATen operator or a `torch.nn` module: rules as functions, renames as rows."""

@@ -1,0 +1,113 @@
+"""Sizes that are not known until the model runs: integer expressions over symbols, read without evaluating them.
+
+    >>> str(parse("Mul(Integer(49), Symbol('s77', positive=True, integer=True))"))
+    '49 * s77'
+    >>> str(parse("s0 + 1"))
+    's0 + 1'
+
+PyTorch writes `sympy.srepr` since 2.6 and plain expressions before (`torch/_export/serde/serialize.py`).
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import reduce
+
+from torch2flow.errors import FormatError
+
+_BINARY = {"Add": ast.Add, "Mul": ast.Mult, "Pow": ast.Pow, "Mod": ast.Mod, "PythonMod": ast.Mod}
+_FLOOR = {"FloorDiv", "CleanDiv", "IntTrueDiv"}
+_CALLS = {"Max": "max", "Min": "min"}
+_PASSED = {"ToFloat", "TruncToInt", "FloatTrueDiv"}
+_ALLOWED = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.Call, ast.operator, ast.unaryop, ast.expr_context)
+_LIMIT = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class SymInt:
+    """An integer expression, as Python source over symbol names, and its value at capture."""
+
+    text: str
+    hint: int = 0
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def expression(self) -> ast.expr:
+        return ast.parse(self.text, mode="eval").body
+
+    @property
+    def symbols(self) -> list[str]:
+        """The symbols in it, each once, in order."""
+        found = (node.id for node in ast.walk(self.expression) if isinstance(node, ast.Name))
+        return [name for name in dict.fromkeys(found) if name not in _CALLS.values()]
+
+
+def parse(text: str, hint: int = 0) -> SymInt | int:
+    """An expression as PyTorch wrote it; a plain number becomes an `int`.
+
+    Raises:
+        FormatError: it is too long, or holds something that is no integer arithmetic.
+    """
+    try:
+        if len(text) > _LIMIT:
+            raise ValueError("too long")
+        expression = _plain(ast.parse(text, mode="eval").body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise FormatError(
+            f"The size {text[:100]!r} is no integer expression that torch2flow knows ({str(error)[:100]}).",
+            maybe="the file is damaged, or newer than torch2flow",
+        ) from None
+    if isinstance(expression, ast.Constant):
+        return int(expression.value)  # type: ignore[arg-type]
+    return SymInt(ast.unparse(expression), hint)
+
+
+def _plain(node: ast.expr) -> ast.expr:
+    """The expression with sympy's constructors turned into Python's operators."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node
+    if isinstance(node, ast.Name):
+        return node
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow)):
+        return ast.BinOp(_plain(node.left), node.op, _plain(node.right))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = _plain(node.operand)
+        return ast.Constant(-inner.value) if isinstance(inner, ast.Constant) else ast.UnaryOp(node.op, inner)  # type: ignore[operator]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return _constructor(node.func.id, node.args)
+    raise ValueError(f"{type(node).__name__} is not allowed")
+
+
+def _constructor(name: str, arguments: list[ast.expr]) -> ast.expr:
+    if name == "Symbol":
+        value = arguments[0].value if isinstance(arguments[0], ast.Constant) else None
+        if not isinstance(value, str) or not value.isidentifier():
+            raise ValueError("a symbol without a name")
+        return ast.Name(value, ast.Load())
+    if name == "Integer":
+        return _plain(arguments[0])
+    if name == "Rational" or name == "Half":
+        raise ValueError(f"{name} is no integer")
+    parts = [_plain(argument) for argument in arguments]
+    if name in _PASSED and len(parts) == 1:
+        return parts[0]
+    if name in _FLOOR and len(parts) == 2:
+        return ast.BinOp(parts[0], ast.FloorDiv(), parts[1])
+    if name in _CALLS:
+        return ast.Call(ast.Name(_CALLS[name], ast.Load()), parts, [])
+    if name in _BINARY and parts:
+        # Numbers last in sums, first in products: as a person writes them.
+        if name == "Add":
+            parts.sort(key=lambda part: isinstance(part, ast.Constant))
+            return reduce(_add, parts)
+        return reduce(lambda left, right: ast.BinOp(left, _BINARY[name](), right), parts)
+    raise ValueError(f"{name} is not known")
+
+
+def _add(left: ast.expr, right: ast.expr) -> ast.expr:
+    if isinstance(right, ast.Constant) and isinstance(right.value, int) and right.value < 0:
+        return ast.BinOp(left, ast.Sub(), ast.Constant(-right.value))
+    return ast.BinOp(left, ast.Add(), right)

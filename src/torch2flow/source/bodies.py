@@ -1,0 +1,428 @@
+"""Writes one call of a module as a `forward`: its items as statements, nested as the author nested them.
+
+Three decisions, in this order: which values are written inside the expression that uses them (those used once, by
+the same source line, or nameless in the source); which names the others get (the author's, as long as no other
+value of that name is still needed); and then each statement's expression, when all its operands have names.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Protocol
+
+from torch2flow.program import Graph, Line, Node, Ref, SymInt
+from torch2flow.program.calls import Call, line_of
+from torch2flow.source.literals import literal, tensor
+from torch2flow.source.names import call_arguments, is_name, is_return, read_names, singular, statement_targets, targets
+
+_DEPTH = 5
+"""How many calls may be nested in one statement."""
+
+
+class Context(Protocol):
+    """What a body needs to know of the rest of the model."""
+
+    graph: Graph
+
+    def operator(self, node: Node, body: Body) -> ast.expr: ...
+
+    def state(self, name: str, path: str) -> ast.expr | None: ...
+
+    def child(self, call: Call, path: str) -> ast.expr: ...
+
+    def results(self, call: Call) -> list[str]: ...
+
+    def inputs(self, call: Call) -> list[str]: ...
+
+    def is_reserved(self, name: str) -> bool: ...
+
+
+@dataclass(slots=True)
+class Step:
+    """One item of a body, and what was decided about it."""
+
+    item: Node | Call
+    inputs: list[str]
+    outputs: list[str]
+    line: Line | None
+    targets: tuple[str, ...]
+    nested_in: int = -1
+    depth: int = 1
+    round: int = 0
+    """Which round of a loop in the source it belongs to, where one line was run several times in a row."""
+
+
+@dataclass(slots=True)
+class Body:
+    """The statements of one call.
+
+    Attributes:
+        names: the local name of each value that has one now.
+        parameters: the names of `forward`'s parameters, one for each input of the call.
+    """
+
+    context: Context
+    call: Call
+    parameters: list[str] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    bound: dict[str, str] = field(default_factory=dict)
+    last_use: dict[str, int] = field(default_factory=dict)
+    producer: dict[str, int] = field(default_factory=dict)
+    statements: list[ast.stmt] = field(default_factory=list)
+    now: int = -1
+
+    # What there is to write.
+
+    def read(self, results: list[str]) -> None:
+        """Collects the steps and decides which are nested in others."""
+        for item in self.call.items:
+            node_lines = _lines(item, self.call.depth)
+            inputs = item.refs() if isinstance(item, Node) else self.context.inputs(item)
+            inputs = [name for name in inputs if self._is_local(name)]
+            outputs = [name for name in item.outputs if name] if isinstance(item, Node) else self.context.results(item)
+            line = line_of(item, self.call.depth)
+            self.steps.append(Step(item, inputs, outputs, line, statement_targets(node_lines)))
+        for number, step in enumerate(self.steps):
+            for name in step.outputs:
+                self.producer[name] = number
+        self._count_rounds()
+        self._nest(results)
+        self._lifetimes(results)
+
+    def _is_local(self, name: str) -> bool:
+        return name not in self.context.graph.states or name in self.call.inputs
+
+    def _count_rounds(self) -> None:
+        """Tells the rounds of a loop apart: `x = layer(x)`, the same steps again and again from one line."""
+        for _, items in groupby(self.steps, key=lambda step: step.line):
+            group = list(items)
+            line = group[0].line
+            if line is None or not set(targets(line.text)) & set(read_names(line.text)) or len(group) < 2:
+                continue
+            keys = [_kind(step.item) for step in group]
+            size = next(n for n in range(1, len(keys) + 1) if len(keys) % n == 0 and keys == keys[:n] * (len(keys) // n))
+            for position, step in enumerate(group):
+                step.round = position // size
+
+    def _nest(self, results: list[str]) -> None:
+        uses: dict[str, list[int]] = {}
+        for number, step in enumerate(self.steps):
+            for name in step.inputs:
+                uses.setdefault(name, []).append(number)
+        for name in results:
+            uses.setdefault(name, []).append(len(self.steps))
+        end = len(self.steps)
+        for number, step in enumerate(self.steps):
+            if len(step.outputs) != 1 or _is_store(step.item) or _is_list(step.item):
+                continue
+            users = uses.get(step.outputs[0], [])
+            if len(users) != 1:
+                continue
+            user = users[0]
+            if user == end:
+                continue
+            other = self.steps[user]
+            same_line = step.line is not None and step.line == other.line and step.round == other.round
+            nameless = not step.targets or (step.line is not None and is_return(step.line.text))
+            if not (same_line or (nameless and step.line is not None and user == number + 1)):
+                continue
+            if _no_grad(step.item) != _no_grad(other.item) or step.depth >= _DEPTH:
+                continue
+            if any(s.nested_in < 0 and _changes(s.item) for s in self.steps[number + 1 : user]):
+                continue
+            step.nested_in = user
+            other.depth = max(other.depth, step.depth + 1)
+        for step in reversed(self.steps):
+            # What the source returns without a name goes into the `return`, as far as nothing else comes between.
+            if step.nested_in >= 0:
+                continue
+            if step.targets or len(step.outputs) != 1 or uses.get(step.outputs[0]) != [end] or _no_grad(step.item):
+                break
+            if _is_list(step.item) or _is_store(step.item):
+                break
+            step.nested_in = end
+
+    def root(self, number: int) -> int:
+        """The statement a step ends up in."""
+        while number < len(self.steps) and self.steps[number].nested_in >= 0:
+            number = self.steps[number].nested_in
+        return number
+
+    def _lifetimes(self, results: list[str]) -> None:
+        for number, step in enumerate(self.steps):
+            for name in step.inputs:
+                self.last_use[name] = max(self.last_use.get(name, -1), self.root(number))
+        for name in results:
+            self.last_use[name] = len(self.steps)
+
+    # Names.
+
+    def name_parameters(self) -> None:
+        """Names the inputs by what the first line that uses each calls it."""
+        for name in self.call.inputs:
+            if name in self.names:
+                continue
+            found = self._seen_as(name) or ("x" if len(self.call.inputs) == 1 else "")
+            self.names[name] = self._free(found or self._fallback(name), set(self.names.values()))
+        self.parameters = [self.names[name] for name in self.call.inputs]
+        self.bound = {self.names[name]: name for name in self.call.inputs}
+
+    def _fallback(self, name: str) -> str:
+        position = self.call.inputs.index(name)
+        return "x" if position == 0 else f"x{position + 1}"
+
+    def _seen_as(self, name: str) -> str:
+        """What the source calls a value from outside."""
+        for step in self.steps:
+            if name not in step.inputs or step.line is None:
+                continue
+            found = self._named_in(step, name)
+            if is_name(found):
+                return found
+        return self._passed_as(name)
+
+    def _named_in(self, step: Step, name: str) -> str:
+        """What the line of a step calls one of its operands."""
+        assert step.line is not None
+        distinct = list(dict.fromkeys(step.inputs))
+        if isinstance(step.item, Call):
+            passed = call_arguments(step.line.text, step.item.path.rpartition(".")[2])
+            position = step.inputs.index(name)
+            return passed[position] if position < len(passed) else ""
+        seen = read_names(step.line.text)
+        if len(seen) != len(distinct):
+            # What the body makes itself has names of its own: those are not the one looked for.
+            made = {target for each in self.steps for target in each.targets}
+            seen = tuple(each for each in seen if each not in made)
+            distinct = [each for each in distinct if each in self.call.inputs]
+        return seen[distinct.index(name)] if name in distinct and len(seen) == len(distinct) else ""
+
+    def _passed_as(self, name: str) -> str:
+        """What the caller's line calls a value that it passes."""
+        lines = _lines(self.call, self.call.depth - 1) if self.call.depth else ()
+        passed = call_arguments(lines[-1].text, self.call.path.rpartition(".")[2]) if lines else ()
+        return passed[self.call.inputs.index(name)] if len(passed) == len(self.call.inputs) else ""
+
+    def _assign_names(self, step: Step, number: int) -> list[str]:
+        """The names for what a statement makes; `_` for what nobody uses."""
+        needed = [name for name in step.outputs if name in self.last_use]
+        wanted = list(step.targets)
+        if len(step.outputs) > 1 and len(wanted) == len(step.outputs):
+            names = dict(zip(step.outputs, wanted, strict=True))
+        elif wanted and len(wanted) == 1:
+            names = dict.fromkeys(needed, wanted[0])
+        else:
+            names = dict(zip(needed, self._group_targets(step, number), strict=False)) if wanted else {}
+        given = []
+        for output in step.outputs:
+            if output not in self.last_use and len(step.outputs) > 1:
+                given.append("_")
+                continue
+            name = names.get(output) or self._reused(step, number) or _short(step.item)
+            taken = {n for n, value in self.bound.items() if self.last_use.get(value, -1) > number}
+            name = self._free(name, taken | set(given))
+            given.append(name)
+        for output, name in zip(step.outputs, given, strict=True):
+            if name != "_":
+                self.names[output] = name
+                self.bound[name] = output
+        return given
+
+    def _group_targets(self, step: Step, number: int) -> Iterator[str]:
+        """For `q, k = self.q(x), self.k(x)`: the target that belongs to this one of the line's values."""
+        group = [
+            each
+            for position, each in enumerate(self.steps)
+            if each.line == step.line and each.nested_in < 0 and any(name in self.last_use for name in each.outputs)
+        ]
+        if len(group) == len(step.targets):
+            yield step.targets[group.index(step)]
+        elif len(step.targets) == 1:
+            yield step.targets[0]
+
+    def _reused(self, step: Step, number: int) -> str:
+        """`x = f(x)`: the name of the first operand, where that is not needed any more."""
+        for name in step.inputs:
+            if name in self.names and self.last_use.get(name, -1) <= number:
+                return self.names[name]
+        return ""
+
+    def _free(self, name: str, taken: set[str]) -> str:
+        candidate, count = name, 1
+        while candidate in taken or self.context.is_reserved(candidate):
+            count += 1
+            candidate = f"{name}_{count}"
+        return candidate
+
+    # Statements.
+
+    def write(self, results: list[str], returned: Callable[[], ast.expr] | None = None) -> list[ast.stmt]:
+        """All statements, the `return` included; `returned` gives its expression where it is no plain tuple."""
+        for number, step in enumerate(self.steps):
+            if step.nested_in >= 0:
+                continue
+            self.now = number
+            expression = self.expression(number)
+            if _is_store(step.item):
+                statement: ast.stmt = ast.Expr(expression)
+            else:
+                names = self._assign_names(step, number)
+                target: ast.expr = ast.Name(names[0], ast.Store())
+                if len(names) > 1 or _is_list(step.item):
+                    target = ast.Tuple([ast.Name(name, ast.Store()) for name in names], ast.Store())
+                statement = ast.Assign([target], expression)
+            self._append(statement, _no_grad(step.item))
+        self.now = len(self.steps)
+        if returned is not None:
+            result = returned()
+        else:
+            values = [self.value(name) for name in results]
+            result = values[0] if len(values) == 1 else ast.Tuple(values, ast.Load())
+        self.statements.append(ast.Return(result))
+        return self.statements
+
+    def _append(self, statement: ast.stmt, no_grad: bool) -> None:
+        if not no_grad:
+            self.statements.append(statement)
+            return
+        last = self.statements[-1] if self.statements else None
+        if isinstance(last, ast.With):
+            last.body.append(statement)
+        else:
+            manager = ast.parse("flow.no_grad()", mode="eval").body
+            self.statements.append(ast.With([ast.withitem(manager)], [statement]))
+
+    def expression(self, number: int) -> ast.expr:
+        """The expression of a step, with those nested in it."""
+        item = self.steps[number].item
+        if isinstance(item, Node):
+            return self.context.operator(item, self)
+        function = self.context.child(item, self.call.path)
+        return ast.Call(function, [self.value(name) for name in self.context.inputs(item)], [])
+
+    def value(self, name: str) -> ast.expr:
+        """A value as an expression: a local name, a parameter of the model, or what is nested here."""
+        if name in self.producer and self.root(self.producer[name]) != self.producer[name]:
+            return tensor(self.expression(self.producer[name]))
+        if name in self.names:
+            return tensor(ast.Name(self.names[name], ast.Load()))
+        state = self.context.state(name, self.call.path) if name in self.context.graph.states else None
+        if state is None:
+            raise KeyError(f"{name} is not known in {self.call.path or 'the model'}")
+        return tensor(state)
+
+    def argument(self, value: Any, hint: str = "") -> ast.expr:
+        """An operator's argument as an expression."""
+        if isinstance(value, Ref):
+            return self.value(value.name)
+        if isinstance(value, SymInt):
+            return self.size(value)
+        if isinstance(value, list) and any(isinstance(item, (Ref, SymInt, list)) for item in value):
+            return ast.Tuple([self.argument(item, hint) for item in value], ast.Load())
+        if isinstance(value, list) and value and all(item is None for item in value):
+            return ast.Tuple([literal(None) for _ in value], ast.Load())
+        return literal(value, hint)
+
+    def size(self, size: SymInt) -> ast.expr:
+        """A dynamic size, read off a tensor that has a name here: `x.shape[0]`, or arithmetic on such."""
+        found = self._dimension(size.text)
+        if found is not None:
+            return found
+        return _Sizes(self).visit(size.expression)  # type: ignore[no-any-return]
+
+    def _dimension(self, text: str) -> ast.expr | None:
+        metas = self.context.graph.metas
+        for name, value in reversed(self.bound.items()):
+            meta = metas.get(value)
+            for position, size in enumerate(meta.shape if meta else ()):
+                if isinstance(size, SymInt) and size.text == text:
+                    shape = ast.Attribute(ast.Name(name, ast.Load()), "shape", ast.Load())
+                    return ast.Subscript(shape, ast.Constant(position), ast.Load())
+        return None
+
+    def bind(self, expression: ast.expr) -> ast.expr:
+        """Gives an expression that a rule needs twice a name, in a statement before this one."""
+        taken = {name for name, value in self.bound.items() if self.last_use.get(value, -1) >= self.now}
+        name = self._free("value", taken)
+        self.bound[name] = ""
+        self.statements.append(ast.Assign([ast.Name(name, ast.Store())], expression))
+        return tensor(ast.Name(name, ast.Load()))
+
+
+class _Sizes(ast.NodeTransformer):
+    """Replaces the symbols of a size by dimensions of tensors."""
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id in ("max", "min"):
+            return node
+        found = self.body._dimension(node.id)
+        if found is None:
+            found = self._solved(node.id)
+        if found is None:
+            raise KeyError(f"the size {node.id} is not known in {self.body.call.path or 'the model'}")
+        return found
+
+    def _solved(self, symbol: str) -> ast.expr | None:
+        """A symbol of which only a multiple or a sum is the size of something here: `x.shape[0] // 49`."""
+        for name, value in reversed(self.body.bound.items()):
+            meta = self.body.context.graph.metas.get(value)
+            for position, size in enumerate(meta.shape if meta else ()):
+                if not isinstance(size, SymInt) or size.symbols != [symbol]:
+                    continue
+                shape = ast.parse(f"{name}.shape[{position}]", mode="eval").body
+                match size.expression:
+                    case ast.BinOp(left=ast.Constant() as factor, op=ast.Mult(), right=ast.Name()):
+                        return ast.BinOp(shape, ast.FloorDiv(), factor)
+                    case ast.BinOp(left=ast.Name(), op=ast.Mult(), right=ast.Constant() as factor):
+                        return ast.BinOp(shape, ast.FloorDiv(), factor)
+                    case ast.BinOp(left=ast.Name(), op=ast.Add(), right=ast.Constant() as term):
+                        return ast.BinOp(shape, ast.Sub(), term)
+                    case ast.BinOp(left=ast.Name(), op=ast.Sub(), right=ast.Constant() as term):
+                        return ast.BinOp(shape, ast.Add(), term)
+        return None
+
+
+def _lines(item: Node | Call, depth: int) -> tuple[Line, ...]:
+    node = item if isinstance(item, Node) else next(item.nodes(), None)
+    return node.lines[depth] if node is not None and depth < len(node.lines) else ()
+
+
+def _short(item: Node | Call) -> str:
+    """A name for a value that has none in the source: after the operator or the module that makes it."""
+    if isinstance(item, Call):
+        owner, _, last = item.path.rpartition(".")
+        name = singular(owner.rpartition(".")[2]) if last.isdigit() else last
+        return name if is_name(name) else "x"
+    name = item.operator.rpartition(".")[2].strip("_")
+    return name if is_name(name) else "x"
+
+
+def _kind(item: Node | Call) -> str:
+    """What tells one step of a loop's round from another."""
+    return item.target if isinstance(item, Node) else f"{item.path.rpartition('.')[0]} {item.frame.class_name}"
+
+
+def _is_store(item: Node | Call) -> bool:
+    return isinstance(item, Node) and not item.outputs
+
+
+def _is_list(item: Node | Call) -> bool:
+    return isinstance(item, Node) and item.is_list
+
+
+def _no_grad(item: Node | Call) -> bool:
+    return isinstance(item, Node) and item.no_grad
+
+
+def _changes(item: Node | Call) -> bool:
+    """Whether something else may be seen to change between two places: a buffer that is written."""
+    return _is_store(item)
+
+

@@ -1,0 +1,112 @@
+"""Tensors that are not in the `state_dict()`, as expressions: a range, a constant, a few numbers, or a stored file.
+
+    flow.arange(512).reshape(1, 512)         a buffer of positions
+    flow.tensor([0.485, 0.456, 0.406])       a few numbers
+    constant("rotary_emb.inv_freq")          anything else: kept in `constants/` beside the source
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from torch2flow.errors import FormatError
+from torch2flow.program import State
+from torch2flow.pytorch.tensor import TensorRef
+from torch2flow.source.literals import attribute, dtype_name, literal
+
+SMALL = 16
+"""Up to so many elements are written out in the source."""
+
+HELPER = '''
+def constant(name):
+    """A tensor that the original made in its constructor and did not put into its state_dict."""
+    return flow.load(str(Path(__file__).parent / "constants"))[name]
+'''
+
+
+@dataclass(slots=True)
+class Constants:
+    """Gives the expression for each such tensor; remembers those that need a file.
+
+    Args:
+        tensors: by the name of the buffer or constant.
+    """
+
+    tensors: dict[str, TensorRef]
+    stored: dict[str, TensorRef] = field(default_factory=dict)
+    by_value: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
+
+    def expression(self, state: State) -> ast.expr:
+        """The expression that makes the tensor.
+
+        Raises:
+            FormatError: the file does not hold it.
+        """
+        tensor = self.tensors.get(state.path)
+        if tensor is None:
+            raise FormatError(
+                f"The program uses {state.path!r}, which the file does not hold.",
+                maybe="the file is damaged, or was saved from a model on the meta device",
+            )
+        dtype = dtype_name(tensor.dtype.name)
+        values = tensor.numpy()
+        return _regular(values, dtype) or self._stored(state.path, tensor, values)
+
+    def _stored(self, name: str, tensor: TensorRef, values: np.ndarray) -> ast.expr:
+        key = (str(values.dtype), values.shape, values.tobytes())
+        name = self.by_value.setdefault(key, name)
+        self.stored[name] = self.tensors[name]
+        return ast.Call(attribute("constant"), [_named(name)], [])
+
+
+def _named(name: str) -> ast.expr:
+    constant = ast.Constant(name)
+    constant.slot = True  # type: ignore[attr-defined]  # may differ between modules of one class
+    constant.hint = "constant_name"  # type: ignore[attr-defined]
+    return constant
+
+
+def _regular(values: np.ndarray, dtype: str) -> ast.expr | None:
+    """The expression for a tensor whose elements follow a pattern, or are few."""
+    kind = attribute("flow", dtype)
+    flat = values.reshape(-1)
+    if dtype in ("bfloat16", "float16"):
+        return None
+    if flat.size <= 1:
+        return _reshaped(_tensor(flat, kind), values.shape, flat.shape)
+    if values.dtype.kind in "iu" and flat.size > 2:
+        steps = np.diff(flat)
+        if (steps == steps[0]).all() and steps[0] != 0:
+            start, step = int(flat[0]), int(steps[0])
+            numbers = [start, start + step * flat.size] if start or step != 1 else [flat.size]
+            numbers += [step] if step != 1 else []
+            keywords = [] if dtype == "int64" else [ast.keyword("dtype", kind)]
+            made = ast.Call(attribute("flow", "arange"), [literal(int(number), "size") for number in numbers], keywords)
+            return _reshaped(made, values.shape, flat.shape)
+    if (flat == flat[0]).all():
+        value = flat[0].item()
+        name = {0: "zeros", 1: "ones"}.get(value, "full")
+        sizes = literal(tuple(int(size) for size in values.shape), "size")
+        given = [sizes] if name != "full" else [sizes, literal(value, "value")]
+        return ast.Call(attribute("flow", name), given, [ast.keyword("dtype", kind)])
+    if flat.size <= SMALL:
+        return _reshaped(_tensor(flat, kind), values.shape, flat.shape)
+    return None
+
+
+def _tensor(flat: np.ndarray, kind: ast.expr) -> ast.expr:
+    numbers = ast.List([literal(value, "value") for value in flat.tolist()], ast.Load())
+    return ast.Call(attribute("flow", "tensor"), [numbers], [ast.keyword("dtype", kind)])
+
+
+def _reshaped(made: ast.expr, shape: tuple[int, ...], have: tuple[int, ...]) -> ast.expr:
+    if shape == have:
+        return made
+    if shape == () and isinstance(made, ast.Call) and isinstance(made.args[0], ast.List):
+        made.args[0] = made.args[0].elts[0]
+        return made
+    sizes = [literal(int(size), "size") for size in shape]
+    return ast.Call(ast.Attribute(made, "reshape", ast.Load()), list(sizes), [])

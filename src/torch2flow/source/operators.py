@@ -1,0 +1,156 @@
+"""One call of an operator as a OneFlow expression: its rule, the casts PyTorch makes by itself, and train or eval."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch2flow.lowering.promotion import common_dtype
+from torch2flow.lowering.registry import Rule, closest, find
+from torch2flow.lowering.renames import RENAMES
+from torch2flow.program import Graph, Line, Node, Ref
+from torch2flow.program.functional import STORE
+from torch2flow.source.bodies import Body
+from torch2flow.source.inlining import Inliner, RefusedError
+from torch2flow.source.literals import attribute, dtype_name, is_tensor, literal, tensor
+
+_TRAINING = {"aten.dropout": "train", "aten.feature_dropout": "train", "aten.alpha_dropout": "train",
+             "aten.native_dropout": "train", "aten.batch_norm": "training"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A call that no rule can write."""
+
+    target: str
+    path: str
+    line: Line | None
+    reason: str
+    closest: str
+
+
+@dataclass(slots=True)
+class Operators:
+    """Writes operators' calls, and keeps account of those it can't."""
+
+    graph: Graph
+    inliner: Inliner = field(default_factory=Inliner)
+    missing: list[Missing] = field(default_factory=list)
+
+    def expression(self, node: Node, body: Body) -> ast.expr:
+        """The expression of a call; where there is no rule, a call that raises, and a note in `missing`."""
+        if node.operator == STORE:
+            return self._store(node, body)
+        arguments = {name: body.argument(value, name) for name, value in node.arguments.items()}
+        rename = RENAMES.get(node.target) or RENAMES.get(node.operator)
+        rule = None if rename else find(node.target)
+        try:
+            if rename:
+                return self._renamed(rename, arguments, node)
+            if rule is None:
+                raise RefusedError("there is no rule for it")
+            self._by_mode(node, arguments)
+            self._promote(rule, node, arguments)
+            expression = self.inliner.expression(rule, arguments, self._facts(node), body.bind)
+        except RefusedError as error:
+            self.missing.append(Missing(node.target, node.path, node.line, str(error), closest(node.target)))
+            return _stub(node, arguments)
+        return self._single(expression, node, body)
+
+    def _single(self, expression: ast.expr, node: Node, body: Body) -> ast.expr:
+        """Only the first of several results, where no other is used."""
+        step = next(step for step in body.steps if step.item is node)
+        if len(node.outputs) > 1 and len(step.outputs) == 1 and not node.is_list:
+            if isinstance(expression, ast.Tuple):
+                return expression.elts[0]
+            return ast.Subscript(expression, ast.Constant(0), ast.Load())
+        return expression
+
+    def _store(self, node: Node, body: Body) -> ast.expr:
+        state, value = node.arguments["state"], node.arguments["value"]
+        owner = body.context.state(state.name, body.call.path)
+        assert owner is not None
+        return ast.Call(ast.Attribute(owner, "copy_", ast.Load()), [body.value(value.name)], [])
+
+    def _renamed(self, name: str, arguments: dict[str, ast.expr], node: Node) -> ast.expr:
+        positional = [value for value in arguments.values() if is_tensor(value)]
+        keywords = [ast.keyword(key, value) for key, value in arguments.items() if not is_tensor(value)]
+        return ast.Call(attribute(*name.split(".")), positional, keywords)
+
+    def _by_mode(self, node: Node, arguments: dict[str, ast.expr]) -> None:
+        """Dropout and batch norm act by `self.training`, also when the program was captured in eval mode."""
+        name = _TRAINING.get(node.operator)
+        if name is None or name not in arguments:
+            return
+        if node.operator == "aten.batch_norm":
+            mean = node.arguments.get("running_mean")
+            state = self.graph.states.get(mean.name) if isinstance(mean, Ref) else None
+            owner = state.path.rpartition(".")[0] if state else ""
+            counter = f"{owner}.num_batches_tracked" if owner else "num_batches_tracked"
+            if not any(each.path == counter for each in self.graph.states.values()):
+                return
+        arguments[name] = attribute("self", "training")
+
+    def _promote(self, rule: Rule, node: Node, arguments: dict[str, ast.expr]) -> None:
+        if not rule.promotes:
+            return
+        given = [(name, node.arguments.get(name)) for name in rule.promotes]
+        operands = [operand for _, value in given for operand in self._operands(value)]
+        common = common_dtype(operands)
+        for name, value in given:
+            if isinstance(value, Ref):
+                arguments[name] = self._cast(arguments[name], value, common)
+            elif isinstance(value, list) and isinstance(arguments[name], ast.Tuple):
+                items = zip(arguments[name].elts, value, strict=True)  # type: ignore[attr-defined]
+                arguments[name] = ast.Tuple(
+                    [self._cast(item, ref, common) if isinstance(ref, Ref) else item for item, ref in items], ast.Load()
+                )
+
+    def _operands(self, value: Any) -> Iterator[tuple[str, int | None]]:
+        if isinstance(value, Ref):
+            meta = self.graph.metas.get(value.name)
+            if meta is not None:
+                yield meta.dtype, len(meta.shape)
+        elif isinstance(value, list):
+            for item in value:
+                yield from self._operands(item)
+        elif isinstance(value, (bool, int, float)):
+            yield type(value).__name__, None
+
+    def _cast(self, expression: ast.expr, value: Ref, dtype: str) -> ast.expr:
+        meta = self.graph.metas.get(value.name)
+        if meta is None or dtype_name(meta.dtype) == dtype_name(dtype) or not dtype:
+            return expression
+        return cast(expression, dtype)
+
+    def _facts(self, node: Node) -> dict[str, ast.expr]:
+        facts: dict[str, ast.expr] = {}
+        names = node.refs()
+        for prefix, name in (("in", names[0] if names else ""), ("out", node.outputs[0] if node.outputs else "")):
+            meta = self.graph.metas.get(name)
+            if meta is not None:
+                facts[f"{prefix}_shape"] = literal(list(meta.hint))
+                facts[f"{prefix}_ndim"] = literal(len(meta.shape))
+                facts[f"{prefix}_dtype"] = attribute("flow", dtype_name(meta.dtype))
+        return facts
+
+
+def cast(expression: ast.expr, dtype: str) -> ast.expr:
+    """`x.to(flow.float32)`."""
+    return tensor(ast.Call(ast.Attribute(expression, "to", ast.Load()), [attribute("flow", dtype_name(dtype))], []))
+
+
+def _stub(node: Node, arguments: dict[str, ast.expr]) -> ast.expr:
+    """What `--partial` writes for an operator without a rule."""
+    values = [value for value in arguments.values() if is_tensor(value)]
+    return ast.Call(attribute("missing_operator"), [ast.Constant(node.target), *values], [])
+
+
+MISSING_HELPER = '''
+def missing_operator(name, *tensors):
+    """Stands for an operator that torch2flow has no rule for: write it here, or add a rule and convert again."""
+    raise NotImplementedError(f"{name} has no OneFlow equivalent yet: see where it is called")
+'''
+

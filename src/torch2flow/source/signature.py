@@ -1,0 +1,104 @@
+"""The root's `forward`: parameters named as in the original, nested inputs taken apart, outputs put together again."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from torch2flow.program import Graph, Ref, Tree
+from torch2flow.source.literals import attribute, literal, tensor
+from torch2flow.source.names import class_name, is_name
+
+
+class InputNames:
+    """The parameters of the root's `forward`.
+
+    Attributes:
+        arguments: as Python source has them.
+        values: the local name of each input value.
+        unpacking: statements that take nested inputs apart.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.values: dict[str, str] = {}
+        self.unpacking: list[ast.stmt] = []
+        self.flat = iter(graph.inputs)
+        positional, keywords = _parts(graph)
+        names = list(graph.argument_names)
+        parameters: list[tuple[str, Any]] = []
+        for position, tree in enumerate(positional):
+            name = names[position] if position < len(names) and is_name(names[position]) else ""
+            parameters.append(self._parameter(name or ("x" if len(positional) == 1 else f"x{position + 1}"), tree))
+        for name, tree in zip(keywords.names, keywords.children, strict=True):
+            parameters.append(self._parameter(name, tree))
+        first = next((index for index, (_, default) in enumerate(parameters) if default is not ...), len(parameters))
+        defaults = [literal(None if default is ... else default) for _, default in parameters[first:]]
+        declared = [ast.arg("self"), *(ast.arg(name) for name, _ in parameters)]
+        self.arguments = ast.arguments([], declared, None, [], [], None, defaults)
+
+    def _parameter(self, name: str, tree: Tree) -> tuple[str, Any]:
+        """A parameter's name and its default; `...` where it has none."""
+        if tree.kind in ("leaf", "none"):
+            value = next(self.flat)
+            if isinstance(value, Ref):
+                self.values[value.name] = name
+                return name, ...
+            return name, value
+        self._take_apart(attribute(name), name, tree)
+        return name, ...
+
+    def _take_apart(self, source: ast.expr, name: str, tree: Tree) -> None:
+        keys = tree.names or tuple(str(index) for index in range(len(tree.children)))
+        for index, (key, child) in enumerate(zip(keys, tree.children, strict=True)):
+            item = ast.Subscript(source, ast.Constant(key if tree.kind == "dict" else index), ast.Load())
+            if tree.kind not in ("dict", "tuple", "list") and is_name(key):
+                item = ast.Attribute(source, key, ast.Load())  # type: ignore[assignment]
+            local = key if is_name(key) and not key.isdigit() else f"{name}_{key}"
+            if child.kind in ("leaf", "none"):
+                value = next(self.flat)
+                if isinstance(value, Ref):
+                    if local in self.values.values():
+                        local = f"{name}_{local}"
+                    self.values[value.name] = local
+                    self.unpacking.append(ast.Assign([ast.Name(local, ast.Store())], item))
+            else:
+                self._take_apart(item, local, child)
+
+
+def _parts(graph: Graph) -> tuple[tuple[Tree, ...], Tree]:
+    tree = graph.input_tree
+    if tree.kind == "tuple" and len(tree.children) == 2 and tree.children[1].kind == "dict":
+        return tree.children[0].children, tree.children[1]
+    return tree.children, Tree("dict")
+
+
+def returned(tree: Tree, values: list[ast.expr]) -> ast.expr:
+    """The expression of a nested output."""
+    return _returned(tree, iter(values))
+
+
+def _returned(tree: Tree, values: Any) -> ast.expr:
+    if tree.kind in ("leaf", "none"):
+        value: ast.expr = next(values)
+        return value
+    items = [_returned(child, values) for child in tree.children]
+    if tree.kind == "tuple":
+        return ast.Tuple(items, ast.Load())
+    if tree.kind == "list":
+        return ast.List(items, ast.Load())
+    if tree.kind == "dict":
+        return ast.Dict([ast.Constant(name) for name in tree.names], items)
+    name = class_name(tree.kind.rpartition(".")[2])
+    if len(tree.names) == len(items) and all(is_name(each) for each in tree.names):
+        return ast.Call(attribute(name), [], [ast.keyword(n, v) for n, v in zip(tree.names, items, strict=True)])
+    return tensor(ast.Tuple(items, ast.Load()))
+
+
+def records(tree: Tree) -> dict[str, tuple[str, ...]]:
+    """The classes a nested output needs, by name, with their fields."""
+    found: dict[str, tuple[str, ...]] = {}
+    for child in tree.children:
+        found.update(records(child))
+    if tree.kind not in ("leaf", "none", "tuple", "list", "dict") and len(tree.names) == len(tree.children):
+        found[class_name(tree.kind.rpartition(".")[2])] = tree.names
+    return found

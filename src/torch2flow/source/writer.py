@@ -1,0 +1,172 @@
+"""Puts the file together: what it is, its imports, helpers, classes; formatted by black."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from torch2flow._version import __version__
+from torch2flow.program import Graph
+from torch2flow.program.functional import functionalize
+from torch2flow.pytorch.tensor import TensorRef
+from torch2flow.source import constants, operators
+from torch2flow.source.constants import Constants
+from torch2flow.source.model import RESERVED, ModelWriter
+from torch2flow.source.operators import Missing
+from torch2flow.source.signature import records
+from torch2flow.source.structures import ClassWriter, Instance, Structure, _structures
+
+LINE_LENGTH = 100
+
+
+@dataclass(slots=True)
+class Source:
+    """A model as source.
+
+    Attributes:
+        text: the whole file.
+        root: the name of the model's class.
+        constants: tensors the source loads from `constants/`, by name.
+        missing: the operators no rule could write; their places in `text` raise.
+    """
+
+    text: str
+    root: str
+    constants: dict[str, TensorRef] = field(default_factory=dict)
+    missing: list[Missing] = field(default_factory=list)
+
+
+def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") -> Source:
+    """The OneFlow source of a program.
+
+    Args:
+        graph: the program, as read.
+        tensors: its buffers and constants that are not in the `state_dict()`, by name.
+        origin: the file it came from, for the docstring.
+
+    Raises:
+        UnsupportedError: the program does something that no source is written for.
+    """
+    known = Constants(tensors)
+    graph = functionalize(graph)
+    writer = ModelWriter(graph, known.expression)
+    root = writer.write()
+    order = _ordered(root.structure)
+    _name(order)
+    classes: list[ast.stmt] = [ClassWriter(structure).write() for structure in order]
+    _finish_root(classes[-1], writer, root)
+    helpers = writer.operators.inliner.definitions()
+    if writer.operators.missing:
+        helpers += ast.parse(textwrap.dedent(operators.MISSING_HELPER)).body
+    if known.stored:
+        helpers += ast.parse(textwrap.dedent(constants.HELPER)).body
+    helpers += list(_records(graph))
+    body = [*helpers, *classes]
+    text = _format(_header(graph, origin, root.structure.name) + _imports(body) + _unparse(body))
+    return Source(text, root.structure.name, known.stored, writer.operators.missing)
+
+
+def _ordered(root: Structure) -> list[Structure]:
+    """The structures that are used, each after those it uses."""
+    ordered: list[Structure] = []
+
+    def visit(structure: Structure) -> None:
+        if structure not in ordered:
+            for other in _structures(structure.draft):
+                visit(other)
+            ordered.append(structure)
+
+    visit(root)
+    return ordered
+
+
+def _name(structures: list[Structure]) -> None:
+    taken = set(RESERVED)
+    for structure in reversed(structures):
+        wanted = structure.draft.class_name
+        name, count = wanted, 1
+        while name in taken:
+            count += 1
+            name = f"{wanted}{count}"
+        taken.add(name)
+        structure.name = name
+    for structure in structures:
+        structure.settle(RESERVED)
+
+
+def _finish_root(root: ast.stmt, writer: ModelWriter, instance: Instance) -> None:
+    """Ties tensors that are one in the original, and freezes what it had frozen."""
+    assert isinstance(root, ast.ClassDef)
+    extra: list[ast.stmt] = []
+    groups: dict[str, list[str]] = {}
+    for state in writer.graph.states.values():
+        if state.alias and state.kind == "parameter":
+            groups.setdefault(state.alias, []).append(state.path)
+    for paths in groups.values():
+        first, *others = paths
+        for path in others:
+            target = writer.access("", path)
+            source = writer.access("", first)
+            extra.append(ast.parse(f"{ast.unparse(target)} = {ast.unparse(source)}").body[0])
+    extra += _frozen(writer)
+    if not extra:
+        return
+    constructor = next((item for item in root.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
+    if constructor is not None:
+        constructor.body += extra
+
+
+def _frozen(writer: ModelWriter) -> Iterator[ast.stmt]:
+    """Statements that freeze the parameters of OneFlow's own modules which the original had frozen."""
+    for name, state in writer.graph.states.items():
+        owner = state.path.rpartition(".")[0]
+        construct = writer.constructs.get(owner)
+        if state.kind != "parameter" or writer.graph.metas[name].requires_grad or isinstance(construct, Instance):
+            continue
+        yield ast.parse(f"{ast.unparse(writer.access('', state.path))}.requires_grad_(False)").body[0]
+
+
+def _records(graph: Graph) -> Iterator[ast.stmt]:
+    for name, fields in records(graph.output_tree).items():
+        lines = "\n".join(f"    {each}: flow.Tensor = None" for each in fields)
+        yield ast.parse(f"class {name}(NamedTuple):\n{lines}").body[0]
+
+
+def _header(graph: Graph, origin: str, root: str) -> str:
+    made = f" from {origin}" if origin else ""
+    by = f", which {graph.producer} wrote" if graph.producer else ""
+    return f'"""{root} for OneFlow, written by torch2flow {__version__}{made}{by}."""\n\n'
+
+
+_IMPORTS = {
+    "math": "import math",
+    "OrderedDict": "from collections import OrderedDict",
+    "Path": "from pathlib import Path",
+    "NamedTuple": "from typing import NamedTuple",
+    "flow": "import oneflow as flow",
+    "nn": "import oneflow.nn as nn",
+    "F": "import oneflow.nn.functional as F",
+}
+
+
+def _imports(body: list[ast.stmt]) -> str:
+    used = {node.id for statement in body for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    lines = [line for name, line in _IMPORTS.items() if name in used]
+    standard = [line for line in lines if "oneflow" not in line]
+    return "\n".join([*standard, *([""] if standard else []), *(line for line in lines if "oneflow" in line)]) + "\n\n"
+
+
+def _unparse(body: list[ast.stmt]) -> str:
+    text = "\n\n".join(ast.unparse(ast.fix_missing_locations(statement)) for statement in body) + "\n"
+    return re.sub(r"(class .*:\n)\n", r"\1", text)
+
+
+def _format(text: str) -> str:
+    import black
+
+    return black.format_str(text, mode=black.Mode(line_length=LINE_LENGTH, target_versions={black.TargetVersion.PY310}))
+
+
