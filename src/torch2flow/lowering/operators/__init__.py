@@ -1,0 +1,41 @@
+"""The operator rules, a file for each family; importing this registers them all."""
+
+from torch2flow.lowering.operators import (
+    arithmetic,
+    attention,
+    comparison,
+    convolution,
+    copying,
+    creation,
+    elementwise,
+    embedding,
+    indexing,
+    linear_algebra,
+    normalization,
+    pooling,
+    random,
+    recurrent,
+    reduction,
+    resampling,
+    shape,
+)
+
+__all__ = [
+    "arithmetic",
+    "attention",
+    "comparison",
+    "convolution",
+    "copying",
+    "creation",
+    "elementwise",
+    "embedding",
+    "indexing",
+    "linear_algebra",
+    "normalization",
+    "pooling",
+    "random",
+    "recurrent",
+    "reduction",
+    "resampling",
+    "shape",
+]

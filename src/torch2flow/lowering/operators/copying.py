@@ -1,0 +1,37 @@
+"""The same values under another dtype, and calls that change nothing."""
+
+from __future__ import annotations
+
+from torch2flow.lowering.registry import operator
+
+
+@operator(
+    "aten.alias", "aten.alias_copy", "aten.contiguous", "aten.clone", "aten.lift", "aten.lift_fresh",
+    "aten.lift_fresh_copy", "aten.view_of", "aten.positive", "aten.resolve_conj", "aten.resolve_neg",
+    "aten._conj_physical", "aten.conj_physical", "aten._conj", "aten.conj", "aten.real", "aten.cpu",
+)  # fmt: skip
+def same(self, memory_format=None):
+    return self
+
+
+@operator("aten.detach", "aten.detach_copy")
+def detach(self):
+    return self.detach()
+
+
+@operator("aten.to", "aten._to_copy", "aten.type_as", "aten._cast_Float")
+def to(self, dtype=None, layout=None, device=None, other=None, pin_memory=None, non_blocking=False, copy=False,
+       memory_format=None, *, in_dtype, out_dtype):  # fmt: skip
+    if in_dtype == out_dtype:
+        return self
+    return self.to(out_dtype)
+
+
+@operator("aten.copy")
+def copy(self, src, non_blocking=False, *, in_dtype, in_shape):
+    return src.to(in_dtype).expand(*in_shape)
+
+
+@operator("aten.item", "aten._local_scalar_dense")
+def item(self):
+    return self.item()

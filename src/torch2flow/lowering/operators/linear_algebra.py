@@ -1,0 +1,202 @@
+"""Matrix products and what is made of them."""
+
+from __future__ import annotations
+
+from torch2flow.lowering.lazy import F, flow
+from torch2flow.lowering.registry import operator
+
+# A product of matrices of which one is empty aborts the whole process in OneFlow 0.9.0 (broadcast_matmul.h:58).
+
+
+@operator("aten.linear")
+def linear(input, weight, bias=None, *, in_ndim, in_shape, out_shape, out_dtype):
+    if 0 in (*in_shape, *out_shape):
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=input.device)
+    if in_ndim == 1:
+        return F.linear(input.unsqueeze(0), weight, bias).squeeze(0)
+    return F.linear(input, weight, bias)
+
+
+@operator("aten.matmul", "aten.linalg_matmul")
+def matmul(self, other, *, in_shape, out_shape, out_ndim, in_ndim, out_dtype):
+    if 0 in (*in_shape, *out_shape):
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    if out_ndim == 0:
+        return (self * other).sum()
+    if in_ndim == 1:
+        return flow.matmul(self.unsqueeze(0), other).squeeze(-2)
+    return flow.matmul(self, other)
+
+
+@operator("aten.mm")
+def mm(self, mat2, *, in_shape, out_shape, out_dtype):
+    if 0 in (*in_shape, *out_shape):
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    return flow.mm(self, mat2)
+
+
+@operator("aten.bmm")
+def bmm(self, mat2, *, in_shape, out_shape, out_dtype):
+    if 0 in (*in_shape, *out_shape):
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    return flow.bmm(self, mat2)
+
+
+@operator("aten.mv")
+def mv(self, vec, *, in_shape, out_shape, out_dtype):
+    if 0 in (*in_shape, *out_shape):
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    return flow.matmul(self, vec)
+
+
+@operator("aten.dot", "aten.vdot", "aten.inner")
+def dot(self, tensor=None, other=None, *, in_ndim):
+    if other is None:
+        return (self * tensor).sum()
+    if in_ndim == 1:
+        return (self * other).sum()
+    return flow.tensordot(self, other, [[-1], [-1]])
+
+
+@operator("aten.outer", "aten.ger", "aten.linalg_outer")
+def outer(self, vec2):
+    return self.unsqueeze(1) * vec2
+
+
+@operator("aten.addmm")
+def addmm(self, mat1, mat2, beta=1, alpha=1):
+    if beta == 1 and alpha == 1:
+        return self + flow.matmul(mat1, mat2)
+    return beta * self + alpha * flow.matmul(mat1, mat2)
+
+
+@operator("aten.addmv")
+def addmv(self, mat, vec, beta=1, alpha=1):
+    return beta * self + alpha * flow.matmul(mat, vec)
+
+
+@operator("aten.addr")
+def addr(self, vec1, vec2, beta=1, alpha=1):
+    return beta * self + alpha * (vec1.unsqueeze(1) * vec2)
+
+
+@operator("aten.baddbmm")
+def baddbmm(self, batch1, batch2, beta=1, alpha=1):
+    if beta == 0:
+        return alpha * flow.bmm(batch1, batch2)
+    return flow.baddbmm(self, batch1, batch2, beta=beta, alpha=alpha)
+
+
+@operator("aten.addbmm")
+def addbmm(self, batch1, batch2, beta=1, alpha=1):
+    return beta * self + alpha * flow.bmm(batch1, batch2).sum(dim=0)
+
+
+@operator("aten.einsum")
+def einsum(equation, tensors, path=None):
+    return flow.einsum(equation, *tensors)
+
+
+@operator("aten.tensordot")
+def tensordot(self, other, dims_self, dims_other):
+    return flow.tensordot(self, other, [dims_self, dims_other])
+
+
+@operator("aten.kron")
+def kron(self, other):
+    return kronecker(self, other)
+
+
+def kronecker(x, y):
+    """PyTorch's `kron`: each element of `x` times all of `y`."""
+    count = max(x.ndim, y.ndim)
+    x = x.reshape(*[1] * (count - x.ndim), *x.shape)
+    y = y.reshape(*[1] * (count - y.ndim), *y.shape)
+    sizes = [a * b for a, b in zip(x.shape, y.shape)]
+    for dim in range(count):
+        x, y = x.unsqueeze(2 * dim + 1), y.unsqueeze(2 * dim)
+    return (x * y).reshape(*sizes)
+
+
+@operator("aten.linalg_cross")
+def linalg_cross(self, other, dim=-1):
+    return flow.linalg.cross(*flow.broadcast_tensors(self, other), dim=dim)
+
+
+@operator("aten.cross")
+def cross(self, other, dim=None):
+    return flow.cross(*flow.broadcast_tensors(self, other), dim=dim)
+
+
+@operator("aten.linalg_inv", "aten.inverse", "aten.linalg_inv.default")
+def inverse(A=None, self=None):
+    if A is None:
+        return flow.inverse(self)
+    return flow.inverse(A)
+
+
+@operator("aten.linalg_inv_ex")
+def inverse_ex(A, check_errors=False):
+    return (flow.inverse(A), flow.zeros(A.shape[:-2], dtype=flow.int32, device=A.device))
+
+
+@operator("aten.trace")
+def trace(self):
+    return flow.diagonal(self, 0, 0, 1).sum()
+
+
+@operator("aten.cosine_similarity")
+def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+    return cosine(x1, x2, dim, eps)
+
+
+def cosine(x, y, dim=1, eps=1e-8):
+    """PyTorch's `cosine_similarity`: each length is at least `eps`."""
+    x_length = flow.clamp(flow.linalg.vector_norm(x, dim=dim, keepdim=True), min=eps)
+    y_length = flow.clamp(flow.linalg.vector_norm(y, dim=dim, keepdim=True), min=eps)
+    return (x / x_length * (y / y_length)).sum(dim=dim)
+
+
+@operator("aten.cdist", "aten._cdist_forward")
+def cdist(x1, x2, p=2.0, compute_mode=None):
+    return distances(x1, x2, p)
+
+
+def distances(x, y, p=2.0):
+    """PyTorch's `cdist`: the p-norm distance of every row of `x` to every row of `y`."""
+    difference = flow.abs(x.unsqueeze(-2) - y.unsqueeze(-3))
+    if p == float("inf"):
+        return difference.amax(dim=-1)
+    if p == 0:
+        return (difference != 0).to(x.dtype).sum(dim=-1)
+    if p == 1:
+        return difference.sum(dim=-1)
+    return (difference**p).sum(dim=-1) ** (1 / p)
+
+
+@operator("aten.pairwise_distance")
+def pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False):
+    return flow.linalg.vector_norm(x1 - x2 + eps, ord=p, dim=-1, keepdim=keepdim)
+
+
+@operator("aten.bilinear")
+def bilinear(input1, input2, weight, bias=None):
+    if bias is None:
+        return flow.einsum("...i,oij,...j->...o", input1, weight, input2)
+    return flow.einsum("...i,oij,...j->...o", input1, weight, input2) + bias
+
+
+@operator("aten.block_diag")
+def block_diag(tensors):
+    return block_diagonal(tensors)
+
+
+def block_diagonal(tensors):
+    """PyTorch's `block_diag`: matrices along the diagonal of a larger one."""
+    matrices = [x if x.ndim == 2 else x.reshape(1, -1) for x in tensors]
+    width = sum(x.shape[1] for x in matrices)
+    rows, before = [], 0
+    for x in matrices:
+        rows.append(F.pad(x, (before, width - before - x.shape[1])))
+        before += x.shape[1]
+    return flow.cat(rows, dim=0)
