@@ -13,6 +13,8 @@ from typing import Any
 
 from torch2flow import exporting
 from torch2flow._version import __version__
+from torch2flow.codegen.package import CONSTANTS, Program, check_complete, open_program, write_package
+from torch2flow.codegen.writer import Source
 from torch2flow.dtypes import DType
 from torch2flow.errors import FormatError, OutputError, UsageError
 from torch2flow.oneflow.adapting import adapt_optimizers, restore_optimizers
@@ -20,7 +22,10 @@ from torch2flow.oneflow.dtypes import stored_dtype, widened_dtype
 from torch2flow.oneflow.folder import assign_places, write_folder
 from torch2flow.oneflow.single_file import write_single_file
 from torch2flow.oneflow.snapshot import write_snapshot
-from torch2flow.opening import open_checkpoint
+from torch2flow.pickles import StatefulDict
+from torch2flow.pytorch import Checkpoint, Container
+from torch2flow.pytorch.selection import choose
+from torch2flow.opening import open_any
 from torch2flow.writing import Options, Plan, Target, make_plan
 from torch2flow.writing.copying import Progress
 from torch2flow.writing.manifest import MANIFEST, describe, sidecar, tensor_rows, write_manifest
@@ -77,6 +82,7 @@ class Result:
         manifest: the manifest as plain data, without its tensors; `to_json` has them.
         seconds: how long it took.
         written: False after `--dry-run`.
+        source: the model as OneFlow source, where the source holds a program.
     """
 
     out: Path
@@ -85,6 +91,7 @@ class Result:
     manifest: dict[str, Any]
     seconds: float
     written: bool
+    source: Source | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The whole manifest, and what this run did."""
@@ -103,6 +110,8 @@ def convert(
     hashing: bool = False,
     sync: bool = False,
     dry_run: bool = False,
+    partial: bool = False,
+    weights_only: bool = False,
     progress: Callable[[Plan], Progress] | None = None,
 ) -> Result:
     """Converts a checkpoint. Neither torch nor oneflow is imported, and nothing in the file is executed.
@@ -117,6 +126,8 @@ def convert(
         hashing: add a sha256 of every tensor and of the source, and verify the archive's checksums.
         sync: flush to disk before the output gets its name; guards against power loss, not against a kill.
         dry_run: plan everything, write nothing.
+        partial: write a model's source also where operators are missing, with a stub for each.
+        weights_only: write no source.
         progress: called with the plan, gives a function that is called with each number of bytes written.
 
     Raises:
@@ -136,13 +147,19 @@ def convert(
     if format not in FORMATS:
         raise UsageError(f"There is no format {format!r}.", remedy=f"choose one of {', '.join(FORMATS)}")
     chosen = FORMATS[format]
-    checkpoint = open_checkpoint(source, options.key)
+    container = open_any(source)
+    model = None if weights_only or format != "folder" else _model(container, options)
+    checkpoint = Checkpoint(source, container, options.key)
     _check_apart(out, [file.path for file in checkpoint.container.files])
     plan = make_plan(checkpoint, options, chosen.target)
+    written = model.source() if model is not None else None
     if dry_run:
         if format == "folder":
             assign_places(plan.entries)
-        return Result(out, format, plan, describe(plan, format, __version__), time.perf_counter() - started, False)
+        manifest = describe(plan, format, __version__)
+        return Result(out, format, plan, manifest, time.perf_counter() - started, False, written)
+    if written is not None and not partial:
+        check_complete(written, str(source))
     staging = Staging(
         out,
         folder=chosen.is_folder,
@@ -155,6 +172,8 @@ def convert(
     with staging:
         try:
             chosen.write(plan, staging.path, progress(plan) if progress else _no_progress, hashing)
+            if written is not None:
+                _write_model(written, staging.path, out.name, checkpoint)
             checkpoint.check_unchanged()
             manifest = describe(plan, format, __version__, _sha256(checkpoint.container.files) if hashing else "")
             write_manifest(
@@ -173,7 +192,29 @@ def convert(
         except OSError as error:
             raise output_error(error, out) from None
         staging.commit()
-    return Result(out, format, plan, manifest, time.perf_counter() - started, True)
+    return Result(out, format, plan, manifest, time.perf_counter() - started, True, written)
+
+
+def _model(container: Container, options: Options) -> Program | None:
+    """The program to write as source; None where there is none, or where its tensors get other names or are left out."""
+    changed = options.rename or options.include or options.exclude or options.dtype
+    if container.program is None or changed or choose(container.root)[0] != (options.key or "state_dict"):
+        return None
+    program = open_program(container)
+    if program is not None:
+        weights = container.root["state_dict"]
+        order = [name for name in program.key_order() if name in weights]
+        container.root["state_dict"] = StatefulDict({name: weights[name] for name in [*order, *weights]})
+    return program
+
+
+def _write_model(source: Source, path: Path, name: str, checkpoint: Checkpoint) -> None:
+    write_package(source, path, name)
+    if source.constants:
+        (path / CONSTANTS).mkdir(exist_ok=True)
+        held = Container("pt2", StatefulDict(source.constants), checkpoint.container.files)
+        plan = make_plan(Checkpoint(checkpoint.path, held, "."), Options(key="."), _ONEFLOW)
+        write_folder(plan, path / CONSTANTS, _no_progress)
 
 
 def _no_progress(count: int) -> None:

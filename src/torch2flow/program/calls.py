@@ -140,6 +140,8 @@ class _Flow:
     def _enters(self, name: str, path: tuple[Call, ...]) -> None:
         """Makes `name` an input of every call between where it is made and where it is used."""
         if name in self.graph.states:
+            if self.graph.states[name].kind == "constant" and self.graph.metas[name].shape == ():
+                return  # A number: written where it is used.
             shared = next((d for d in range(len(path) - 1, -1, -1) if reachable(self.graph, name, path[d].path)), 0) + 1
         else:
             home = self.home.get(name, (self.root,))

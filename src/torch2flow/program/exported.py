@@ -284,8 +284,10 @@ class _Reader:
             elif kind in ("parameter", "buffer", "tensor_constant"):
                 path = content[f"{kind}_name"]
                 persistent = kind == "parameter" or (kind == "buffer" and content.get("persistent", True) is not False)
-                kind = kind.removeprefix("tensor_")
-                graph.states[content["arg"]["name"]] = State(kind, path, persistent, aliases.get(path, ""))
+                alias = aliases.get(path, "")
+                key, path = path, self._constant_path(graph, path) if kind == "tensor_constant" else path
+                state = State(kind.removeprefix("tensor_"), path, persistent, alias, key)
+                graph.states[content["arg"]["name"]] = state
         outputs = [value for item in body["outputs"] for value in [self._argument(item)]]
         for spec, value in zip(signature["output_specs"], outputs, strict=True):
             kind, content = _union(spec)
@@ -296,6 +298,16 @@ class _Reader:
                 graph.stores[owner] = value.name
             elif kind == "user_input_mutation":
                 graph.stores[content["user_input_name"]] = value.name
+
+    @staticmethod
+    def _constant_path(graph: Graph, path: str) -> str:
+        """A constant's name, numbered within its module: equal modules then have equal names for theirs."""
+        owner, _, name = path.rpartition(".")
+        if not name.startswith("lifted_tensor_"):
+            return path
+        prefix = f"{owner}.constant" if owner else "constant"
+        taken = {state.path for state in graph.states.values()}
+        return next(each for n in range(len(taken) + 1) if (each := f"{prefix}_{n}") not in taken)
 
     def _first_signature(self, graph: Graph, signature: dict[str, Any], aliases: dict[str, str]) -> None:
         """Schema version 1 (torch 2.1): dicts of names."""

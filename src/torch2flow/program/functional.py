@@ -12,7 +12,7 @@ Calls that compute nothing (assertions, `alias`, `contiguous`) and those whose r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from torch2flow.errors import UnsupportedError
@@ -20,6 +20,14 @@ from torch2flow.program.graph import Dtype, Graph, Meta, Node, Ref, map_refs, re
 
 STORE = "torch2flow.store"
 """Our own call, `store(state, value)`: the buffer `state` holds `value` from here on."""
+SETITEM = "torch2flow.setitem"
+"""Our own call, `setitem(self, keys, value)`: `self` with `value` in one place; a key is `[dim, index]` or
+`[dim, start, end, step]`."""
+CREATIONS = {
+    "aten.zeros", "aten.ones", "aten.full", "aten.empty", "aten.new_zeros", "aten.new_ones", "aten.new_full",
+    "aten.new_empty", "aten.zeros_like", "aten.ones_like", "aten.full_like", "aten.empty_like", SETITEM,
+}  # fmt: skip
+"""Calls whose result is new memory that nothing else looks into."""
 
 _NOTHING = (
     "aten._assert_tensor_metadata", "aten._assert_scalar", "aten._assert_async", "aten.sym_constrain_range",
@@ -120,18 +128,22 @@ class _Handle:
     index: int = 0
 
 
-def functionalize(graph: Graph) -> Graph:
+def functionalize(graph: Graph, numbers: Mapping[str, float] | None = None) -> Graph:
     """The program without in-place calls and without calls that compute nothing.
+
+    Args:
+        graph: the program as it was read.
+        numbers: the values of constants that are single numbers, by the name of their value.
 
     Raises:
         UnsupportedError: a write goes through a view that torch2flow can't write through.
     """
-    return _prune(_Functionalizer(graph).run())
+    return _prune(_Functionalizer(graph, numbers or {}).run())
 
 
 class _Functionalizer:
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, numbers: Mapping[str, float]) -> None:
+        self.graph, self.numbers = graph, numbers
         self.nodes: list[Node] = []
         self.handles: dict[str, _Handle] = {}
         self.metas = graph.metas
@@ -197,8 +209,43 @@ class _Functionalizer:
                 made, target="aten.to.dtype", arguments={"self": Ref(wide), "dtype": Dtype(meta.dtype)}, outputs=[output]
             )
         self._emit(made)
-        self._assign(first.name, output, node)
+        if not self._set_item(first.name, made, node):
+            self._assign(first.name, output, node)
         self.handles[output] = self.handles[first.name]
+
+    def _set_item(self, name: str, made: Node, node: Node) -> bool:
+        """Writes `x[1:3, 0] = value` where the handle is such a piece of a tensor; False where it is not."""
+        chain: list[Node] = []
+        handle, at = self.handles[name], name
+        while handle.view is not None:
+            if handle.view.operator not in ("aten.slice", "aten.select"):
+                if not (handle.view.operator in _SAME_VALUE or _keeps(handle.view)):
+                    return False
+            elif not _keeps(handle.view):
+                chain.insert(0, handle.view)
+            at = handle.base
+            handle = self.handles[at]
+        keys = _keys(chain, self.metas.get(at))
+        if not keys:
+            return False
+        value: object = Ref(made.outputs[0])
+        if made.operator in ("aten.fill", "aten.copy"):
+            value = made.arguments["value" if made.operator == "aten.fill" else "src"]
+        if isinstance(value, Ref):
+            value = self.numbers.get(value.name, value)
+        base, output = self._read(at, node), self._name(node)
+        meta = self.metas[at]
+        if isinstance(value, Ref) and value.name in self.metas and self.metas[value.name].dtype != meta.dtype:
+            value = Ref(made.outputs[0])
+        self.metas[output] = meta
+        arguments = {"self": Ref(base), "keys": keys, "value": value}
+        self._emit(replace(node, target=f"{SETITEM}.default", arguments=arguments, outputs=[output], is_list=False))
+        handle.storage.version += 1
+        handle.name, handle.version = output, handle.storage.version
+        self._store(at, output, node)
+        written = self.handles[name]
+        written.name, written.version = made.outputs[0], handle.storage.version
+        return True
 
     def _widens(self, node: Node, meta: Meta) -> bool:
         """Whether another operand's dtype would make the result wider than what it is written into."""
@@ -283,6 +330,25 @@ def functional_name(target: str) -> str:
     return ""
 
 
+def _keys(chain: list[Node], meta: Meta | None) -> list[object]:
+    """The subscript that a chain of slices and selections amounts to; empty where it is none."""
+    if meta is None or not chain:
+        return []
+    live = list(range(len(meta.shape)))
+    keys: dict[int, list[object]] = {}
+    for view in chain:
+        given = view.arguments
+        dim = live[given.get("dim", 0) % len(live)]
+        if dim in keys:
+            return []
+        if view.operator == "aten.select":
+            keys[dim] = [dim, given["index"]]
+            live.remove(dim)
+        else:
+            keys[dim] = [dim, given.get("start"), given.get("end"), given.get("step", 1)]
+    return [keys[dim] for dim in sorted(keys)]
+
+
 def _keeps(node: Node) -> bool:
     """Whether a call gives back what it is given: a slice of everything, a dropout of nothing."""
     given = node.arguments
@@ -291,7 +357,9 @@ def _keeps(node: Node) -> bool:
             whole = given.get("start") in (None, 0) and given.get("end") in (None, 2**63 - 1)
             return whole and given.get("step", 1) == 1
         case "aten.dropout":
-            return given.get("p") == 0
+            # The module stays in the tree with its p; only the function is left out.
+            module = node.frames[-1].class_name if node.frames else ""
+            return given.get("p") == 0 and not module.startswith("torch.nn.")
     return False
 
 

@@ -161,12 +161,14 @@ class State:
         path: its name: a key of the `state_dict()`, unless it is not persistent.
         persistent: whether it is in the `state_dict()`.
         alias: where several names share one tensor, the same for all of them; "" otherwise.
+        key: its name in the file, where that is another: PyTorch numbers constants through the whole model.
     """
 
     kind: str
     path: str
     persistent: bool = True
     alias: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Container:
         opaque: how often each class was met that is not known.
         notes: what a person should know: ignored records, for example.
         metadata: text the container carries beside the tensors.
+        program: where in the first file a `.pt2` holds its program: byte offset and length.
     """
 
     format: str
@@ -29,3 +30,4 @@ class Container:
     opaque: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
+    program: tuple[int, int] | None = None

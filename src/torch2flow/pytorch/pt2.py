@@ -11,6 +11,7 @@ The graph itself is read by `program/`; nothing here evaluates an expression or 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from torch2flow.dtypes import DTYPES
@@ -29,6 +30,8 @@ SCALAR_TYPES = {
     34: "uint32", 35: "uint64",
 }  # fmt: skip
 """`ScalarType` of `torch/_export/serde/schema.py` (2.13): not c10's numbering."""
+
+_PROGRAM = re.compile(r"(^|/)(serialized_exported_program\.json|models/[^/]*\.json)$")
 
 _LAYOUT_A = {
     "state_dict": ("serialized_state_dict.pt", "serialized_state_dict.json"),
@@ -78,7 +81,8 @@ def open_pt2(archive: ZipArchive) -> Container:
 
 def _container(archive: ZipArchive, layout: str, parts: dict[str, Any], met: dict[str, int]) -> Container:
     root = {part: value for part, value in parts.items() if value}
-    return Container("pt2", root, [archive.file], f"torch.export, layout {layout}", met)
+    program = next((archive.range(name) for name in archive.records if _PROGRAM.search(name)), None)
+    return Container("pt2", root, [archive.file], f"torch.export, layout {layout}", met, program=program)
 
 
 def _saved(archive: ZipArchive, names: tuple[str, ...], met: dict[str, int]) -> Any:

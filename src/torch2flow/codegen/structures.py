@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from torch2flow.source.literals import attribute, literal
-from torch2flow.source.names import is_name
+from torch2flow.codegen.literals import attribute, literal
+from torch2flow.codegen.names import is_name
 
 REQUIRED: Any = ...
 """The default of an argument that has none."""
@@ -202,7 +202,7 @@ def constants(tree: ast.AST) -> Iterator[ast.Constant]:
 
 
 def is_number(node: ast.Constant) -> bool:
-    return isinstance(node.value, (int, float)) and not isinstance(node.value, bool) or hasattr(node, "slot")
+    return (isinstance(node.value, (int, float)) and not isinstance(node.value, bool)) or hasattr(node, "slot")
 
 
 def _shape(part: Draft | Construct | ast.AST) -> Any:

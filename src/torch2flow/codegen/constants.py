@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy as np
 from torch2flow.errors import FormatError
 from torch2flow.program import State
 from torch2flow.pytorch.tensor import TensorRef
-from torch2flow.source.literals import attribute, dtype_name, literal
+from torch2flow.codegen.literals import attribute, dtype_name, literal
 
 SMALL = 16
 """Up to so many elements are written out in the source."""
@@ -45,7 +47,8 @@ class Constants:
         Raises:
             FormatError: the file does not hold it.
         """
-        tensor = self.tensors.get(state.path)
+        key = state.key or state.path
+        tensor = self.tensors.get(key)
         if tensor is None:
             raise FormatError(
                 f"The program uses {state.path!r}, which the file does not hold.",
@@ -53,10 +56,19 @@ class Constants:
             )
         dtype = dtype_name(tensor.dtype.name)
         values = tensor.numpy()
-        return _regular(values, dtype) or self._stored(state.path, tensor, values)
+        return _regular(values, dtype) or self._stored(key, tensor, values)
+
+    def numbers(self, states: Mapping[str, State]) -> dict[str, float]:
+        """The constants that are single numbers, by the name of their value."""
+        found = {}
+        for name, state in states.items():
+            tensor = self.tensors.get(state.key)
+            if state.kind == "constant" and tensor is not None and tensor.shape == ():
+                found[name] = tensor.numpy().item()
+        return found
 
     def _stored(self, name: str, tensor: TensorRef, values: np.ndarray) -> ast.expr:
-        key = (str(values.dtype), values.shape, values.tobytes())
+        key = (str(values.dtype), values.shape, hashlib.sha256(values.tobytes()).digest())
         name = self.by_value.setdefault(key, name)
         self.stored[name] = self.tensors[name]
         return ast.Call(attribute("constant"), [_named(name)], [])

@@ -11,7 +11,7 @@ import ast
 import copy
 from collections.abc import Iterator
 
-from torch2flow.source.names import singular
+from torch2flow.codegen.names import singular
 
 
 def roll(statements: list[ast.stmt], lists: dict[str, int]) -> list[ast.stmt]:

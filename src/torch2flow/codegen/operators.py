@@ -12,9 +12,9 @@ from torch2flow.lowering.registry import Rule, closest, find
 from torch2flow.lowering.renames import RENAMES
 from torch2flow.program import Graph, Line, Node, Ref
 from torch2flow.program.functional import STORE
-from torch2flow.source.bodies import Body
-from torch2flow.source.inlining import Inliner, RefusedError
-from torch2flow.source.literals import attribute, dtype_name, is_tensor, literal, tensor
+from torch2flow.codegen.bodies import Body
+from torch2flow.codegen.inlining import Inliner, RefusedError
+from torch2flow.codegen.literals import attribute, dtype_name, is_tensor, literal, tensor
 
 _TRAINING = {"aten.dropout": "train", "aten.feature_dropout": "train", "aten.alpha_dropout": "train",
              "aten.native_dropout": "train", "aten.batch_norm": "training"}  # fmt: skip

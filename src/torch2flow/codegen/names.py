@@ -64,6 +64,17 @@ def read_names(text: str) -> tuple[str, ...]:
 
 
 @cache
+def operations(text: str) -> int:
+    """How many calls a source line can stand for by itself; a line that is cut can stand for a few more."""
+    tree = _parsed(text)
+    if tree is None:
+        return 8
+    kinds = (ast.Call, ast.BinOp, ast.Subscript, ast.Compare, ast.UnaryOp, ast.AugAssign, ast.BoolOp)
+    # An index may be several slices, a call may bring a cast or a reshape with it.
+    return 2 * sum(isinstance(node, kinds) for node in ast.walk(tree)) + 1
+
+
+@cache
 def call_arguments(text: str, attribute: str) -> tuple[str, ...]:
     """The variables passed, by position or keyword, to `self.attribute(...)`; "" for anything but a variable.
 

@@ -11,13 +11,13 @@ from torch2flow.lowering.modules import MODULES, Leaf, signatures
 from torch2flow.program import Graph, Node, Ref, State
 from torch2flow.program.calls import Call, call_tree, reachable
 from torch2flow.program.functional import STORE
-from torch2flow.source.bodies import Body
-from torch2flow.source.literals import UNIFORM, attribute, literal
-from torch2flow.source.loops import roll
-from torch2flow.source.names import class_name, is_name
-from torch2flow.source.operators import Operators
-from torch2flow.source.signature import InputNames, returned
-from torch2flow.source.structures import (
+from torch2flow.codegen.bodies import Body
+from torch2flow.codegen.literals import UNIFORM, attribute, literal
+from torch2flow.codegen.loops import roll
+from torch2flow.codegen.names import class_name, is_name
+from torch2flow.codegen.operators import Operators
+from torch2flow.codegen.signature import InputNames, returned
+from torch2flow.codegen.structures import (
     REQUIRED,
     Construct,
     Container,
@@ -233,6 +233,8 @@ class ModelWriter:
     def _own(self, attr: str, value: str, state: State) -> list[Own]:
         """The statement that makes a parameter or buffer."""
         meta = self.graph.metas[value]
+        if state.kind == "constant" and meta.shape == ():
+            return []
         zeros: ast.expr = ast.Call(attribute("flow", "zeros"), [literal(size, "size") for size in meta.hint] or [literal(())], [])
         if meta.dtype not in ("float32",):
             zeros.keywords = [ast.keyword("dtype", attribute("flow", meta.dtype))]  # type: ignore[attr-defined]
@@ -299,7 +301,10 @@ class ModelWriter:
         return self.operators.expression(node, body)
 
     def state(self, name: str, path: str) -> ast.expr | None:
-        state = reachable(self.graph, name, path)
+        state = self.graph.states[name]
+        if state.kind == "constant" and self.graph.metas[name].shape == ():
+            return self.values(state)
+        state = reachable(self.graph, name, path)  # type: ignore[assignment]
         return None if state is None else self.access(path, state.path)
 
     def child(self, call: Call, path: str) -> ast.expr:
@@ -331,7 +336,7 @@ class ModelWriter:
                 expression = ast.Subscript(expression, ast.Constant(int(part)), ast.Load())
             elif isinstance(construct, Container) and construct.kind == "nn.ModuleDict":
                 expression = ast.Subscript(expression, ast.Constant(part), ast.Load())
-            elif is_name(part) or base == "nn.Sequential" and part.isidentifier():
+            elif is_name(part) or (base == "nn.Sequential" and part.isidentifier()):
                 expression = ast.Attribute(expression, part, ast.Load())
             else:
                 expression = ast.Call(attribute("getattr"), [expression, ast.Constant(part)], [])

@@ -12,12 +12,12 @@ from torch2flow._version import __version__
 from torch2flow.program import Graph
 from torch2flow.program.functional import functionalize
 from torch2flow.pytorch.tensor import TensorRef
-from torch2flow.source import constants, operators
-from torch2flow.source.constants import Constants
-from torch2flow.source.model import RESERVED, ModelWriter
-from torch2flow.source.operators import Missing
-from torch2flow.source.signature import records
-from torch2flow.source.structures import ClassWriter, Instance, Structure, _structures
+from torch2flow.codegen import constants, operators
+from torch2flow.codegen.constants import Constants
+from torch2flow.codegen.model import RESERVED, ModelWriter
+from torch2flow.codegen.operators import Missing
+from torch2flow.codegen.signature import records
+from torch2flow.codegen.structures import ClassWriter, Instance, Structure, _structures
 
 LINE_LENGTH = 100
 
@@ -51,7 +51,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
         UnsupportedError: the program does something that no source is written for.
     """
     known = Constants(tensors)
-    graph = functionalize(graph)
+    graph = functionalize(graph, known.numbers(graph.states))
     writer = ModelWriter(graph, known.expression)
     root = writer.write()
     order = _ordered(root.structure)
@@ -85,7 +85,8 @@ def _ordered(root: Structure) -> list[Structure]:
 
 def _name(structures: list[Structure]) -> None:
     taken = set(RESERVED)
-    for structure in reversed(structures):
+    # The model's own class first: it keeps its name whatever else has it.
+    for structure in [structures[-1], *structures[:-1]]:
         wanted = structure.draft.class_name
         name, count = wanted, 1
         while name in taken:

@@ -6,8 +6,8 @@ import ast
 from typing import Any
 
 from torch2flow.program import Graph, Ref, Tree
-from torch2flow.source.literals import attribute, literal, tensor
-from torch2flow.source.names import class_name, is_name
+from torch2flow.codegen.literals import attribute, literal, tensor
+from torch2flow.codegen.names import class_name, is_name
 
 
 class InputNames:

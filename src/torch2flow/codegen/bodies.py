@@ -15,11 +15,12 @@ from typing import Any, Protocol
 
 from torch2flow.program import Graph, Line, Node, Ref, SymInt
 from torch2flow.program.calls import Call, line_of
-from torch2flow.source.literals import literal, tensor
-from torch2flow.source.names import call_arguments, is_name, is_return, read_names, singular, statement_targets, targets
+from torch2flow.program.functional import CREATIONS, SETITEM
+from torch2flow.codegen.literals import literal, slice_of, tensor
+from torch2flow.codegen.names import call_arguments, is_name, is_return, operations, read_names, singular, statement_targets, targets
 
-_DEPTH = 5
-"""How many calls may be nested in one statement."""
+_DEPTH, _DEPTH_OPAQUE = 5, 3
+"""How many calls may be nested in one statement; and where the source does not tell."""
 
 
 class Context(Protocol):
@@ -53,6 +54,8 @@ class Step:
     depth: int = 1
     round: int = 0
     """Which round of a loop in the source it belongs to, where one line was run several times in a row."""
+    opaque: bool = False
+    """The line only calls a function that does all this: it says nothing of how the steps hang together."""
 
 
 @dataclass(slots=True)
@@ -101,10 +104,16 @@ class Body:
         for _, items in groupby(self.steps, key=lambda step: step.line):
             group = list(items)
             line = group[0].line
-            if line is None or not set(targets(line.text)) & set(read_names(line.text)) or len(group) < 2:
+            if line is None or len(group) < 2:
+                continue
+            if len(group) > operations(line.text) and not _is_periodic(group):
+                for step in group[:-1]:
+                    step.opaque, step.targets = True, ()
+                group[-1].opaque = True
+            if not set(targets(line.text)) & set(read_names(line.text)):
                 continue
             keys = [_kind(step.item) for step in group]
-            size = next(n for n in range(1, len(keys) + 1) if len(keys) % n == 0 and keys == keys[:n] * (len(keys) // n))
+            size = _period(keys)
             for position, step in enumerate(group):
                 step.round = position // size
 
@@ -117,12 +126,14 @@ class Body:
             uses.setdefault(name, []).append(len(self.steps))
         end = len(self.steps)
         for number, step in enumerate(self.steps):
-            if len(step.outputs) != 1 or _is_store(step.item) or _is_list(step.item):
+            if len(step.outputs) != 1 or _is_list(step.item) or _is_setitem(step.item):
                 continue
             users = uses.get(step.outputs[0], [])
             if len(users) != 1:
                 continue
             user = users[0]
+            if user < end and _is_setitem(self.steps[user].item) and self.steps[user].inputs[0] == step.outputs[0]:
+                continue
             if user == end:
                 continue
             other = self.steps[user]
@@ -130,7 +141,9 @@ class Body:
             nameless = not step.targets or (step.line is not None and is_return(step.line.text))
             if not (same_line or (nameless and step.line is not None and user == number + 1)):
                 continue
-            if _no_grad(step.item) != _no_grad(other.item) or step.depth >= _DEPTH:
+            if _no_grad(step.item) != _no_grad(other.item) or step.depth >= (_DEPTH_OPAQUE if step.opaque else _DEPTH):
+                continue
+            if step.opaque and isinstance(step.item, Call):
                 continue
             if any(s.nested_in < 0 and _changes(s.item) for s in self.steps[number + 1 : user]):
                 continue
@@ -142,7 +155,7 @@ class Body:
                 continue
             if step.targets or len(step.outputs) != 1 or uses.get(step.outputs[0]) != [end] or _no_grad(step.item):
                 break
-            if _is_list(step.item) or _is_store(step.item):
+            if _is_list(step.item) or _is_setitem(step.item):
                 break
             step.nested_in = end
 
@@ -266,6 +279,9 @@ class Body:
             if step.nested_in >= 0:
                 continue
             self.now = number
+            if _is_setitem(step.item):
+                self._set_item(step, number)
+                continue
             expression = self.expression(number)
             if _is_store(step.item):
                 statement: ast.stmt = ast.Expr(expression)
@@ -284,6 +300,36 @@ class Body:
             result = values[0] if len(values) == 1 else ast.Tuple(values, ast.Load())
         self.statements.append(ast.Return(result))
         return self.statements
+
+    def _set_item(self, step: Step, number: int) -> None:
+        """`x[1:3] = value`, on a copy where something else may look into the same memory."""
+        node = step.item
+        assert isinstance(node, Node)
+        base, keys, value = node.arguments["self"], node.arguments["keys"], node.arguments["value"]
+        producer = self.producer.get(base.name)
+        made = self.steps[producer].item if producer is not None else None
+        fresh = isinstance(made, Node) and made.operator in CREATIONS
+        source = self.value(base.name)
+        written = self.argument(value, "value")
+        if fresh and self.last_use.get(base.name, -1) <= number:
+            name = self.names[base.name]
+            self.names[step.outputs[0]], self.bound[name] = name, step.outputs[0]
+        else:
+            name = self._assign_names(step, number)[0]
+            copied = ast.Call(ast.Attribute(source, "clone", ast.Load()), [], [])
+            self._append(ast.Assign([ast.Name(name, ast.Store())], copied), node.no_grad)
+        target = ast.Subscript(ast.Name(name, ast.Load()), self._subscript(keys), ast.Store())
+        self._append(ast.Assign([target], written), node.no_grad)
+
+    def _subscript(self, keys: list[list[Any]]) -> ast.expr:
+        """`:, 1:3, 0` for the keys `[[1, 1, 3, 1], [2, 0]]`."""
+        parts: list[ast.expr] = [ast.Slice() for _ in range(keys[-1][0] + 1)]
+        for dim, *key in keys:
+            if len(key) == 1:
+                parts[dim] = self.argument(key[0], "index")
+            else:
+                parts[dim] = slice_of(*[self.argument(each, "index") for each in key])
+        return parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load())
 
     def _append(self, statement: ast.stmt, no_grad: bool) -> None:
         if not no_grad:
@@ -336,13 +382,21 @@ class Body:
 
     def _dimension(self, text: str) -> ast.expr | None:
         metas = self.context.graph.metas
-        for name, value in reversed(self.bound.items()):
+        for name, value in self._named_tensors():
             meta = metas.get(value)
             for position, size in enumerate(meta.shape if meta else ()):
                 if isinstance(size, SymInt) and size.text == text:
                     shape = ast.Attribute(ast.Name(name, ast.Load()), "shape", ast.Load())
                     return ast.Subscript(shape, ast.Constant(position), ast.Load())
         return None
+
+    def _named_tensors(self) -> list[tuple[str, str]]:
+        """The tensors that have a name now: those the statement works on first, then parameters, then the latest."""
+        bound = list(self.bound.items())
+        inputs = set(self.steps[self.now].inputs) if 0 <= self.now < len(self.steps) else set()
+        first = [pair for pair in bound if pair[1] in inputs]
+        given = [pair for pair in bound if pair[1] in self.call.inputs]
+        return [*first, *given, *reversed(bound)]
 
     def bind(self, expression: ast.expr) -> ast.expr:
         """Gives an expression that a rule needs twice a name, in a statement before this one."""
@@ -371,7 +425,7 @@ class _Sizes(ast.NodeTransformer):
 
     def _solved(self, symbol: str) -> ast.expr | None:
         """A symbol of which only a multiple or a sum is the size of something here: `x.shape[0] // 49`."""
-        for name, value in reversed(self.body.bound.items()):
+        for name, value in self.body._named_tensors():
             meta = self.body.context.graph.metas.get(value)
             for position, size in enumerate(meta.shape if meta else ()):
                 if not isinstance(size, SymInt) or size.symbols != [symbol]:
@@ -400,8 +454,19 @@ def _short(item: Node | Call) -> str:
         owner, _, last = item.path.rpartition(".")
         name = singular(owner.rpartition(".")[2]) if last.isdigit() else last
         return name if is_name(name) else "x"
-    name = item.operator.rpartition(".")[2].strip("_")
-    return name if is_name(name) else "x"
+    return "out"
+
+
+def _period(keys: list[str]) -> int:
+    """The length of the shortest piece that the list repeats; its own length where it repeats none."""
+    return next(n for n in range(1, len(keys) + 1) if len(keys) % n == 0 and keys == keys[:n] * (len(keys) // n))
+
+
+def _is_periodic(group: list[Step]) -> bool:
+    line = group[0].line
+    assert line is not None
+    keys = [_kind(step.item) for step in group]
+    return bool(set(targets(line.text)) & set(read_names(line.text))) and _period(keys) <= operations(line.text)
 
 
 def _kind(item: Node | Call) -> str:
@@ -411,6 +476,10 @@ def _kind(item: Node | Call) -> str:
 
 def _is_store(item: Node | Call) -> bool:
     return isinstance(item, Node) and not item.outputs
+
+
+def _is_setitem(item: Node | Call) -> bool:
+    return isinstance(item, Node) and item.operator == SETITEM
 
 
 def _is_list(item: Node | Call) -> bool:

@@ -82,7 +82,13 @@ def evaluate(node: ast.expr, names: dict[str, ast.expr] | None = None) -> Any:
         case ast.Constant():
             return node.value
         case ast.Tuple() | ast.List():
-            return tuple(evaluate(item, names) for item in node.elts)
+            values: list[Any] = []
+            for item in node.elts:
+                if isinstance(item, ast.Starred):
+                    values += evaluate(item.value, names)
+                else:
+                    values.append(evaluate(item, names))
+            return tuple(values)
         case ast.Name() if node.id in names:
             given = names[node.id]
             return Unknown() if is_tensor(given) else evaluate(given)
@@ -158,3 +164,16 @@ def tensor(node: ast.expr) -> ast.expr:
     """Marks an expression as a tensor."""
     node.tensor = True  # type: ignore[attr-defined]
     return node
+
+
+_END = 2**63 - 1
+"""What PyTorch records for a slice without an end (`sys.maxsize`)."""
+
+
+def slice_of(start: ast.expr, end: ast.expr, step: ast.expr) -> ast.Slice:
+    """`start:end:step`, without what says nothing."""
+
+    def part(node: ast.expr, *nothing: Any) -> ast.expr | None:
+        return None if isinstance(node, ast.Constant) and node.value in nothing else node
+
+    return ast.Slice(part(start, None, 0), part(end, None, _END), part(step, None, 1))

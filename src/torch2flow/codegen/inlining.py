@@ -25,7 +25,7 @@ from types import FunctionType
 from typing import Any
 
 from torch2flow.lowering.registry import FACTS, Rule
-from torch2flow.source.literals import NotConstantError, Unknown, evaluate, is_tensor, literal
+from torch2flow.codegen.literals import NotConstantError, Unknown, evaluate, is_tensor, literal, slice_of
 
 _MODULES = {"flow", "F", "nn", "math"}
 
@@ -139,9 +139,7 @@ class Inliner:
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and node.id not in _MODULES:
                 called = getattr(function, "__globals__", {}).get(node.id)
-                if isinstance(called, FunctionType) and called.__module__.startswith("torch2flow.lowering"):
-                    self._collect(called)
-                elif isinstance(called, FunctionType) and called.__module__ == function.__module__:
+                if (isinstance(called, FunctionType) and called.__module__.startswith("torch2flow.lowering")) or (isinstance(called, FunctionType) and called.__module__ == function.__module__):
                     self._collect(called)
 
     def definitions(self) -> list[ast.stmt]:
@@ -303,24 +301,13 @@ def _at(dim: ast.expr, index: ast.expr) -> ast.expr:
     """The subscript that takes `index` in dimension `dim`: `:, :, 1:3` for the third."""
     position = evaluate(dim)
     if isinstance(index, ast.Call) and isinstance(index.func, ast.Name) and index.func.id == "slice":
-        index = _slice(*index.args)
+        index = slice_of(*index.args)
     full: ast.expr = ast.Slice()
     if position >= 0:
         parts = [*[full] * position, index]
     else:
         parts = [ast.Constant(...), index, *[full] * (-position - 1)]
     return parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load())
-
-
-_END = 2**63 - 1
-"""What PyTorch records for a slice without an end (`sys.maxsize`)."""
-
-
-def _slice(start: ast.expr, end: ast.expr, step: ast.expr) -> ast.expr:
-    def part(node: ast.expr, *nothing: Any) -> ast.expr | None:
-        return None if isinstance(node, ast.Constant) and node.value in nothing else node
-
-    return ast.Slice(part(start, None, 0), part(end, None, _END), part(step, None, 1))
 
 
 def _keys(indices: ast.expr) -> ast.expr:

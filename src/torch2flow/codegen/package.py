@@ -1,0 +1,125 @@
+"""From a `.pt2` to a package: `model.py`, `__init__.py` with `load_model`, and the constants the source needs.
+
+    from out import load_model
+    model = load_model()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch2flow.lowering.operators  # noqa: F401  registers the rules
+from torch2flow.codegen.model import module_tree
+from torch2flow.codegen.writer import Source, write_source
+from torch2flow.errors import UnsupportedError
+from torch2flow.program import Graph
+from torch2flow.program.calls import call_tree
+from torch2flow.program.exported import read_program
+from torch2flow.pytorch import Container
+from torch2flow.pytorch.tensor import TensorRef
+
+MODEL, PACKAGE, CONSTANTS = "model.py", "__init__.py", "constants"
+
+_PACKAGE = '''"""A OneFlow model and its weights: `from {folder} import load_model`."""
+
+from pathlib import Path
+
+import oneflow as flow
+
+from .model import {root}
+
+__all__ = ["{root}", "load_model"]
+
+
+def load_model():
+    """The model with its weights, in eval mode; call `.train()` to train it."""
+    model = {root}()
+    model.load_state_dict(flow.load(str(Path(__file__).parent)))
+    return model.eval()
+'''
+
+
+@dataclass(slots=True)
+class Program:
+    """The program in a `.pt2`, and the tensors beside it.
+
+    Attributes:
+        graph: as it was read.
+        tensors: weights, buffers and constants, by name.
+        origin: the file's name.
+    """
+
+    graph: Graph
+    tensors: dict[str, TensorRef]
+    origin: str
+
+    def key_order(self) -> list[str]:
+        """The names of the `state_dict()` in the original's order, which the file itself does not keep."""
+        order: list[str] = []
+
+        def visit(module: Any) -> None:
+            for name, (_, state) in module.states.items():
+                if state.persistent:
+                    order.append(f"{module.path}.{name}" if module.path else name)
+            for child in module.children.values():
+                visit(child)
+
+        visit(module_tree(self.graph, call_tree(self.graph)))
+        return order
+
+    def source(self) -> Source:
+        """The model as OneFlow source."""
+        return write_source(self.graph, self.tensors, self.origin)
+
+
+def open_program(container: Container) -> Program | None:
+    """The program of a container; None where it holds none.
+
+    Raises:
+        FormatError: the program is damaged.
+    """
+    if container.program is None:
+        return None
+    file = container.files[0]
+    tensors = {**container.root.get("constants", {}), **container.root.get("state_dict", {})}
+    dense = {name: tensor for name, tensor in tensors.items() if isinstance(tensor, TensorRef)}
+    return Program(read_program(file.read(*container.program), str(file.path), dense), dense, file.path.name)
+
+
+def check_complete(source: Source, origin: str) -> None:
+    """Refuses source in which an operator is missing, and names them all at once.
+
+    Raises:
+        UnsupportedError: an operator has no rule.
+    """
+    if not source.missing:
+        return
+    count = len({each.target for each in source.missing})
+    raise UnsupportedError(
+        f"{count} operator{'s have' if count > 1 else ' has'} no OneFlow equivalent yet:\n{missing_table(source)}",
+        where=origin,
+        remedy="write a rule (docs/lowering.md), or add --partial for source with a stub in each of these places,"
+        " or --weights-only",
+    )
+
+
+def missing_table(source: Source) -> str:
+    """One line for each operator without a rule: how often, where first, why, and what is closest."""
+    rows: dict[tuple[str, str], list[Any]] = {}
+    for each in source.missing:
+        rows.setdefault((each.target, each.reason), []).append(each)
+    lines = []
+    for (target, reason), places in rows.items():
+        first = places[0]
+        line = f", {first.line}" if first.line else ""
+        hint = f"; closest: {first.closest}" if first.closest else ""
+        lines.append(f"  {target}, {len(places)} times, first in {first.path or 'the model itself'}{line}: {reason}{hint}")
+    return "\n".join(lines)
+
+
+def write_package(source: Source, path: Path, name: str) -> None:
+    """Writes the Python files of a converted model into its folder."""
+    (path / MODEL).write_text(source.text, "utf-8")
+    (path / PACKAGE).write_text(_PACKAGE.format(root=source.root, folder=name), "utf-8")
