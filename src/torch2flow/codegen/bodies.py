@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Protocol
 
-from torch2flow.program import Graph, Line, Node, Ref, SymInt
+from torch2flow.program import Frame, Graph, Line, Node, Ref, SymInt
 from torch2flow.program.calls import Call, line_of
 from torch2flow.program.functional import CREATIONS, SETITEM
 from torch2flow.codegen.literals import literal, slice_of, tensor
@@ -39,6 +39,12 @@ class Context(Protocol):
     def inputs(self, call: Call) -> list[str]: ...
 
     def is_reserved(self, name: str) -> bool: ...
+
+    def producer(self, name: str) -> Node | None: ...
+
+    def input_name(self, name: str) -> str: ...
+
+    def frames(self, call: Call) -> tuple[Frame, ...]: ...
 
 
 @dataclass(slots=True)
@@ -100,22 +106,22 @@ class Body:
         return name not in self.context.graph.states or name in self.call.inputs
 
     def _count_rounds(self) -> None:
-        """Tells the rounds of a loop apart: `x = layer(x)`, the same steps again and again from one line."""
-        for _, items in groupby(self.steps, key=lambda step: step.line):
+        """Tells the rounds of a loop apart (`x = layer(x)`: the same steps again and again from one line), and marks
+        the lines that stand for more steps than they can say."""
+        for line, items in groupby(self.steps, key=lambda step: step.line):
             group = list(items)
-            line = group[0].line
             if line is None or len(group) < 2:
-                continue
-            if len(group) > operations(line.text) and not _is_periodic(group):
-                for step in group[:-1]:
-                    step.opaque, step.targets = True, ()
-                group[-1].opaque = True
-            if not set(targets(line.text)) & set(read_names(line.text)):
                 continue
             keys = [_kind(step.item) for step in group]
             size = _period(keys)
-            for position, step in enumerate(group):
-                step.round = position // size
+            listed = all(isinstance(step.item, Call) and step.item.path.rpartition(".")[2].isdigit() for step in group)
+            if listed or (set(targets(line.text)) & set(read_names(line.text)) and size <= operations(line.text)):
+                for position, step in enumerate(group):
+                    step.round = position // size
+            elif len(group) > operations(line.text):
+                for step in group[:-1]:
+                    step.opaque, step.targets = True, ()
+                group[-1].opaque = True
 
     def _nest(self, results: list[str]) -> None:
         uses: dict[str, list[int]] = {}
@@ -171,6 +177,28 @@ class Body:
                 self.last_use[name] = max(self.last_use.get(name, -1), self.root(number))
         for name in results:
             self.last_use[name] = len(self.steps)
+        for number, step in enumerate(self.steps):
+            if isinstance(step.item, Node):
+                self._keep_sizes(list(sizes_in(step.item.arguments)), number)
+
+    def _keep_sizes(self, needed: list[SymInt], number: int) -> None:
+        """Keeps a tensor that has a dynamic size of this statement under its name until then."""
+        root = self.root(number)
+        for size in needed:
+            for text in [size.text] if self._donors(size.text, root) else size.symbols:
+                donors = self._donors(text, root)
+                if donors and not any(self.last_use.get(name, -1) >= root for name in donors):
+                    self.last_use[donors[0]] = root
+
+    def _donors(self, text: str, before: int) -> list[str]:
+        """The tensors with a name that have a dynamic size, the inputs first."""
+        made = [name for step in self.steps[:before] if step.nested_in < 0 for name in step.outputs]
+        metas = self.context.graph.metas
+        return [
+            name
+            for name in [*self.call.inputs, *made]
+            if name in metas and any(isinstance(size, SymInt) and size.text == text for size in metas[name].shape)
+        ]
 
     # Names.
 
@@ -189,36 +217,51 @@ class Body:
         return "x" if position == 0 else f"x{position + 1}"
 
     def _seen_as(self, name: str) -> str:
-        """What the source calls a value from outside."""
-        for step in self.steps:
-            if name not in step.inputs or step.line is None:
-                continue
-            found = self._named_in(step, name)
-            if is_name(found):
-                return found
-        return self._passed_as(name)
+        """What this body, or its caller, calls a value from outside; the surest sign first."""
+        users = [step for step in self.steps if name in step.inputs and step.line is not None]
+        for find in (self._passed_on_as, self._alone_as):
+            for step in users:
+                found = find(step, name)
+                if is_name(found):
+                    return found
+        passed = self._passed_as(name)
+        if is_name(passed):
+            return passed
+        return next((found for step in users if is_name(found := self._ordered_as(step, name))), "")
 
-    def _named_in(self, step: Step, name: str) -> str:
-        """What the line of a step calls one of its operands."""
-        assert step.line is not None
+    def _passed_on_as(self, step: Step, name: str) -> str:
+        """`self.fc1(hidden)`."""
+        if not isinstance(step.item, Call) or step.line is None:
+            return ""
+        passed = call_arguments(step.line.text, step.item.path.rpartition(".")[2])
+        return passed[step.inputs.index(name)] if len(passed) == len(step.inputs) else ""
+
+    def _alone_as(self, step: Step, name: str) -> str:
+        """`F.relu(hidden)`: one variable, and one operand."""
+        seen = read_names(step.line.text) if step.line is not None else ()
+        return seen[0] if len(seen) == 1 and set(step.inputs) == {name} and not step.opaque else ""
+
+    def _ordered_as(self, step: Step, name: str) -> str:
+        """`q @ k`: as many variables as operands."""
+        seen = read_names(step.line.text) if step.line is not None else ()
         distinct = list(dict.fromkeys(step.inputs))
-        if isinstance(step.item, Call):
-            passed = call_arguments(step.line.text, step.item.path.rpartition(".")[2])
-            position = step.inputs.index(name)
-            return passed[position] if position < len(passed) else ""
-        seen = read_names(step.line.text)
-        if len(seen) != len(distinct):
-            # What the body makes itself has names of its own: those are not the one looked for.
-            made = {target for each in self.steps for target in each.targets}
-            seen = tuple(each for each in seen if each not in made)
-            distinct = [each for each in distinct if each in self.call.inputs]
-        return seen[distinct.index(name)] if name in distinct and len(seen) == len(distinct) else ""
+        return seen[distinct.index(name)] if len(seen) == len(distinct) and not step.opaque else ""
 
     def _passed_as(self, name: str) -> str:
-        """What the caller's line calls a value that it passes."""
-        lines = _lines(self.call, self.call.depth - 1) if self.call.depth else ()
-        passed = call_arguments(lines[-1].text, self.call.path.rpartition(".")[2]) if lines else ()
-        return passed[self.call.inputs.index(name)] if len(passed) == len(self.call.inputs) else ""
+        """What a caller calls a value that it passes: as what it was assigned, or the input of the whole model."""
+        node = self.context.producer(name)
+        if node is None:
+            return self.context.input_name(name)
+        shared = 0
+        for made, used in zip(node.frames, self.context.frames(self.call), strict=False):
+            if made.key != used.key:
+                break
+            shared += 1
+        lines = node.lines[shared - 1] if 0 < shared <= len(node.lines) else ()
+        found = statement_targets(lines)
+        if len(found) == 1:
+            return found[0]
+        return found[node.outputs.index(name)] if len(found) == len(node.outputs) else ""
 
     def _assign_names(self, step: Step, number: int) -> list[str]:
         """The names for what a statement makes; `_` for what nobody uses."""
@@ -443,6 +486,17 @@ class _Sizes(ast.NodeTransformer):
         return None
 
 
+def sizes_in(value: Any) -> Iterator[SymInt]:
+    """The dynamic sizes in an operator's arguments."""
+    if isinstance(value, SymInt):
+        yield value
+    elif isinstance(value, dict):
+        yield from sizes_in(list(value.values()))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from sizes_in(item)
+
+
 def _lines(item: Node | Call, depth: int) -> tuple[Line, ...]:
     node = item if isinstance(item, Node) else next(item.nodes(), None)
     return node.lines[depth] if node is not None and depth < len(node.lines) else ()
@@ -460,13 +514,6 @@ def _short(item: Node | Call) -> str:
 def _period(keys: list[str]) -> int:
     """The length of the shortest piece that the list repeats; its own length where it repeats none."""
     return next(n for n in range(1, len(keys) + 1) if len(keys) % n == 0 and keys == keys[:n] * (len(keys) // n))
-
-
-def _is_periodic(group: list[Step]) -> bool:
-    line = group[0].line
-    assert line is not None
-    keys = [_kind(step.item) for step in group]
-    return bool(set(targets(line.text)) & set(read_names(line.text))) and _period(keys) <= operations(line.text)
 
 
 def _kind(item: Node | Call) -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch2flow.lowering.modules import MODULES, Leaf, signatures
-from torch2flow.program import Graph, Node, Ref, State
+from torch2flow.program import Frame, Graph, Node, Ref, State
 from torch2flow.program.calls import Call, call_tree, reachable
 from torch2flow.program.functional import STORE
 from torch2flow.codegen.bodies import Body
 from torch2flow.codegen.literals import UNIFORM, attribute, literal
 from torch2flow.codegen.loops import roll
-from torch2flow.codegen.names import class_name, is_name
+from torch2flow.codegen.names import class_name, is_attribute
 from torch2flow.codegen.operators import Operators
 from torch2flow.codegen.signature import InputNames, returned
 from torch2flow.codegen.structures import (
@@ -104,6 +104,7 @@ class ModelWriter:
         self.methods: dict[str, str] = {}
         self.inputs_tree = InputNames(graph)
         self.in_place = _in_place(graph)
+        self.producers = {name: node for node in graph.nodes for name in node.outputs}
         self._index(self.tree)
 
     def _index(self, module: Module) -> None:
@@ -188,7 +189,7 @@ class ModelWriter:
             if node is None or node.operator not in rule.operators or not set(module.states) <= set(rule.owns):
                 return None
             shapes = {name: self.graph.metas[value].hint for name, (value, _) in module.states.items()}
-            first = self.graph.metas.get(node.refs()[0])
+            first = self.graph.metas.get(call.inputs[0])
             leaf = Leaf(node, shapes, len(first.shape) if first else 0, id(node) in self.in_place)
             arguments = rule.arguments(leaf)
             if arguments is None or (found is not None and arguments != found):
@@ -210,7 +211,8 @@ class ModelWriter:
         if len(nodes) != 1 or not isinstance(nodes[0], Node) or len(call.inputs) != 1 or len(call.outputs) != 1:
             return None
         node = nodes[0]
-        if not node.outputs or call.outputs != [node.outputs[0]] or node.refs()[:1] != call.inputs[:1]:
+        given = [name for name in node.refs() if name not in self.graph.states]
+        if not node.outputs or call.outputs != [node.outputs[0]] or given != call.inputs:
             return None
         return node
 
@@ -241,7 +243,7 @@ class ModelWriter:
         if state.kind == "parameter":
             keywords = [] if meta.requires_grad else [ast.keyword("requires_grad", ast.Constant(False))]
             parameter = ast.Call(attribute("nn", "Parameter"), [zeros], keywords)
-            if is_name(attr):
+            if is_attribute(attr):
                 target = ast.Attribute(ast.Name("self", ast.Load()), attr, ast.Store())
                 return [Own(attr, ast.Assign([target], parameter))]
             return [Own(attr, _call("register_parameter", ast.Constant(attr), parameter))]
@@ -324,6 +326,16 @@ class ModelWriter:
     def is_reserved(self, name: str) -> bool:
         return name in RESERVED or name in self.operators.inliner.helpers
 
+    def producer(self, name: str) -> Node | None:
+        return self.producers.get(name)
+
+    def input_name(self, name: str) -> str:
+        return self.inputs_tree.values.get(name, "")
+
+    def frames(self, call: Call) -> tuple[Frame, ...]:
+        first = next(call.nodes(), None)
+        return first.frames if first is not None else ()
+
     def access(self, start: str, path: str) -> ast.expr:
         """`self.layers[0].weight`, seen from the module at `start`."""
         expression: ast.expr = ast.Name("self", ast.Load())
@@ -331,12 +343,11 @@ class ModelWriter:
         rest = path[len(start) :].lstrip(".")
         for part in rest.split(".") if rest else []:
             construct = self.constructs.get(here.path)
-            base = construct.structure.draft.base if isinstance(construct, Instance) else "nn.Module"
             if part.isdigit() and here.is_counted:
                 expression = ast.Subscript(expression, ast.Constant(int(part)), ast.Load())
             elif isinstance(construct, Container) and construct.kind == "nn.ModuleDict":
                 expression = ast.Subscript(expression, ast.Constant(part), ast.Load())
-            elif is_name(part) or (base == "nn.Sequential" and part.isidentifier()):
+            elif is_attribute(part):
                 expression = ast.Attribute(expression, part, ast.Load())
             else:
                 expression = ast.Call(attribute("getattr"), [expression, ast.Constant(part)], [])

@@ -87,8 +87,15 @@ def call_arguments(text: str, attribute: str) -> tuple[str, ...]:
     chosen = named or (plain if len(plain) == 1 else [])
     if not chosen:
         return ()
+    if any(each.arg is None for each in chosen[0].keywords):
+        return ()  # `**kwargs`: what it brings is not in the line.
     values = [*chosen[0].args, *(each.value for each in chosen[0].keywords)]
     return tuple(value.id if isinstance(value, ast.Name) and is_name(value.id) else "" for value in values)
+
+
+def is_attribute(text: str) -> bool:
+    """Whether a text can follow a dot."""
+    return text.isidentifier() and not keyword.iskeyword(text)
 
 
 def is_name(text: str) -> bool:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from torch2flow.codegen.literals import attribute, literal
-from torch2flow.codegen.names import is_name
+from torch2flow.codegen.names import is_attribute, is_name
 
 REQUIRED: Any = ...
 """The default of an argument that has none."""
@@ -162,6 +162,8 @@ class Structures:
         """Finds or makes the structure of a draft."""
         key = (draft.class_name, draft.base, _shape(draft))
         structure = self.found.setdefault(key, Structure(draft))
+        # The first of several is often the odd one: what it is given has another name.
+        structure.draft = draft
         row = list(slots_of(draft))
         structure.rows.append(row)
         return Instance(structure, row)
@@ -222,7 +224,36 @@ def _shape(part: Draft | Construct | ast.AST) -> Any:
     blank = copy.deepcopy(part)
     for node in constants(blank):
         node.value = 0
-    return ast.dump(blank)
+    local = _Anonymous()
+    return ast.dump(local.visit(blank) if isinstance(blank, ast.FunctionDef) else blank)
+
+
+class _Anonymous(ast.NodeTransformer):
+    """Numbers local variables by their first appearance: names are no difference."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        for name in [*(argument.arg for argument in node.args.args[1:]), *stored]:
+            self.names.setdefault(name, "")
+        return self.generic_visit(node)  # type: ignore[return-value]
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        node.arg = self._number(node.arg)
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        node.id = self._number(node.id)
+        return node
+
+    def _number(self, name: str) -> str:
+        if name not in self.names:
+            return name
+        if not self.names[name]:
+            self.names[name] = f"v{sum(map(bool, self.names.values()))}"
+        return self.names[name]
 
 
 def same(left: Construct, right: Construct) -> bool:
@@ -378,6 +409,6 @@ def _ordered(items: dict[str, ast.expr]) -> ast.expr:
 
 
 def _set_child(name: str, child: ast.expr) -> ast.stmt:
-    if is_name(name):
+    if is_attribute(name):
         return ast.Assign([ast.Attribute(ast.Name("self", ast.Load()), name, ast.Store())], child)
     return ast.Expr(ast.Call(attribute("self", "add_module"), [ast.Constant(name), child], []))

@@ -14,8 +14,8 @@ import re
 from torch2flow.program.graph import Frame, Line
 
 _LINE = re.compile(r'File "([^"\n]*)", line (\d+), in ([^\n]+)(?:\n {4}([^\n]*))?')
-_CALLERS = {"__call__", "_call_impl", "_wrapped_call_impl", "wrapper", "wrapped", "wrapped_forward", "inner"}
-"""Functions that only pass a call on: decorators, and `torch.nn.Module`'s own."""
+_PASSED_ON = "*args, **kwargs"
+"""How decorators and `torch.nn.Module` pass a call on: such lines say nothing of the model."""
 _FIRST_STACK = re.compile(r"L\['self'\]\.?|getattr\(|, '([^']*)'\)|\[['\"]?([^'\"\]]*)['\"]?\]")
 
 
@@ -48,7 +48,7 @@ def read_lines(text: str, count: int) -> tuple[tuple[Line, ...], ...]:
     for file, number, function, source in _LINE.findall(text):
         if function == "forward":
             levels.append([])
-        if levels and (function not in _CALLERS or not levels[-1]):
+        if levels and (_PASSED_ON not in source or not levels[-1]):
             levels[-1].append(Line(re.split(r"[/\\]", file)[-1], int(number), function, source.strip()))
     if len(levels) == count:
         return tuple(tuple(level) for level in levels)
