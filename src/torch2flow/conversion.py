@@ -22,10 +22,10 @@ from torch2flow.oneflow.dtypes import stored_dtype, widened_dtype
 from torch2flow.oneflow.folder import assign_places, write_folder
 from torch2flow.oneflow.single_file import write_single_file
 from torch2flow.oneflow.snapshot import write_snapshot
+from torch2flow.opening import open_any
 from torch2flow.pickles import StatefulDict
 from torch2flow.pytorch import Checkpoint, Container
 from torch2flow.pytorch.selection import choose
-from torch2flow.opening import open_any
 from torch2flow.writing import Options, Plan, Target, make_plan
 from torch2flow.writing.copying import Progress
 from torch2flow.writing.manifest import MANIFEST, describe, sidecar, tensor_rows, write_manifest

@@ -13,11 +13,20 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Protocol
 
+from torch2flow.codegen.literals import literal, slice_of, tensor
+from torch2flow.codegen.names import (
+    call_arguments,
+    is_name,
+    is_return,
+    operations,
+    read_names,
+    singular,
+    statement_targets,
+    targets,
+)
 from torch2flow.program import Frame, Graph, Line, Node, Ref, SymInt
 from torch2flow.program.calls import Call, line_of
 from torch2flow.program.functional import CREATIONS, SETITEM
-from torch2flow.codegen.literals import literal, slice_of, tensor
-from torch2flow.codegen.names import call_arguments, is_name, is_return, operations, read_names, singular, statement_targets, targets
 
 _DEPTH, _DEPTH_OPAQUE = 5, 3
 """How many calls may be nested in one statement; and where the source does not tell."""
@@ -540,5 +549,3 @@ def _no_grad(item: Node | Call) -> bool:
 def _changes(item: Node | Call) -> bool:
     """Whether something else may be seen to change between two places: a buffer that is written."""
     return _is_store(item)
-
-

@@ -1,8 +1,8 @@
 """Tensors that are not in the `state_dict()`, as expressions: a range, a constant, a few numbers, or a stored file.
 
-    flow.arange(512).reshape(1, 512)         a buffer of positions
-    flow.tensor([0.485, 0.456, 0.406])       a few numbers
-    constant("rotary_emb.inv_freq")          anything else: kept in `constants/` beside the source
+flow.arange(512).reshape(1, 512)         a buffer of positions
+flow.tensor([0.485, 0.456, 0.406])       a few numbers
+constant("rotary_emb.inv_freq")          anything else: kept in `constants/` beside the source
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from torch2flow.codegen.literals import attribute, dtype_name, literal
 from torch2flow.errors import FormatError
 from torch2flow.program import State
 from torch2flow.pytorch.tensor import TensorRef
-from torch2flow.codegen.literals import attribute, dtype_name, literal
 
 SMALL = 16
 """Up to so many elements are written out in the source."""

@@ -24,8 +24,8 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
-from torch2flow.lowering.registry import FACTS, Rule
 from torch2flow.codegen.literals import NotConstantError, Unknown, evaluate, is_tensor, literal, slice_of
+from torch2flow.lowering.registry import FACTS, Rule
 
 _MODULES = {"flow", "F", "nn", "math"}
 
@@ -139,7 +139,9 @@ class Inliner:
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and node.id not in _MODULES:
                 called = getattr(function, "__globals__", {}).get(node.id)
-                if (isinstance(called, FunctionType) and called.__module__.startswith("torch2flow.lowering")) or (isinstance(called, FunctionType) and called.__module__ == function.__module__):
+                if (isinstance(called, FunctionType) and called.__module__.startswith("torch2flow.lowering")) or (
+                    isinstance(called, FunctionType) and called.__module__ == function.__module__
+                ):
                     self._collect(called)
 
     def definitions(self) -> list[ast.stmt]:
@@ -313,7 +315,5 @@ def _at(dim: ast.expr, index: ast.expr) -> ast.expr:
 def _keys(indices: ast.expr) -> ast.expr:
     """The subscript for a tuple of index tensors, None for a whole dimension."""
     assert isinstance(indices, (ast.Tuple, ast.List))
-    parts = [
-        ast.Slice() if isinstance(item, ast.Constant) and item.value is None else item for item in indices.elts
-    ]
+    parts = [ast.Slice() if isinstance(item, ast.Constant) and item.value is None else item for item in indices.elts]
     return parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load())

@@ -1,8 +1,8 @@
 """Rolls up what the capture unrolled: statements repeated for each module of a list become a loop over the list.
 
-    x = self.layers[0](x)
-    x = self.layers[1](x)          ->      for layer in self.layers:
-    x = self.layers[2](x)                      x = layer(x)
+x = self.layers[0](x)
+x = self.layers[1](x)          ->      for layer in self.layers:
+x = self.layers[2](x)                      x = layer(x)
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ def roll(statements: list[ast.stmt], lists: dict[str, int]) -> list[ast.stmt]:
     return statements
 
 
-def _loop_at(
-    statements: list[ast.stmt], start: int, lengths: dict[str, set[int]]
-) -> tuple[list[ast.stmt], int] | None:
+def _loop_at(statements: list[ast.stmt], start: int, lengths: dict[str, set[int]]) -> tuple[list[ast.stmt], int] | None:
     """A loop that begins at `start`, and where the statements it stands for end."""
     owners = {text for text, index in _items(statements[start]) if index == 0}
     for owner in sorted(owners):

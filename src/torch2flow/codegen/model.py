@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch2flow.lowering.modules import MODULES, Leaf, signatures
-from torch2flow.program import Frame, Graph, Node, Ref, State
-from torch2flow.program.calls import Call, call_tree, reachable
-from torch2flow.program.functional import STORE
 from torch2flow.codegen.bodies import Body
 from torch2flow.codegen.literals import UNIFORM, attribute, literal
 from torch2flow.codegen.loops import roll
 from torch2flow.codegen.names import class_name, is_attribute
 from torch2flow.codegen.operators import Operators
+from torch2flow.codegen.optional import OptionalChild
 from torch2flow.codegen.signature import InputNames, returned
 from torch2flow.codegen.structures import (
     REQUIRED,
@@ -30,6 +27,10 @@ from torch2flow.codegen.structures import (
     Structures,
     same,
 )
+from torch2flow.lowering.modules import MODULES, Leaf, signatures
+from torch2flow.program import Frame, Graph, Node, Ref, State
+from torch2flow.program.calls import Call, call_tree, reachable
+from torch2flow.program.functional import STORE
 
 RESERVED = {"flow", "nn", "F", "math", "self", "OrderedDict", "NamedTuple", "constant", "missing_operator"}
 
@@ -91,13 +92,16 @@ class ModelWriter:
     Args:
         graph: a functional program.
         values: gives the expression for a tensor that is not in the `state_dict()`.
+        optional: which classes are others without one module.
     """
 
-    def __init__(self, graph: Graph, values: Callable[[State], ast.expr]) -> None:
+    def __init__(
+        self, graph: Graph, values: Callable[[State], ast.expr], optional: Mapping[str, OptionalChild] | None = None
+    ) -> None:
         self.graph, self.values = graph, values
         self.root = call_tree(graph)
         self.tree = module_tree(graph, self.root)
-        self.structures = Structures()
+        self.structures = Structures(optional)
         self.operators = Operators(graph)
         self.modules: dict[str, Module] = {}
         self.constructs: dict[str, Construct] = {}
@@ -202,7 +206,9 @@ class ModelWriter:
 
     def _only_node(self, module: Module, call: Call) -> Node | None:
         """The one call that is not about the module's own counters; None where there are more."""
-        counted = {item.arguments["value"].name for item in call.items if isinstance(item, Node) and item.operator == STORE}
+        counted = {
+            item.arguments["value"].name for item in call.items if isinstance(item, Node) and item.operator == STORE
+        }
         nodes = [
             item
             for item in call.items
@@ -237,7 +243,9 @@ class ModelWriter:
         meta = self.graph.metas[value]
         if state.kind == "constant" and meta.shape == ():
             return []
-        zeros: ast.expr = ast.Call(attribute("flow", "zeros"), [literal(size, "size") for size in meta.hint] or [literal(())], [])
+        zeros: ast.expr = ast.Call(
+            attribute("flow", "zeros"), [literal(size, "size") for size in meta.hint] or [literal(())], []
+        )
         if meta.dtype not in ("float32",):
             zeros.keywords = [ast.keyword("dtype", attribute("flow", meta.dtype))]  # type: ignore[attr-defined]
         if state.kind == "parameter":
@@ -375,5 +383,3 @@ def _in_place(graph: Graph) -> set[int]:
     """The calls that may work in place: the original did, and nothing else reads what goes in."""
     uses = graph.uses()
     return {id(node) for node in graph.nodes if node.in_place and uses.get(node.refs()[0], 0) == 1}
-
-

@@ -15,7 +15,9 @@ from functools import cache
 
 from torch2flow.program import Line
 
-_TARGET = re.compile(r"^([A-Za-z_][\w.]*(?:\s*,\s*[A-Za-z_*][\w.]*)*)\s*,?\s*(?::[^=]+)?(?:[-+*/@&|^]|//|\*\*|<<|>>)?=(?!=)")
+_TARGET = re.compile(
+    r"^([A-Za-z_][\w.]*(?:\s*,\s*[A-Za-z_*][\w.]*)*)\s*,?\s*(?::[^=]+)?(?:[-+*/@&|^]|//|\*\*|<<|>>)?=(?!=)"
+)
 _CLOSING = ("", ")", "))", ")))", "]", ")]", "])", ":", "\n    pass", ") + 0", "}")
 _NOT_VALUES = {"self", "torch", "F", "nn", "np", "math", "None", "True", "False", "int", "float", "len", "range"}
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch2flow.codegen.bodies import Body
+from torch2flow.codegen.inlining import Inliner, RefusedError
+from torch2flow.codegen.literals import attribute, dtype_name, is_tensor, literal, tensor
 from torch2flow.lowering.promotion import common_dtype
 from torch2flow.lowering.registry import Rule, closest, find
 from torch2flow.lowering.renames import RENAMES
 from torch2flow.program import Graph, Line, Node, Ref
 from torch2flow.program.functional import STORE
-from torch2flow.codegen.bodies import Body
-from torch2flow.codegen.inlining import Inliner, RefusedError
-from torch2flow.codegen.literals import attribute, dtype_name, is_tensor, literal, tensor
 
 _TRAINING = {"aten.dropout": "train", "aten.feature_dropout": "train", "aten.alpha_dropout": "train",
              "aten.native_dropout": "train", "aten.batch_norm": "training"}  # fmt: skip
@@ -153,4 +153,3 @@ def missing_operator(name, *tensors):
     """Stands for an operator that torch2flow has no rule for: write it here, or add a rule and convert again."""
     raise NotImplementedError(f"{name} has no OneFlow equivalent yet: see where it is called")
 '''
-

@@ -1,7 +1,7 @@
 """From a `.pt2` to a package: `model.py`, `__init__.py` with `load_model`, and the constants the source needs.
 
-    from out import load_model
-    model = load_model()
+from out import load_model
+model = load_model()
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ def missing_table(source: Source) -> str:
         first = places[0]
         line = f", {first.line}" if first.line else ""
         hint = f"; closest: {first.closest}" if first.closest else ""
-        lines.append(f"  {target}, {len(places)} times, first in {first.path or 'the model itself'}{line}: {reason}{hint}")
+        lines.append(
+            f"  {target}, {len(places)} times, first in {first.path or 'the model itself'}{line}: {reason}{hint}"
+        )
     return "\n".join(lines)
 
 

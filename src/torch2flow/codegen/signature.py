@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from torch2flow.program import Graph, Ref, Tree
 from torch2flow.codegen.literals import attribute, literal, tensor
 from torch2flow.codegen.names import class_name, is_name
+from torch2flow.program import Graph, Ref, Tree
 
 
 class InputNames:

@@ -13,15 +13,20 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
-from torch2flow.codegen.literals import attribute, literal
-from torch2flow.codegen.names import is_attribute, is_name
+from torch2flow.codegen.names import is_name
+
+if TYPE_CHECKING:
+    from torch2flow.codegen.optional import OptionalChild
 
 REQUIRED: Any = ...
 """The default of an argument that has none."""
+ANY: Any = "any value"
+"""A number of a module that is not there."""
 
 
 @dataclass(slots=True)
@@ -119,28 +124,65 @@ class Structure:
     rows: list[list[Slot]] = field(default_factory=list)
     arguments: list[Argument] = field(default_factory=list)
     by_column: dict[int, Argument] = field(default_factory=dict)
+    key: str = ""
+    optional: str = ""
+    """The name of the module that only some of these modules have."""
 
     def settle(self, reserved: set[str]) -> None:
         """Decides which columns become arguments, now that all rows are known."""
-        groups: dict[tuple[Any, ...], list[int]] = {}
+        groups: list[tuple[list[Any], list[int]]] = []
         for column, slot in enumerate(self.rows[0]):
-            values = tuple(_key(row[column].value) for row in self.rows)
-            if len(set(values)) > 1 and slot.hint != "_":
-                groups.setdefault(values, []).append(column)
-        taken = {"self", *reserved, *self.draft.children, *(own.attribute for own in self.draft.owns)}
-        for columns in groups.values():
-            slots = [self.rows[0][column] for column in columns]
+            values = [key_of(row[column].value) for row in self.rows]
+            if len({value for value in values if value != key_of(ANY)}) > 1:
+                group = next((columns for known, columns in groups if _fit(known, values)), None)
+                if group is None:
+                    groups.append((values, group := []))
+                group.append(column)
+        taken = {"self", *reserved, *(own.attribute for own in self.draft.owns)}
+        for _, columns in groups:
+            slots = [self.slot(column) for column in columns]
             best = next((slot for slot in slots if slot.default is REQUIRED and slot.hint), None)
             best = best or next((slot for slot in slots if slot.hint), slots[0])
-            name = _free(best.hint if is_name(best.hint) else "value", taken)
+            name = best.hint if is_name(best.hint) else "value"
+            if name in taken:
+                name = self._qualified(columns[slots.index(best)], name)
+            name = _free(name, taken)
             taken.add(name)
-            argument = Argument(name, columns, best.default)
+            default = False if self.optional and columns == [len(self.rows[0]) - 1] else best.default
+            argument = Argument(name, columns, default)
             self.arguments.append(argument)
             self.by_column.update(dict.fromkeys(columns, argument))
         self.arguments.sort(key=lambda argument: argument.default is not REQUIRED)
 
+    def arguments_for(self, column: int) -> Argument:
+        """The argument a column became."""
+        return self.by_column[column]
 
-def _key(value: Any) -> Any:
+    def slot(self, column: int) -> Slot:
+        """A column's number in the first row that has it."""
+        return next((row[column] for row in self.rows if row[column].value is not ANY), self.rows[0][column])
+
+    def _qualified(self, column: int, name: str) -> str:
+        """`mlp_out_features`: a name that is taken, with the module it is for before it."""
+        start = sum(len(list(slots_of(own.statement))) for own in self.draft.owns)
+        for child, construct in self.draft.children.items():
+            count = len(list(slots_of(construct)))
+            if start <= column < start + count:
+                return f"{child}_{name}" if is_name(child) else name
+            start += count
+        return name
+
+
+def _fit(known: list[Any], values: list[Any]) -> bool:
+    """Whether two columns say the same wherever both say something; if so `known` takes over what it lacks."""
+    nothing = key_of(ANY)
+    if any(left not in (right, nothing) and right != nothing for left, right in zip(known, values, strict=True)):
+        return False
+    known[:] = [right if left == nothing else left for left, right in zip(known, values, strict=True)]
+    return True
+
+
+def key_of(value: Any) -> Any:
     return (type(value).__name__, value)
 
 
@@ -153,20 +195,40 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 class Structures:
-    """All structures of a model, in the order in which the first draft of each came."""
+    """All structures of a model, in the order in which the first draft of each came.
 
-    def __init__(self) -> None:
-        self.found: dict[Any, Structure] = {}
+    Args:
+        optional: which structures are others without one module; see `optional.py`.
+    """
+
+    def __init__(self, optional: Mapping[str, OptionalChild] | None = None) -> None:
+        self.found: dict[str, Structure] = {}
+        self.optional = optional or {}
 
     def add(self, draft: Draft) -> Instance:
         """Finds or makes the structure of a draft."""
-        key = (draft.class_name, draft.base, _shape(draft))
-        structure = self.found.setdefault(key, Structure(draft))
-        # The first of several is often the odd one: what it is given has another name.
-        structure.draft = draft
+        key = digest((draft.class_name, draft.base, shape_of(draft)))
         row = list(slots_of(draft))
+        case = self.optional.get(key)
+        if case is not None:
+            has_child = case.full == key
+            if not has_child:
+                row[case.start : case.start] = [Slot(ANY)] * case.count
+            row.append(Slot(has_child, case.child, False))
+            key = digest((case.full, "optional"))
+        structure = self.found.setdefault(key, Structure(draft, key=key))
+        if case is None:
+            # The first of several is often the odd one: what it is given has another name.
+            structure.draft = draft
+        elif has_child:
+            structure.draft, structure.optional = draft, case.child
         structure.rows.append(row)
         return Instance(structure, row)
+
+
+def digest(value: Any) -> str:
+    """A short text that is the same for equal values."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:32]
 
 
 # What is equal, and what may differ.
@@ -207,20 +269,20 @@ def is_number(node: ast.Constant) -> bool:
     return (isinstance(node.value, (int, float)) and not isinstance(node.value, bool)) or hasattr(node, "slot")
 
 
-def _shape(part: Draft | Construct | ast.AST) -> Any:
+def shape_of(part: Draft | Construct | ast.AST) -> Any:
     """Everything but the numbers, as something that can be compared."""
     if isinstance(part, Draft):
-        owns = tuple(_shape(own.statement) for own in part.owns)
-        children = tuple((name, _shape(child)) for name, child in part.children.items())
-        return owns, children, tuple(_shape(method) for method in part.methods)
+        owns = tuple(shape_of(own.statement) for own in part.owns)
+        children = tuple((name, shape_of(child)) for name, child in part.children.items())
+        return owns, children, tuple(shape_of(method) for method in part.methods)
     if isinstance(part, New):
         return part.function, tuple(part.slots)
     if isinstance(part, Container):
-        return part.kind, tuple((name, _shape(item)) for name, item in part.items.items())
+        return part.kind, tuple((name, shape_of(item)) for name, item in part.items.items())
     if isinstance(part, Repeated):
-        return part.kind, "repeated", _shape(part.item)
+        return part.kind, "repeated", shape_of(part.item)
     if isinstance(part, Instance):
-        return id(part.structure)
+        return part.structure.key
     blank = copy.deepcopy(part)
     for node in constants(blank):
         node.value = 0
@@ -258,157 +320,6 @@ class _Anonymous(ast.NodeTransformer):
 
 def same(left: Construct, right: Construct) -> bool:
     """Whether two constructions are equal, numbers included."""
-    if _shape(left) != _shape(right):
+    if shape_of(left) != shape_of(right):
         return False
-    return [_key(slot.value) for slot in slots_of(left)] == [_key(slot.value) for slot in slots_of(right)]
-
-
-# Writing.
-
-
-class ClassWriter:
-    """Writes a structure as a class."""
-
-    def __init__(self, structure: Structure) -> None:
-        self.structure = structure
-        self.column = 0
-
-    def write(self) -> ast.ClassDef:
-        draft = copy.deepcopy(self.structure.draft, {id(s): s for s in _structures(self.structure.draft)})
-        body: list[ast.stmt] = []
-        for own in draft.owns:
-            self._fill(own.statement, in_method=False)
-            body.append(own.statement)
-        children: dict[str, ast.expr] = {name: self.construct(child) for name, child in draft.children.items()}
-        needed: set[str] = set()
-        for method in draft.methods:
-            needed |= self._fill(method, in_method=True)
-        kept = [argument.name for argument in self.structure.arguments if argument.name in needed]
-        keep: list[ast.stmt] = [ast.parse(f"self.{name} = {name}").body[0] for name in kept]
-        if draft.base == "nn.Sequential":
-            items = children.values() if _is_counted(children) else [_ordered(children)]
-            start = ast.Expr(ast.Call(ast.parse("super().__init__").body[0].value, list(items), []))  # type: ignore[attr-defined]
-            statements: list[ast.stmt] = [start, *keep, *body]
-        else:
-            start = ast.parse("super().__init__()").body[0]  # type: ignore[assignment]
-            statements = [start, *keep, *body, *(_set_child(name, child) for name, child in children.items())]
-        methods: list[ast.stmt] = list(draft.methods)
-        if len(statements) > 1 or draft.base == "nn.Sequential":
-            methods.insert(0, self._constructor(statements))
-        return ast.ClassDef(self.structure.name, [ast.parse(draft.base, mode="eval").body], [], methods, [])
-
-    def _constructor(self, statements: list[ast.stmt]) -> ast.FunctionDef:
-        names = self.structure.arguments
-        defaults = [literal(argument.default) for argument in names if argument.default is not REQUIRED]
-        arguments = ast.arguments([], [ast.arg("self"), *(ast.arg(each.name) for each in names)], None, [], [], None, defaults)
-        return ast.FunctionDef("__init__", arguments, statements, [])
-
-    def _fill(self, tree: ast.AST, *, in_method: bool) -> set[str]:
-        """Puts arguments in the place of the numbers that differ; returns those used."""
-        used: set[str] = set()
-        replaced: dict[int, ast.expr] = {}
-        for constant in constants(tree):
-            argument = self.structure.by_column.get(self.column)
-            self.column += 1
-            if argument is not None:
-                used.add(argument.name)
-                replaced[id(constant)] = attribute("self", argument.name) if in_method else attribute(argument.name)
-        _Replace(replaced).visit(tree)
-        return used
-
-    def construct(self, part: Construct) -> ast.expr:
-        """A construction as an expression."""
-        if isinstance(part, New):
-            return self._new(part)
-        if isinstance(part, Instance):
-            return self._instance(part)
-        if isinstance(part, Repeated):
-            item = self.construct(part.item)
-            count = self._column(part.count)
-            loop = ast.parse("[0 for _ in range(0)]", mode="eval").body
-            assert isinstance(loop, ast.ListComp)
-            loop.elt = item
-            loop.generators[0].iter = ast.Call(attribute("range"), [count], [])
-            argument: ast.expr = ast.Starred(loop, ast.Load()) if part.kind == "nn.Sequential" else loop
-            return ast.Call(attribute(*part.kind.split(".")), [argument], [])
-        items = {name: self.construct(item) for name, item in part.items.items()}
-        kind = attribute(*part.kind.split("."))
-        if part.kind == "nn.Sequential":
-            return ast.Call(kind, list(items.values()) if _is_counted(items) else [_ordered(items)], [])
-        if part.kind == "nn.ModuleDict":
-            return ast.Call(kind, [_dictionary(items)], [])
-        return ast.Call(kind, [ast.List(list(items.values()), ast.Load())], [])
-
-    def _column(self, slot: Slot) -> ast.expr:
-        argument = self.structure.by_column.get(self.column)
-        self.column += 1
-        return attribute(argument.name) if argument is not None else literal(slot.value)
-
-    def _new(self, part: New) -> ast.expr:
-        positional: list[ast.expr] = []
-        keywords: list[ast.keyword] = []
-        for name, slot in part.slots.items():
-            varies = self.column in self.structure.by_column
-            value = self._column(slot)
-            if slot.default is REQUIRED:
-                positional.append(value)
-            elif varies or _key(slot.value) != _key(slot.default):
-                keywords.append(ast.keyword(name, value))
-        return ast.Call(attribute(*part.function.split(".")), positional, keywords)
-
-    def _instance(self, part: Instance) -> ast.expr:
-        start = self.column
-        self.column += len(part.row)
-        positional: list[ast.expr] = []
-        keywords: list[ast.keyword] = []
-        for argument in part.structure.arguments:
-            column = argument.columns[0]
-            outer = self.structure.by_column.get(start + column)
-            value = part.row[column].value
-            if outer is None and argument.default is not REQUIRED and _key(value) == _key(argument.default):
-                continue
-            expression = attribute(outer.name) if outer is not None else literal(value)
-            if argument.default is REQUIRED:
-                positional.append(expression)
-            else:
-                keywords.append(ast.keyword(argument.name, expression))
-        return ast.Call(attribute(part.structure.name), positional, keywords)
-
-
-class _Replace(ast.NodeTransformer):
-    def __init__(self, replaced: dict[int, ast.expr]) -> None:
-        self.replaced = replaced
-
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        return self.replaced.get(id(node), node)
-
-
-def _structures(part: Draft | Construct) -> Iterator[Structure]:
-    if isinstance(part, Instance):
-        yield part.structure
-    elif isinstance(part, Draft):
-        for child in part.children.values():
-            yield from _structures(child)
-    elif isinstance(part, Container):
-        for item in part.items.values():
-            yield from _structures(item)
-    elif isinstance(part, Repeated):
-        yield from _structures(part.item)
-
-
-def _is_counted(items: dict[str, Any]) -> bool:
-    return list(items) == [str(number) for number in range(len(items))]
-
-
-def _dictionary(items: dict[str, ast.expr]) -> ast.expr:
-    return ast.Dict([ast.Constant(name) for name in items], list(items.values()))
-
-
-def _ordered(items: dict[str, ast.expr]) -> ast.expr:
-    return ast.Call(attribute("OrderedDict"), [_dictionary(items)], [])
-
-
-def _set_child(name: str, child: ast.expr) -> ast.stmt:
-    if is_attribute(name):
-        return ast.Assign([ast.Attribute(ast.Name("self", ast.Load()), name, ast.Store())], child)
-    return ast.Expr(ast.Call(attribute("self", "add_module"), [ast.Constant(name), child], []))
+    return [key_of(slot.value) for slot in slots_of(left)] == [key_of(slot.value) for slot in slots_of(right)]

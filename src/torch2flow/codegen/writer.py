@@ -9,17 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from torch2flow._version import __version__
-from torch2flow.program import Graph
-from torch2flow.program.functional import functionalize
-from torch2flow.pytorch.tensor import TensorRef
 from torch2flow.codegen import constants, operators
+from torch2flow.codegen.classes import ClassWriter, structures_in
 from torch2flow.codegen.constants import Constants
 from torch2flow.codegen.model import RESERVED, ModelWriter
 from torch2flow.codegen.operators import Missing
+from torch2flow.codegen.optional import OptionalChild, find_optional
 from torch2flow.codegen.signature import records
-from torch2flow.codegen.structures import ClassWriter, Instance, Structure, _structures
+from torch2flow.codegen.structures import Instance, Structure
+from torch2flow.program import Graph
+from torch2flow.program.functional import functionalize
+from torch2flow.pytorch.tensor import TensorRef
 
 LINE_LENGTH = 100
+_ROUNDS = 4
+"""How often the drafts are made again, after classes were found to be one: it may make those around them one too."""
 
 
 @dataclass(slots=True)
@@ -52,8 +56,14 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     """
     known = Constants(tensors)
     graph = functionalize(graph, known.numbers(graph.states))
-    writer = ModelWriter(graph, known.expression)
-    root = writer.write()
+    optional: dict[str, OptionalChild] = {}
+    for _ in range(_ROUNDS):
+        writer = ModelWriter(graph, known.expression, optional)
+        root = writer.write()
+        found = find_optional(writer.structures)
+        if not found.keys() - optional.keys():
+            break
+        optional |= found
     order = _ordered(root.structure)
     _name(order)
     classes: list[ast.stmt] = [ClassWriter(structure).write() for structure in order]
@@ -75,7 +85,7 @@ def _ordered(root: Structure) -> list[Structure]:
 
     def visit(structure: Structure) -> None:
         if structure not in ordered:
-            for other in _structures(structure.draft):
+            for other in structures_in(structure.draft):
                 visit(other)
             ordered.append(structure)
 
@@ -115,7 +125,9 @@ def _finish_root(root: ast.stmt, writer: ModelWriter, instance: Instance) -> Non
     extra += _frozen(writer)
     if not extra:
         return
-    constructor = next((item for item in root.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
+    constructor = next(
+        (item for item in root.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None
+    )
     if constructor is not None:
         constructor.body += extra
 
@@ -169,5 +181,3 @@ def _format(text: str) -> str:
     import black
 
     return black.format_str(text, mode=black.Mode(line_length=LINE_LENGTH, target_versions={black.TargetVersion.PY310}))
-
-

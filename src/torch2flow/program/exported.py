@@ -367,5 +367,3 @@ def _spec(content: dict[str, Any]) -> Tree:
     if names and isinstance(names[0], list):
         names = names[0]
     return Tree(kind, tuple(map(str, names)), children)
-
-

@@ -206,7 +206,10 @@ class _Functionalizer:
             made.outputs[0] = wide
             self._emit(made)
             made = replace(
-                made, target="aten.to.dtype", arguments={"self": Ref(wide), "dtype": Dtype(meta.dtype)}, outputs=[output]
+                made,
+                target="aten.to.dtype",
+                arguments={"self": Ref(wide), "dtype": Dtype(meta.dtype)},
+                outputs=[output],
             )
         self._emit(made)
         if not self._set_item(first.name, made, node):

@@ -71,7 +71,9 @@ def _plain(node: ast.expr) -> ast.expr:
         return node
     if isinstance(node, ast.Name):
         return node
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow)):
+    if isinstance(node, ast.BinOp) and isinstance(
+        node.op, (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow)
+    ):
         return ast.BinOp(_plain(node.left), node.op, _plain(node.right))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         inner = _plain(node.operand)
