@@ -90,3 +90,28 @@ def _possible(tensor: Tensor) -> bool:
         return tensor.layout in ("quantized", "sparse_coo", "sparse_csr", "sparse_csc") and tensor.dtype.kind != "x"
     complex_or_held = tensor.dtype.kind == "c" or stored_dtype(tensor.dtype) or widened_dtype(tensor.dtype)
     return bool(complex_or_held) and tensor.dtype in DTYPES.values()
+
+
+def difference(found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], noise: float = 0.0) -> str:
+    """How two computed arrays differ, in words; "" where they are the same.
+
+    Integers and bools are the same to the bit. Floats are where they lie within 1e-5 of the largest, or within four
+    times `noise`, how far PyTorch's own float32 lies from its float64; what is not finite is the same.
+    """
+    if found.dtype != expected.dtype:
+        return f"dtype {found.dtype} instead of {expected.dtype}"
+    if found.shape != expected.shape:
+        return f"shape {found.shape} instead of {expected.shape}"
+    if expected.dtype.kind != "f":
+        wrong = int((found != expected).sum())
+        return f"{wrong} of {expected.size} elements differ" if wrong else ""
+    finite = np.isfinite(expected)
+    if not np.array_equal(np.isfinite(found), finite) or not np.array_equal(
+        found[~finite], expected[~finite], equal_nan=True
+    ):
+        return "other elements are infinite or NaN"
+    found, expected = found[finite].astype(np.float64), expected[finite].astype(np.float64)
+    if not expected.size:
+        return ""
+    distance, limit = np.abs(found - expected).max(), 1e-5 * np.abs(expected).max() + 4 * noise
+    return f"{distance:.3g} apart, and at most {limit:.3g} allowed" if distance > limit else ""

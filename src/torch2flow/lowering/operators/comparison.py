@@ -208,14 +208,14 @@ def any_(self, *, in_dtype):
 def all_dim(self, dim=None, keepdim=False, *, in_dtype, in_ndim):
     if in_ndim == 0:
         return self != 0
-    return (self != 0).all(dim=list(range(in_ndim)) if dim is None else dim, keepdim=keepdim)
+    return (self != 0).all(dim=tuple(range(in_ndim)) if dim is None else dim, keepdim=keepdim)
 
 
 @operator("aten.any.dim", "aten.any.dims")
 def any_dim(self, dim=None, keepdim=False, *, in_dtype, in_ndim):
     if in_ndim == 0:
         return self != 0
-    return (self != 0).any(dim=list(range(in_ndim)) if dim is None else dim, keepdim=keepdim)
+    return (self != 0).any(dim=tuple(range(in_ndim)) if dim is None else dim, keepdim=keepdim)
 
 
 @operator("aten.isin.Tensor_Tensor")

@@ -40,7 +40,7 @@ def padded_convolution(x, weight, bias=None, stride=1, padding="valid", dilation
         x = x.unsqueeze(0)
     if padding == "same":
         dilations = [dilation] * count if isinstance(dilation, int) else list(dilation) * (count // len(dilation))
-        totals = [step * (size - 1) for step, size in zip(dilations, weight.shape[2:])]
+        totals = [step * (size - 1) for step, size in zip(dilations, weight.shape[2:], strict=True)]
         # The odd one goes to the end, as PyTorch has it.
         x = F.pad(x, [side for total in reversed(totals) for side in (total // 2, total - total // 2)])
     convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[count]

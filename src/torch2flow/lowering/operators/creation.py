@@ -19,7 +19,7 @@ def ones(size, dtype=None, layout=None, device=None, pin_memory=None):
 
 @operator("aten.full")
 def full(size, fill_value, dtype=None, layout=None, device=None, pin_memory=None, *, out_dtype):
-    if size == []:
+    if not size:
         return flow.tensor(fill_value, dtype=out_dtype)
     return flow.full(tuple(size), fill_value, dtype=out_dtype)
 
@@ -56,7 +56,7 @@ def new_ones(self, size, dtype=None, layout=None, device=None, pin_memory=None, 
 
 @operator("aten.new_full")
 def new_full(self, size, fill_value, dtype=None, layout=None, device=None, pin_memory=None, *, out_dtype):
-    if size == []:
+    if not size:
         return flow.tensor(fill_value, dtype=out_dtype, device=self.device)
     return flow.full(tuple(size), fill_value, dtype=out_dtype, device=self.device)
 

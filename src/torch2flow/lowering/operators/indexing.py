@@ -18,7 +18,7 @@ def select(self, dim, index):
 
 @operator("aten.narrow", "aten.narrow_copy")
 def narrow(self, dim, start, length):
-    return self[at(dim, slice(start, start + length))]
+    return self[at(dim, slice(start, start + length, 1))]
 
 
 @operator("aten.index", "aten._unsafe_index")
@@ -50,7 +50,7 @@ def take_along_dim(self, indices, dim=None):
 def gather_broadcast(x, indices, dim):
     """PyTorch's `take_along_dim`: `gather` of tensors that fit but for broadcasting."""
     dim = dim % x.ndim
-    sizes = [max(a, b) for a, b in zip(x.shape, indices.shape, strict=False)]
+    sizes = [max(a, b) for a, b in zip(x.shape, indices.shape, strict=True)]
     x = x.expand(*[x.shape[d] if d == dim else sizes[d] for d in range(x.ndim)])
     return flow.gather(x, dim, indices.expand(*[indices.shape[d] if d == dim else sizes[d] for d in range(x.ndim)]))
 

@@ -10,7 +10,7 @@ from torch2flow.lowering.registry import operator
 
 @operator("aten.linear")
 def linear(input, weight, bias=None, *, in_ndim, in_shape, out_shape, out_dtype):
-    if 0 in (*in_shape, *out_shape):
+    if 0 in in_shape or 0 in out_shape:
         return flow.zeros(tuple(out_shape), dtype=out_dtype, device=input.device)
     if in_ndim == 1:
         return F.linear(input.unsqueeze(0), weight, bias).squeeze(0)
@@ -19,7 +19,7 @@ def linear(input, weight, bias=None, *, in_ndim, in_shape, out_shape, out_dtype)
 
 @operator("aten.matmul", "aten.linalg_matmul")
 def matmul(self, other, *, in_shape, out_shape, out_ndim, in_ndim, out_dtype):
-    if 0 in (*in_shape, *out_shape):
+    if 0 in in_shape or 0 in out_shape:
         return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
     if out_ndim == 0:
         return (self * other).sum()
@@ -30,21 +30,21 @@ def matmul(self, other, *, in_shape, out_shape, out_ndim, in_ndim, out_dtype):
 
 @operator("aten.mm")
 def mm(self, mat2, *, in_shape, out_shape, out_dtype):
-    if 0 in (*in_shape, *out_shape):
+    if 0 in in_shape or 0 in out_shape:
         return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
     return flow.mm(self, mat2)
 
 
 @operator("aten.bmm")
 def bmm(self, mat2, *, in_shape, out_shape, out_dtype):
-    if 0 in (*in_shape, *out_shape):
+    if 0 in in_shape or 0 in out_shape:
         return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
     return flow.bmm(self, mat2)
 
 
 @operator("aten.mv")
 def mv(self, vec, *, in_shape, out_shape, out_dtype):
-    if 0 in (*in_shape, *out_shape):
+    if 0 in in_shape or 0 in out_shape:
         return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
     return flow.matmul(self, vec)
 
@@ -112,7 +112,7 @@ def kronecker(x, y):
     count = max(x.ndim, y.ndim)
     x = x.reshape(*[1] * (count - x.ndim), *x.shape)
     y = y.reshape(*[1] * (count - y.ndim), *y.shape)
-    sizes = [a * b for a, b in zip(x.shape, y.shape)]
+    sizes = [a * b for a, b in zip(x.shape, y.shape, strict=True)]
     for dim in range(count):
         x, y = x.unsqueeze(2 * dim + 1), y.unsqueeze(2 * dim)
     return (x * y).reshape(*sizes)

@@ -27,13 +27,13 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps, *, in_ndim):
     if (weight is None) == (bias is None) and len(normalized_shape) < in_ndim:
         return (
             F.layer_norm(input, normalized_shape, weight=weight, bias=bias, eps=eps),
-            input.mean(dim=list(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
-            reciprocal_deviation(input, list(range(in_ndim - len(normalized_shape), in_ndim)), eps),
+            input.mean(dim=tuple(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
+            reciprocal_deviation(input, tuple(range(in_ndim - len(normalized_shape), in_ndim)), eps),
         )
     return (
         normalize_last(input.unsqueeze(0), normalized_shape, weight, bias, eps).squeeze(0),
-        input.mean(dim=list(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
-        reciprocal_deviation(input, list(range(in_ndim - len(normalized_shape), in_ndim)), eps),
+        input.mean(dim=tuple(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
+        reciprocal_deviation(input, tuple(range(in_ndim - len(normalized_shape), in_ndim)), eps),
     )
 
 

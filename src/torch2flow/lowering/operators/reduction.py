@@ -11,10 +11,10 @@ def sum_(self, dim=None, keepdim=False, dtype=None, *, in_dtype, out_dtype, in_n
     if in_ndim == 0:
         return self.to(out_dtype)
     if in_dtype != out_dtype:
-        return self.to(out_dtype).sum(dim=dim or list(range(in_ndim)), keepdim=keepdim)
+        return self.to(out_dtype).sum(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
     if not dim and not keepdim:
         return self.sum()
-    return self.sum(dim=dim or list(range(in_ndim)), keepdim=keepdim)
+    return self.sum(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
 
 
 @operator("aten.mean", "aten.mean.dim")
@@ -22,22 +22,22 @@ def mean(self, dim=None, keepdim=False, dtype=None, *, in_dtype, out_dtype, in_n
     if in_ndim == 0:
         return self.to(out_dtype)
     if in_dtype != out_dtype:
-        return self.to(out_dtype).mean(dim=dim or list(range(in_ndim)), keepdim=keepdim)
+        return self.to(out_dtype).mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
     if not dim and not keepdim:
         return self.mean()
-    return self.mean(dim=dim or list(range(in_ndim)), keepdim=keepdim)
+    return self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
 
 
 @operator("aten.nansum")
 def nansum(self, dim=None, keepdim=False, dtype=None, *, in_ndim, in_dtype, out_dtype):
     if not is_float(in_dtype):
-        return self.to(out_dtype).sum(dim=dim or list(range(in_ndim)), keepdim=keepdim)
-    return self.to(out_dtype).nansum(dim=dim or list(range(in_ndim)), keepdim=keepdim)
+        return self.to(out_dtype).sum(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
+    return self.to(out_dtype).nansum(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
 
 
 @operator("aten.nanmean")
 def nanmean(self, dim=None, keepdim=False, dtype=None, *, in_ndim):
-    return mean_of_numbers(self, dim or list(range(in_ndim)), keepdim)
+    return mean_of_numbers(self, dim or tuple(range(in_ndim)), keepdim)
 
 
 def mean_of_numbers(x, dim, keepdim=False):
@@ -59,14 +59,14 @@ def prod(self, dim=None, keepdim=False, dtype=None, *, in_dtype, out_dtype, in_n
 def amax(self, dim=(), keepdim=False, *, in_ndim):
     if in_ndim == 0:
         return self
-    return self.amax(dim=dim or list(range(in_ndim)), keepdim=keepdim)
+    return self.amax(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
 
 
 @operator("aten.amin")
 def amin(self, dim=(), keepdim=False, *, in_ndim):
     if in_ndim == 0:
         return self
-    return self.amin(dim=dim or list(range(in_ndim)), keepdim=keepdim)
+    return self.amin(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
 
 
 @operator("aten.aminmax")
@@ -75,8 +75,8 @@ def aminmax(self, dim=None, keepdim=False, *, in_ndim):
         return (self, self)
     if dim is None:
         return (
-            self.amin(dim=list(range(in_ndim)), keepdim=keepdim),
-            self.amax(dim=list(range(in_ndim)), keepdim=keepdim),
+            self.amin(dim=tuple(range(in_ndim)), keepdim=keepdim),
+            self.amax(dim=tuple(range(in_ndim)), keepdim=keepdim),
         )
     return (self.amin(dim=dim, keepdim=keepdim), self.amax(dim=dim, keepdim=keepdim))
 
@@ -130,10 +130,10 @@ def argmin(self, dim=None, keepdim=False, *, in_ndim):
 @operator("aten.var", "aten.var.dim", "aten.var.correction")
 def var(self, dim=None, unbiased=True, keepdim=False, correction=None, *, in_ndim):
     if correction is None:
-        return self.var(dim=dim or list(range(in_ndim)), unbiased=unbiased, keepdim=keepdim)
+        return self.var(dim=dim or tuple(range(in_ndim)), unbiased=unbiased, keepdim=keepdim)
     if correction in (0, 1):
-        return self.var(dim=dim or list(range(in_ndim)), unbiased=correction == 1, keepdim=keepdim)
-    return corrected_variance(self, dim or list(range(in_ndim)), correction, keepdim)
+        return self.var(dim=dim or tuple(range(in_ndim)), unbiased=correction == 1, keepdim=keepdim)
+    return corrected_variance(self, dim or tuple(range(in_ndim)), correction, keepdim)
 
 
 def corrected_variance(x, dim, correction, keepdim=False):
@@ -147,27 +147,27 @@ def corrected_variance(x, dim, correction, keepdim=False):
 @operator("aten.std", "aten.std.dim", "aten.std.correction")
 def std(self, dim=None, unbiased=True, keepdim=False, correction=None, *, in_ndim):
     if correction is None:
-        return self.std(dim=dim or list(range(in_ndim)), unbiased=unbiased, keepdim=keepdim)
+        return self.std(dim=dim or tuple(range(in_ndim)), unbiased=unbiased, keepdim=keepdim)
     if correction in (0, 1):
-        return self.std(dim=dim or list(range(in_ndim)), unbiased=correction == 1, keepdim=keepdim)
-    return flow.sqrt(corrected_variance(self, dim or list(range(in_ndim)), correction, keepdim))
+        return self.std(dim=dim or tuple(range(in_ndim)), unbiased=correction == 1, keepdim=keepdim)
+    return flow.sqrt(corrected_variance(self, dim or tuple(range(in_ndim)), correction, keepdim))
 
 
 @operator("aten.var_mean", "aten.var_mean.dim", "aten.var_mean.correction")
 def var_mean(self, dim=None, unbiased=True, keepdim=False, correction=None, *, in_ndim):
     if correction is None:
         return (
-            self.var(dim=dim or list(range(in_ndim)), unbiased=unbiased, keepdim=keepdim),
-            self.mean(dim=dim or list(range(in_ndim)), keepdim=keepdim),
+            self.var(dim=dim or tuple(range(in_ndim)), unbiased=unbiased, keepdim=keepdim),
+            self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
         )
     if correction in (0, 1):
         return (
-            self.var(dim=dim or list(range(in_ndim)), unbiased=correction == 1, keepdim=keepdim),
-            self.mean(dim=dim or list(range(in_ndim)), keepdim=keepdim),
+            self.var(dim=dim or tuple(range(in_ndim)), unbiased=correction == 1, keepdim=keepdim),
+            self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
         )
     return (
-        corrected_variance(self, dim or list(range(in_ndim)), correction, keepdim),
-        self.mean(dim=dim or list(range(in_ndim)), keepdim=keepdim),
+        corrected_variance(self, dim or tuple(range(in_ndim)), correction, keepdim),
+        self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
     )
 
 
@@ -175,17 +175,17 @@ def var_mean(self, dim=None, unbiased=True, keepdim=False, correction=None, *, i
 def std_mean(self, dim=None, unbiased=True, keepdim=False, correction=None, *, in_ndim):
     if correction is None:
         return (
-            self.std(dim=dim or list(range(in_ndim)), unbiased=unbiased, keepdim=keepdim),
-            self.mean(dim=dim or list(range(in_ndim)), keepdim=keepdim),
+            self.std(dim=dim or tuple(range(in_ndim)), unbiased=unbiased, keepdim=keepdim),
+            self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
         )
     if correction in (0, 1):
         return (
-            self.std(dim=dim or list(range(in_ndim)), unbiased=correction == 1, keepdim=keepdim),
-            self.mean(dim=dim or list(range(in_ndim)), keepdim=keepdim),
+            self.std(dim=dim or tuple(range(in_ndim)), unbiased=correction == 1, keepdim=keepdim),
+            self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
         )
     return (
-        flow.sqrt(corrected_variance(self, dim or list(range(in_ndim)), correction, keepdim)),
-        self.mean(dim=dim or list(range(in_ndim)), keepdim=keepdim),
+        flow.sqrt(corrected_variance(self, dim or tuple(range(in_ndim)), correction, keepdim)),
+        self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
     )
 
 
@@ -193,7 +193,7 @@ def std_mean(self, dim=None, unbiased=True, keepdim=False, correction=None, *, i
 def logsumexp(self, dim, keepdim=False, *, in_ndim):
     if in_ndim == 0:
         return self
-    return flow.logsumexp(self, dim=dim or list(range(in_ndim)), keepdim=keepdim)
+    return flow.logsumexp(self, dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
 
 
 @operator("aten.linalg_vector_norm")
@@ -203,8 +203,8 @@ def vector_norm(self, ord=2, dim=None, keepdim=False, dtype=None, *, in_dtype, o
     if in_ndim == 0:
         return flow.abs(self.to(out_dtype))
     if in_dtype != out_dtype:
-        return flow.linalg.vector_norm(self.to(out_dtype), ord=ord, dim=dim or list(range(in_ndim)), keepdim=keepdim)
-    return flow.linalg.vector_norm(self, ord=ord, dim=dim or list(range(in_ndim)), keepdim=keepdim)
+        return flow.linalg.vector_norm(self.to(out_dtype), ord=ord, dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
+    return flow.linalg.vector_norm(self, ord=ord, dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
 
 
 @operator("aten.norm.Scalar", "aten.norm.ScalarOpt_dim", "aten.norm.ScalarOpt_dim_dtype", "aten.norm.ScalarOpt_dtype")
@@ -212,8 +212,8 @@ def norm(self, p=2, dim=None, keepdim=False, dtype=None, *, out_dtype, in_dtype,
     if in_ndim == 0:
         return flow.abs(self.to(out_dtype))
     if in_dtype != out_dtype:
-        return flow.linalg.vector_norm(self.to(out_dtype), 2 if p is None else p, dim or list(range(in_ndim)), keepdim)
-    return flow.linalg.vector_norm(self, 2 if p is None else p, dim or list(range(in_ndim)), keepdim)
+        return flow.linalg.vector_norm(self.to(out_dtype), 2 if p is None else p, dim or tuple(range(in_ndim)), keepdim)
+    return flow.linalg.vector_norm(self, 2 if p is None else p, dim or tuple(range(in_ndim)), keepdim)
 
 
 @operator("aten.cumsum")

@@ -24,8 +24,8 @@ def view_dtype(self, dtype, *, in_dtype):
 
 
 @operator("aten.view_as", "aten.reshape_as")
-def view_as(self, other, *, out_shape):
-    return self.reshape(*out_shape)
+def view_as(self, other):
+    return self.reshape_as(other)
 
 
 @operator("aten.flatten")
@@ -43,24 +43,32 @@ def ravel(self):
 
 
 @operator("aten.unflatten")
-def unflatten(self, dim, sizes, *, out_shape):
-    return self.reshape(*out_shape)
+def unflatten(self, dim, sizes, *, in_ndim):
+    if dim % in_ndim == in_ndim - 1:
+        return self.reshape(*self.shape[:-1], *sizes)
+    return self.reshape(*self.shape[: dim % in_ndim], *sizes, *self.shape[dim % in_ndim + 1 :])
 
 
 @operator("aten.squeeze")
-def squeeze(self, *, out_shape):
-    return self.reshape(*out_shape)
+def squeeze(self, *, in_ndim):
+    if in_ndim == 0:
+        return self
+    return self.squeeze()
 
 
 @operator("aten.squeeze.dim", "aten.squeeze_copy.dim")
-def squeeze_dim(self, dim, *, in_ndim):
-    if in_ndim == 0:
+def squeeze_dim(self, dim, *, in_shape, in_ndim):
+    if in_ndim == 0 or in_shape[dim] != 1:
         return self
     return self.squeeze(dim)
 
 
 @operator("aten.squeeze.dims", "aten.squeeze_copy.dims")
-def squeeze_dims(self, dim, *, out_shape):
+def squeeze_dims(self, dim, *, in_shape, in_ndim, out_shape):
+    if in_ndim == 0 or not dim:
+        return self
+    if all(in_shape[each] == 1 for each in dim):
+        return self.squeeze(dim)
     return self.reshape(*out_shape)
 
 
@@ -131,7 +139,7 @@ def movedim(self, source, destination):
 
 @operator("aten.flip")
 def flip(self, dims):
-    if dims == []:
+    if not dims:
         return self
     return flow.flip(self, dims)
 

@@ -1,0 +1,203 @@
+"""Records what PyTorch's operators compute, as exported programs with inputs and outputs; run with .venv-torch.
+
+    python record.py OUT.zip [--samples 3] [--dtypes float32,int64] [--decomposed 1] [--only add,where]
+
+The samples are those of PyTorch's own operator database (`torch.testing._internal.common_methods_invocations.op_db`),
+and those of `extra_samples.py` for operators it lacks. For each one OUT.zip holds `N.json`, the program as a `.pt2`
+has it, and `N.npz`, its tensors; `index.json` lists them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import json
+import logging
+import random
+import sys
+import time
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch._export.serde.serialize import serialize
+from torch.testing._internal.common_methods_invocations import op_db
+from torch.utils import _pytree as pytree
+
+sys.path.insert(0, str(Path(__file__).parent))
+from extra_samples import EXTRA_SAMPLES
+
+SEED = 20240229
+TRIED = 120
+"""From how many samples of an operator those to record are picked, evenly."""
+
+
+class Calling(torch.nn.Module):
+    """A function of nested arguments as a module of its tensors."""
+
+    def __init__(self, function: Callable[..., Any], arguments: Any) -> None:
+        super().__init__()
+        leaves, self.spec = pytree.tree_flatten(arguments)
+        self.function = function
+        self.leaves = [None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+        self.places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
+        self.tensors = tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
+
+    def forward(self, *tensors: torch.Tensor) -> Any:
+        leaves = list(self.leaves)
+        for place, tensor in zip(self.places, tensors, strict=True):
+            leaves[place] = tensor
+        args, kwargs = pytree.tree_unflatten(leaves, self.spec)
+        result = self.function(*args, **kwargs)
+        return tuple(result) if isinstance(result, tuple) else result
+
+
+@dataclass
+class Recording:
+    """The zip file being written."""
+
+    file: zipfile.ZipFile
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, dtype: str, number: int, function: Callable[..., Any], arguments: Any, form: str) -> None:
+        """Records one call, or why it could not be."""
+        try:
+            self._add(name, dtype, number, function, arguments, form)
+        except Exception as error:
+            self.failed[f"{name} {dtype} {number} {form}"] = f"{type(error).__name__}: {str(error)[:200]}"
+
+    def _add(self, name: str, dtype: str, number: int, function: Callable[..., Any], arguments: Any, form: str) -> None:
+        module = Calling(function, arguments)
+        inputs = [tensor.detach() for tensor in module.tensors]
+        _seed()
+        program = torch.export.export(module, tuple(_copies(inputs)), strict=False)
+        if form == "decomposed":
+            program = program.run_decompositions()
+        _seed()
+        outputs = _flat(module(*_copies(inputs)))
+        noise = _noise(module, inputs, outputs)
+        arrays = {f"in{place}": _array(tensor) for place, tensor in enumerate(inputs)}
+        arrays |= {f"out{place}": _array(value) for place, value in enumerate(outputs) if value is not None}
+        arrays |= {f"const {key}": _array(value) for key, value in program.constants.items()}
+        arrays |= {f"const {key}": _array(value) for key, value in program.state_dict.items()}
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        identity = len(self.entries)
+        self.file.writestr(f"{identity}.json", serialize(program).exported_program)
+        self.file.writestr(f"{identity}.npz", buffer.getvalue())
+        self.entries.append(
+            {"operator": name, "dtype": dtype, "sample": number, "form": form, "inputs": len(inputs),
+             "outputs": [value is not None for value in outputs], "noise": noise}
+        )  # fmt: skip
+
+
+def _seed() -> None:
+    torch.manual_seed(SEED)
+    random.seed(SEED)
+    np.random.seed(SEED)
+
+
+def _copies(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [tensor.clone() for tensor in tensors]
+
+
+def _flat(result: Any) -> list[torch.Tensor | None]:
+    return [leaf.detach() if isinstance(leaf, torch.Tensor) else None for leaf in pytree.tree_leaves(result)]
+
+
+def _array(value: torch.Tensor) -> np.ndarray[Any, Any]:
+    if value.is_complex() or value.layout != torch.strided:
+        raise TypeError(f"{value.dtype} {value.layout}")
+    return np.array(value.resolve_conj().resolve_neg().contiguous().numpy())
+
+
+def _noise(module: Calling, inputs: list[torch.Tensor], outputs: list[torch.Tensor | None]) -> list[float]:
+    """For each output how far PyTorch's float32 lies from its own float64, at most."""
+    noise = [0.0] * len(outputs)
+    if not any(output is not None and output.is_floating_point() for output in outputs):
+        return noise
+    try:
+        _seed()
+        exact = _flat(module(*[tensor.double() if tensor.is_floating_point() else tensor.clone() for tensor in inputs]))
+    except Exception:
+        return noise
+    for place, (value, wide) in enumerate(zip(outputs, exact, strict=False)):
+        if value is not None and wide is not None and value.is_floating_point() and value.shape == wide.shape:
+            difference = (value.double() - wide.double()).abs()
+            finite = difference[torch.isfinite(difference)]
+            noise[place] = float(finite.max()) if finite.numel() else 0.0
+    return noise
+
+
+def _samples(op: Any, dtype: torch.dtype, count: int) -> Iterator[Any]:
+    _seed()
+    tried = list(itertools.islice(op.sample_inputs("cpu", dtype, requires_grad=False), TRIED))
+    picked = sorted({round(place * (len(tried) - 1) / max(count - 1, 1)) for place in range(count)}) if tried else []
+    for place in picked:
+        yield place, tried[place]
+
+
+def _record_database(recording: Recording, options: argparse.Namespace) -> None:
+    for op in op_db:
+        name = f"{op.name}.{op.variant_test_name}" if op.variant_test_name else op.name
+        if options.only and op.name not in options.only and name not in options.only:
+            continue
+        if op.name.startswith(("_refs.", "fft.", "sparse.", "jiterator", "torch.ops.aten._flash")):
+            continue
+        for dtype_name in options.dtypes:
+            dtype = getattr(torch, dtype_name)
+            if dtype not in op.supported_dtypes("cpu"):
+                continue
+            try:
+                samples = list(_samples(op, dtype, options.samples if dtype_name == "float32" else 1))
+            except Exception as error:
+                recording.failed[f"{name} {dtype_name}"] = f"samples: {str(error)[:200]}"
+                continue
+            for number, sample in samples:
+                arguments = ((sample.input, *sample.args), sample.kwargs)
+                recording.add(name, dtype_name, number, op.op, arguments, "training")
+                if number == samples[-1][0] and dtype_name == "float32" and options.decomposed:
+                    recording.add(name, dtype_name, number, op.op, arguments, "decomposed")
+
+
+def _record_extra(recording: Recording, options: argparse.Namespace) -> None:
+    for name, function, make in EXTRA_SAMPLES:
+        if options.only and name not in options.only:
+            continue
+        _seed()
+        for number, arguments in enumerate(make()):
+            recording.add(name, "float32", number, function, (arguments, {}), "training")
+            if options.decomposed:
+                recording.add(name, "float32", number, function, (arguments, {}), "decomposed")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--samples", type=int, default=3)
+    parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["float32", "int64"])
+    parser.add_argument("--decomposed", type=int, default=0)
+    parser.add_argument("--only", type=lambda text: set(text.split(",")), default=set())
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    torch.set_num_threads(1)
+    started = time.time()
+    with zipfile.ZipFile(options.out, "w") as file:
+        recording = Recording(file)
+        _record_extra(recording, options)
+        _record_database(recording, options)
+        index = {"torch": torch.__version__, "entries": recording.entries, "failed": recording.failed}
+        file.writestr("index.json", json.dumps(index))
+    print(f"{len(recording.entries)} recorded, {len(recording.failed)} not, {time.time() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

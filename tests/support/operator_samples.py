@@ -1,0 +1,95 @@
+"""Reads what `tests/lowering/record.py` recorded, and tries one sample."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from comparison import difference
+from interpreter import NoRuleError, run, targets
+
+from torch2flow.errors import Torch2FlowError
+from torch2flow.program.exported import read_program
+
+_HELD = {"int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "int64"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One call of an operator, recorded in PyTorch."""
+
+    number: int
+    operator: str
+    dtype: str
+    sample: int
+    form: str
+    inputs: int
+    outputs: tuple[bool, ...]
+    noise: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"{self.operator} {self.dtype} {self.sample} {self.form}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of trying a sample: `same`, `differs`, `no rule`, `refused`, `raises`, and the details."""
+
+    kind: str
+    detail: str = ""
+    targets: tuple[str, ...] = ()
+
+
+def samples(path: Path) -> list[Sample]:
+    """All samples in a recording."""
+    with zipfile.ZipFile(path) as file:
+        index = json.loads(file.read("index.json"))
+    return [
+        Sample(number, *[tuple(value) if isinstance(value, list) else value for value in entry.values()])
+        for number, entry in enumerate(index["entries"])
+    ]
+
+
+def try_sample(file: zipfile.ZipFile, sample: Sample, flow: Any) -> Outcome:
+    """Runs a sample with the operator rules, and compares."""
+    arrays = dict(np.load(io.BytesIO(file.read(f"{sample.number}.npz"))))
+    called: tuple[str, ...] = ()
+    try:
+        graph = read_program(file.read(f"{sample.number}.json"), str(sample))
+        called = tuple(targets(graph))
+        inputs = [_tensor(arrays[f"in{place}"], flow) for place in range(sample.inputs)]
+        constants = {
+            key.removeprefix("const "): _tensor(value, flow) for key, value in arrays.items() if key.startswith("const ")
+        }
+        outputs = run(graph, inputs, constants, flow)
+    except NoRuleError as error:
+        return Outcome("no rule", str(error), called)
+    except (NotImplementedError, Torch2FlowError) as error:
+        return Outcome("refused", str(error), called)
+    except Exception as error:
+        return Outcome("raises", f"{type(error).__name__}: {_short(str(error))}", called)
+    for place, (output, is_tensor) in enumerate(zip(outputs, sample.outputs, strict=True)):
+        if is_tensor and output is None:
+            return Outcome("differs", f"output {place} is missing", called)
+        if is_tensor:
+            expected = arrays[f"out{place}"]
+            expected = expected.astype(_HELD.get(str(expected.dtype), expected.dtype))
+            wrong = difference(np.asarray(output.numpy()), expected, sample.noise[place])
+            if wrong:
+                return Outcome("differs", f"output {place}: {wrong}", called)
+    return Outcome("same", "", called)
+
+
+def _tensor(array: np.ndarray[Any, Any], flow: Any) -> Any:
+    held = _HELD.get(str(array.dtype))
+    return flow.tensor(array.astype(held) if held else array)
+
+
+def _short(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return (lines[-1] if lines else "")[:200]
