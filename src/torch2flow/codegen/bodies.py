@@ -217,9 +217,17 @@ class Body:
             if name in self.names:
                 continue
             found = self._seen_as(name) or ("x" if len(self.call.inputs) == 1 else "")
-            self.names[name] = self._free(found or self._fallback(name), set(self.names.values()))
+            self.names[name] = self._free(
+                found or self._made_as(name) or self._fallback(name), set(self.names.values())
+            )
         self.parameters = [self.names[name] for name in self.call.inputs]
         self.bound = {self.names[name]: name for name in self.call.inputs}
+
+    def _made_as(self, name: str) -> str:
+        """What the value is called where it is made, deep inside another module."""
+        node = self.context.producer(name)
+        found = next((f for lines in reversed(node.lines) if (f := statement_targets(lines))), ()) if node else ()
+        return found[0] if len(found) == 1 and is_name(found[0]) else ""
 
     def _fallback(self, name: str) -> str:
         position = self.call.inputs.index(name)
@@ -445,7 +453,7 @@ class Body:
     def _named_tensors(self) -> list[tuple[str, str]]:
         """The tensors that have a name now: those the statement works on first, then parameters, then the latest."""
         bound = list(self.bound.items())
-        inputs = set(self.steps[self.now].inputs) if 0 <= self.now < len(self.steps) else set()
+        inputs = {name for n, step in enumerate(self.steps) if self.root(n) == self.now for name in step.inputs}
         first = [pair for pair in bound if pair[1] in inputs]
         given = [pair for pair in bound if pair[1] in self.call.inputs]
         return [*first, *given, *reversed(bound)]

@@ -260,6 +260,8 @@ class _Substitute(ast.NodeTransformer):
             else:
                 spread.append(argument)
         node.args = spread
+        if isinstance(node.func, ast.Name) and node.func.id == "tuple" and isinstance(spread[0], ast.Tuple):
+            return spread[0]
         return _folded(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:

@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from torch2flow.lowering.lazy import is_float
 from torch2flow.program import Dtype, Symbol
 
 DTYPES = {"int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "int64"}
@@ -66,7 +67,7 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "len": len, "max": max, "min": min, "sum": sum, "all": all, "any": any, "abs": abs, "int": int, "float": float,
     "bool": bool, "tuple": tuple, "list": list, "set": set, "sorted": sorted, "range": range, "isinstance": isinstance,
-    "round": round, "math.sqrt": math.sqrt, "reversed": lambda value: tuple(reversed(value)),
+    "round": round, "math.sqrt": math.sqrt, "is_float": is_float, "reversed": lambda value: tuple(reversed(value)),
 }  # fmt: skip
 _TYPES = {"int": int, "float": float, "bool": bool, "str": str, "tuple": tuple, "list": tuple, "complex": complex}
 

@@ -224,11 +224,24 @@ class ModelWriter:
 
     def _holder(self, module: Module) -> New | None:
         """A module that is never called and only keeps a weight, as `out_proj` of a MultiheadAttention."""
-        shapes = {name: self.graph.metas[value].hint for name, (value, _) in module.states.items()}
-        weight = shapes.get("weight", ())
-        if len(weight) == 2 and (set(shapes) == {"weight"} or shapes.get("bias") == weight[:1]):
-            return _new("Linear", {"in_features": weight[1], "out_features": weight[0], "bias": "bias" in shapes})
-        return None
+        weight, bias = (module.states.get(name) for name in ("weight", "bias"))
+        if weight is None or len(module.states) > (2 if bias else 1):
+            return None
+        for other in self._tied(weight[1]):
+            leaf = self._leaf(other) if other.calls else None
+            if leaf is not None and not bias:
+                return leaf
+        shape = self.graph.metas[weight[0]].hint
+        if len(shape) != 2 or (bias and self.graph.metas[bias[0]].hint != shape[:1]):
+            return None
+        return _new("Linear", {"in_features": shape[1], "out_features": shape[0], "bias": bias is not None})
+
+    def _tied(self, state: State) -> list[Module]:
+        """The other modules that own the same tensor."""
+        if not state.alias:
+            return []
+        owners = [each.path.rpartition(".")[0] for each in self.graph.states.values() if each.alias == state.alias]
+        return [self.modules[owner] for owner in owners if owner != state.path.rpartition(".")[0]]
 
     def _draft(self, module: Module, children: dict[str, Construct]) -> Draft:
         chain = bool(module.calls) and module.is_counted and not module.states and self._is_chain(module)

@@ -124,7 +124,7 @@ def singular(name: str) -> str:
         return name[:-2]
     if name.endswith("s") and not name.endswith("ss") and len(name) > 2:
         return name[:-1]
-    return "layer" if len(name) <= 2 else f"{name}_item"
+    return "layer" if len(name) <= 2 else "block" if name == "layer" else f"each_{name}"
 
 
 def class_name(text: str) -> str:

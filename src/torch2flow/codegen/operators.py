@@ -10,9 +10,9 @@ from typing import Any
 from torch2flow.codegen.bodies import Body
 from torch2flow.codegen.inlining import Inliner, RefusedError
 from torch2flow.codegen.literals import attribute, dtype_name, is_tensor, literal, tensor
-from torch2flow.lowering.promotion import common_dtype
+from torch2flow.lowering.promotion import common_dtype, kind
 from torch2flow.lowering.registry import Rule, closest, find
-from torch2flow.lowering.renames import RENAMES
+from torch2flow.lowering.renames import FLOAT_RENAMES, RENAMES
 from torch2flow.program import Graph, Line, Node, Ref
 from torch2flow.program.functional import STORE
 
@@ -44,7 +44,8 @@ class Operators:
         if node.operator == STORE:
             return self._store(node, body)
         arguments = {name: body.argument(value, name) for name, value in node.arguments.items()}
-        rename = RENAMES.get(node.target) or RENAMES.get(node.operator)
+        names = (node.target, node.operator)
+        rename = next((table[key] for table in (RENAMES, FLOAT_RENAMES) for key in names if key in table), "")
         rule = None if rename else find(node.target)
         try:
             if rename:
@@ -57,7 +58,7 @@ class Operators:
         except RefusedError as error:
             self.missing.append(Missing(node.target, node.path, node.line, str(error), closest(node.target)))
             return _stub(node, arguments)
-        return self._single(expression, node, body)
+        return self._single(_on_device(expression, body), node, body)
 
     def _single(self, expression: ast.expr, node: Node, body: Body) -> ast.expr:
         """Only the first of several results, where no other is used."""
@@ -75,12 +76,24 @@ class Operators:
         return ast.Call(ast.Attribute(owner, "copy_", ast.Load()), [body.value(value.name)], [])
 
     def _renamed(self, name: str, arguments: dict[str, ast.expr], node: Node) -> ast.expr:
+        """A call of the function that does the same; of integers it makes floats first where PyTorch does."""
+        if node.operator in FLOAT_RENAMES:
+            for key, value in node.arguments.items():
+                meta = self.graph.metas.get(value.name) if isinstance(value, Ref) else None
+                if meta is not None and kind(meta.dtype) < 2:
+                    arguments[key] = cast(arguments[key], "float32")
         positional = [value for value in arguments.values() if is_tensor(value)]
         keywords = [ast.keyword(key, value) for key, value in arguments.items() if not is_tensor(value)]
+        if name.startswith("flow.Tensor."):
+            method = ast.Attribute(positional[0], name.rpartition(".")[2], ast.Load())
+            return ast.Call(method, positional[1:], keywords)
         return ast.Call(attribute(*name.split(".")), positional, keywords)
 
     def _by_mode(self, node: Node, arguments: dict[str, ast.expr]) -> None:
         """Dropout and batch norm act by `self.training`, also when the program was captured in eval mode."""
+        rate = node.arguments.get("dropout_p")
+        if rate:
+            arguments["dropout_p"] = ast.IfExp(attribute("self", "training"), literal(rate), literal(0.0))
         name = _TRAINING.get(node.operator)
         if name is None or name not in arguments:
             return
@@ -135,6 +148,21 @@ class Operators:
                 facts[f"{prefix}_ndim"] = literal(len(meta.shape))
                 facts[f"{prefix}_dtype"] = attribute("flow", dtype_name(meta.dtype))
         return facts
+
+
+_CREATORS = {"zeros", "ones", "full", "empty", "tensor", "arange", "linspace", "eye", "rand", "randn", "randint"}
+
+
+def _on_device(expression: ast.expr, body: Body) -> ast.expr:
+    """Makes new tensors where the body's input is, as PyTorch's code does by whatever means."""
+    owner = next((name for name, value in body.bound.items() if value in body.call.inputs), "")
+    owner = owner or next(iter(body.bound), "")
+    for node in ast.walk(expression):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="flow"), attr=name)) if name in _CREATORS and owner:
+                if not any(keyword.arg == "device" for keyword in node.keywords):
+                    node.keywords.append(ast.keyword("device", attribute(owner, "device")))
+    return expression
 
 
 def cast(expression: ast.expr, dtype: str) -> ast.expr:

@@ -38,7 +38,10 @@ _SAME_VALUE = (
     "aten.contiguous", "aten.clone", "aten.resolve_conj", "aten.resolve_neg", "aten.alias_copy", "aten.view_of",
     "aten._conj_physical", "aten.positive",
 )  # fmt: skip
-_COPIES = {"aten.lift_fresh_copy", "aten.clone", "aten.alias_copy"}
+_COPIES = {
+    "aten.lift_fresh_copy", "aten.clone", "aten.alias_copy", "aten.add", "aten.sub", "aten.mul", "aten.div",
+    "aten._to_copy",
+}  # fmt: skip
 _RENAMED = {"aten.zero_": "aten.zeros_like", "aten.true_divide_": "aten.div"}
 _VIEWS_IN_PLACE = {"aten.squeeze_", "aten.unsqueeze_", "aten.transpose_", "aten.t_", "aten.swapaxes_", "aten.swapdims_"}
 
@@ -162,7 +165,7 @@ class _Functionalizer:
         if operator in _NOTHING:
             return
         first = next(iter(node.arguments.values()), None)
-        if (operator in _SAME_VALUE or _keeps(node)) and isinstance(first, Ref):
+        if (operator in _SAME_VALUE or self._keeps(node)) and isinstance(first, Ref):
             self._same_value(node, first)
         elif operator in _VIEWS_IN_PLACE and isinstance(first, Ref):
             self._view(replace(node, target=f"{operator[:-1]}.{node.overload}"), first)
@@ -181,6 +184,30 @@ class _Functionalizer:
             self.handles[node.outputs[0]] = _Handle(_Storage(), name)
         else:
             self.handles[node.outputs[0]] = _Handle(source.storage, name, source.version, first.name, node)
+
+    def _keeps(self, node: Node) -> bool:
+        """Whether a call gives back what it is given: a slice of everything, a cast to the dtype it has, `+ 0`."""
+        given = node.arguments
+        match node.operator:
+            case "aten.slice":
+                whole = given.get("start") in (None, 0) and given.get("end") in (None, 2**63 - 1)
+                return whole and given.get("step", 1) == 1
+            case "aten.to" | "aten.type_as" | "aten._to_copy":
+                return self._keeps_dtype(node)
+            case "aten.add" | "aten.sub":
+                return given.get("other") == 0 and self._keeps_dtype(node)
+            case "aten.mul" | "aten.div":
+                return given.get("other") == 1 and given.get("rounding_mode") is None and self._keeps_dtype(node)
+            case "aten.dropout":
+                # The module stays in the tree with its p; only the function is left out.
+                module = node.frames[-1].class_name if node.frames else ""
+                return given.get("p") == 0 and not module.startswith("torch.nn.")
+        return False
+
+    def _keeps_dtype(self, node: Node) -> bool:
+        names = node.refs()
+        source, result = self.metas.get(names[0]), self.metas.get(node.outputs[0])
+        return source is not None and result is not None and source.dtype == result.dtype
 
     def _contiguous(self, name: str) -> bool:
         meta = self.metas.get(name)
@@ -222,9 +249,9 @@ class _Functionalizer:
         handle, at = self.handles[name], name
         while handle.view is not None:
             if handle.view.operator not in ("aten.slice", "aten.select"):
-                if not (handle.view.operator in _SAME_VALUE or _keeps(handle.view)):
+                if not (handle.view.operator in _SAME_VALUE or self._keeps(handle.view)):
                     return False
-            elif not _keeps(handle.view):
+            elif not self._keeps(handle.view):
                 chain.insert(0, handle.view)
             at = handle.base
             handle = self.handles[at]
@@ -262,7 +289,7 @@ class _Functionalizer:
         handle = self.handles.setdefault(name, _Handle(_Storage(), name))
         if handle.version != handle.storage.version and handle.view is not None:
             base = self._read(handle.base, reader)
-            if handle.view.operator in _SAME_VALUE or _keeps(handle.view):
+            if handle.view.operator in _SAME_VALUE or self._keeps(handle.view):
                 handle.name = base
             else:
                 again = replace(handle.view, outputs=[self._name(handle.view) for _ in handle.view.outputs])
@@ -282,7 +309,7 @@ class _Functionalizer:
         if handle.view is not None:
             base = self._read(handle.base, node)
             meta = self.metas[handle.base]
-            if handle.view.operator in _SAME_VALUE or _keeps(handle.view):
+            if handle.view.operator in _SAME_VALUE or self._keeps(handle.view):
                 self._assign(handle.base, value, node)
             else:
                 write = _VIEWS[handle.view.operator]
@@ -350,20 +377,6 @@ def _keys(chain: list[Node], meta: Meta | None) -> list[object]:
         else:
             keys[dim] = [dim, given.get("start"), given.get("end"), given.get("step", 1)]
     return [keys[dim] for dim in sorted(keys)]
-
-
-def _keeps(node: Node) -> bool:
-    """Whether a call gives back what it is given: a slice of everything, a dropout of nothing."""
-    given = node.arguments
-    match node.operator:
-        case "aten.slice":
-            whole = given.get("start") in (None, 0) and given.get("end") in (None, 2**63 - 1)
-            return whole and given.get("step", 1) == 1
-        case "aten.dropout":
-            # The module stays in the tree with its p; only the function is left out.
-            module = node.frames[-1].class_name if node.frames else ""
-            return given.get("p") == 0 and not module.startswith("torch.nn.")
-    return False
 
 
 def is_contiguous(meta: Meta) -> bool:
