@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from torch2flow._version import __version__
 
 if TYPE_CHECKING:
+    from torch2flow.capturing import Captured, capture
     from torch2flow.conversion import Result, convert
     from torch2flow.errors import (
         DifferenceError,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from torch2flow.writing import Options
 
 _PUBLIC = {
+    "capture": "torch2flow.capturing",
+    "Captured": "torch2flow.capturing",
     "convert": "torch2flow.conversion",
     "Result": "torch2flow.conversion",
     "Options": "torch2flow.writing",
@@ -51,6 +54,7 @@ _PUBLIC = {
 """Where each public name lives; found on first use, so that `torch2flow --help` does not wait for the rest."""
 
 __all__ = [
+    "Captured",
     "Checkpoint",
     "DifferenceError",
     "FormatError",
@@ -62,6 +66,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "__version__",
+    "capture",
     "convert",
     "load",
     "load_state_dict",

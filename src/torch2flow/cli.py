@@ -1,7 +1,8 @@
-"""The command line: `torch2flow inspect | convert | check | doctor`. Thin: it parses, calls, and prints."""
+"""The command line: `torch2flow inspect | convert | check | capture | doctor`. Thin: it parses, calls, and prints."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import re
@@ -20,7 +21,7 @@ Exit codes:
   1  a check found a difference, or an unexpected failure
   2  the request can't be carried out: a wrong option, a key that is not there
   3  the input is broken, hostile, or no checkpoint
-  4  the target can't hold some tensors, and no option said what becomes of them
+  4  the target can't hold some tensors, and no option said what becomes of them; PyTorch can't export the model
   5  the output exists or can't be written
   6  OneFlow or PyTorch is needed and missing: see 'torch2flow doctor'
   130  interrupted"""
@@ -30,7 +31,7 @@ class _Group(click.Group):
     """Lists the commands in the order in which a user meets them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return ["inspect", "convert", "check", "doctor"]
+        return ["inspect", "convert", "check", "capture", "doctor"]
 
 
 @click.group(
@@ -184,6 +185,67 @@ def check(out: Path, against: Path | None, as_json: bool) -> None:
         display.show_check(result)
     if result.differences:
         sys.exit(DifferenceError.exit_code)
+
+
+@cli.command(
+    epilog="""\b
+Inputs:
+  float32[batch,3,224,224]      a dtype and its axes; a name makes an axis dynamic, the same name the same size
+  ids=int64[batch,seq]:0..30522 a keyword, with the range of its values (integers: 0..2 where none is said)
+  mask=bool[batch,seq]          floats are normally distributed, booleans either; one number stands for all: :1
+  image.npy[batch,_,_,_]        the values of a file; names for its axes where some are dynamic
+  inputs.safetensors            every tensor of a file as a keyword, or in order where the names are numbers
+  output_attentions=True        a constant
+
+\b
+Examples:
+  torch2flow capture 'torchvision.models:resnet18(weights=None)' -o model.pt2 --input 'float32[batch,3,224,224]'
+  torch2flow capture nets.py:Net -o net.pt2 --input 'float32[batch,seq,8]' --size seq=16 --gradients
+  torch2flow capture project.bert:tiny -o bert.pt2 --input 'int64[batch,seq]:0..30522' --input 'mask=bool[batch,seq]'"""
+)
+@click.argument("model", metavar="MODULE:FACTORY")
+@click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="The .pt2 to write.")
+@click.option(
+    "--input", "inputs", multiple=True, metavar="[NAME=]SPEC", help="An input of forward; see below. In order."
+)
+@click.option("--size", "sizes", multiple=True, metavar="AXIS=NUMBER", help="How long a named axis is in the sample.")
+@click.option("--train", is_flag=True, help="Capture in train mode. Default: eval mode.")
+@click.option("--no-dropout", is_flag=True, help="Set every dropout probability to 0 first.")
+@click.option("--gradients", is_flag=True, help="Record gradients, and parameters and buffers after a step of SGD.")
+@click.option(
+    "--reference",
+    type=click.Choice(["all", "outputs", "none"]),
+    default="all",
+    show_default=True,
+    help="What to record beside the model: every layer's output, the model's only, or nothing.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of weights and inputs that are drawn.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing capture at -o.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def capture(model: str, inputs: tuple[str, ...], out: Path, quiet: bool, as_json: bool, **given: Any) -> None:
+    """Records a live PyTorch model as a .pt2, and what it computes as OUT.reference.safetensors. Runs PyTorch.
+
+    MODULE:FACTORY is a function, a class or a module instance, such as torchvision.models:resnet18 or
+    nets.py:Net(width=64). It is built, run and exported by the PyTorch of this very Python.
+    """
+    from torch2flow.capturing.request import capture_named
+
+    gc.enable()  # here live objects of other libraries come and go
+    given["dropout"] = not given.pop("no_dropout")
+    with contextlib.ExitStack() as stack:
+        say = None
+        if not (quiet or as_json):
+            from torch2flow import display
+
+            say = stack.enter_context(display.steps())
+        # What the model's own code prints is no part of the output.
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        captured = capture_named(model, inputs, out, say=say, **given)
+    if as_json:
+        _print_json(captured.to_json())
+    elif not quiet:
+        display.show_capture(captured)
 
 
 @cli.command(epilog="\b\nExample:\n  torch2flow doctor")

@@ -20,6 +20,7 @@ from torch2flow.pytorch.dcp import PiecedTensor
 from torch2flow.pytorch.selection import Search
 
 if TYPE_CHECKING:
+    from torch2flow.capturing import Captured
     from torch2flow.checking import Check
     from torch2flow.conversion import Result
     from torch2flow.doctor import Report
@@ -256,6 +257,34 @@ def progress_bar(label: str, total: int) -> Iterator[Progress]:
                 pending, shown = 0, time.monotonic()
 
         yield advance
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], None]]:
+    """Tells on a terminal which step of a longer work is being done; nothing elsewhere."""
+    if not err.is_terminal:
+        yield lambda text: None
+        return
+    with err.status("") as status:
+        yield lambda text: status.update(escape(text))
+
+
+def show_capture(captured: Captured) -> None:
+    """The closing summary of a capture."""
+    err.print(
+        f"captured {captured.nodes:,} operations and {captured.parameters:,} parameters with PyTorch "
+        f"{shown(captured.torch)} in {captured.seconds:.1f} s"
+    )
+    for axis in captured.axes.values():
+        kind = "dynamic" if axis.dynamic else "static"
+        sizes = f", {axis.low or 0} to {axis.high if axis.high is not None else 'any'}" if axis.dynamic else ""
+        err.print(f"axis {shown(axis.name)}: {kind}{sizes}; {axis.size} in the sample")
+    for note in captured.notes:
+        err.print(f"note: {shown(note, 1000)}")
+    err.print(f"[bold]{shown(_nearest(captured.out), 1000)}[/]  {decimal(captured.nbytes)}")
+    if captured.reference is not None:
+        counted = f"{captured.recorded:,} tensors, {decimal(captured.reference_nbytes)}"
+        err.print(f"[bold]{shown(_nearest(captured.reference), 1000)}[/]  {counted}")
 
 
 def show_doctor(report: Report) -> None:

@@ -219,6 +219,6 @@ def test_wrong_usage_ends_with_two(arguments: tuple[str, ...], run_cli: Any) -> 
 
 def test_help_has_examples_and_exit_codes(run_cli: Any) -> None:
     assert "Exit codes" in run_cli("--help")[1]
-    for command in ("inspect", "convert", "check", "doctor"):
+    for command in ("inspect", "convert", "check", "capture", "doctor"):
         code, out, _ = run_cli(command, "--help")
         assert code == 0 and "torch2flow " + command in out.split("Example", 1)[1]
