@@ -103,7 +103,10 @@ class Body:
             inputs = [name for name in inputs if self._is_local(name)]
             outputs = [name for name in item.outputs if name] if isinstance(item, Node) else self.context.results(item)
             line = line_of(item, self.call.depth)
-            self.steps.append(Step(item, inputs, outputs, line, statement_targets(node_lines)))
+            names = statement_targets(node_lines)
+            if _is_setitem(item) and line is not None:
+                names = read_names(line.text)[:1] or names
+            self.steps.append(Step(item, inputs, outputs, line, names))
         for number, step in enumerate(self.steps):
             for name in step.outputs:
                 self.producer[name] = number
@@ -375,6 +378,11 @@ class Body:
             name = self.names[base.name]
             self.names[step.outputs[0]], self.bound[name] = name, step.outputs[0]
         else:
+            # Two statements: what the second reads must not lose its name in the first.
+            for other, nested in enumerate(self.steps):
+                for operand in nested.inputs if self.root(other) == number else []:
+                    if operand != base.name:
+                        self.last_use[operand] = max(self.last_use.get(operand, -1), number + 1)
             name = self._assign_names(step, number)[0]
             copied = ast.Call(ast.Attribute(source, "clone", ast.Load()), [], [])
             self._append(ast.Assign([ast.Name(name, ast.Store())], copied), node.no_grad)

@@ -24,7 +24,7 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
-from torch2flow.codegen.literals import NotConstantError, Unknown, evaluate, is_tensor, literal, slice_of
+from torch2flow.codegen.literals import UNIFORM, NotConstantError, Unknown, evaluate, is_tensor, literal, slice_of
 from torch2flow.lowering.registry import FACTS, Rule
 
 _MODULES = {"flow", "F", "nn", "math"}
@@ -253,6 +253,8 @@ class _Substitute(ast.NodeTransformer):
             )
         ]
         node = self.generic_visit(node)  # type: ignore[assignment]
+        for keyword in node.keywords:
+            keyword.value = _uniform(keyword.arg, keyword.value)
         spread: list[ast.expr] = []
         for argument in node.args:
             if isinstance(argument, ast.Starred) and isinstance(argument.value, (ast.Tuple, ast.List)):
@@ -286,6 +288,14 @@ class _Substitute(ast.NodeTransformer):
             raise _NeedsHelperError from None
 
     visit_ListComp = visit_GeneratorExp  # type: ignore[assignment]
+
+
+def _uniform(name: str | None, value: ast.expr) -> ast.expr:
+    """`stride=2` for `stride=(2, 2)`."""
+    if name in UNIFORM and isinstance(value, ast.Tuple) and all(isinstance(item, ast.Constant) for item in value.elts):
+        numbers = {item.value for item in value.elts}  # type: ignore[attr-defined]
+        return value.elts[0] if len(numbers) == 1 else value
+    return value
 
 
 def _folded(node: Any) -> ast.expr:

@@ -38,8 +38,6 @@ def literal(value: Any, hint: str = "") -> ast.expr:
     if isinstance(value, Symbol):
         return ast.Constant(value.name)
     if isinstance(value, (list, tuple)):
-        if hint in UNIFORM and value and all(item == value[0] for item in value) and isinstance(value[0], int):
-            return literal(value[0], hint)
         return ast.Tuple([item if isinstance(item, ast.expr) else literal(item, hint) for item in value], ast.Load())
     if isinstance(value, float) and not math.isfinite(value):
         return ast.Call(ast.Name("float", ast.Load()), [ast.Constant(str(value))], [])

@@ -217,7 +217,10 @@ class ModelWriter:
         if len(nodes) != 1 or not isinstance(nodes[0], Node) or len(call.inputs) != 1 or len(call.outputs) != 1:
             return None
         node = nodes[0]
-        given = [name for name in node.refs() if name not in self.graph.states]
+        own = {value for value, _ in module.states.values()}
+        aliases = {state.alias for _, state in module.states.values() if state.alias}
+        own |= {name for name, state in self.graph.states.items() if state.alias and state.alias in aliases}
+        given = [name for name in node.refs() if name not in own]
         if not node.outputs or call.outputs != [node.outputs[0]] or given != call.inputs:
             return None
         return node

@@ -261,6 +261,8 @@ class _Functionalizer:
         value: object = Ref(made.outputs[0])
         if made.operator in ("aten.fill", "aten.copy"):
             value = made.arguments["value" if made.operator == "aten.fill" else "src"]
+        elif node.operator == "aten.zero_":
+            value = 0
         if isinstance(value, Ref):
             value = self.numbers.get(value.name, value)
         base, output = self._read(at, node), self._name(node)
