@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch2flow.codegen.literals import UNIFORM, dtype_name
 from torch2flow.lowering import operators  # noqa: F401 - registers the rules
 from torch2flow.lowering.lazy import is_float
 from torch2flow.lowering.promotion import common_dtype
@@ -12,7 +13,6 @@ from torch2flow.lowering.registry import FACTS, Rule, find
 from torch2flow.lowering.renames import FLOAT_RENAMES, RENAMES
 from torch2flow.program import Dtype, Graph, Node, Ref, Symbol
 from torch2flow.program.functional import STORE, functionalize
-from torch2flow.codegen.literals import dtype_name
 
 
 class NoRuleError(Exception):
@@ -32,7 +32,7 @@ def run(graph: Graph, inputs: list[Any], constants: Mapping[str, Any], flow: Any
         NotImplementedError: a rule refuses a case.
     """
     graph = functionalize(graph)
-    values: dict[str, Any] = {name: constants[state.path] for name, state in graph.states.items()}
+    values: dict[str, Any] = {name: constants[state.key or state.path] for name, state in graph.states.items()}
     for value, tensor in zip(graph.inputs, inputs, strict=True):
         if isinstance(value, Ref):
             values[value.name] = tensor
@@ -48,7 +48,7 @@ def run(graph: Graph, inputs: list[Any], constants: Mapping[str, Any], flow: Any
 
 
 def _call(graph: Graph, node: Node, values: dict[str, Any], flow: Any) -> Any:
-    given = {name: _argument(value, values, flow) for name, value in node.arguments.items()}
+    given = {name: _uniform(name, _argument(value, values, flow)) for name, value in node.arguments.items()}
     rename = RENAMES.get(node.operator) or FLOAT_RENAMES.get(node.operator)
     if rename:
         first = next(iter(given))
@@ -82,11 +82,18 @@ def _named(name: str, flow: Any) -> Any:
 def _argument(value: Any, values: dict[str, Any], flow: Any) -> Any:
     if isinstance(value, Ref):
         return values[value.name]
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list | tuple):
         return tuple(_argument(item, values, flow) for item in value)
     if isinstance(value, Dtype):
         return getattr(flow, dtype_name(value.name))
     return value.name if isinstance(value, Symbol) else value
+
+
+def _uniform(name: str, value: Any) -> Any:
+    """`(2, 2)` as 2, where generated source writes it so."""
+    if name in UNIFORM and isinstance(value, tuple) and value and all(item == value[0] for item in value):
+        return value[0]
+    return value
 
 
 def _facts(graph: Graph, node: Node, flow: Any) -> dict[str, Any]:
@@ -110,7 +117,7 @@ def _promote(rule: Rule, graph: Graph, node: Node, given: dict[str, Any], flow: 
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, Ref):
                 operands.append((graph.metas[item.name].dtype, len(graph.metas[item.name].shape)))
-            elif isinstance(item, (bool, int, float)):
+            elif isinstance(item, bool | int | float):
                 operands.append((type(item).__name__, None))
     common = dtype_name(common_dtype(operands))
     if rule.floats and "float" not in common:

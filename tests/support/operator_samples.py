@@ -64,7 +64,9 @@ def try_sample(file: zipfile.ZipFile, sample: Sample, flow: Any) -> Outcome:
         called = tuple(targets(graph))
         inputs = [_tensor(arrays[f"in{place}"], flow) for place in range(sample.inputs)]
         constants = {
-            key.removeprefix("const "): _tensor(value, flow) for key, value in arrays.items() if key.startswith("const ")
+            key.removeprefix("const "): _tensor(value, flow)
+            for key, value in arrays.items()
+            if key.startswith("const ")
         }
         outputs = run(graph, inputs, constants, flow)
     except NoRuleError as error:

@@ -14,6 +14,7 @@ class _LazyModule:
         return getattr(import_module(self._name), name)
 
 
+math: Any = _LazyModule("math")
 flow: Any = _LazyModule("oneflow")
 F: Any = _LazyModule("oneflow.nn.functional")
 nn: Any = _LazyModule("oneflow.nn")

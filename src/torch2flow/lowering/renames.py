@@ -11,8 +11,6 @@ RENAMES: dict[str, str] = {
     "aten.selu": "F.selu",
     "aten.hardswish": "F.hardswish",
     "aten.hardsigmoid": "F.hardsigmoid",
-    "aten.bmm": "flow.bmm",
-    "aten.expand_as": "flow.Tensor.expand_as",
 }
 """From an operator to the OneFlow function that is called with the same arguments, tensors by position."""
 

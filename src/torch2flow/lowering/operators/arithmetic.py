@@ -33,6 +33,8 @@ def rsub(self, other, alpha=1):
 def mul(self, other, *, out_dtype):
     if out_dtype == flow.bool:
         return flow.logical_and(self, other)
+    if isinstance(other, bool):
+        return self * int(other)
     return self * other
 
 
@@ -100,6 +102,14 @@ def pow_(self, exponent):
     return self**exponent
 
 
+@operator("aten.pow.Tensor_Tensor", promotes=("self", "exponent"))
+def pow_of_tensors(self, exponent, *, out_dtype):
+    if is_float(out_dtype):
+        return self**exponent
+    # OneFlow gives float32 for integers, which holds them up to 2 ** 24 only.
+    return (self.to(flow.float64) ** exponent.to(flow.float64)).to(out_dtype)
+
+
 @operator("aten.pow.Scalar", promotes=("self", "exponent"))
 def pow_of_scalar(self, exponent):
     return flow.pow(self, exponent)
@@ -135,22 +145,34 @@ def lerp(self, end, weight):
 
 
 @operator("aten.maximum", "aten.max.other", promotes=("self", "other"))
-def maximum(self, other):
+def maximum(self, other, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_or(self, other)
     return flow.maximum(self, other)
 
 
 @operator("aten.minimum", "aten.min.other", promotes=("self", "other"))
-def minimum(self, other):
+def minimum(self, other, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_and(self, other)
     return flow.minimum(self, other)
 
 
 @operator("aten.fmax", promotes=("self", "other"))
-def fmax(self, other):
+def fmax(self, other, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_or(self, other)
+    if not is_float(out_dtype):
+        return flow.maximum(self, other)
     return flow.where(flow.isnan(self), other, flow.where(flow.isnan(other), self, flow.maximum(self, other)))
 
 
 @operator("aten.fmin", promotes=("self", "other"))
-def fmin(self, other):
+def fmin(self, other, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_and(self, other)
+    if not is_float(out_dtype):
+        return flow.minimum(self, other)
     return flow.where(flow.isnan(self), other, flow.where(flow.isnan(other), self, flow.minimum(self, other)))
 
 
@@ -174,7 +196,9 @@ def clamp_min(self, min):
 
 
 @operator("aten.clamp_min.Tensor", promotes=("self", "min"))
-def clamp_min_by_tensor(self, min):
+def clamp_min_by_tensor(self, min, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_or(self, min)
     return flow.maximum(self, min)
 
 
@@ -184,12 +208,16 @@ def clamp_max(self, max):
 
 
 @operator("aten.clamp_max.Tensor", promotes=("self", "max"))
-def clamp_max_by_tensor(self, max):
+def clamp_max_by_tensor(self, max, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_and(self, max)
     return flow.minimum(self, max)
 
 
 @operator("aten.atan2", "aten.arctan2", promotes=("self", "other"), floats=True)
-def atan2(self, other):
+def atan2(self, other, *, out_shape, out_dtype):
+    if 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
     return flow.atan2(*flow.broadcast_tensors(self, other))
 
 
@@ -223,8 +251,27 @@ def log2_sum_of_two(x, y):
 
 
 @operator("aten.xlogy", "aten.special_xlogy", promotes=("self", "other"), floats=True)
-def xlogy(self, other):
+def xlogy(self, other, *, out_shape, out_dtype):
+    if 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
     return flow.where(flow.logical_and(self == 0, other == other), 0 * other * self, self * flow.log(other))
+
+
+@operator("aten.special_xlog1py", promotes=("self", "other"), floats=True)
+def xlog1py(self, other, *, out_shape, out_dtype):
+    if 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    return flow.where(flow.logical_and(self == 0, other == other), 0 * other * self, self * flow.log1p(other))
+
+
+@operator("aten.ldexp", promotes=("self", "other"), floats=True)
+def ldexp(self, other):
+    return self * flow.pow(2.0, other)
+
+
+@operator("aten.dist", promotes=("self", "other"))
+def dist(self, other, p=2):
+    return flow.linalg.vector_norm((self - other).reshape(-1), p)
 
 
 @operator("aten.heaviside", promotes=("self", "values"))
@@ -234,4 +281,6 @@ def heaviside(self, values):
 
 @operator("aten.copysign", promotes=("self", "other"), floats=True)
 def copysign(self, other):
+    if isinstance(other, float) or isinstance(other, int):
+        return flow.abs(self) * (-1 if other < 0 else 1)
     return flow.where(other < 0, -flow.abs(self), flow.abs(self))

@@ -114,15 +114,16 @@ def bitwise_xor_of_scalar(self, other, *, out_dtype):
 
 def and_of_bits(x, y):
     """`x & y` of integers, bit by bit: OneFlow 0.9.0's `&` gives a bool for any integers."""
+    dtype = x.dtype
     x, y = flow.broadcast_tensors(x, y if isinstance(y, flow.Tensor) else flow.full_like(x, y))
+    x, y = x.to(flow.int64), y.to(flow.int64)
     result = flow.zeros_like(x)
-    count = {flow.int64: 63, flow.int32: 31, flow.int8: 7, flow.uint8: 8}[x.dtype]
-    for bit in range(count):
+    for bit in range(63):
         x_bit, y_bit = flow.abs(flow.fmod(x, 2)), flow.abs(flow.fmod(y, 2))
         result = result + x_bit * y_bit * 2**bit
         # The rest of a negative number is halved downwards, as its two's complement is.
         x, y = flow.floor_divide(x - x_bit, 2), flow.floor_divide(y - y_bit, 2)
-    return result if x.dtype == flow.uint8 else result + x * y * -(2**count)
+    return (result + x * y * -(2**63)).to(dtype)
 
 
 @operator("aten.bitwise_left_shift", "aten.__lshift__", promotes=("self", "other"))
@@ -146,7 +147,10 @@ def right_shift(self, other, *, out_dtype):
 
 
 @operator("aten.where.self", promotes=("self", "other"))
-def where(condition, self, other):
+def where(condition, self, other, *, out_shape, out_dtype):
+    # OneFlow 0.9.0 aborts when it broadcasts a tensor without elements.
+    if 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=condition.device)
     return flow.where(condition, self, other)
 
 

@@ -28,8 +28,10 @@ def to(self, dtype=None, layout=None, device=None, other=None, pin_memory=None, 
 
 
 @operator("aten.copy")
-def copy(self, src, non_blocking=False, *, in_dtype, in_shape):
-    return src.to(in_dtype).expand(*in_shape)
+def copy(self, src, non_blocking=False, *, in_dtype, in_ndim):
+    if in_ndim == 0:
+        return src.to(in_dtype).reshape(())
+    return src.to(in_dtype).expand(*self.shape)
 
 
 @operator("aten.item", "aten._local_scalar_dense")

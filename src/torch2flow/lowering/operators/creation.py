@@ -67,8 +67,10 @@ def fill(self, value):
 
 
 @operator("aten.fill.Tensor")
-def fill_with_tensor(self, value, *, in_dtype, in_shape):
-    return value.to(in_dtype).expand(*in_shape)
+def fill_with_tensor(self, value, *, in_dtype, in_ndim):
+    if in_ndim == 0:
+        return value.to(in_dtype)
+    return value.to(in_dtype).expand(*self.shape)
 
 
 @operator("aten.zero")

@@ -65,9 +65,11 @@ def frac(self):
 
 
 @operator("aten.square")
-def square(self, *, in_dtype):
+def square(self, *, in_dtype, out_dtype):
     if is_float(in_dtype):
         return flow.square(self)
+    if in_dtype != out_dtype:
+        return self.to(out_dtype)
     return self * self
 
 
@@ -145,6 +147,32 @@ def isfinite(self, *, in_dtype):
     return self == self
 
 
+@operator("aten.isreal")
+def isreal(self):
+    return self == self
+
+
+@operator("aten.angle", promotes=("self",), floats=True)
+def angle(self):
+    return (self < 0).to(self.dtype) * 3.141592653589793 + self * 0
+
+
+@operator("aten.special_entr", promotes=("self",), floats=True)
+def entropy(self):
+    return entropy_of(self)
+
+
+def entropy_of(x):
+    """PyTorch's `special.entr`: -x * log(x)."""
+    result = flow.where(x > 0, -x * flow.log(x), flow.zeros_like(x))
+    return flow.where(x < 0, flow.full_like(x, float("-inf")), result + x * 0)
+
+
+@operator("aten.special_ndtr", promotes=("self",), floats=True)
+def normal_distribution(self):
+    return 0.5 * (1 + flow.erf(self * 0.7071067811865476))
+
+
 @operator("aten.isposinf")
 def isposinf(self):
     return self == float("inf")
@@ -193,17 +221,23 @@ def leaky_relu(self, negative_slope=0.01):
 
 
 @operator("aten.hardtanh")
-def hardtanh(self, min_val=-1, max_val=1):
+def hardtanh(self, min_val=-1, max_val=1, *, in_dtype):
+    if not is_float(in_dtype):
+        return flow.clamp(self, min=min_val, max=max_val)
     return F.hardtanh(self, min_val=min_val, max_val=max_val)
 
 
 @operator("aten.relu6")
-def relu6(self):
+def relu6(self, *, in_dtype):
+    if not is_float(in_dtype):
+        return flow.clamp(self, min=0, max=6)
     return F.relu6(self)
 
 
 @operator("aten.threshold")
-def threshold(self, threshold, value):
+def threshold(self, threshold, value, *, in_dtype):
+    if not is_float(in_dtype):
+        return self.masked_fill(self <= threshold, value)
     return F.threshold(self, threshold=threshold, value=value)
 
 
@@ -220,8 +254,14 @@ def softshrink(self, lambd=0.5):
 @operator("aten.rrelu")
 def rrelu(self, lower=0.125, upper=0.3333333333333333, training=False, generator=None):
     if training:
-        raise NotImplementedError("rrelu draws random slopes while training, and OneFlow 0.9.0 has no rrelu")
+        return random_leaky_relu(self, lower, upper)
     return F.leaky_relu(self, alpha=(lower + upper) / 2)
+
+
+def random_leaky_relu(x, lower, upper):
+    """PyTorch's `rrelu` while training: each slope is drawn evenly between two bounds."""
+    slope = lower + (upper - lower) * flow.rand(x.shape, device=x.device)
+    return flow.where(x >= 0, x, slope * x)
 
 
 @operator("aten.prelu", "aten._prelu_kernel")
@@ -252,14 +292,18 @@ def log_sigmoid_forward(self):
 
 
 @operator("aten.softmax", "aten._softmax", "aten.special_softmax")
-def softmax(self, dim, dtype=None, half_to_float=False, *, in_dtype, out_dtype):
+def softmax(self, dim, dtype=None, half_to_float=False, *, in_dtype, out_dtype, in_ndim):
+    if in_ndim == 0:
+        return flow.ones_like(self, dtype=out_dtype)
     if in_dtype != out_dtype:
         return F.softmax(self.to(out_dtype), dim=dim)
     return F.softmax(self, dim=dim)
 
 
 @operator("aten.log_softmax", "aten._log_softmax", "aten.special_log_softmax")
-def log_softmax(self, dim, dtype=None, half_to_float=False, *, in_dtype, out_dtype):
+def log_softmax(self, dim, dtype=None, half_to_float=False, *, in_dtype, out_dtype, in_ndim):
+    if in_ndim == 0:
+        return flow.zeros_like(self, dtype=out_dtype)
     if in_dtype != out_dtype:
         return F.log_softmax(self.to(out_dtype), dim=dim)
     return F.log_softmax(self, dim=dim)

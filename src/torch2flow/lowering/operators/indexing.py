@@ -34,22 +34,23 @@ def index_select(self, dim, index, *, in_ndim):
 
 
 @operator("aten.gather")
-def gather(self, dim, index, sparse_grad=False, *, in_ndim):
+def gather(self, dim, index, sparse_grad=False, *, in_ndim, out_shape):
     if in_ndim == 0:
-        return self.expand_as(index)
+        return self.reshape(1)[index]
     return flow.gather(self, dim, index)
 
 
 @operator("aten.take_along_dim")
 def take_along_dim(self, indices, dim=None):
     if dim is None:
-        return flow.gather(self.flatten(), 0, indices.flatten())
+        return flow.gather(self.reshape(-1), 0, indices.reshape(-1))
     return gather_broadcast(self, indices, dim)
 
 
 def gather_broadcast(x, indices, dim):
     """PyTorch's `take_along_dim`: `gather` of tensors that fit but for broadcasting."""
     dim = dim % x.ndim
+    indices = flow.where(indices < 0, indices + x.shape[dim], indices)
     sizes = [max(a, b) for a, b in zip(x.shape, indices.shape, strict=True)]
     x = x.expand(*[x.shape[d] if d == dim else sizes[d] for d in range(x.ndim)])
     return flow.gather(x, dim, indices.expand(*[indices.shape[d] if d == dim else sizes[d] for d in range(x.ndim)]))
@@ -57,11 +58,13 @@ def gather_broadcast(x, indices, dim):
 
 @operator("aten.take")
 def take(self, index):
-    return self.flatten()[index]
+    return self.reshape(-1)[index]
 
 
 @operator("aten.masked_select")
-def masked_select(self, mask):
+def masked_select(self, mask, *, in_ndim):
+    if in_ndim == 0:
+        return flow.masked_select(self.reshape(1), mask.reshape(-1))
     return flow.masked_select(self, mask)
 
 
@@ -83,7 +86,7 @@ def with_positions(x, value, key):
     """`x` with `value` at `x[key]`, as a new tensor; OneFlow's `x[key] = value` fails inside `nn.Graph`."""
     positions = flow.arange(x.numel(), device=x.device).reshape(*x.shape)[key]
     value = value.to(x.dtype).expand(*positions.shape)
-    return flow.scatter(x.flatten(), 0, positions.flatten(), value.flatten()).reshape(*x.shape)
+    return flow.scatter(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
 
 
 @operator("aten.select_scatter")
@@ -110,7 +113,7 @@ def with_added(x, value, key):
     """`x` with `value` added at `x[key]`, at every place as often as `key` names it."""
     positions = flow.arange(x.numel(), device=x.device).reshape(*x.shape)[key]
     value = value.to(x.dtype).expand(*positions.shape)
-    return flow.scatter_add(x.flatten(), 0, positions.flatten(), value.flatten()).reshape(*x.shape)
+    return flow.scatter_add(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
 
 
 @operator("aten.masked_scatter")
@@ -120,9 +123,9 @@ def masked_scatter(self, mask, source):
 
 def with_masked(x, mask, source):
     """PyTorch's `masked_scatter`: the elements of `source`, in order, where `mask` is true."""
-    mask = mask.expand(*x.shape)
-    order = flow.clamp(flow.cumsum(mask.to(flow.int64).flatten(), 0) - 1, min=0).reshape(*x.shape)
-    return flow.where(mask, source.to(x.dtype).flatten()[order], x)
+    x, mask = flow.broadcast_tensors(x, mask)
+    order = flow.clamp(flow.cumsum(mask.to(flow.int64).reshape(-1), 0) - 1, min=0).reshape(*x.shape)
+    return flow.where(mask, source.to(x.dtype).reshape(-1)[order], x)
 
 
 @operator("aten.scatter.src")
@@ -161,7 +164,11 @@ def scatter_value(self, dim, index, value, *, in_ndim):
 
 
 @operator("aten.scatter.value_reduce")
-def scatter_value_reduce(self, dim, index, value, reduce):
+def scatter_value_reduce(self, dim, index, value, reduce, *, in_ndim):
+    if in_ndim == 0 and reduce == "add":
+        return self + value
+    if in_ndim == 0:
+        return self * value
     return flow.scatter(self, dim, index, value, reduce=reduce)
 
 
@@ -174,6 +181,9 @@ def scatter_reduce(self, dim, index, src, reduce, include_self=True):
 
 def reduce_by_index(x, dim, index, src, reduce, include_self=True):
     """PyTorch's `scatter_reduce`."""
+    if x.ndim == 0:
+        return reduce_by_index(x.reshape(1), 0, index.reshape(-1), src.reshape(-1), reduce, include_self).reshape(())
+    dim = dim % x.ndim
     for axis in range(x.ndim):
         src = src.narrow(axis, 0, index.shape[axis])
     counts = flow.scatter_add(flow.zeros_like(x), dim, index, flow.ones_like(src))
@@ -184,23 +194,22 @@ def reduce_by_index(x, dim, index, src, reduce, include_self=True):
             return total
         counts = flow.where(counts > 0, counts + int(include_self), flow.ones_like(counts))
         return total / counts if x.dtype.is_floating_point else flow.floor(total.double() / counts).to(x.dtype)
-    # The others go through a dense mask: places along `dim` against entries of `index`.
-    places = flow.arange(x.shape[dim], device=x.device).reshape(
-        *[-1 if d == dim % x.ndim else 1 for d in range(x.ndim)]
-    )
-    sizes = [size if axis == dim % x.ndim else x.shape[axis] for axis, size in enumerate(index.shape)]
+    # The others go through a dense mask, places along `dim` against entries of `index`; what is missing names no place.
     for axis in range(x.ndim):
-        if index.shape[axis] < sizes[axis]:
-            raise NotImplementedError(f"scatter_reduce({reduce!r}) with an index smaller than the tensor")
-    hits = index.unsqueeze(dim % x.ndim) == places.unsqueeze(dim % x.ndim + 1)
-    src = src.unsqueeze(dim % x.ndim)
+        if axis != dim and index.shape[axis] < x.shape[axis]:
+            shape = [x.shape[d] - index.shape[d] if d == axis else index.shape[d] for d in range(x.ndim)]
+            index = flow.cat([index, flow.full(shape, -1, dtype=index.dtype, device=x.device)], dim=axis)
+            src = flow.cat([src, flow.zeros(shape, dtype=src.dtype, device=x.device)], dim=axis)
+    places = flow.arange(x.shape[dim], device=x.device).reshape(*[-1 if d == dim else 1 for d in range(x.ndim)])
+    hits = index.unsqueeze(dim) == places.unsqueeze(dim + 1)
+    src = src.unsqueeze(dim)
     if reduce == "prod":
-        made = flow.prod(flow.where(hits, src, flow.ones_like(src)), dim=dim % x.ndim + 1)
+        made = flow.prod(flow.where(hits, src, flow.ones_like(src)), dim=dim + 1)
         kept = x if include_self else flow.ones_like(x)
         return flow.where(counts > 0, kept * made, x)
     worst = float("-inf") if reduce == "amax" else float("inf")
     spread = flow.where(hits, src.double(), flow.full_like(src, worst, dtype=flow.float64))
-    made = flow.amax(spread, dim % x.ndim + 1) if reduce == "amax" else flow.amin(spread, dim % x.ndim + 1)
+    made = flow.amax(spread, dim + 1) if reduce == "amax" else flow.amin(spread, dim + 1)
     if include_self:
         made = flow.maximum(made, x.double()) if reduce == "amax" else flow.minimum(made, x.double())
     return flow.where(counts > 0, made, x.double()).to(x.dtype)
@@ -208,12 +217,29 @@ def reduce_by_index(x, dim, index, src, reduce, include_self=True):
 
 @operator("aten.index_add")
 def index_add(self, dim, index, source, alpha=1):
-    return flow.index_add(self, dim, index, source, alpha=alpha)
+    return added_at(self, dim, index, source, alpha)
+
+
+def added_at(x, dim, index, source, alpha=1):
+    """PyTorch's `index_add`; OneFlow 0.9.0's has no gradient, no integers, and crashes on a negative dimension."""
+    source = source if alpha == 1 else alpha * source
+    if x.ndim == 0:
+        return x + source.sum()
+    shape = [-1 if axis == dim % x.ndim else 1 for axis in range(x.ndim)]
+    return flow.scatter_add(x, dim % x.ndim, index.reshape(*shape).expand(*source.shape), source.to(x.dtype))
 
 
 @operator("aten.index_copy")
 def index_copy(self, dim, index, source):
-    return with_positions(self, source, at(dim, index))
+    return copied_at(self, dim, index, source)
+
+
+def copied_at(x, dim, index, source):
+    """PyTorch's `index_copy`: slices of `source` at some indices of a dimension."""
+    if x.ndim == 0:
+        return source.reshape(())
+    shape = [-1 if axis == dim % x.ndim else 1 for axis in range(x.ndim)]
+    return flow.scatter(x, dim % x.ndim, index.reshape(*shape).expand(*source.shape), source)
 
 
 @operator("aten.index_fill.int_Scalar")
@@ -253,7 +279,7 @@ def diagonal_scatter(self, src, offset=0, dim1=0, dim2=1):
 def with_diagonal(x, value, offset=0, dim1=0, dim2=1):
     """`x` with `value` on a diagonal, as a new tensor."""
     positions = flow.diagonal(flow.arange(x.numel(), device=x.device).reshape(*x.shape), offset, dim1, dim2)
-    return flow.scatter(x.flatten(), 0, positions.flatten(), value.flatten()).reshape(*x.shape)
+    return flow.scatter(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
 
 
 @operator("aten.diag")
@@ -274,7 +300,35 @@ def matrix_of_diagonal(x, offset=0, dim1=-2, dim2=-1):
     ones = (flow.arange(size, device=x.device) == columns.unsqueeze(1)).to(x.dtype)
     place = (flow.arange(size, device=x.device) == rows.unsqueeze(1)).to(x.dtype)
     matrix = (place.unsqueeze(2) * ones.unsqueeze(1) * x.unsqueeze(-1).unsqueeze(-1)).sum(dim=-3)
-    return flow.movedim(matrix, [-2, -1], [dim1, dim2])
+    return flow.movedim(matrix.to(x.dtype), [-2, -1], [dim1, dim2])
+
+
+@operator("aten.diagflat")
+def diagflat(self, offset=0):
+    return matrix_of_diagonal(self.reshape(-1), offset)
+
+
+@operator("aten.put")
+def put(self, index, source, accumulate=False):
+    if accumulate:
+        return flow.scatter_add(self.reshape(-1), 0, index.reshape(-1), source.reshape(-1)).reshape(*self.shape)
+    return flow.scatter(self.reshape(-1), 0, index.reshape(-1), source.reshape(-1)).reshape(*self.shape)
+
+
+@operator("aten.as_strided_scatter")
+def as_strided_scatter(self, src, size, stride, storage_offset=None):
+    return with_strided(self, src, size, stride, storage_offset or 0)
+
+
+def with_strided(x, value, size, stride, offset=0):
+    """PyTorch's `as_strided_scatter`, as a new tensor."""
+    positions = flow.as_strided(flow.arange(x.numel(), device=x.device), size, stride, offset)
+    return flow.scatter(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
+
+
+@operator("aten.argwhere")
+def argwhere(self):
+    return flow.argwhere(self).to(flow.int64)
 
 
 @operator("aten.tril")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.lowering.lazy import F, flow
+from torch2flow.lowering.lazy import F, flow, is_float
 from torch2flow.lowering.registry import operator
 
 # A product of matrices of which one is empty aborts the whole process in OneFlow 0.9.0 (broadcast_matmul.h:58).
@@ -22,7 +22,7 @@ def matmul(self, other, *, in_shape, out_shape, out_ndim, in_ndim, out_dtype):
     if 0 in in_shape or 0 in out_shape:
         return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
     if out_ndim == 0:
-        return (self * other).sum()
+        return (self * other).sum().to(out_dtype)
     if in_ndim == 1:
         return flow.matmul(self.unsqueeze(0), other).squeeze(-2)
     return flow.matmul(self, other)
@@ -50,12 +50,19 @@ def mv(self, vec, *, in_shape, out_shape, out_dtype):
 
 
 @operator("aten.dot", "aten.vdot", "aten.inner")
-def dot(self, tensor=None, other=None, *, in_ndim):
-    if other is None:
-        return (self * tensor).sum()
-    if in_ndim == 1:
-        return (self * other).sum()
-    return flow.tensordot(self, other, [[-1], [-1]])
+def dot(self, tensor=None, other=None, *, out_ndim, out_dtype):
+    if out_ndim == 0 and is_float(out_dtype):
+        return (self * (tensor if other is None else other)).sum()
+    if out_ndim == 0:
+        return (self * (tensor if other is None else other)).sum().to(out_dtype)
+    return inner_product(self, other).to(out_dtype)
+
+
+def inner_product(x, y):
+    """PyTorch's `inner`: sums of products along both last dimensions."""
+    if x.ndim == 0 or y.ndim == 0:
+        return x * y
+    return flow.matmul(x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1]).t()).reshape(*x.shape[:-1], *y.shape[:-1])
 
 
 @operator("aten.outer", "aten.ger", "aten.linalg_outer")
@@ -67,29 +74,41 @@ def outer(self, vec2):
 def addmm(self, mat1, mat2, beta=1, alpha=1):
     if beta == 1 and alpha == 1:
         return self + flow.matmul(mat1, mat2)
+    if beta == 0:
+        return alpha * flow.matmul(mat1, mat2)
     return beta * self + alpha * flow.matmul(mat1, mat2)
 
 
 @operator("aten.addmv")
 def addmv(self, mat, vec, beta=1, alpha=1):
+    if beta == 1 and alpha == 1:
+        return self + flow.matmul(mat, vec)
+    if beta == 0:
+        return alpha * flow.matmul(mat, vec)
     return beta * self + alpha * flow.matmul(mat, vec)
 
 
 @operator("aten.addr")
 def addr(self, vec1, vec2, beta=1, alpha=1):
+    if beta == 0:
+        return alpha * (vec1.unsqueeze(1) * vec2)
     return beta * self + alpha * (vec1.unsqueeze(1) * vec2)
 
 
 @operator("aten.baddbmm")
-def baddbmm(self, batch1, batch2, beta=1, alpha=1):
+def baddbmm(self, batch1, batch2, beta=1, alpha=1, *, out_dtype):
     if beta == 0:
         return alpha * flow.bmm(batch1, batch2)
+    if not is_float(out_dtype):
+        return beta * self + alpha * flow.bmm(batch1, batch2)
     return flow.baddbmm(self, batch1, batch2, beta=beta, alpha=alpha)
 
 
 @operator("aten.addbmm")
-def addbmm(self, batch1, batch2, beta=1, alpha=1):
-    return beta * self + alpha * flow.bmm(batch1, batch2).sum(dim=0)
+def addbmm(self, batch1, batch2, beta=1, alpha=1, *, out_dtype):
+    if beta == 0:
+        return alpha * flow.bmm(batch1, batch2).sum(dim=0).to(out_dtype)
+    return beta * self + alpha * flow.bmm(batch1, batch2).sum(dim=0).to(out_dtype)
 
 
 @operator("aten.einsum")
@@ -119,12 +138,18 @@ def kronecker(x, y):
 
 
 @operator("aten.linalg_cross")
-def linalg_cross(self, other, dim=-1):
+def linalg_cross(self, other, dim=-1, *, out_dtype):
+    if not is_float(out_dtype):
+        return flow.linalg.cross(*flow.broadcast_tensors(self.to(flow.float64), other.to(flow.float64)), dim=dim).to(
+            out_dtype
+        )
     return flow.linalg.cross(*flow.broadcast_tensors(self, other), dim=dim)
 
 
 @operator("aten.cross")
-def cross(self, other, dim=None):
+def cross(self, other, dim=None, *, out_dtype):
+    if not is_float(out_dtype):
+        return flow.cross(*flow.broadcast_tensors(self.to(flow.float64), other.to(flow.float64)), dim=dim).to(out_dtype)
     return flow.cross(*flow.broadcast_tensors(self, other), dim=dim)
 
 
@@ -184,6 +209,67 @@ def bilinear(input1, input2, weight, bias=None):
     if bias is None:
         return flow.einsum("...i,oij,...j->...o", input1, weight, input2)
     return flow.einsum("...i,oij,...j->...o", input1, weight, input2) + bias
+
+
+@operator("aten._trilinear")
+def trilinear(i1, i2, i3, expand1, expand2, expand3, sumdim, unroll_dim=1):
+    return product_of_three(i1, i2, i3, expand1, expand2, expand3, sumdim)
+
+
+def product_of_three(x, y, z, x_dims, y_dims, z_dims, summed):
+    """PyTorch's `_trilinear`: a product of three broadcast tensors, summed over some dimensions."""
+    for dim in x_dims:
+        x = x.unsqueeze(dim)
+    for dim in y_dims:
+        y = y.unsqueeze(dim)
+    for dim in z_dims:
+        z = z.unsqueeze(dim)
+    return (x * y * z).sum(dim=summed)
+
+
+@operator("aten.linalg_vecdot")
+def vecdot(x, y, dim=-1):
+    return (x * y).sum(dim=dim)
+
+
+@operator("aten.linalg_multi_dot")
+def multi_dot(tensors):
+    return chained_product(tensors)
+
+
+def chained_product(tensors):
+    """The product of several matrices, from left to right."""
+    result = tensors[0]
+    for tensor in tensors[1:]:
+        result = flow.matmul(result, tensor) if max(result.ndim, tensor.ndim) > 1 else (result * tensor).sum()
+    return result
+
+
+@operator("aten.linalg_matrix_power", "aten.matrix_power")
+def matrix_power(self, n):
+    return power_of_matrix(self, n)
+
+
+def power_of_matrix(x, n):
+    """A matrix times itself `n` times; of its inverse where `n` is negative."""
+    if n < 0:
+        x, n = flow.inverse(x), -n
+    result = flow.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand(*x.shape)
+    for _ in range(n):
+        result = flow.matmul(result, x)
+    return result
+
+
+@operator("aten.cartesian_prod")
+def cartesian_prod(tensors):
+    return every_combination(tensors)
+
+
+def every_combination(tensors):
+    """PyTorch's `cartesian_prod`: a row for each way to take one element of each tensor."""
+    if len(tensors) == 1:
+        return tensors[0]
+    return flow.stack([grid.reshape(-1) for grid in flow.meshgrid(*tensors, indexing="ij")], dim=1)
 
 
 @operator("aten.block_diag")

@@ -39,7 +39,7 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps, *, in_ndim):
 
 def reciprocal_deviation(x, dim, eps):
     """1 / sqrt(variance + eps), which PyTorch's normalizations give as their last result."""
-    return flow.rsqrt(x.var(dim=dim, unbiased=False, keepdim=True) + eps)
+    return flow.rsqrt(flow.square(x - x.mean(dim=dim, keepdim=True)).mean(dim=dim, keepdim=True) + eps)
 
 
 @operator("aten.batch_norm")
@@ -138,6 +138,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabl
 
 def normalize_groups(x, groups, weight=None, bias=None, eps=1e-05):
     """PyTorch's `group_norm`, which OneFlow 0.9.0 has as a module and on CUDA only as a function."""
+    if x.numel() == 0:
+        return x
     shape = [1, -1] + [1] * (x.ndim - 2)
     grouped = x.reshape(x.shape[0], groups, -1)
     x = F.layer_norm(grouped, grouped.shape[-1:], eps=eps).reshape(*x.shape)

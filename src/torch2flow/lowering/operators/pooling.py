@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.lowering.lazy import F, flow
+from torch2flow.lowering.lazy import F, flow, math
 from torch2flow.lowering.registry import operator
 
 
@@ -137,21 +137,19 @@ def largest_of_one(pool, x, output_size):
 
 @operator("aten.max_unpool2d")
 def max_unpool2d(self, indices, output_size):
-    return spread_to(self, indices, output_size)
+    return spread_to(self, indices, output_size, 2)
 
 
 @operator("aten.max_unpool3d")
 def max_unpool3d(self, indices, output_size, stride, padding):
-    return spread_to(self, indices, output_size)
+    return spread_to(self, indices, output_size, 3)
 
 
-def spread_to(x, indices, size):
+def spread_to(x, indices, size, count):
     """PyTorch's `max_unpool`: each value at its index in a plane of zeros."""
+    size = [size] * count if isinstance(size, int) else size
     outer = x.shape[: x.ndim - len(size)]
-    count = 1
-    for each in size:
-        count *= each
-    plane = flow.zeros((*outer, count), dtype=x.dtype, device=x.device)
+    plane = flow.zeros((*outer, math.prod(size)), dtype=x.dtype, device=x.device)
     return flow.scatter(plane, -1, indices.reshape(*outer, -1), x.reshape(*outer, -1)).reshape(*outer, *size)
 
 
@@ -197,6 +195,6 @@ def pad_by_index(x, pad, mode):
         elif mode == "replicate":
             index = flow.clamp(index, min=0, max=size - 1)
         else:
-            index = (index + size) % size
+            index = flow.fmod(index + size, size)
         x = flow.index_select(x, dim, index)
     return x

@@ -47,9 +47,11 @@ def mean_of_numbers(x, dim, keepdim=False):
 
 
 @operator("aten.prod", "aten.prod.dim_int")
-def prod(self, dim=None, keepdim=False, dtype=None, *, in_dtype, out_dtype, in_ndim):
+def prod(self, dim=None, keepdim=False, dtype=None, *, in_shape, out_shape, out_dtype, in_ndim):
     if in_ndim == 0:
         return self.to(out_dtype)
+    if 0 in in_shape:
+        return flow.ones(tuple(out_shape), dtype=out_dtype, device=self.device)
     if dim is None:
         return flow.prod(self.to(out_dtype))
     return flow.prod(self.to(out_dtype), dim=dim, keepdim=keepdim)
@@ -110,9 +112,9 @@ def argmax(self, dim=None, keepdim=False, *, in_ndim):
     if in_ndim == 0:
         return flow.zeros_like(self, dtype=flow.int64)
     if dim is None and keepdim:
-        return flow.argmax(self.flatten(), dim=0).reshape(*[1] * in_ndim)
+        return flow.argmax(self.reshape(-1), dim=0).reshape(*[1] * in_ndim)
     if dim is None:
-        return flow.argmax(self.flatten(), dim=0)
+        return flow.argmax(self.reshape(-1), dim=0)
     return flow.argmax(self, dim=dim, keepdim=keepdim)
 
 
@@ -121,72 +123,59 @@ def argmin(self, dim=None, keepdim=False, *, in_ndim):
     if in_ndim == 0:
         return flow.zeros_like(self, dtype=flow.int64)
     if dim is None and keepdim:
-        return flow.argmin(self.flatten(), dim=0).reshape(*[1] * in_ndim)
+        return flow.argmin(self.reshape(-1), dim=0).reshape(*[1] * in_ndim)
     if dim is None:
-        return flow.argmin(self.flatten(), dim=0)
+        return flow.argmin(self.reshape(-1), dim=0)
     return flow.argmin(self, dim=dim, keepdim=keepdim)
 
 
 @operator("aten.var", "aten.var.dim", "aten.var.correction")
 def var(self, dim=None, unbiased=True, keepdim=False, correction=None, *, in_ndim):
-    if correction is None:
-        return self.var(dim=dim or tuple(range(in_ndim)), unbiased=unbiased, keepdim=keepdim)
-    if correction in (0, 1):
-        return self.var(dim=dim or tuple(range(in_ndim)), unbiased=correction == 1, keepdim=keepdim)
-    return corrected_variance(self, dim or tuple(range(in_ndim)), correction, keepdim)
-
-
-def corrected_variance(x, dim, correction, keepdim=False):
-    """PyTorch's `var` with a correction other than 0 and 1."""
-    count = 1
-    for axis in [dim] if isinstance(dim, int) else dim:
-        count *= x.shape[axis]
-    return x.var(dim=dim, unbiased=False, keepdim=keepdim) * (count / max(count - correction, 0))
+    if correction not in (None, 0, 1):
+        return corrected_variance(self, dim or tuple(range(in_ndim)), correction, keepdim)
+    if not dim or len(dim) == in_ndim:
+        return self.var(unbiased=unbiased if correction is None else correction == 1, keepdim=keepdim)
+    return self.var(dim=dim, unbiased=unbiased if correction is None else correction == 1, keepdim=keepdim)
 
 
 @operator("aten.std", "aten.std.dim", "aten.std.correction")
 def std(self, dim=None, unbiased=True, keepdim=False, correction=None, *, in_ndim):
-    if correction is None:
-        return self.std(dim=dim or tuple(range(in_ndim)), unbiased=unbiased, keepdim=keepdim)
-    if correction in (0, 1):
-        return self.std(dim=dim or tuple(range(in_ndim)), unbiased=correction == 1, keepdim=keepdim)
-    return flow.sqrt(corrected_variance(self, dim or tuple(range(in_ndim)), correction, keepdim))
+    if correction not in (None, 0, 1):
+        return flow.sqrt(corrected_variance(self, dim or tuple(range(in_ndim)), correction, keepdim))
+    if not dim or len(dim) == in_ndim:
+        return self.std(unbiased=unbiased if correction is None else correction == 1, keepdim=keepdim)
+    return self.std(dim=dim, unbiased=unbiased if correction is None else correction == 1, keepdim=keepdim)
 
 
 @operator("aten.var_mean", "aten.var_mean.dim", "aten.var_mean.correction")
 def var_mean(self, dim=None, unbiased=True, keepdim=False, correction=None, *, in_ndim):
-    if correction is None:
-        return (
-            self.var(dim=dim or tuple(range(in_ndim)), unbiased=unbiased, keepdim=keepdim),
-            self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
-        )
-    if correction in (0, 1):
-        return (
-            self.var(dim=dim or tuple(range(in_ndim)), unbiased=correction == 1, keepdim=keepdim),
-            self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
-        )
     return (
-        corrected_variance(self, dim or tuple(range(in_ndim)), correction, keepdim),
+        corrected_variance(self, dim or tuple(range(in_ndim)), unbiased if correction is None else correction, keepdim),
         self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
     )
 
 
 @operator("aten.std_mean", "aten.std_mean.dim", "aten.std_mean.correction")
 def std_mean(self, dim=None, unbiased=True, keepdim=False, correction=None, *, in_ndim):
-    if correction is None:
-        return (
-            self.std(dim=dim or tuple(range(in_ndim)), unbiased=unbiased, keepdim=keepdim),
-            self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
-        )
-    if correction in (0, 1):
-        return (
-            self.std(dim=dim or tuple(range(in_ndim)), unbiased=correction == 1, keepdim=keepdim),
-            self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
-        )
     return (
-        flow.sqrt(corrected_variance(self, dim or tuple(range(in_ndim)), correction, keepdim)),
+        flow.sqrt(
+            corrected_variance(
+                self, dim or tuple(range(in_ndim)), unbiased if correction is None else correction, keepdim
+            )
+        ),
         self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
     )
+
+
+def corrected_variance(x, dim, correction=1, keepdim=False):
+    """PyTorch's `var` with any correction; OneFlow 0.9.0's `var` fails when given all dimensions by number."""
+    count = 1
+    for axis in dim:
+        count *= x.shape[axis]
+    centred = x - x.mean(dim=dim, keepdim=True) if dim else x - x
+    total = flow.square(centred).sum(dim=dim, keepdim=keepdim) if dim else flow.square(centred)
+    divisor = max(count - correction, 0)
+    return total / divisor if divisor else total / flow.zeros_like(total)
 
 
 @operator("aten.logsumexp", "aten.special_logsumexp", promotes=("self",), floats=True)
@@ -255,9 +244,11 @@ def topk(self, k, dim=-1, largest=True, sorted=True, *, in_ndim):
 
 
 @operator("aten.sort", "aten.sort.stable", restriction="equal elements may come in another order")
-def sort(self, dim=-1, descending=False, stable=None, *, in_ndim):
+def sort(self, dim=-1, descending=False, stable=None, *, in_ndim, in_dtype):
     if in_ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
+    if not is_float(in_dtype):
+        return stable_sort(self, dim, descending)
     return sort_with_indices(self, dim, descending)
 
 
@@ -267,10 +258,22 @@ def sort_with_indices(x, dim, descending=False):
     return values, indices.to(flow.int64)
 
 
+def stable_sort(x, dim, descending=False):
+    """PyTorch's `sort` of integers, which keeps equal elements in order; OneFlow's does not."""
+    size = x.shape[dim]
+    place = flow.arange(size, device=x.device).reshape(*[-1 if d == dim % x.ndim else 1 for d in range(x.ndim)])
+    sign = -1 if descending else 1
+    key = flow.sort(sign * x.to(flow.int64) * size + place, dim)[0]
+    order = flow.fmod(flow.fmod(key, size) + size, size)
+    return flow.gather(x, dim, order), order
+
+
 @operator("aten.argsort", "aten.argsort.stable", restriction="equal elements may come in another order")
-def argsort(self, dim=-1, descending=False, stable=None, *, in_ndim):
+def argsort(self, dim=-1, descending=False, stable=None, *, in_ndim, in_dtype):
     if in_ndim == 0:
         return flow.zeros_like(self, dtype=flow.int64)
+    if not is_float(in_dtype):
+        return stable_sort(self, dim, descending)[1]
     return flow.argsort(self, dim=dim, descending=descending).to(flow.int64)
 
 
@@ -334,7 +337,7 @@ def histc(self, bins=100, min=0, max=0):
 
 def histogram(x, bins=100, low=0, high=0):
     """PyTorch's `histc`: how many elements lie in each of `bins` equal intervals."""
-    x = x.flatten()
+    x = x.reshape(-1)
     if low == high:
         low, high = x.min().item(), x.max().item()
     if low == high:
@@ -354,15 +357,61 @@ def bincount(self, weights=None, minlength=0):
 @operator("aten.searchsorted.Tensor")
 def searchsorted(sorted_sequence, self, out_int32=False, right=False, side=None, sorter=None):
     if sorter is not None:
-        raise NotImplementedError("searchsorted with a sorter")
+        return flow.searchsorted(
+            flow.gather(sorted_sequence, -1, sorter), self, out_int32=out_int32, right=right or side == "right"
+        )
     return flow.searchsorted(sorted_sequence, self, out_int32=out_int32, right=right or side == "right")
 
 
 @operator("aten.bucketize.Tensor")
-def bucketize(self, boundaries, out_int32=False, right=False):
+def bucketize(self, boundaries, out_int32=False, right=False, *, in_ndim):
+    if in_ndim == 0:
+        return flow.searchsorted(boundaries, self.reshape(1), out_int32=out_int32, right=right).squeeze(0)
     return flow.searchsorted(boundaries, self, out_int32=out_int32, right=right)
 
 
-@operator("aten.unique_consecutive")
-def unique_consecutive(self, return_inverse=False, return_counts=False, dim=None):
-    raise NotImplementedError("unique_consecutive, whose result's size depends on the data")
+@operator("aten.cummax")
+def cummax(self, dim, *, in_ndim):
+    if in_ndim == 0:
+        return (self, flow.zeros_like(self, dtype=flow.int64))
+    return running_extreme(self, dim, 1)
+
+
+@operator("aten.cummin")
+def cummin(self, dim, *, in_ndim):
+    if in_ndim == 0:
+        return (self, flow.zeros_like(self, dtype=flow.int64))
+    return running_extreme(self, dim, -1)
+
+
+def running_extreme(x, dim, sign):
+    """PyTorch's `cummax` (sign 1) and `cummin` (sign -1): the largest element so far, and where it is."""
+    best, place, values, places = None, None, [], []
+    for position, element in enumerate(x.split(1, dim)):
+        here = flow.full_like(element, position, dtype=flow.int64)
+        if best is None:
+            best, place = element, here
+        else:
+            better = sign * element.double() >= sign * best.double()
+            best, place = flow.where(better, element, best), flow.where(better, here, place)
+        values.append(best)
+        places.append(place)
+    return flow.cat(values, dim=dim), flow.cat(places, dim=dim)
+
+
+@operator("aten.trapezoid.dx", "aten.trapz.dx")
+def trapezoid(y, dx=1, dim=-1):
+    return area(y, dx, dim)
+
+
+@operator("aten.trapezoid.x", "aten.trapz.x")
+def trapezoid_of_points(y, x, dim=-1):
+    return area(y, differences(x, 1, -1 if x.ndim == 1 else dim), dim)
+
+
+def area(y, widths, dim=-1):
+    """PyTorch's `trapezoid`: the integral of `y`, straight lines between its points."""
+    count = y.shape[dim]
+    if isinstance(widths, flow.Tensor) and widths.ndim == 1:
+        widths = widths.reshape(*[-1 if d == dim % y.ndim else 1 for d in range(y.ndim)])
+    return (widths * (y.narrow(dim, 0, count - 1) + y.narrow(dim, 1, count - 1)) / 2).sum(dim=dim)

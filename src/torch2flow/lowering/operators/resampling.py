@@ -9,68 +9,78 @@ from torch2flow.lowering.registry import operator
 @operator("aten.upsample_nearest1d.vec", "aten.upsample_nearest2d.vec", "aten.upsample_nearest3d.vec")
 def upsample_nearest_vec(input, output_size, scale_factors):
     if output_size is not None:
-        return F.interpolate(input, size=tuple(output_size), mode="nearest")
+        return F.interpolate(input, size=output_size, mode="nearest")
+    if len(set(scale_factors)) == 1:
+        return F.interpolate(input, scale_factor=scale_factors[0], mode="nearest")
     return F.interpolate(input, scale_factor=tuple(scale_factors), mode="nearest")
 
 
 @operator("aten.upsample_linear1d.vec")
 def upsample_linear_vec(input, output_size, align_corners, scale_factors):
     if output_size is not None:
-        return F.interpolate(input, size=tuple(output_size), mode="linear", align_corners=align_corners)
+        return F.interpolate(input, size=output_size, mode="linear", align_corners=align_corners)
+    if len(set(scale_factors)) == 1:
+        return F.interpolate(input, scale_factor=scale_factors[0], mode="linear", align_corners=align_corners)
     return F.interpolate(input, scale_factor=tuple(scale_factors), mode="linear", align_corners=align_corners)
 
 
 @operator("aten.upsample_bilinear2d.vec")
 def upsample_bilinear_vec(input, output_size, align_corners, scale_factors):
     if output_size is not None:
-        return F.interpolate(input, size=tuple(output_size), mode="bilinear", align_corners=align_corners)
+        return F.interpolate(input, size=output_size, mode="bilinear", align_corners=align_corners)
+    if len(set(scale_factors)) == 1:
+        return F.interpolate(input, scale_factor=scale_factors[0], mode="bilinear", align_corners=align_corners)
     return F.interpolate(input, scale_factor=tuple(scale_factors), mode="bilinear", align_corners=align_corners)
 
 
 @operator("aten.upsample_bicubic2d.vec")
 def upsample_bicubic_vec(input, output_size, align_corners, scale_factors):
     if output_size is not None:
-        return F.interpolate(input, size=tuple(output_size), mode="bicubic", align_corners=align_corners)
+        return F.interpolate(input, size=output_size, mode="bicubic", align_corners=align_corners)
+    if len(set(scale_factors)) == 1:
+        return F.interpolate(input, scale_factor=scale_factors[0], mode="bicubic", align_corners=align_corners)
     return F.interpolate(input, scale_factor=tuple(scale_factors), mode="bicubic", align_corners=align_corners)
 
 
 @operator("aten.upsample_trilinear3d.vec")
 def upsample_trilinear_vec(input, output_size, align_corners, scale_factors):
     if output_size is not None:
-        return F.interpolate(input, size=tuple(output_size), mode="trilinear", align_corners=align_corners)
+        return F.interpolate(input, size=output_size, mode="trilinear", align_corners=align_corners)
+    if len(set(scale_factors)) == 1:
+        return F.interpolate(input, scale_factor=scale_factors[0], mode="trilinear", align_corners=align_corners)
     return F.interpolate(input, scale_factor=tuple(scale_factors), mode="trilinear", align_corners=align_corners)
 
 
 @operator("aten.upsample_nearest1d", "aten.upsample_nearest2d", "aten.upsample_nearest3d")
 def upsample_nearest(self, output_size, scales=None, scales_d=None, scales_h=None, scales_w=None):
     if scales is not None:
-        return F.interpolate(self, scale_factor=(scales,), mode="nearest")
+        return F.interpolate(self, scale_factor=scales, mode="nearest")
     if scales_d is not None:
         return F.interpolate(self, scale_factor=(scales_d, scales_h, scales_w), mode="nearest")
     if scales_h is not None:
         return F.interpolate(self, scale_factor=(scales_h, scales_w), mode="nearest")
-    return F.interpolate(self, size=tuple(output_size), mode="nearest")
+    return F.interpolate(self, size=output_size, mode="nearest")
 
 
 @operator("aten.upsample_linear1d")
 def upsample_linear(self, output_size, align_corners, scales=None):
     if scales is not None:
-        return F.interpolate(self, scale_factor=(scales,), mode="linear", align_corners=align_corners)
-    return F.interpolate(self, size=tuple(output_size), mode="linear", align_corners=align_corners)
+        return F.interpolate(self, scale_factor=scales, mode="linear", align_corners=align_corners)
+    return F.interpolate(self, size=output_size, mode="linear", align_corners=align_corners)
 
 
 @operator("aten.upsample_bilinear2d")
 def upsample_bilinear(self, output_size, align_corners, scales_h=None, scales_w=None):
     if scales_h is not None:
         return F.interpolate(self, scale_factor=(scales_h, scales_w), mode="bilinear", align_corners=align_corners)
-    return F.interpolate(self, size=tuple(output_size), mode="bilinear", align_corners=align_corners)
+    return F.interpolate(self, size=output_size, mode="bilinear", align_corners=align_corners)
 
 
 @operator("aten.upsample_bicubic2d")
 def upsample_bicubic(self, output_size, align_corners, scales_h=None, scales_w=None):
     if scales_h is not None:
         return F.interpolate(self, scale_factor=(scales_h, scales_w), mode="bicubic", align_corners=align_corners)
-    return F.interpolate(self, size=tuple(output_size), mode="bicubic", align_corners=align_corners)
+    return F.interpolate(self, size=output_size, mode="bicubic", align_corners=align_corners)
 
 
 @operator("aten.upsample_trilinear3d")
@@ -79,7 +89,7 @@ def upsample_trilinear(self, output_size, align_corners, scales_d=None, scales_h
         return F.interpolate(
             self, scale_factor=(scales_d, scales_h, scales_w), mode="trilinear", align_corners=align_corners
         )
-    return F.interpolate(self, size=tuple(output_size), mode="trilinear", align_corners=align_corners)
+    return F.interpolate(self, size=output_size, mode="trilinear", align_corners=align_corners)
 
 
 @operator(
@@ -96,7 +106,7 @@ def upsample_nearest_exact(self, output_size, scales=None, scales_d=None, scales
 
 def nearest_exact(x, size, factors=None):
     """PyTorch's interpolation `nearest-exact`: the pixel whose centre is nearest."""
-    for place, length in enumerate(size):
+    for place, length in enumerate([size] * (x.ndim - 2) if isinstance(size, int) else size):
         factor = 1 / factors[place] if factors else x.shape[place + 2] / length
         centre = (flow.arange(length, device=x.device).to(flow.float32) + 0.5) * factor
         index = flow.clamp(flow.floor(centre).to(flow.int64), max=x.shape[place + 2] - 1)
@@ -130,6 +140,7 @@ def upsample_bicubic_aa(self, output_size, align_corners, scales_h=None, scales_
 
 def resize_smoothly(x, size, align_corners, factors, mode):
     """PyTorch's interpolation with `antialias=True`: a product with a matrix of weights for each dimension."""
+    size = [size, size] if isinstance(size, int) else size
     rows = smoothing_matrix(x.shape[2], size[0], align_corners, factors and factors[0], mode)
     columns = smoothing_matrix(x.shape[3], size[1], align_corners, factors and factors[1], mode)
     rows, columns = (

@@ -49,7 +49,7 @@ def unflatten(self, dim, sizes, *, in_ndim):
     return self.reshape(*self.shape[: dim % in_ndim], *sizes, *self.shape[dim % in_ndim + 1 :])
 
 
-@operator("aten.squeeze")
+@operator("aten.squeeze", "aten.squeeze_copy")
 def squeeze(self, *, in_ndim):
     if in_ndim == 0:
         return self
@@ -78,17 +78,23 @@ def unsqueeze(self, dim):
 
 
 @operator("aten.expand", "aten.expand_copy")
-def expand(self, size, implicit=False):
+def expand(self, size, implicit=False, *, out_ndim):
+    if out_ndim == 0:
+        return self
     return self.expand(*size)
 
 
 @operator("aten.expand_as")
-def expand_as(self, other):
+def expand_as(self, other, *, out_ndim):
+    if out_ndim == 0:
+        return self
     return self.expand_as(other)
 
 
 @operator("aten.broadcast_to")
-def broadcast_to(self, size):
+def broadcast_to(self, size, *, out_ndim):
+    if out_ndim == 0:
+        return self
     return self.expand(*size)
 
 
@@ -155,7 +161,9 @@ def flipud(self):
 
 
 @operator("aten.roll")
-def roll(self, shifts, dims=None):
+def roll(self, shifts, dims=None, *, in_shape):
+    if 0 in in_shape:
+        return self
     if not dims:
         return flow.roll(self, shifts)
     return flow.roll(self, shifts, dims)
@@ -173,7 +181,9 @@ def rot90(self, k=1, dims=(0, 1)):
 
 
 @operator("aten.repeat")
-def repeat(self, repeats):
+def repeat(self, repeats, *, in_shape, out_shape, out_dtype):
+    if 0 in in_shape or 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
     return self.repeat(*repeats)
 
 
@@ -183,14 +193,16 @@ def tile(self, dims):
 
 
 @operator("aten.repeat_interleave.self_int")
-def repeat_interleave(self, repeats, dim=None, output_size=None):
+def repeat_interleave(self, repeats, dim=None, output_size=None, *, in_ndim):
+    if in_ndim == 0:
+        return self.reshape(1).repeat(repeats)
     return self.repeat_interleave(repeats, dim)
 
 
 @operator("aten.repeat_interleave.self_Tensor")
 def repeat_interleave_by_tensor(self, repeats, dim=None, output_size=None):
     if dim is None:
-        return self.flatten().repeat_interleave(repeats, 0)
+        return self.reshape(-1).repeat_interleave(repeats, 0)
     return self.repeat_interleave(repeats, dim)
 
 
@@ -201,6 +213,8 @@ def unfold(self, dimension, size, step):
 
 @operator("aten.as_strided", "aten.as_strided_copy")
 def as_strided(self, size, stride, storage_offset=None):
+    if isinstance(stride, int):
+        return flow.as_strided(self, size, (stride,) * len(size), storage_offset or 0)
     return flow.as_strided(self, size, stride, storage_offset or 0)
 
 
@@ -316,6 +330,33 @@ def atleast_2d(self, *, out_shape):
 @operator("aten.atleast_3d")
 def atleast_3d(self, *, out_shape):
     return self.reshape(*out_shape)
+
+
+@operator("aten.atleast_1d.Sequence")
+def atleast_1d_each(tensors):
+    return tuple(flow.atleast_1d(tensors))
+
+
+@operator("aten.atleast_2d.Sequence")
+def atleast_2d_each(tensors):
+    return tuple(flow.atleast_2d(tensors))
+
+
+@operator("aten.atleast_3d.Sequence")
+def atleast_3d_each(tensors):
+    return tuple(flow.atleast_3d(tensors))
+
+
+@operator("aten.sum_to_size")
+def sum_to_size(self, size, *, out_dtype):
+    return summed_to(self.to(out_dtype), size)
+
+
+def summed_to(x, size):
+    """PyTorch's `sum_to_size`: the reverse of `expand`."""
+    outer = x.ndim - len(size)
+    dims = [d for d in range(x.ndim) if d < outer or (size[d - outer] == 1 and x.shape[d] != 1)]
+    return x.sum(dim=dims, keepdim=True).reshape(*size) if dims else x
 
 
 @operator("aten.pixel_shuffle")
