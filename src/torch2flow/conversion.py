@@ -156,7 +156,7 @@ def convert(
     if dry_run:
         if format == "folder":
             assign_places(plan.entries)
-        manifest = describe(plan, format, __version__)
+        manifest = describe(plan, format, __version__) | _describe_source(written)
         return Result(out, format, plan, manifest, time.perf_counter() - started, False, written)
     if written is not None and not partial:
         check_complete(written, str(source))
@@ -176,6 +176,7 @@ def convert(
                 _write_model(written, staging.path, out.name, checkpoint)
             checkpoint.check_unchanged()
             manifest = describe(plan, format, __version__, _sha256(checkpoint.container.files) if hashing else "")
+            manifest |= _describe_source(written)
             write_manifest(
                 manifest,
                 tensor_rows(plan),
@@ -206,6 +207,17 @@ def _model(container: Container, options: Options) -> Program | None:
         order = [name for name in program.key_order() if name in weights]
         container.root["state_dict"] = StatefulDict({name: weights[name] for name in [*order, *weights]})
     return program
+
+
+def _describe_source(source: Source | None) -> dict[str, Any]:
+    """What a manifest says of the model's source."""
+    if source is None:
+        return {}
+    missing = [
+        {"operator": each.target, "module": each.path, "line": str(each.line or ""), "reason": each.reason}
+        for each in source.missing
+    ]
+    return {"model": {"class": source.root, "missing": missing, "notes": source.notes}}
 
 
 def _write_model(source: Source, path: Path, name: str, checkpoint: Checkpoint) -> None:

@@ -22,6 +22,7 @@ from torch2flow.pytorch.selection import Search
 if TYPE_CHECKING:
     from torch2flow.capturing import Captured
     from torch2flow.checking import Check
+    from torch2flow.codegen.writer import Source
     from torch2flow.conversion import Result
     from torch2flow.doctor import Report
     from torch2flow.writing import Plan
@@ -190,10 +191,26 @@ def show_result(result: Result) -> None:
         err.print(f"not converted: {shown(row['name'])} ({shown(row['reason'])})", style="dim")
     if len(left) > SHOWN_ROWS:
         err.print(f"and {len(left) - SHOWN_ROWS} more that were not converted: the manifest lists them", style="dim")
+    if result.source is not None:
+        _show_source(result.source, result.written, result.out.name)
     for note in plan.notes:
         err.print(f"note: {shown(note, 1000)}")
     done = "" if result.written else "  (dry run: nothing was written)"
     err.print(f"[bold]{shown(_nearest(result.out), 1000)}[/]{done}")
+
+
+def _show_source(source: Source, written: bool, name: str) -> None:
+    """The model that was written, and what of it could not be."""
+    lines = source.text.count("\n")
+    err.print(f"{'wrote' if written else 'would write'} [bold]model.py[/]: class {shown(source.root)}, {lines} lines")
+    if source.missing:
+        err.print(f"{len(source.missing)} calls of operators without a OneFlow equivalent:", style="yellow")
+        for line in source.missing_lines():
+            err.print(f"  {shown(line, 1000)}")
+    for note in source.notes:
+        err.print(f"note: {shown(note, 1000)}")
+    if written and name.isidentifier():
+        err.print(f"use it: from {name} import load_model; model = load_model()")
 
 
 def _nearest(path: Path) -> str:

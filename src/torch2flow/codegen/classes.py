@@ -93,11 +93,18 @@ class ClassWriter:
         if isinstance(part, Repeated):
             item = self.construct(part.item)
             count = self._column(part.count)
-            loop = ast.parse("[0 for _ in range(0)]", mode="eval").body
-            assert isinstance(loop, ast.ListComp)
-            loop.elt = item
-            loop.generators[0].iter = ast.Call(attribute("range"), [count], [])
-            argument: ast.expr = ast.Starred(loop, ast.Load()) if part.kind == "nn.Sequential" else loop
+            if part.names:
+                loop = ast.parse(f"OrderedDict([(f'{part.names}', 0) for i in range(0)])", mode="eval").body
+                generator = loop.args[0]  # type: ignore[attr-defined]
+                generator.elt.elts[1] = item
+                generator.generators[0].iter = ast.Call(attribute("range"), [count], [])
+                return ast.Call(attribute(*part.kind.split(".")), [loop], [])
+            comprehension = ast.parse("[0 for _ in range(0)]", mode="eval").body
+            assert isinstance(comprehension, ast.ListComp)
+            comprehension.elt = item
+            comprehension.generators[0].iter = ast.Call(attribute("range"), [count], [])
+            starred = part.kind == "nn.Sequential"
+            argument: ast.expr = ast.Starred(comprehension, ast.Load()) if starred else comprehension
             return ast.Call(attribute(*part.kind.split(".")), [argument], [])
         items = {name: self.construct(item) for name, item in part.items.items()}
         kind = attribute(*part.kind.split("."))

@@ -152,12 +152,17 @@ class ModelWriter:
             return self._container("nn.ModuleList", children)
         return Container("nn.ModuleDict", children)
 
+    def is_gone(self, module: Module) -> bool:
+        """Whether a module left no trace in the program: an Identity, a DropPath in eval mode."""
+        return bool(module.path) and not (module.calls or module.states or module.children)
+
     def _container(self, kind: str, children: dict[str, Construct]) -> Construct:
         items = list(children.values())
-        counted = list(children) == [str(number) for number in range(len(children))]
-        if counted and len(items) > 1 and all(same(items[0], item) for item in items[1:]):
-            if not isinstance(items[0], New):
-                return Repeated(kind, items[0], Slot(len(items), "depth"))
+        equal = len(items) > 1 and all(same(items[0], item) for item in items[1:])
+        if equal and not isinstance(items[0], New):
+            names = _numbered(list(children))
+            if names is not None and (kind == "nn.Sequential" or not names):
+                return Repeated(kind, items[0], Slot(len(items), "depth"), names)
         return Container(kind, children)
 
     def _is_chain(self, module: Module) -> bool:
@@ -377,6 +382,14 @@ class ModelWriter:
                 expression = ast.Call(attribute("getattr"), [expression, ast.Constant(part)], [])
             here = here.children.get(part, here)
         return expression
+
+
+def _numbered(names: list[str]) -> str | None:
+    """`layer_{i}` for `layer_0`, `layer_1`, ...; "" for plain numbers, None where they are not numbered from 0."""
+    prefix = names[0].rstrip("0")
+    if names != [f"{prefix}{number}" for number in range(len(names))] or "{" in prefix or "'" in prefix:
+        return None
+    return f"{prefix}{{i}}" if prefix else ""
 
 
 def _new(name: str, arguments: dict[str, Any]) -> New:

@@ -70,8 +70,20 @@ class Program:
         return order
 
     def source(self) -> Source:
-        """The model as OneFlow source."""
-        return write_source(self.graph, self.tensors, self.origin)
+        """The model as OneFlow source.
+
+        Raises:
+            UnsupportedError: the program does something that no source is written for.
+        """
+        try:
+            return write_source(self.graph, self.tensors, self.origin)
+        except (LookupError, AssertionError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise UnsupportedError(
+                f"The model's source could not be written: {type(error).__name__}: {str(error)[:200]}.",
+                where=self.origin,
+                maybe="the program does something torch2flow has not met: please report it",
+                remedy="add --weights-only for the checkpoint alone",
+            ) from error
 
 
 def open_program(container: Container) -> Program | None:
@@ -98,27 +110,12 @@ def check_complete(source: Source, origin: str) -> None:
         return
     count = len({each.target for each in source.missing})
     raise UnsupportedError(
-        f"{count} operator{'s have' if count > 1 else ' has'} no OneFlow equivalent yet:\n{missing_table(source)}",
+        f"{count} operator{'s have' if count > 1 else ' has'} no OneFlow equivalent yet:\n"
+        + "\n".join(f"  {line}" for line in source.missing_lines()),
         where=origin,
         remedy="write a rule (docs/lowering.md), or add --partial for source with a stub in each of these places,"
         " or --weights-only",
     )
-
-
-def missing_table(source: Source) -> str:
-    """One line for each operator without a rule: how often, where first, why, and what is closest."""
-    rows: dict[tuple[str, str], list[Any]] = {}
-    for each in source.missing:
-        rows.setdefault((each.target, each.reason), []).append(each)
-    lines = []
-    for (target, reason), places in rows.items():
-        first = places[0]
-        line = f", {first.line}" if first.line else ""
-        hint = f"; closest: {first.closest}" if first.closest else ""
-        lines.append(
-            f"  {target}, {len(places)} times, first in {first.path or 'the model itself'}{line}: {reason}{hint}"
-        )
-    return "\n".join(lines)
 
 
 def write_package(source: Source, path: Path, name: str) -> None:

@@ -61,11 +61,16 @@ class Container:
 
 @dataclass(slots=True)
 class Repeated:
-    """A container of equal modules: `nn.ModuleList(Block(64) for _ in range(12))`."""
+    """A container of equal modules: `nn.ModuleList(Block(64) for _ in range(12))`.
+
+    Attributes:
+        names: how the modules are called, `{i}` for the number; "" where they are only numbered.
+    """
 
     kind: str
     item: Construct
     count: Slot
+    names: str = ""
 
 
 @dataclass(slots=True)
@@ -280,7 +285,7 @@ def shape_of(part: Draft | Construct | ast.AST) -> Any:
     if isinstance(part, Container):
         return part.kind, tuple((name, shape_of(item)) for name, item in part.items.items())
     if isinstance(part, Repeated):
-        return part.kind, "repeated", shape_of(part.item)
+        return part.kind, "repeated", part.names, shape_of(part.item)
     if isinstance(part, Instance):
         return part.structure.key
     blank = copy.deepcopy(part)

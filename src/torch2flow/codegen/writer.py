@@ -17,7 +17,7 @@ from torch2flow.codegen.operators import Missing
 from torch2flow.codegen.optional import OptionalChild, find_optional
 from torch2flow.codegen.signature import records
 from torch2flow.codegen.structures import Instance, Structure
-from torch2flow.program import Graph
+from torch2flow.program import Graph, Ref, SymInt
 from torch2flow.program.functional import functionalize
 from torch2flow.pytorch.tensor import TensorRef
 
@@ -35,12 +35,28 @@ class Source:
         root: the name of the model's class.
         constants: tensors the source loads from `constants/`, by name.
         missing: the operators no rule could write; their places in `text` raise.
+        notes: what a person should know of the model.
     """
 
     text: str
     root: str
     constants: dict[str, TensorRef] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def missing_lines(self) -> list[str]:
+        """One line for each operator without a rule: how often, where first, why, and which rule is closest."""
+        places: dict[tuple[str, str], list[Missing]] = {}
+        for each in self.missing:
+            places.setdefault((each.target, each.reason), []).append(each)
+        lines = []
+        for (target, reason), found in places.items():
+            first = found[0]
+            line = f" ({first.line})" if first.line else ""
+            hint = f"; closest: {first.closest}" if first.closest else ""
+            count = "once" if len(found) == 1 else f"{len(found)} times, first"
+            lines.append(f"{target}: {count} in {first.path or 'the model itself'}{line}: {reason}{hint}")
+        return lines
 
 
 def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") -> Source:
@@ -76,7 +92,21 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     helpers += list(_records(graph))
     body = [*helpers, *classes]
     text = _format(_header(graph, origin, root.structure.name) + _imports(body) + _unparse(body))
-    return Source(text, root.structure.name, known.stored, writer.operators.missing)
+    notes = list(_notes(graph, writer))
+    return Source(text, root.structure.name, known.stored, writer.operators.missing, notes)
+
+
+def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
+    metas = [(value.name, graph.metas[value.name]) for value in graph.inputs if isinstance(value, Ref)]
+    if metas and not any(isinstance(size, SymInt) for _, meta in metas for size in meta.shape):
+        sizes = ", ".join(f"{name} {meta.dtype}{list(meta.shape)}" for name, meta in metas)
+        yield f"captured with fixed sizes ({sizes}): other sizes may fail; name the axes that change when capturing"
+    gone = sorted({module.path for module in writer.modules.values() if writer.is_gone(module)})
+    if gone:
+        yield (
+            f"{len(gone)} modules did nothing in the capture and are nn.Identity() now: {', '.join(gone[:3])}"
+            f"{', ...' if len(gone) > 3 else ''}; what they do in train mode is lost"
+        )
 
 
 def _ordered(root: Structure) -> list[Structure]:
@@ -174,7 +204,19 @@ def _imports(body: list[ast.stmt]) -> str:
 
 def _unparse(body: list[ast.stmt]) -> str:
     text = "\n\n".join(ast.unparse(ast.fix_missing_locations(statement)) for statement in body) + "\n"
-    return re.sub(r"(class .*:\n)\n", r"\1", text)
+    text = re.sub(r"(class .*:\n)\n", r"\1", text)
+    return re.sub(r"^( *return )\((.*)\)$", _without_parentheses, text, flags=re.MULTILINE)
+
+
+def _without_parentheses(match: re.Match[str]) -> str:
+    """`return a, b`: `ast.unparse` puts every tuple in parentheses."""
+    depth = 0
+    for character in match[2]:
+        depth += (character in "([{") - (character in ")]}")
+        if depth < 0:
+            return match[0]
+    tuple_ = isinstance(ast.parse(f"({match[2]})", mode="eval").body, ast.Tuple)
+    return f"{match[1]}{match[2]}" if tuple_ else match[0]
 
 
 def _format(text: str) -> str:
