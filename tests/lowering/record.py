@@ -17,6 +17,8 @@ import logging
 import random
 import sys
 import time
+import types
+import unittest
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -27,11 +29,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch._export.serde.serialize import serialize
-from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils import _pytree as pytree
 
+# PyTorch's own test classes derive from one of this package, which nothing here needs.
+sys.modules.setdefault("expecttest", types.SimpleNamespace(TestCase=unittest.TestCase))  # type: ignore[arg-type]
 sys.path.insert(0, str(Path(__file__).parent))
 from extra_samples import EXTRA_SAMPLES
+from torch.testing._internal.common_methods_invocations import op_db
 
 SEED = 20240229
 TRIED = 120
@@ -82,9 +86,13 @@ class Recording:
             program = program.run_decompositions()
         _seed()
         outputs = _flat(module(*_copies(inputs)))
-        noise = _noise(module, inputs, outputs)
+        exact = [tensor.double() if tensor.is_floating_point() else tensor for tensor in inputs]
+        noise = _noise(outputs, _tried(lambda: _flat(module(*_copies(exact)))))
+        gradients = [] if form == "decomposed" else _tried(lambda: _gradients(module, inputs)) or []
+        gradient_noise = _noise(gradients, _tried(lambda: _gradients(module, exact)) if gradients else None)
         arrays = {f"in{place}": _array(tensor) for place, tensor in enumerate(inputs)}
         arrays |= {f"out{place}": _array(value) for place, value in enumerate(outputs) if value is not None}
+        arrays |= {f"grad{place}": _array(value) for place, value in enumerate(gradients) if value is not None}
         arrays |= {f"const {key}": _array(value) for key, value in program.constants.items()}
         arrays |= {f"const {key}": _array(value) for key, value in program.state_dict.items()}
         buffer = io.BytesIO()
@@ -94,7 +102,7 @@ class Recording:
         self.file.writestr(f"{identity}.npz", buffer.getvalue())
         self.entries.append(
             {"operator": name, "dtype": dtype, "sample": number, "form": form, "inputs": len(inputs),
-             "outputs": [value is not None for value in outputs], "noise": noise}
+             "outputs": [value is not None for value in outputs], "noise": noise, "gradient_noise": gradient_noise}
         )  # fmt: skip
 
 
@@ -118,20 +126,38 @@ def _array(value: torch.Tensor) -> np.ndarray[Any, Any]:
     return np.array(value.resolve_conj().resolve_neg().contiguous().numpy())
 
 
-def _noise(module: Calling, inputs: list[torch.Tensor], outputs: list[torch.Tensor | None]) -> list[float]:
-    """For each output how far PyTorch's float32 lies from its own float64, at most."""
-    noise = [0.0] * len(outputs)
-    if not any(output is not None and output.is_floating_point() for output in outputs):
-        return noise
+def _tried(function: Callable[[], Any]) -> Any:
+    """What a function returns, from the same random numbers each time; None where it fails."""
+    _seed()
     try:
-        _seed()
-        exact = _flat(module(*[tensor.double() if tensor.is_floating_point() else tensor.clone() for tensor in inputs]))
+        return function()
     except Exception:
-        return noise
-    for place, (value, wide) in enumerate(zip(outputs, exact, strict=False)):
+        return None
+
+
+def _gradients(module: Calling, inputs: list[torch.Tensor]) -> list[torch.Tensor | None]:
+    """The gradient of each input, from `cotangent` of each output that has one; see operator_samples.py."""
+    leaves = [tensor.clone().requires_grad_(tensor.is_floating_point()) for tensor in inputs]
+    # A call may write to its inputs, which no leaf allows.
+    results = pytree.tree_leaves(module(*[leaf.clone() for leaf in leaves]))
+    results = [value for value in results if isinstance(value, torch.Tensor) and value.requires_grad]
+    total = sum((value * _cotangent(value)).sum() for value in results)
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    found = iter(torch.autograd.grad(total, wanted, allow_unused=True) if results and wanted else [None] * len(wanted))
+    return [next(found) if leaf.requires_grad else None for leaf in leaves]
+
+
+def _cotangent(value: torch.Tensor) -> torch.Tensor:
+    return torch.cos(torch.arange(value.numel(), dtype=torch.float64)).to(value.dtype).reshape(value.shape)
+
+
+def _noise(values: list[torch.Tensor | None], exact: list[torch.Tensor | None] | None) -> list[float]:
+    """For each value how far PyTorch's float32 lies from its own float64, at most."""
+    noise = [0.0] * len(values)
+    for place, (value, wide) in enumerate(zip(values, exact or [], strict=False)):
         if value is not None and wide is not None and value.is_floating_point() and value.shape == wide.shape:
-            difference = (value.double() - wide.double()).abs()
-            finite = difference[torch.isfinite(difference)]
+            distance = (value.double() - wide.double()).abs()
+            finite = distance[torch.isfinite(distance)]
             noise[place] = float(finite.max()) if finite.numel() else 0.0
     return noise
 
@@ -190,7 +216,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
     started = time.time()
-    with zipfile.ZipFile(options.out, "w") as file:
+    with zipfile.ZipFile(options.out, "w", zipfile.ZIP_DEFLATED) as file:
         recording = Recording(file)
         _record_extra(recording, options)
         _record_database(recording, options)

@@ -31,6 +31,7 @@ class Sample:
     inputs: int
     outputs: tuple[bool, ...]
     noise: tuple[float, ...]
+    gradient_noise: tuple[float, ...]
 
     def __str__(self) -> str:
         return f"{self.operator} {self.dtype} {self.sample} {self.form}"
@@ -38,7 +39,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of trying a sample: `same`, `differs`, `no rule`, `refused`, `raises`, and the details."""
+    """What came of trying a sample: `same`, `differs`, `gradient`, `no rule`, `refused`, `raises`, and the details."""
 
     kind: str
     detail: str = ""
@@ -63,6 +64,8 @@ def try_sample(file: zipfile.ZipFile, sample: Sample, flow: Any) -> Outcome:
         graph = read_program(file.read(f"{sample.number}.json"), str(sample))
         called = tuple(targets(graph))
         inputs = [_tensor(arrays[f"in{place}"], flow) for place in range(sample.inputs)]
+        for place, tensor in enumerate(inputs):
+            tensor.requires_grad_(f"grad{place}" in arrays)
         constants = {
             key.removeprefix("const "): _tensor(value, flow)
             for key, value in arrays.items()
@@ -81,10 +84,33 @@ def try_sample(file: zipfile.ZipFile, sample: Sample, flow: Any) -> Outcome:
         if is_tensor:
             expected = arrays[f"out{place}"]
             expected = expected.astype(_HELD.get(str(expected.dtype), expected.dtype))
-            wrong = difference(np.asarray(output.numpy()), expected, sample.noise[place])
+            wrong = difference(np.asarray(output.detach().numpy()), expected, sample.noise[place])
             if wrong:
                 return Outcome("differs", f"output {place}: {wrong}", called)
-    return Outcome("same", "", called)
+    wrong = _gradients(sample, arrays, inputs, outputs, flow)
+    return Outcome("gradient" if wrong else "same", wrong, called)
+
+
+def _gradients(sample: Sample, arrays: dict[str, Any], inputs: list[Any], outputs: list[Any], flow: Any) -> str:
+    """How gradients differ from PyTorch's; the same numbers go backwards as in record.py: cos(0), cos(1), ..."""
+    wanted = [place for place in range(sample.inputs) if f"grad{place}" in arrays]
+    results = [value for value in outputs if isinstance(value, flow.Tensor) and value.requires_grad]
+    if not wanted:
+        return ""
+    try:
+        for value in results:
+            numbers = np.cos(np.arange(value.numel(), dtype=np.float64)).astype(np.float32).reshape(value.shape)
+            value.backward(flow.tensor(numbers).to(value.dtype), retain_graph=True)
+    except Exception as error:
+        return f"{type(error).__name__}: {_short(str(error))}"
+    for place in wanted:
+        expected = arrays[f"grad{place}"]
+        found = inputs[place].grad
+        found = np.zeros_like(expected) if found is None else found.numpy()
+        wrong = difference(found, expected, sample.gradient_noise[place])
+        if wrong:
+            return f"of input {place}: {wrong}"
+    return ""
 
 
 def _tensor(array: np.ndarray[Any, Any], flow: Any) -> Any:

@@ -254,14 +254,20 @@ def log2_sum_of_two(x, y):
 def xlogy(self, other, *, out_shape, out_dtype):
     if 0 in out_shape:
         return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
-    return flow.where(flow.logical_and(self == 0, other == other), 0 * other * self, self * flow.log(other))
+    return times_log(self, other)
+
+
+def times_log(x, y):
+    """PyTorch's `xlogy`: x * log(y), and 0 where x is 0."""
+    none = flow.logical_and(x == 0, y == y)
+    return flow.where(none, flow.zeros_like(x * y), x * flow.log(flow.where(none, flow.ones_like(x * y), y)))
 
 
 @operator("aten.special_xlog1py", promotes=("self", "other"), floats=True)
 def xlog1py(self, other, *, out_shape, out_dtype):
     if 0 in out_shape:
         return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
-    return flow.where(flow.logical_and(self == 0, other == other), 0 * other * self, self * flow.log1p(other))
+    return times_log(self, 1 + other)
 
 
 @operator("aten.ldexp", promotes=("self", "other"), floats=True)
@@ -281,6 +287,6 @@ def heaviside(self, values):
 
 @operator("aten.copysign", promotes=("self", "other"), floats=True)
 def copysign(self, other):
-    if isinstance(other, float) or isinstance(other, int):
+    if isinstance(other, (int, float)):  # noqa: UP038 - the source is read, not run
         return flow.abs(self) * (-1 if other < 0 else 1)
     return flow.where(other < 0, -flow.abs(self), flow.abs(self))

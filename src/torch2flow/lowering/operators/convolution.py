@@ -9,21 +9,27 @@ from torch2flow.lowering.registry import operator
 @operator("aten.conv1d")
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, in_ndim):
     if in_ndim == 2:
-        return F.conv1d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+        return F.conv1d(
+            input.unsqueeze(0), weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
+        ).squeeze(0)
     return F.conv1d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
 @operator("aten.conv2d")
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, in_ndim):
     if in_ndim == 3:
-        return F.conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+        return F.conv2d(
+            input.unsqueeze(0), weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
+        ).squeeze(0)
     return F.conv2d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
 @operator("aten.conv3d")
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, in_ndim):
     if in_ndim == 4:
-        return F.conv3d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+        return F.conv3d(
+            input.unsqueeze(0), weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
+        ).squeeze(0)
     return F.conv3d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
@@ -86,20 +92,47 @@ def transposed_convolution(x, weight, bias, stride, padding, output_padding, gro
 
 @operator("aten.convolution", "aten._convolution", "aten.convolution_overrideable")
 def convolution(
-    input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, benchmark=False,
-    deterministic=False, cudnn_enabled=False, allow_tf32=False, *, in_ndim,
+    input, weight, bias=None, stride=1, padding=0, dilation=1, transposed=False, output_padding=0, groups=1,
+    benchmark=False, deterministic=False, cudnn_enabled=False, allow_tf32=False, *, in_ndim,
 ):  # fmt: skip
     if transposed and in_ndim == 3:
-        return F.conv_transpose1d(input, weight, bias, stride, padding, output_padding, groups, dilation)
+        return F.conv_transpose1d(
+            input,
+            weight,
+            bias=bias,
+            stride=stride,
+            padding=padding,
+            output_padding=output_padding,
+            groups=groups,
+            dilation=dilation,
+        )
     if transposed and in_ndim == 4:
-        return F.conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
+        return F.conv_transpose2d(
+            input,
+            weight,
+            bias=bias,
+            stride=stride,
+            padding=padding,
+            output_padding=output_padding,
+            groups=groups,
+            dilation=dilation,
+        )
     if transposed:
-        return F.conv_transpose3d(input, weight, bias, stride, padding, output_padding, groups, dilation)
+        return F.conv_transpose3d(
+            input,
+            weight,
+            bias=bias,
+            stride=stride,
+            padding=padding,
+            output_padding=output_padding,
+            groups=groups,
+            dilation=dilation,
+        )
     if in_ndim == 3:
-        return F.conv1d(input, weight, bias, stride, padding, dilation, groups)
+        return F.conv1d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
     if in_ndim == 4:
-        return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
-    return F.conv3d(input, weight, bias, stride, padding, dilation, groups)
+        return F.conv2d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return F.conv3d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
 @operator("aten.conv_tbc")

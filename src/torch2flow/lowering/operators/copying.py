@@ -28,7 +28,7 @@ def to(self, dtype=None, layout=None, device=None, other=None, pin_memory=None, 
 
 
 @operator("aten.copy")
-def copy(self, src, non_blocking=False, *, in_dtype, in_ndim):
+def copy_(self, src, non_blocking=False, *, in_dtype, in_ndim):
     if in_ndim == 0:
         return src.to(in_dtype).reshape(())
     return src.to(in_dtype).expand(*self.shape)

@@ -201,7 +201,7 @@ def softplus(self, beta=1, threshold=20):
 @operator("aten.elu")
 def elu(self, alpha=1, scale=1, input_scale=1):
     if scale == 1 and input_scale == 1:
-        return F.elu(self, alpha=alpha)
+        return F.elu(self, alpha)
     return scaled_elu(self, alpha, scale, input_scale)
 
 
@@ -224,7 +224,7 @@ def leaky_relu(self, negative_slope=0.01):
 def hardtanh(self, min_val=-1, max_val=1, *, in_dtype):
     if not is_float(in_dtype):
         return flow.clamp(self, min=min_val, max=max_val)
-    return F.hardtanh(self, min_val=min_val, max_val=max_val)
+    return F.hardtanh(self, min_val, max_val)
 
 
 @operator("aten.relu6")
@@ -235,7 +235,7 @@ def relu6(self, *, in_dtype):
 
 
 @operator("aten.threshold")
-def threshold(self, threshold, value, *, in_dtype):
+def threshold_(self, threshold, value, *, in_dtype):
     if not is_float(in_dtype):
         return self.masked_fill(self <= threshold, value)
     return F.threshold(self, threshold=threshold, value=value)

@@ -22,7 +22,7 @@ def narrow(self, dim, start, length):
 
 
 @operator("aten.index", "aten._unsafe_index")
-def index(self, indices):
+def index_(self, indices):
     return self[keys(indices)]
 
 
@@ -69,10 +69,10 @@ def masked_select(self, mask, *, in_ndim):
 
 
 @operator("aten.slice_scatter")
-def slice_scatter(self, src, dim=0, start=None, end=None, step=1):
+def slice_scatter(self, src, dim=0, start=None, end=None, step=1, *, in_ndim):
     if step == 1:
         return with_slice(self, src, dim, start, end)
-    return with_positions(self, src, at(dim, slice(start, end, step)))
+    return with_positions(self, src, (None,) * (dim % in_ndim) + (slice(start, end, step),))
 
 
 def with_slice(x, value, dim, start=None, end=None):
@@ -82,8 +82,9 @@ def with_slice(x, value, dim, start=None, end=None):
     return flow.cat([part for part in parts if part.shape[dim] > 0], dim=dim) if end > start else x
 
 
-def with_positions(x, value, key):
-    """`x` with `value` at `x[key]`, as a new tensor; OneFlow's `x[key] = value` fails inside `nn.Graph`."""
+def with_positions(x, value, indices):
+    """`x` with `value` at `x[indices]`, as a new tensor; OneFlow's `x[i] = value` fails inside `nn.Graph`."""
+    key = tuple(slice(None) if index is None else index for index in indices)
     positions = flow.arange(x.numel(), device=x.device).reshape(*x.shape)[key]
     value = value.to(x.dtype).expand(*positions.shape)
     return flow.scatter(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
@@ -105,12 +106,13 @@ def with_selected(x, value, dim, index):
 @operator("aten.index_put", "aten._unsafe_index_put", "aten._index_put_impl")
 def index_put(self, indices, values, accumulate=False, unsafe=False):
     if accumulate:
-        return with_added(self, values, keys(indices))
-    return with_positions(self, values, keys(indices))
+        return with_added(self, values, indices)
+    return with_positions(self, values, indices)
 
 
-def with_added(x, value, key):
-    """`x` with `value` added at `x[key]`, at every place as often as `key` names it."""
+def with_added(x, value, indices):
+    """`x` with `value` added at `x[indices]`, at every place as often as it is named."""
+    key = tuple(slice(None) if index is None else index for index in indices)
     positions = flow.arange(x.numel(), device=x.device).reshape(*x.shape)[key]
     value = value.to(x.dtype).expand(*positions.shape)
     return flow.scatter_add(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
@@ -262,7 +264,7 @@ def filled_at(x, dim, index, value):
 
 
 @operator("aten.diagonal", "aten.diagonal_copy")
-def diagonal(self, offset=0, dim1=0, dim2=1):
+def diagonal_(self, offset=0, dim1=0, dim2=1):
     return flow.diagonal(self, offset, dim1, dim2)
 
 

@@ -229,7 +229,7 @@ def product_of_three(x, y, z, x_dims, y_dims, z_dims, summed):
 
 @operator("aten.linalg_vecdot")
 def vecdot(x, y, dim=-1):
-    return (x * y).sum(dim=dim)
+    return (x * y).sum(dim)
 
 
 @operator("aten.linalg_multi_dot")

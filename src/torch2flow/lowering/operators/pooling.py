@@ -161,7 +161,7 @@ def constant_pad_nd(self, pad, value=0):
 
 
 @operator("aten.pad")
-def pad(self, pad, mode="constant", value=None, *, in_ndim):
+def pad_(self, pad, mode="constant", value=None, *, in_ndim):
     if mode == "constant" and not value:
         return F.pad(self, pad)
     if mode == "constant":
