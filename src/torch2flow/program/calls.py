@@ -119,7 +119,8 @@ class _Flow:
         for value in self.graph.outputs:
             for name in refs(value):
                 self._leaves(name, 1)
-        self._symbols(self.root, (self.root,))
+        self.root.inputs = list(dict.fromkeys(refs(self.graph.inputs)))
+        self._give(self.root)
 
     def _define(self, call: Call, path: tuple[Call, ...]) -> None:
         for item in call.items:
@@ -161,38 +162,34 @@ class _Flow:
             if name not in call.outputs:
                 call.outputs.append(name)
 
-    def _symbols(self, call: Call, path: tuple[Call, ...]) -> set[str]:
-        """Gives a call that needs a dynamic size, and holds no tensor of that size, an input that has it."""
-        needed: set[str] = set()
-        own: set[str] = set()
+    def _missing(self, call: Call) -> set[str]:
+        """The symbols of dynamic sizes that a call uses before it holds a tensor of that size."""
+        seen = self._held(call.inputs)
+        missing: set[str] = set()
+        for item in call.items:
+            needed = self._missing(item) if isinstance(item, Call) else set(_symbols(item.arguments))
+            missing |= needed - seen
+            seen |= self._held(item.outputs)
+        return missing
+
+    def _give(self, call: Call) -> None:
+        """Passes the calls inside a tensor for each size that they lack."""
+        here = list(call.inputs)
         for item in call.items:
             if isinstance(item, Call):
-                needed |= self._symbols(item, (*path, item))
-                for output in item.outputs:
-                    own |= self._sizes(output)
-            else:
-                needed |= set(_symbols(item.arguments))
-                for output in item.outputs:
-                    own |= self._sizes(output)
-        if call is self.root:
-            return set()
-        held = set().union(*(self._sizes(name) for name in call.inputs)) if call.inputs else set()
-        first = call.items[0]
-        early = set(_symbols(first.arguments)) if isinstance(first, Node) else set()
-        missing = (needed - held - own) | (early - held)
-        for symbol in sorted(missing):
-            donor = self._donor(symbol)
-            if donor and donor not in call.inputs:
-                call.inputs.append(donor)
-        return missing
+                for symbol in sorted(self._missing(item)):
+                    donor = next((name for name in here if symbol in self._sizes(name)), "")
+                    if donor and donor not in item.inputs:
+                        item.inputs.append(donor)
+                self._give(item)
+            here += item.outputs
+
+    def _held(self, names: list[str]) -> set[str]:
+        return {symbol for name in names for symbol in self._sizes(name)}
 
     def _sizes(self, name: str) -> set[str]:
         meta = self.graph.metas.get(name)
         return {size.text for size in meta.shape if isinstance(size, SymInt)} if meta else set()
-
-    def _donor(self, symbol: str) -> str:
-        inputs = [name for value in self.graph.inputs for name in refs(value)]
-        return next((name for name in inputs if symbol in self._sizes(name)), "")
 
 
 def _symbols(value: object) -> Iterator[str]:
