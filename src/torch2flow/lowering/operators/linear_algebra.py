@@ -25,6 +25,9 @@ def matmul(self, other, *, in_shape, out_shape, out_ndim, in_ndim, out_dtype):
         return (self * other).sum().to(out_dtype)
     if in_ndim == 1:
         return flow.matmul(self.unsqueeze(0), other).squeeze(-2)
+    if in_ndim > 2 and out_ndim == in_ndim - 1:
+        # OneFlow 0.9.0 aborts in the gradient of matrices times one vector.
+        return flow.matmul(self, other.unsqueeze(-1)).squeeze(-1)
     return flow.matmul(self, other)
 
 

@@ -27,13 +27,13 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps, *, in_ndim):
     if (weight is None) == (bias is None) and len(normalized_shape) < in_ndim:
         return (
             F.layer_norm(input, normalized_shape, weight=weight, bias=bias, eps=eps),
-            input.mean(dim=tuple(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
-            reciprocal_deviation(input, tuple(range(in_ndim - len(normalized_shape), in_ndim)), eps),
+            input.detach().mean(dim=tuple(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
+            reciprocal_deviation(input.detach(), tuple(range(in_ndim - len(normalized_shape), in_ndim)), eps),
         )
     return (
         normalize_last(input.unsqueeze(0), normalized_shape, weight, bias, eps).squeeze(0),
-        input.mean(dim=tuple(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
-        reciprocal_deviation(input, tuple(range(in_ndim - len(normalized_shape), in_ndim)), eps),
+        input.detach().mean(dim=tuple(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
+        reciprocal_deviation(input.detach(), tuple(range(in_ndim - len(normalized_shape), in_ndim)), eps),
     )
 
 
@@ -86,8 +86,8 @@ def native_batch_norm_no_training(input, weight, bias, running_mean, running_var
 def native_batch_norm_no_stats(input, weight, bias, training, momentum, eps, *, in_ndim):
     return (
         normalize_channels(input, None, None, weight, bias, True, momentum, eps),
-        input.mean(dim=[0, *range(2, in_ndim)]),
-        reciprocal_deviation(input, [0, *range(2, in_ndim)], eps).flatten(),
+        input.detach().mean(dim=[0, *range(2, in_ndim)]),
+        reciprocal_deviation(input.detach(), [0, *range(2, in_ndim)], eps).flatten(),
     )
 
 
@@ -121,8 +121,8 @@ def native_batch_norm(input, weight, bias, running_mean, running_var, training, 
     if training:
         return (
             normalize_channels(input, running_mean, running_var, weight, bias, True, momentum, eps),
-            input.mean(dim=[0, *range(2, in_ndim)]),
-            reciprocal_deviation(input, [0, *range(2, in_ndim)], eps).flatten(),
+            input.detach().mean(dim=[0, *range(2, in_ndim)]),
+            reciprocal_deviation(input.detach(), [0, *range(2, in_ndim)], eps).flatten(),
         )
     return (
         normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps),
