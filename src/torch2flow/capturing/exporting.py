@@ -1,7 +1,8 @@
 """Exports a module by `torch.export`, with named axes as dynamic dimensions.
 
-First as asked: one `Dim` for each name. Where PyTorch refuses that, because the model fixes a size or relates two,
-once more with `Dim.AUTO`, which finds out what each axis can be; what became of it is then told, axis by axis.
+First as asked: one `Dim` for each name. Where PyTorch refuses that, because the model limits or fixes a size or
+relates two, once more as PyTorch then suggests, and at last with `Dim.AUTO`, which finds out what each axis can be.
+What became of each is told.
 """
 
 from __future__ import annotations
@@ -59,20 +60,24 @@ def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         )
     named = {name: torch.export.Dim(name) for axes in dynamic.values() for name in axes.values()}
     notes: list[str] = []
+    said, automatic = "", None
     with _keywords_by_name(module, bind(module, args, kwargs)):
         bound = bind(module, args, kwargs)
+        shapes = _shapes(bound, args, kwargs, dynamic, named)
         try:
-            program = _export(torch, module, args, kwargs, _shapes(bound, args, kwargs, dynamic, named))
+            program = _export(torch, module, args, kwargs, shapes)
         except Exception as error:
-            automatic = getattr(torch.export.Dim, "AUTO", None)
-            if automatic is None:
-                raise
-            fixed = dict.fromkeys(named, automatic)
-            program = _export(torch, module, args, kwargs, _shapes(bound, args, kwargs, dynamic, fixed))
-            notes.append(
-                f"not every named axis is free in this model. PyTorch says: {' '.join(essence(error).split())}"
-            )
+            program = _export_as_suggested(torch, module, args, kwargs, shapes, error)
+            if program is None:
+                automatic = getattr(torch.export.Dim, "AUTO", None)
+                if automatic is None:
+                    raise
+                shapes = _shapes(bound, args, kwargs, dynamic, dict.fromkeys(named, automatic))
+                program = _export(torch, module, args, kwargs, shapes)
+            said = f"not every named axis is free here. PyTorch says: {' '.join(essence(error).split())}"
     axes = _outcome(torch, program, args, kwargs, dynamic)
+    if said and (automatic or any(axis.relation or not axis.dynamic for axis in axes.values())):
+        notes.append(said)
     notes += [f"the axis {axis.name} became static: {axis.size}" for axis in axes.values() if not axis.dynamic]
     notes += [f"the axis {axis.name} is {axis.relation}" for axis in axes.values() if axis.relation]
     return Exported(program, axes, notes)
@@ -127,6 +132,19 @@ def _export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, An
         options["strict"] = False  # the default from 2.9 on: runs the model's own Python, and takes more models
     with _silent(), fast_paths_off(torch):
         return torch.export.export(module, args, kwargs or None, **options)
+
+
+def _export_as_suggested(
+    torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], shapes: Any, error: Exception
+) -> Any:
+    """Exports once more with the ranges and relations that PyTorch's refusal suggests; None if that fails too."""
+    refine = getattr(torch.export.dynamic_shapes, "refine_dynamic_shapes_from_suggested_fixes", None)
+    if refine is None or "Suggested fixes" not in str(error):
+        return None
+    try:
+        return _export(torch, module, args, kwargs, refine(str(error), shapes))
+    except Exception:
+        return None
 
 
 @contextlib.contextmanager
