@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the virtual environments that the project works with, and is done at once when they are up to date:
 #   .venv          Python 3.10, OneFlow 0.9.0, flowvision, and the PyTorch that shares a process with them
-#   .venv-torch    Python 3.11 or newer with today's PyTorch
+#   .venv-torch    Python 3.11 or newer with today's PyTorch, and the libraries of models for scripts/models
 #   .venv-core     the newest Python at hand with neither: what a user has who only converts
 #   .venv-misfits  releases that OneFlow breaks with, for the tests of what we say then
 # PYTHON310, PYTHON_TORCH and PYTHON_CORE name the interpreters to use instead of those found.
@@ -105,6 +105,19 @@ make_venv() ( # make_venv DIR VARIABLE OVERRIDE "VERSION..." PIP-ARGUMENT...
     printf '%s\n' "$stamp" > "$dir/.stamp"
 )
 
+# Adds the libraries whose models are captured by scripts/models, under a stamp of their own. In two steps: the
+# dependencies of torchvision and timm would replace PyTorch's CPU build by the newest for CUDA.
+add_models() ( # add_models DIR "REQUIREMENT..." "REQUIREMENT-WITHOUT-DEPENDENCIES..."
+    dir=$1
+    if [ "$(cat "$dir/.stamp-models" 2> /dev/null)" = "$2 $3" ]; then return 0; fi
+    say "$dir gets the libraries with models"
+    # shellcheck disable=SC2086  # the requirements are words
+    pip_in "$dir" $2
+    # shellcheck disable=SC2086
+    pip_in "$dir" --no-deps $3
+    printf '%s\n' "$2 $3" > "$dir/.stamp-models"
+)
+
 make_misfits() ( # make_misfits DIR REQUIREMENT...: each in a folder of its own, named after it
     dir=$1
     shift
@@ -119,5 +132,7 @@ make_misfits() ( # make_misfits DIR REQUIREMENT...: each in a folder of its own,
 make_venv .venv PYTHON310 "${PYTHON310:-}" '3.10' \
     --no-build-isolation -e '.[oneflow,dev]' torch==1.13.1 torchvision==0.14.1
 make_venv .venv-torch PYTHON_TORCH "${PYTHON_TORCH:-}" '3.11 3.12 3.13' -e '.[test]' torch==2.13.0
+add_models .venv-torch 'torch==2.13.0 transformers==5.24.0 huggingface_hub==2.4.0 pillow==13.0.0 pyyaml==6.0.4' \
+    'torchvision==0.27.0 timm==1.0.31'
 make_venv .venv-core PYTHON_CORE "${PYTHON_CORE:-}" '3.13 3.12 3.11 3.10' -e '.[test]'
 make_misfits .venv-misfits numpy==2.2.6 protobuf==4.25.3
