@@ -245,6 +245,7 @@ def _write(job: Job, out: Path, folder: Path) -> Captured:
             with Recording(folder) as recording:
                 metadata = _record(job, exported, recording, captured)
                 metadata["pt2"], metadata["pt2.sha256"] = out.name, _sha256(path)
+                metadata["state_dict"] = json.dumps(list(module.state_dict()))
                 captured.reference_nbytes = recording.save(target, metadata)
                 captured.recorded = len(recording)
         except OSError as error:

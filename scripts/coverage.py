@@ -1,0 +1,225 @@
+"""Captures, converts, runs and judges every model of `scripts/models`, and writes docs/coverage.md.
+
+    .venv/bin/python scripts/coverage.py                       all of them (hours); results go to build/coverage.jsonl
+    .venv/bin/python scripts/coverage.py 'timm/*' --fresh      some of them, also those that have a result
+    .venv/bin/python scripts/coverage.py --write-docs          the page, from the results there are
+
+Each model is captured by today's PyTorch in `.venv-torch` with dynamic axes and its gradients, converted, and run by
+OneFlow in a process of its own, which may crash without harm to the others. The next models are captured meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+TORCH = ROOT / ".venv-torch" / "bin" / "python"
+RESULTS = ROOT / "build" / "coverage.jsonl"
+PAGE = ROOT / "docs" / "coverage.md"
+BATCH = 6
+CAPTURE_SECONDS, COMPARE_SECONDS = 240, 400
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=["*"], metavar="NAME", help="such as torchvision/resnet18 or 'timm/*'")
+    parser.add_argument("--fresh", action="store_true", help="run those that have a result again")
+    parser.add_argument("--write-docs", action="store_true", help="only write the page")
+    parser.add_argument("--one", nargs=2, metavar=("PT2", "OUT"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(compare_one(Path(arguments.one[0]), Path(arguments.one[1]))))
+        return 0
+    if not arguments.write_docs:
+        run(arguments.names, fresh=arguments.fresh)
+    write_page()
+    return 0
+
+
+def run(patterns: list[str], *, fresh: bool) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    done = {} if fresh else read_results()
+    catalogue = list_models()
+    chosen = [name for name in catalogue if any(fnmatch(name, p) for p in patterns) and name not in done]
+    for name in [name for name in chosen if catalogue[name]]:
+        record({"name": name, "skip": catalogue[name]})
+    todo = [name for name in chosen if not catalogue[name]]
+    print(f"{len(todo)} models", flush=True)
+    with tempfile.TemporaryDirectory(prefix="coverage-") as folder, ThreadPoolExecutor(1) as ahead:
+        batches = [todo[start : start + BATCH] for start in range(0, len(todo), BATCH)]
+        coming = ahead.submit(capture, batches[0], Path(folder) / "0") if batches else None
+        for number, batch in enumerate(batches):
+            assert coming is not None
+            reasons = coming.result()
+            here = Path(folder) / str(number)
+            if number + 1 < len(batches):
+                coming = ahead.submit(capture, batches[number + 1], Path(folder) / str(number + 1))
+            for name in batch:
+                record({"name": name, **judge(name, here, reasons.get(name, ""))})
+            subprocess.run(["rm", "-rf", str(here)], check=True)
+
+
+def list_models() -> dict[str, str]:
+    """Every model, and why it is left out; "" where it is not."""
+    listed = subprocess.run([TORCH, "-m", "scripts.models", "list"], cwd=ROOT, capture_output=True, text=True, check=True)
+    rows = (line.partition("  SKIPPED: ") for line in listed.stdout.splitlines() if line.strip())
+    return {left.split()[0]: reason for left, _, reason in rows}
+
+
+def capture(names: list[str], folder: Path) -> dict[str, str]:
+    """Captures some models; returns what PyTorch says of those that it can't."""
+    folder.mkdir(parents=True)
+    command = [TORCH, "-m", "scripts.models", "capture", *names, "-o", folder, "--dynamic", "--gradients"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            [*map(str, command), "--reference", "outputs"], cwd=ROOT, env=environment, capture_output=True, text=True,
+            timeout=CAPTURE_SECONDS * len(names),
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return dict.fromkeys(names, f"the capture took more than {CAPTURE_SECONDS} s a model")
+    reasons: dict[str, str] = {}
+    current = ""
+    for line in done.stdout.splitlines():
+        name, _, text = line.partition(": ")
+        if name in names and text.startswith("FAILED "):
+            current, reasons[name] = name, text.removeprefix("FAILED ")
+        elif name in names:
+            current = ""
+        elif current:
+            reasons[current] += f" {line.strip()}"
+    return reasons
+
+
+def judge(name: str, folder: Path, reason: str) -> dict[str, Any]:
+    files = sorted(folder.glob(f"{name.replace('/', '-')}-dynamic.pt2"))
+    if not files:
+        return {"failure": f"not captured: {reason or 'no reason given'}"[:400]}
+    command = [sys.executable, __file__, "--one", str(files[0]), str(folder / "converted" / files[0].stem)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=COMPARE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return {"failure": f"OneFlow took more than {COMPARE_SECONDS} s"}
+    line = done.stdout.strip().rpartition("\n")[2]
+    if done.returncode or not line.startswith("{"):
+        return {"failure": f"the process ended with {done.returncode}: {done.stderr.strip()[-300:]}"}
+    row: dict[str, Any] = json.loads(line)
+    return row
+
+
+def compare_one(model: Path, out: Path) -> dict[str, Any]:
+    """Converts one captured model and compares it; runs in a process of its own."""
+    from torch2flow.codegen.package import open_program
+    from torch2flow.conversion import convert
+    from torch2flow.errors import Torch2FlowError
+    from torch2flow.opening import open_any
+    from torch2flow.parity import open_reference, together
+    from torch2flow.parity.running import compare, load_package
+
+    started = time.perf_counter()
+    try:
+        result = convert(model, out)
+    except Torch2FlowError as error:
+        return {"failure": str(error)[:600]}
+    row: dict[str, Any] = {"convert": round(time.perf_counter() - started, 2)}
+    assert result.source is not None
+    row["lines"] = result.source.text.count("\n")
+    try:
+        reference = open_reference(model)
+        program = open_program(open_any(model))
+        assert reference is not None and program is not None
+        keys = json.loads(reference.metadata.get("state_dict", "null")) or program.key_order()
+        built = list(load_package(out).load_model().state_dict())
+        row["keys"], row["order"] = sorted(built) == sorted(keys), built == list(keys)
+        parity = compare(out, reference)
+    except Exception as error:
+        return {**row, "failure": f"{type(error).__name__}: {str(error).strip()[:500]}"}
+    for part in ("outputs", "second", "gradients", "step"):
+        measures = getattr(parity, part)
+        if measures:
+            whole = together(measures.values())
+            worst = max(measures.values(), key=lambda each: each.relative if not each.fault else float("inf"))
+            row[part] = {"ratio": round(whole.ratio, 2), "relative": worst.relative, "fault": whole.fault}
+    row["noise"] = max((m.noise / m.scale for m in parity.outputs.values() if m.scale), default=0.0)
+    row |= {"double": parity.double, "double_gradients": parity.double_gradients, "faithful": parity.faithful}
+    row["seconds"] = round(time.perf_counter() - started, 1)
+    return row
+
+
+def read_results() -> dict[str, dict[str, Any]]:
+    """The last result of each model."""
+    if not RESULTS.exists():
+        return {}
+    rows = [json.loads(line) for line in RESULTS.read_text("utf-8").splitlines()]
+    return {row["name"]: row for row in rows}
+
+
+def record(row: dict[str, Any]) -> None:
+    with RESULTS.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(row) + "\n")
+    verdict = "skipped" if "skip" in row else row.get("failure") or ("faithful" if row["faithful"] else "DIFFERENT")
+    print(f"{row['name']}: {verdict[:160]} {row.get('outputs', '')} {row.get('double', '') or ''}", flush=True)
+
+
+def write_page() -> None:
+    rows = read_results()
+    lines = [
+        "# Coverage",
+        "",
+        "Every row is a run: captured by today's PyTorch with random weights, converted, and run by OneFlow 0.9.0",
+        "against what PyTorch computed (`make coverage`). `x noise` is the distance to PyTorch's float64 result in units",
+        "of how far PyTorch's own float32 lies from it; up to 3 is noise. Where noise could hide a fault, both sides are",
+        "compared in float64, where a faithful model agrees to 1e-9 (`float64`). `other size` is a second run at other",
+        "sizes of the dynamic axes, `gradients` and `step` a training step with SGD.",
+        "",
+    ]
+    for library in dict.fromkeys(name.partition("/")[0] for name in rows):
+        mine = {name: row for name, row in rows.items() if name.startswith(f"{library}/")}
+        tried = {name: row for name, row in mine.items() if "skip" not in row}
+        good = sum(bool(row.get("faithful")) for row in tried.values())
+        lines += [f"## {library}: {good} of {len(tried)}", ""]
+        lines += [
+            "| model | verdict | x noise | noise | other size | gradients | step | float64 | keys, order | lines | convert s |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        lines += [_row(name.partition("/")[2], row) for name, row in sorted(tried.items())]
+        skipped = {name: row["skip"] for name, row in mine.items() if "skip" in row}
+        if skipped:
+            lines += ["", "PyTorch does not export these:", "", "| model | reason |", "|---|---|"]
+            lines += [f"| {name.partition('/')[2]} | {_cell(reason)} |" for name, reason in sorted(skipped.items())]
+        lines.append("")
+    PAGE.write_text("\n".join(lines), "utf-8")
+
+
+def _row(name: str, row: dict[str, Any]) -> str:
+    def ratio(part: str) -> str:
+        return f"{row[part]['ratio']:.2f}" if part in row else ""
+
+    if "failure" in row:
+        return f"| {name} | **fails**: {_cell(row['failure'])} | | | | | | | | {row.get('lines', '')} | |"
+    double = f"{row['double']:.0e}" if row.get("double") is not None else ""
+    if row.get("double_gradients") is not None:
+        double += f", gradients {row['double_gradients']:.0e}"
+    keys = "equal" if row["keys"] and row["order"] else "order differs" if row["keys"] else "differ"
+    verdict = "faithful" if row["faithful"] else "**differs**"
+    cells = [name, verdict, ratio("outputs"), f"{row['noise']:.0e}", ratio("second"), ratio("gradients"), ratio("step")]
+    return f"| {' | '.join([*cells, double, keys, str(row['lines']), str(row['convert'])])} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "/").split())[:300]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""The judge: is a difference what float32 makes of the same mathematics, or another mathematics?
+
+PyTorch's own float32 result lies some distance from its float64 result: the *noise*. Another faithful float32
+implementation lies about as far from it (32 faithful conversions measured 0.66 to 2.44 times as far). So a result is
+within noise up to `LIMIT` times that distance. Where random weights amplify noise until it could hide a fault, both
+sides are compared in float64, and must agree to `EXACT` of the largest value.
+
+    >>> import numpy as np
+    >>> exact = np.array([1.0, 2.0]); single = exact + 1e-7
+    >>> measure(exact - 2e-7, exact, single).verdict
+    'within noise'
+    >>> measure(exact - 2e-3, exact, single).verdict
+    'different'
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+LIMIT = 3.0
+"""How many times the noise a faithful result may lie from the float64 result."""
+
+EXACT = 1e-9
+"""What two float64 runs may differ by, relative to the largest value."""
+
+ROUNDING = 2.0**-24
+"""Half the distance between float32 numbers at 1: no float32 result can be asked to be closer than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How far a result lies from PyTorch's.
+
+    Attributes:
+        error: the largest distance from PyTorch's float64 result.
+        noise: the same of PyTorch's own float32 result.
+        scale: the largest absolute value of the float64 result.
+        squares: the sums of squared distances, found and noise, from which `together` makes one measure of many.
+        identical: every element is the very one of PyTorch's float32 result.
+        fault: a difference that no noise explains: a shape, an infinity, an integer; "" where there is none.
+    """
+
+    error: float
+    noise: float
+    scale: float
+    squares: tuple[float, float] = (0.0, 0.0)
+    identical: bool = False
+    fault: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """The error in units of the noise, or of the rounding of the largest value where that is more."""
+        floor = max(self.noise, ROUNDING * self.scale)
+        return self.error / floor if floor > 0 else (0.0 if self.error == 0 else math.inf)
+
+    @property
+    def relative(self) -> float:
+        """The error relative to the largest value."""
+        return self.error / self.scale if self.scale > 0 else self.error
+
+    @property
+    def verdict(self) -> str:
+        """`identical`, `within noise` or `different`."""
+        if self.fault:
+            return "different"
+        if self.identical:
+            return "identical"
+        return "within noise" if self.ratio <= LIMIT else "different"
+
+
+def measure(found: Any, exact: Any, single: Any) -> Measure:
+    """Measures one array.
+
+    Args:
+        found: OneFlow's result.
+        exact: PyTorch's in float64.
+        single: PyTorch's in float32; what is no floating type must be equal to it.
+    """
+    found, exact, single = np.asarray(found), np.asarray(exact), np.asarray(single)
+    if found.shape != single.shape:
+        return _fault(f"shape {found.shape} instead of {single.shape}")
+    if single.dtype.kind != "f":
+        wrong = int((found != single).sum())
+        if found.dtype.kind != single.dtype.kind:
+            return _fault(f"dtype {found.dtype} instead of {single.dtype}")
+        return _fault(f"{wrong} of {single.size} elements differ") if wrong else Measure(0, 0, 0, identical=True)
+    if found.dtype.kind != "f":
+        return _fault(f"dtype {found.dtype} instead of {single.dtype}")
+    finite = np.isfinite(single)
+    if not np.array_equal(np.isfinite(found), finite) or not np.array_equal(
+        found[~finite], single[~finite], equal_nan=True
+    ):
+        return _fault("other elements are infinite or NaN")
+    wide = [np.where(finite, array, 0).astype(np.float64) for array in (found, exact, single)]
+    error, noise = np.abs(wide[0] - wide[1]), np.abs(wide[2] - wide[1])
+    if not error.size:
+        return Measure(0, 0, 0, identical=True)
+    return Measure(
+        float(error.max()),
+        float(noise.max()),
+        float(np.abs(wide[1]).max()),
+        (float((error**2).sum()), float((noise**2).sum())),
+        bool(np.array_equal(found, single, equal_nan=True)),
+    )
+
+
+def together(measures: Iterable[Measure]) -> Measure:
+    """One measure of many tensors, as if they were one vector: by the lengths of error and noise.
+
+    A model has hundreds of gradients; the largest of their ratios says more of their number than of the model.
+    """
+    measures = list(measures)
+    fault = next((each.fault for each in measures if each.fault), "")
+    error, noise = (math.sqrt(sum(each.squares[side] for each in measures)) for side in (0, 1))
+    scale = max((each.scale for each in measures), default=0.0)
+    return Measure(error, noise, scale, (error**2, noise**2), all(each.identical for each in measures), fault)
+
+
+def agrees_in_float64(found: Any, exact: Any) -> float:
+    """The relative distance of two float64 results; at most `EXACT` for a faithful one."""
+    found, exact = np.asarray(found, np.float64), np.asarray(exact, np.float64)
+    if found.shape != exact.shape:
+        return math.inf
+    finite = np.isfinite(exact)
+    if not np.array_equal(np.isfinite(found), finite):
+        return math.inf
+    scale = np.abs(exact[finite]).max(initial=0.0)
+    distance = np.abs(found[finite] - exact[finite]).max(initial=0.0)
+    return float(distance / scale) if scale > 0 else float(distance)
+
+
+def _fault(text: str) -> Measure:
+    return Measure(math.inf, 0.0, 0.0, (math.inf, 0.0), fault=text)

@@ -1,0 +1,91 @@
+"""What `torch2flow capture` recorded of a model: inputs, outputs, layers, gradients, in float32 and float64.
+
+The names are those of docs/capturing.md. Tensors are read one at a time, when they are asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from torch2flow.errors import FormatError
+from torch2flow.opening import open_checkpoint
+
+DOUBLE = "float64/"
+
+
+class Reference:
+    """A recording.
+
+    Args:
+        path: the `.reference.safetensors`.
+
+    Raises:
+        FormatError: it is missing, damaged, or no recording.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.checkpoint = open_checkpoint(path, ".")
+        self.metadata: dict[str, str] = dict(self.checkpoint.container.metadata)
+        if not any(name.startswith(("input.", "output.")) for name in self.checkpoint):
+            raise FormatError(
+                "This file is no recording of `torch2flow capture`.",
+                where=str(path),
+                remedy="give the .reference.safetensors that lies beside the captured .pt2",
+            )
+
+    def array(self, name: str) -> np.ndarray[Any, Any]:
+        """A recorded tensor."""
+        return self.checkpoint[name].numpy()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.checkpoint
+
+    def names(self, prefix: str) -> list[str]:
+        """What was recorded under a prefix, without it: `output.` gives `["0", "1"]`."""
+        return [name[len(prefix) :] for name in self.checkpoint if name.startswith(prefix)]
+
+    def pairs(self, prefix: str) -> Iterator[tuple[str, np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+        """For each name under a prefix: the rest of the name, and its values in float32 and in float64."""
+        for name in self.names(prefix):
+            double = f"{DOUBLE}{prefix}{name}"
+            single = self.array(prefix + name)
+            yield name, single, self.array(double) if double in self else single
+
+    def inputs(self, convert: Any, prefix: str = "") -> tuple[list[Any], dict[str, Any]]:
+        """The inputs of a run, nested as they were, positional and by keyword.
+
+        Args:
+            convert: makes a framework's tensor of an array.
+            prefix: `second.` for the second run.
+        """
+        nested: dict[str, Any] = {}
+        for name in self.names(f"{prefix}input."):
+            place = nested
+            *path, last = name.split(".")
+            for part in path:
+                place = place.setdefault(part, {})
+            place[last] = convert(self.array(f"{prefix}input.{name}"))
+        given = {key: _unfold(value) for key, value in nested.items()}
+        positions = [int(key) for key in given if key.isdigit()]
+        args = [given.get(str(position)) for position in range(max(positions, default=-1) + 1)]
+        return args, {key: value for key, value in given.items() if not key.isdigit()}
+
+
+def _unfold(value: Any) -> Any:
+    """A dict whose keys are numbers as the list it was."""
+    if not isinstance(value, dict):
+        return value
+    items = {key: _unfold(item) for key, item in value.items()}
+    return list(items.values()) if all(key.isdigit() for key in items) else items
+
+
+def open_reference(model: str | os.PathLike[str]) -> Reference | None:
+    """The recording beside a captured `.pt2`; None where there is none."""
+    path = Path(model).with_suffix(".reference.safetensors")
+    return Reference(path) if path.exists() else None
