@@ -14,6 +14,7 @@ from typing import Any
 from torch2flow import exporting
 from torch2flow._version import __version__
 from torch2flow.codegen.package import CONSTANTS, Program, check_complete, open_program, write_package
+from torch2flow.codegen.pickled import pickled_source
 from torch2flow.codegen.writer import Source
 from torch2flow.dtypes import DType
 from torch2flow.errors import FormatError, OutputError, UsageError
@@ -153,6 +154,9 @@ def convert(
     _check_apart(out, [file.path for file in checkpoint.container.files])
     plan = make_plan(checkpoint, options, chosen.target)
     written = model.source() if model is not None else None
+    if model is None and not weights_only and format == "folder" and not _is_changed(options):
+        written, notes = pickled_source(checkpoint)
+        plan.notes += notes
     if dry_run:
         if format == "folder":
             assign_places(plan.entries)
@@ -196,10 +200,14 @@ def convert(
     return Result(out, format, plan, manifest, time.perf_counter() - started, True, written)
 
 
+def _is_changed(options: Options) -> bool:
+    """Whether the tensors get other names or dtypes, or are left out: a model would not fit them."""
+    return bool(options.rename or options.include or options.exclude or options.dtype)
+
+
 def _model(container: Container, options: Options) -> Program | None:
     """The program to write as source; None where there is none, or where its tensors get other names or are left out."""
-    changed = options.rename or options.include or options.exclude or options.dtype
-    if container.program is None or changed or choose(container.root)[0] != (options.key or "state_dict"):
+    if container.program is None or _is_changed(options) or choose(container.root)[0] != (options.key or "state_dict"):
         return None
     program = open_program(container)
     if program is not None:

@@ -91,7 +91,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
         helpers += ast.parse(textwrap.dedent(constants.HELPER)).body
     helpers += list(_records(graph))
     body = [*helpers, *classes]
-    text = _format(_header(graph, origin, root.structure.name) + _imports(body) + _unparse(body))
+    text = assemble(_header(graph, origin, root.structure.name), body)
     notes = list(_notes(graph, writer))
     return Source(text, root.structure.name, known.stored, writer.operators.missing, notes)
 
@@ -184,7 +184,15 @@ def _header(graph: Graph, origin: str, root: str) -> str:
     return f'"""{root} for OneFlow, written by torch2flow {__version__}{made}{by}."""\n\n'
 
 
+def assemble(header: str, body: list[ast.stmt], helpers: list[str] | None = None) -> str:
+    """A whole file: its docstring, the imports it needs, helpers that are source already, and statements."""
+    copied = "\n\n\n".join(helpers or ())
+    names = [*ast.parse(copied).body, *body]
+    return _format(f"{header}{_imports(names)}{copied}\n\n\n{_unparse(body)}")
+
+
 _IMPORTS = {
+    "copy": "import copy",
     "math": "import math",
     "OrderedDict": "from collections import OrderedDict",
     "Path": "from pathlib import Path",
