@@ -99,12 +99,16 @@ def _import(name: str, text: str) -> Any:
         file = Path(name)
         if not file.is_file():
             raise UsageError("The file with the model is not there.", where=name, remedy=GRAMMAR)
-        # By its own name and with its folder on the path, as `python file.py` would have it.
+        # With its folder on the path, as `python file.py` would have it, and by its own name unless that is taken.
+        loaded = sys.modules.get(file.stem)
+        if loaded is not None and Path(getattr(loaded, "__file__", None) or "").resolve() == file.resolve():
+            return loaded
         sys.path.insert(0, str(file.resolve().parent))
-        spec = importlib.util.spec_from_file_location(file.stem, file)
+        own = file.stem if loaded is None else f"_captured_{file.stem}"
+        spec = importlib.util.spec_from_file_location(own, file)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[file.stem] = module
+        sys.modules[own] = module
         spec.loader.exec_module(module)
         return module
     except UsageError:
