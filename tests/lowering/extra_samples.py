@@ -56,7 +56,8 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
     ("conv2d valid", F.conv2d, lambda: [(randn(2, 3, 9, 7), randn(4, 3, 4, 3), randn(4), 2, "valid")]),
     ("conv3d same", F.conv3d, lambda: [(randn(2, 3, 4, 5, 6), randn(4, 3, 2, 3, 3), randn(4), 1, "same")]),
     ("conv2d", F.conv2d, lambda: [
-        (randn(2, 3, 9, 7), randn(4, 3, 3, 3), randn(4), 2, 1), (randn(2, 4, 9, 7), randn(4, 1, 3, 3), None, 1, 1, 1, 4),
+        (randn(2, 3, 9, 7), randn(4, 3, 3, 3), randn(4), 2, 1),
+        (randn(2, 4, 9, 7), randn(4, 1, 3, 3), None, 1, 1, 1, 4),
         (randn(3, 9, 7), randn(4, 3, 3, 3), randn(4), (2, 1), (0, 2), (2, 1)),
     ]),
     ("layer_norm weight only", F.layer_norm, lambda: [
@@ -81,7 +82,8 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
     ]),
     ("rms_norm", F.rms_norm, lambda: [(randn(2, 3, 4), (4,), randn(4), 1e-6), (randn(2, 3, 4), (3, 4))]),
     ("instance_norm", F.instance_norm, lambda: [
-        (randn(2, 3, 4, 5), None, None, randn(3), randn(3)), (randn(2, 3, 4), randn(3), randn(3).abs(), None, None, False),
+        (randn(2, 3, 4, 5), None, None, randn(3), randn(3)),
+        (randn(2, 3, 4), randn(3), randn(3).abs(), None, None, False),
     ]),
     ("attention", F.scaled_dot_product_attention, lambda: [
         (randn(2, 3, 4, 8), randn(2, 3, 5, 8), randn(2, 3, 5, 6)),
@@ -148,7 +150,8 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
     ("index_put", aten.index_put, lambda: [
         (randn(4, 5), [torch.tensor([0, 2])], randn(2, 5)), (randn(4, 5), [None, torch.tensor([1, 3])], randn(4, 2)),
         (randn(4, 5), [torch.tensor([0, 0, 2]), torch.tensor([1, 1, 3])], randn(3), True),
-        (randn(4, 5), [torch.tensor([0, -1]), None], torch.tensor(3.0)), (randn(4, 5), [randn(4, 5) > 0], torch.tensor(1.5)),
+        (randn(4, 5), [torch.tensor([0, -1]), None], torch.tensor(3.0)),
+        (randn(4, 5), [randn(4, 5) > 0], torch.tensor(1.5)),
     ]),
     ("slice_scatter", aten.slice_scatter, lambda: [
         (randn(4, 5), randn(4, 2), 1, 1, 3), (randn(4, 5), randn(2, 5), 0, 0, 4, 2), (randn(4, 5), randn(4, 5), 1),
@@ -167,18 +170,24 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
         for mode in ("sum", "mean")
     ]),
     ("gelu tanh", lambda x: F.gelu(x, approximate="tanh"), lambda: [(randn(3, 4),)]),
-    ("arithmetic of mixed dtypes", lambda a, b, c: (a + b, a * c, c - a, b / c, a * 2.5, c * True, b + c, a // c), lambda: [
+    ("arithmetic of mixed dtypes",
+     lambda a, b, c: (a + b, a * c, c - a, b / c, a * 2.5, c * True, b + c, a // c),
+     lambda: [
         (randn(3, 4), torch.arange(4), torch.tensor(3)), (torch.arange(4), torch.tensor(0.5), torch.tensor(3)),
         (torch.arange(4, dtype=torch.int32), torch.arange(4), torch.tensor(2)),
     ]),
     ("comparison of mixed dtypes", lambda a, b: (a < b, a == b, b >= 1.5, a != 2, torch.where(a > b, a, b)), lambda: [
         (randn(3, 4), torch.arange(4)), (torch.arange(4), torch.tensor(1.5)),
     ]),
-    ("integers", lambda a, b: (a // b, a % b, a & b, a | b, a ^ b, ~a, -a, a // 3, a % -3, a.sign(), a << 2, a >> 1), lambda: [
+    ("integers",
+     lambda a, b: (a // b, a % b, a & b, a | b, a ^ b, ~a, -a, a // 3, a % -3, a.sign(), a << 2, a >> 1),
+     lambda: [
         (torch.arange(-5, 5), torch.tensor([3, -2, 1, -7, 5, 2, 4, -1, 9, 6])),
         (torch.arange(-5, 5, dtype=torch.int32), torch.tensor([3, -2, 1, -7, 5, 2, 4, -1, 9, 6], dtype=torch.int32)),
     ]),
-    ("floor of floats", lambda a, b: (a // b, a % b, torch.fmod(a, b), torch.div(a, b, rounding_mode="trunc")), lambda: [
+    ("floor of floats",
+     lambda a, b: (a // b, a % b, torch.fmod(a, b), torch.div(a, b, rounding_mode="trunc")),
+     lambda: [
         (torch.tensor([1.0, -1.0, 7.5, -7.5, 0.3]), torch.tensor([0.1, 0.1, -2.0, 2.0, 0.1])),
     ]),
     ("sort without ties", lambda x: (*x.sort(1), x.argsort(0, descending=True), *x.topk(2)), lambda: [(randn(4, 5),)]),

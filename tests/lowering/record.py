@@ -1,6 +1,6 @@
 """Records what PyTorch's operators compute, as exported programs with inputs and outputs; run with .venv-torch.
 
-    python record.py OUT.zip [--samples 3] [--dtypes float32,int64] [--decomposed 1] [--only add,where]
+    python record.py OUT.zip [--samples 3] [--dtypes float32,int64] [--decomposed 1] [--operators add,where]
 
 The samples are those of PyTorch's own operator database (`torch.testing._internal.common_methods_invocations.op_db`),
 and those of `extra_samples.py` for operators it lacks. For each one OUT.zip holds `N.json`, the program as a `.pt2`
@@ -34,8 +34,8 @@ from torch.utils import _pytree as pytree
 # PyTorch's own test classes derive from one of this package, which nothing here needs.
 sys.modules.setdefault("expecttest", types.SimpleNamespace(TestCase=unittest.TestCase))  # type: ignore[arg-type]
 sys.path.insert(0, str(Path(__file__).parent))
-from extra_samples import EXTRA_SAMPLES
-from torch.testing._internal.common_methods_invocations import op_db
+from extra_samples import EXTRA_SAMPLES  # noqa: E402
+from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
 
 SEED = 20240229
 TRIED = 120
@@ -102,7 +102,8 @@ class Recording:
         self.file.writestr(f"{identity}.npz", buffer.getvalue())
         self.entries.append(
             {"operator": name, "dtype": dtype, "sample": number, "form": form, "inputs": len(inputs),
-             "outputs": [value is not None for value in outputs], "noise": noise, "gradient_noise": gradient_noise}
+             "outputs": [value is not None for value in outputs], "noise": noise, "gradient_noise": gradient_noise,
+             "empty": any(array.size == 0 for array in arrays.values())}
         )  # fmt: skip
 
 
@@ -165,7 +166,8 @@ def _noise(values: list[torch.Tensor | None], exact: list[torch.Tensor | None] |
 def _samples(op: Any, dtype: torch.dtype, count: int) -> Iterator[Any]:
     _seed()
     tried = list(itertools.islice(op.sample_inputs("cpu", dtype, requires_grad=False), TRIED))
-    picked = sorted({round(place * (len(tried) - 1) / max(count - 1, 1)) for place in range(count)}) if tried else []
+    # The middle of as many equal parts: the first samples are often 0-dim, the last without elements.
+    picked = sorted({int((place + 0.5) * len(tried) / count) for place in range(count)}) if tried else []
     for place in picked:
         yield place, tried[place]
 
@@ -174,6 +176,8 @@ def _record_database(recording: Recording, options: argparse.Namespace) -> None:
     for op in op_db:
         name = f"{op.name}.{op.variant_test_name}" if op.variant_test_name else op.name
         if options.only and op.name not in options.only and name not in options.only:
+            continue
+        if options.operators and (op.aten_name or op.name).rpartition(".")[2] not in options.operators:
             continue
         if op.name.startswith(("_refs.", "fft.", "sparse.", "jiterator", "torch.ops.aten._flash")):
             continue
@@ -211,6 +215,7 @@ def main() -> None:
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["float32", "int64"])
     parser.add_argument("--decomposed", type=int, default=0)
     parser.add_argument("--only", type=lambda text: set(text.split(",")), default=set())
+    parser.add_argument("--operators", type=lambda text: set(text.split(",")), default=set(), help="ATen's names")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)

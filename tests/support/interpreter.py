@@ -12,7 +12,7 @@ from torch2flow.lowering.promotion import common_dtype
 from torch2flow.lowering.registry import FACTS, Rule, find
 from torch2flow.lowering.renames import FLOAT_RENAMES, RENAMES
 from torch2flow.program import Dtype, Graph, Node, Ref, Symbol
-from torch2flow.program.functional import STORE, functionalize
+from torch2flow.program.functional import SETITEM, STORE, functionalize
 
 
 class NoRuleError(Exception):
@@ -21,7 +21,9 @@ class NoRuleError(Exception):
 
 def targets(graph: Graph) -> list[str]:
     """The operators that a program calls once it is functional, each once, in order."""
-    return list(dict.fromkeys(node.target for node in functionalize(graph).nodes if node.operator != STORE))
+    return list(
+        dict.fromkeys(node.target for node in functionalize(graph).nodes if node.operator not in (STORE, SETITEM))
+    )
 
 
 def run(graph: Graph, inputs: list[Any], constants: Mapping[str, Any], flow: Any) -> list[Any]:
@@ -49,6 +51,8 @@ def run(graph: Graph, inputs: list[Any], constants: Mapping[str, Any], flow: Any
 
 def _call(graph: Graph, node: Node, values: dict[str, Any], flow: Any) -> Any:
     given = {name: _uniform(name, _argument(value, values, flow)) for name, value in node.arguments.items()}
+    if node.operator == SETITEM:
+        return _with_item(**given)
     rename = RENAMES.get(node.operator) or FLOAT_RENAMES.get(node.operator)
     if rename:
         first = next(iter(given))
@@ -65,6 +69,16 @@ def _call(graph: Graph, node: Node, values: dict[str, Any], flow: Any) -> Any:
         raise NotImplementedError(f"the rule at {rule.place} takes no argument {unknown[0]!r}")
     facts = {name: value for name, value in _facts(graph, node, flow).items() if name in _wanted(rule)}
     return rule.function(**given, **facts)
+
+
+def _with_item(self: Any, keys: Any, value: Any) -> Any:
+    """`self` with `value` in one place; a key is (dimension, index) or (dimension, start, end, step)."""
+    index: list[Any] = [slice(None)] * self.ndim
+    for dim, *place in keys:
+        index[dim] = place[0] if len(place) == 1 else slice(*place)
+    result = self.clone()
+    result[tuple(index)] = value
+    return result
 
 
 def _wanted(rule: Rule) -> tuple[str, ...]:

@@ -1,0 +1,104 @@
+"""Operators that OneFlow 0.9.0 has nothing for, and why no rule makes up for it: what the user is told."""
+
+from __future__ import annotations
+
+_COMPLEX = "OneFlow 0.9.0 has no complex dtypes"
+_FOURIER = "OneFlow 0.9.0 has no Fourier transform that can be differentiated, and no complex dtypes"
+_MATRICES = "OneFlow 0.9.0 has no decomposition of matrices (LU, QR, Cholesky, eigenvalues, singular values)"
+_SPECIAL = "OneFlow 0.9.0 has no such special function"
+_BACKWARD = "a step of PyTorch's backward pass; capture the forward pass alone, which OneFlow differentiates itself"
+_DATA = "the size of its result depends on the data"
+_BYTES = "OneFlow 0.9.0 can't look at the bits of a number"
+_SPARSE = "OneFlow 0.9.0 has no sparse or nested tensors"
+_QUANTIZED = "torch2flow converts no quantized computation"
+_IN_PLACE = "it changes the memory of a tensor, which OneFlow's tensors don't allow"
+_KEYWORD = "its argument `from` is no name that a Python function can have; draw the numbers with torch.rand"
+_RARE = "there is no rule for it yet"
+
+UNSUPPORTED: dict[str, str] = {
+    **dict.fromkeys(
+        ("aten.complex", "aten.polar", "aten.view_as_complex", "aten.view_as_real", "aten.imag",
+         "aten._view_as_complex", "aten.view_as_complex_copy", "aten.view_as_real_copy"), _COMPLEX
+    ),
+    **dict.fromkeys(
+        ("aten.stft", "aten.istft", "aten._fft_r2c", "aten._fft_c2r", "aten._fft_c2c", "aten.fft_fft", "aten.fft_ifft",
+         "aten.fft_rfft", "aten.fft_irfft", "aten.fft_fftn", "aten.fft_ifftn", "aten.fft_rfftn", "aten.fft_irfftn",
+         "aten.fft_fft2", "aten.fft_ifft2", "aten.fft_rfft2", "aten.fft_irfft2", "aten.fft_hfft", "aten.fft_ihfft"),
+        _FOURIER
+    ),
+    **dict.fromkeys(
+        ("aten._linalg_svd", "aten.linalg_svd", "aten.linalg_svdvals", "aten.svd", "aten.linalg_qr", "aten.qr",
+         "aten.geqrf", "aten.ormqr", "aten.linalg_householder_product", "aten.linalg_eigh", "aten._linalg_eigh",
+         "aten.linalg_eigvalsh", "aten.linalg_eig", "aten.linalg_eigvals", "aten._linalg_eigvals",
+         "aten.linalg_cholesky", "aten.linalg_cholesky_ex", "aten.cholesky", "aten.cholesky_inverse",
+         "aten.cholesky_solve", "aten.linalg_lu", "aten.linalg_lu_factor", "aten.linalg_lu_factor_ex",
+         "aten.linalg_lu_solve", "aten.lu_solve", "aten.lu_unpack", "aten._lu_with_info", "aten.linalg_ldl_factor",
+         "aten.linalg_ldl_factor_ex", "aten.linalg_ldl_solve", "aten.linalg_solve", "aten.linalg_solve_ex",
+         "aten._linalg_solve_ex", "aten.linalg_solve_triangular", "aten.triangular_solve", "aten.linalg_lstsq",
+         "aten.linalg_pinv", "aten.pinverse", "aten.linalg_det", "aten._linalg_det", "aten.linalg_slogdet",
+         "aten._linalg_slogdet", "aten.logdet", "aten.linalg_matrix_rank", "aten.linalg_cond",
+         "aten.linalg_matrix_norm", "aten.linalg_norm", "aten.linalg_matrix_exp", "aten.matrix_exp",
+         "aten.linalg_tensorinv", "aten.linalg_tensorsolve", "aten.nuclear_norm"), _MATRICES
+    ),
+    **dict.fromkeys(
+        ("aten.polygamma", "aten.special_polygamma", "aten.digamma", "aten.special_psi", "aten.mvlgamma",
+         "aten.special_multigammaln", "aten.igamma", "aten.igammac", "aten.special_gammainc", "aten.special_gammaincc",
+         "aten.i0", "aten.special_i0", "aten.special_i0e", "aten.special_i1", "aten.special_i1e",
+         "aten.special_erfcx", "aten.special_ndtri", "aten.special_log_ndtr", "aten.special_zeta",
+         "aten.special_airy_ai", "aten.special_bessel_j0", "aten.special_bessel_j1", "aten.special_bessel_y0",
+         "aten.special_bessel_y1", "aten.special_chebyshev_polynomial_t", "aten.special_chebyshev_polynomial_u",
+         "aten.special_chebyshev_polynomial_v", "aten.special_chebyshev_polynomial_w",
+         "aten.special_hermite_polynomial_h", "aten.special_hermite_polynomial_he",
+         "aten.special_laguerre_polynomial_l", "aten.special_legendre_polynomial_p",
+         "aten.special_modified_bessel_i0", "aten.special_modified_bessel_i1", "aten.special_modified_bessel_k0",
+         "aten.special_modified_bessel_k1", "aten.special_scaled_modified_bessel_k0",
+         "aten.special_scaled_modified_bessel_k1", "aten.special_shifted_chebyshev_polynomial_t",
+         "aten.special_shifted_chebyshev_polynomial_u", "aten.special_shifted_chebyshev_polynomial_v",
+         "aten.special_shifted_chebyshev_polynomial_w", "aten.special_spherical_bessel_j0",
+         "aten._standard_gamma", "aten._sample_dirichlet", "aten.poisson", "aten.binomial"), _SPECIAL
+    ),
+    **dict.fromkeys(
+        ("aten.convolution_backward", "aten.embedding_dense_backward", "aten.native_group_norm_backward",
+         "aten.native_layer_norm_backward", "aten.native_batch_norm_backward", "aten._adaptive_avg_pool2d_backward",
+         "aten.avg_pool2d_backward", "aten.max_pool2d_with_indices_backward", "aten._softmax_backward_data",
+         "aten._log_softmax_backward_data", "aten.native_dropout_backward", "aten.threshold_backward",
+         "aten.gelu_backward", "aten.sigmoid_backward", "aten.tanh_backward", "aten.nll_loss_backward",
+         "aten.mse_loss_backward"), _BACKWARD
+    ),
+    **dict.fromkeys(
+        ("aten._unique2", "aten.unique_dim", "aten.unique_consecutive", "aten.unique_dim_consecutive",
+         "aten.repeat_interleave.Tensor", "aten.combinations"), _DATA
+    ),
+    **dict.fromkeys(("aten.nextafter", "aten.frexp", "aten.hash_tensor"), _BYTES),
+    **dict.fromkeys(
+        ("aten._to_sparse", "aten.to_sparse", "aten._to_dense", "aten.sparse_coo_tensor", "aten._sparse_sum",
+         "aten._nested_view_from_buffer", "aten.to_padded_tensor", "aten.segment_reduce"), _SPARSE
+    ),
+    **dict.fromkeys(
+        ("aten.quantize_per_tensor", "aten.quantize_per_channel", "aten.dequantize",
+         "aten.fake_quantize_per_tensor_affine", "quantized_decomposed.quantize_per_tensor", "quantized_decomposed.dequantize_per_tensor"), _QUANTIZED
+    ),
+    **dict.fromkeys(("aten.resize", "aten.resize_as", "aten.set", "aten.embedding_renorm"), _IN_PLACE),
+    **dict.fromkeys(
+        ("aten.uniform", "aten.random", "aten.exponential", "aten.geometric", "aten.log_normal", "aten.cauchy"),
+        _KEYWORD
+    ),
+    **dict.fromkeys(
+        ("aten.gcd", "aten.lcm", "aten.mode", "aten.quantile", "aten.nanquantile", "aten.nanmedian", "aten.gradient",
+         "aten.renorm", "aten.histogram", "aten.histogramdd", "aten._histogramdd_from_bin_tensors",
+         "aten.fractional_max_pool2d", "aten.fractional_max_pool3d", "aten.multi_margin_loss",
+         "aten.multilabel_margin_loss", "aten.triplet_margin_loss", "aten.index_reduce", "aten.pdist",
+         "aten._pdist_forward", "aten.cumulative_trapezoid", "aten.nonzero_numpy", "aten.nonzero_static",
+         "aten._chunk_cat", "aten._unsafe_masked_index", "aten._unsafe_masked_index_put_accumulate",
+         "aten.rrelu_with_noise_functional", "aten._batch_norm_with_update", "aten._batch_norm_with_update_functional",
+         "aten.tensor_split.tensor_indices_or_sections", "aten.linalg_vander", "aten._ctc_loss", "aten.ctc_loss",
+         "torch_nn._linear_cross_entropy_batch_chunked", "torch_nn._linear_cross_entropy_batch_chunked_no_reduction"),
+        _RARE
+    ),
+}  # fmt: skip
+"""Why there is no rule, by operator, or by operator and overload."""
+
+
+def reason(target: str) -> str:
+    """Why there is no rule for `aten.linalg_svd.default`; "" where nothing is known of it."""
+    return UNSUPPORTED.get(target) or UNSUPPORTED.get(target.rpartition(".")[0], "")
