@@ -1,4 +1,4 @@
-"""Operators met in 346 exported models of torchvision, timm and transformers, by ATen's names: what every test run tries."""
+"""Operators met in 346 exported models (torchvision, timm, transformers), by ATen's names: tried in every test run."""
 
 COMMON_OPERATORS = """
 __and __iand __or __xor _assert_async _assert_scalar _assert_tensor_metadata _native_batch_norm_legit_no_training

@@ -105,9 +105,9 @@ def try_sample(file: zipfile.ZipFile, sample: Sample, flow: Any) -> Outcome:
 
 
 RANDOM = (
-    "aten.rand", "aten.randn", "aten.rand_like", "aten.randn_like", "aten.randint", "aten.randint_like", "aten.randperm",
-    "aten.bernoulli", "aten.multinomial", "aten.normal", "aten.normal_functional", "aten.empty", "aten.empty_like",
-    "aten.empty_strided", "aten.empty_permuted", "aten.new_empty", "aten.new_empty_strided", "aten.resize",
+    "aten.rand", "aten.randn", "aten.rand_like", "aten.randn_like", "aten.randint", "aten.randint_like",
+    "aten.randperm", "aten.bernoulli", "aten.multinomial", "aten.normal", "aten.normal_functional", "aten.empty",
+    "aten.empty_like", "aten.empty_strided", "aten.empty_permuted", "aten.new_empty", "aten.new_empty_strided", "aten.resize",
 )  # fmt: skip
 """Operators whose numbers are nobody's business: drawn from another generator, or never set."""
 
@@ -176,6 +176,14 @@ def try_all(python: str | Path, recording: Path) -> dict[int, Outcome]:
             found[started] = Outcome("aborts", f"the process ended with {done.returncode}")
         first = None if started is None else started + 1
     return found
+
+
+def called_by(recording: Path, sample: Sample, outcome: Outcome) -> list[str]:
+    """The operators that a sample calls, also where the process ended before it could say."""
+    if outcome.targets:
+        return list(outcome.targets)
+    with zipfile.ZipFile(recording) as file:
+        return targets(read_program(file.read(f"{sample.number}.json"), str(sample)))
 
 
 def main() -> None:
