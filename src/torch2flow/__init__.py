@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from torch2flow.loading import load, load_state_dict
+    from torch2flow.lowering.registry import operator
     from torch2flow.opening import open_checkpoint
     from torch2flow.pytorch import Checkpoint
     from torch2flow.writing import Options
@@ -39,6 +40,7 @@ _PUBLIC = {
     "convert": "torch2flow.conversion",
     "Result": "torch2flow.conversion",
     "Options": "torch2flow.writing",
+    "operator": "torch2flow.lowering.registry",
     "open_checkpoint": "torch2flow.opening",
     "Checkpoint": "torch2flow.pytorch",
     "load": "torch2flow.loading",
@@ -71,6 +73,7 @@ __all__ = [
     "load",
     "load_state_dict",
     "open_checkpoint",
+    "operator",
 ]
 
 

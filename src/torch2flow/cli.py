@@ -1,4 +1,4 @@
-"""The command line: `torch2flow inspect | convert | check | capture | doctor`. Thin: it parses, calls, and prints."""
+"""The command line: `torch2flow inspect | convert | check | capture | operators | doctor`. Thin: it parses, calls, and prints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from torch2flow._version import __version__
-from torch2flow.errors import DifferenceError, InstallationError, Torch2FlowError
+from torch2flow.errors import DifferenceError, InstallationError, Torch2FlowError, UsageError
 
 EXIT_CODES = """\b
 Exit codes:
@@ -31,7 +31,7 @@ class _Group(click.Group):
     """Lists the commands in the order in which a user meets them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return ["inspect", "convert", "check", "capture", "doctor"]
+        return ["inspect", "convert", "check", "capture", "operators", "doctor"]
 
 
 @click.group(
@@ -127,15 +127,27 @@ Examples:
 @click.option("--sync", is_flag=True, help="Flush to disk before the output appears (power loss).")
 @click.option("--resume", is_flag=True, help="Go on with what an interrupted conversion left.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing checkpoint at -o.")
-@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written and what can't be, and write nothing.")
+@click.option("--partial", is_flag=True, help="A .pt2: write the model also where operators are missing, as stubs.")
+@click.option(
+    "--rules",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE.py",
+    help="Your own operator rules. Runs it.",
+)
+@click.option("--weights-only", is_flag=True, help="A .pt2: write the checkpoint only, not the model's source.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def convert(source: Path, out: Path, **given: Any) -> None:
     """Converts FILE, whatever PyTorch (or OneFlow) wrote, into a OneFlow checkpoint, or back."""
     from torch2flow import conversion
+    from torch2flow.lowering.listing import load_rules
     from torch2flow.writing import Options
     from torch2flow.writing.naming import read_rules
 
+    for path in given["rules"]:
+        load_rules(path)
     options = Options(
         key=given["key"],
         rename=read_rules(given["rename"]),
@@ -147,7 +159,9 @@ def convert(source: Path, out: Path, **given: Any) -> None:
         quantized=given["quantized"] or "",
         sparse=given["sparse"] or "",
     )
-    flags = {name: given[name] for name in ("overwrite", "resume", "hashing", "sync", "dry_run")}
+    flags = {
+        name: given[name] for name in ("overwrite", "resume", "hashing", "sync", "dry_run", "partial", "weights_only")
+    }
     flags["format"] = given["format_"] or ""
     if given["quiet"] or given["as_json"]:
         result = conversion.convert(source, out, options, **flags)
@@ -246,6 +260,27 @@ def capture(model: str, inputs: tuple[str, ...], out: Path, quiet: bool, as_json
         _print_json(captured.to_json())
     elif not quiet:
         display.show_capture(captured)
+
+
+@cli.command(epilog="\b\nExamples:\n  torch2flow operators\n  torch2flow operators aten.upsample")
+@click.argument("name", default="")
+@click.option("--rules", multiple=True, type=click.Path(path_type=Path), metavar="FILE.py", help="Your own rules too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def operators(name: str, rules: tuple[Path, ...], as_json: bool) -> None:
+    """Lists the operators with a rule: which OneFlow code stands for each, and where the rule is written."""
+    from torch2flow.lowering.listing import load_rules, operator_rows
+
+    for path in rules:
+        load_rules(path)
+    rows = operator_rows(name)
+    if as_json:
+        _print_json([row.to_json() for row in rows])
+    else:
+        from torch2flow import display
+
+        display.show_operators(rows)
+    if not rows:
+        raise UsageError(f"No operator's name holds {name!r}.", remedy="torch2flow operators lists them all")
 
 
 @cli.command(epilog="\b\nExample:\n  torch2flow doctor")

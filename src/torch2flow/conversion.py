@@ -161,6 +161,7 @@ def convert(
         if format == "folder":
             assign_places(plan.entries)
         manifest = describe(plan, format, __version__) | _describe_source(written)
+        _kept_as_source(manifest)
         return Result(out, format, plan, manifest, time.perf_counter() - started, False, written)
     if written is not None and not partial:
         check_complete(written, str(source))
@@ -181,6 +182,7 @@ def convert(
             checkpoint.check_unchanged()
             manifest = describe(plan, format, __version__, _sha256(checkpoint.container.files) if hashing else "")
             manifest |= _describe_source(written)
+            _kept_as_source(manifest)
             write_manifest(
                 manifest,
                 tensor_rows(plan),
@@ -226,6 +228,12 @@ def _describe_source(source: Source | None) -> dict[str, Any]:
         for each in source.missing
     ]
     return {"model": {"class": source.root, "missing": missing, "notes": source.notes}}
+
+
+def _kept_as_source(manifest: dict[str, Any]) -> None:
+    """Takes the constants off the list of what was not converted: the source holds them."""
+    if "model" in manifest:
+        manifest["not_converted"] = [row for row in manifest["not_converted"] if row["name"] != CONSTANTS]
 
 
 def _write_model(source: Source, path: Path, name: str, checkpoint: Checkpoint) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch2flow.codegen.writer import Source
     from torch2flow.conversion import Result
     from torch2flow.doctor import Report
+    from torch2flow.lowering.listing import Row
     from torch2flow.writing import Plan
     from torch2flow.writing.copying import Progress
 
@@ -227,6 +228,15 @@ def changes(plan: Plan) -> dict[str, list[str]]:
             label = f"{entry.change} {entry.tensor.dtype} to {entry.dtype}"
             rows.setdefault(label, []).append(printable(entry.names[0]))
     return rows
+
+
+def show_operators(rows: list[Row]) -> None:
+    """The operators, each with its rule and where that is written."""
+    table = Table("operator", "rule", "where", "note", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(shown(text) for text in (row.operator, row.rule or "none", row.place, row.note)))
+    out.print(table)
+    err.print(f"{sum(bool(row.rule) for row in rows)} with a rule, {sum(not row.rule for row in rows)} without")
 
 
 def show_check(check: Check) -> None:

@@ -13,6 +13,7 @@ from torch2flow.codegen.literals import attribute, dtype_name, is_tensor, litera
 from torch2flow.lowering.promotion import common_dtype, kind
 from torch2flow.lowering.registry import Rule, closest, find
 from torch2flow.lowering.renames import FLOAT_RENAMES, RENAMES
+from torch2flow.lowering.unsupported import UNSUPPORTED
 from torch2flow.program import Graph, Line, Node, Ref
 from torch2flow.program.functional import STORE
 
@@ -46,12 +47,16 @@ class Operators:
         arguments = {name: body.argument(value, name) for name, value in node.arguments.items()}
         names = (node.target, node.operator)
         rename = next((table[key] for table in (RENAMES, FLOAT_RENAMES) for key in names if key in table), "")
-        rule = None if rename else find(node.target)
+        rule = find(node.target)
+        if rule is not None and (not rename or not rule.is_ours):
+            rename = ""  # A user's rule comes before a row of ours.
         try:
             if rename:
                 return self._renamed(rename, arguments, node)
             if rule is None:
-                raise RefusedError("there is no rule for it")
+                raise RefusedError(
+                    next((UNSUPPORTED[key] for key in names if key in UNSUPPORTED), "there is no rule for it")
+                )
             self._by_mode(node, arguments)
             self._promote(rule, node, arguments)
             expression = self.inliner.expression(rule, arguments, self._facts(node), body.bind)
@@ -112,6 +117,8 @@ class Operators:
         given = [(name, node.arguments.get(name)) for name in rule.promotes]
         operands = [operand for _, value in given for operand in self._operands(value)]
         common = common_dtype(operands)
+        if rule.floats and kind(common) < 2:
+            common = "float32"
         for name, value in given:
             if isinstance(value, Ref):
                 arguments[name] = self._cast(arguments[name], value, common)

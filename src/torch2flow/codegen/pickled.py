@@ -69,7 +69,11 @@ def pickled_source(checkpoint: Checkpoint) -> tuple[Source | None, list[str]]:
     if not is_module(record):
         return None, []
     writer = _Writer(read_module(record), checkpoint.path.name, checkpoint.container.producer)
-    source = writer.source()
+    try:
+        source = writer.source()
+    except (LookupError, AssertionError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        # The weights are converted whatever becomes of the source.
+        return None, [f"no model.py: it could not be written ({type(error).__name__}: {str(error)[:200]}); report this"]
     return (None, list(_reasons(writer.problems))) if source is None else (source, [])
 
 
@@ -165,8 +169,11 @@ class _Writer:
         return made
 
     def _check(self, module: PickledModule, made: Made) -> None:
-        """Refuses tensors that the constructor would not make so."""
+        """Refuses names that no module can have, and tensors that the constructor would not make so."""
         tensors = module.tensors()
+        for name in (*tensors, *module.children):
+            if not name or "." in name:
+                raise RefusedError(f"it has a part named {name!r}")
         for name, shape in made.tensors.items():
             if name in _LATER and name not in tensors:
                 continue

@@ -8,7 +8,7 @@ A rule is a plain OneFlow function with the ATen operator's own argument names a
 
 `aten.rsub` serves all overloads; `aten.rsub.Scalar` would serve that one alone, and comes first. A rule that only
 renames is a row of `renames.py`. In-place operators (`aten.add_`) never get here: `program/functional.py` has made
-them `aten.add`. How a rule becomes source: `source/inlining.py`.
+them `aten.add`. How a rule becomes source: `codegen/inlining.py`.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ class Rule:
         """Where it is written: `arithmetic.py:12`."""
         code = self.function.__code__
         return f"{code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the rule came with torch2flow."""
+        return self.function.__module__.startswith("torch2flow.")
 
     @property
     def summary(self) -> str:
