@@ -435,7 +435,7 @@ class Body:
             return self.value(value.name)
         if isinstance(value, SymInt):
             return self.size(value)
-        if isinstance(value, list) and any(isinstance(item, (Ref, SymInt, list)) for item in value):
+        if isinstance(value, list) and any(isinstance(item, Ref | SymInt | list) for item in value):
             return ast.Tuple([self.argument(item, hint) for item in value], ast.Load())
         if isinstance(value, list) and value and all(item is None for item in value):
             return ast.Tuple([literal(None) for _ in value], ast.Load())
@@ -517,7 +517,7 @@ def sizes_in(value: Any) -> Iterator[SymInt]:
         yield value
     elif isinstance(value, dict):
         yield from sizes_in(list(value.values()))
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, list | tuple):
         for item in value:
             yield from sizes_in(item)
 

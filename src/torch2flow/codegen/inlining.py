@@ -206,9 +206,9 @@ def _is_cheap(node: ast.expr) -> bool:
     """Whether an expression may stand in two places."""
     if isinstance(node, ast.Attribute):
         return _is_cheap(node.value)
-    if isinstance(node, (ast.Tuple, ast.List)):
+    if isinstance(node, ast.Tuple | ast.List):
         return all(_is_cheap(item) for item in node.elts)
-    return not is_tensor(node) or isinstance(node, (ast.Name, ast.Constant))
+    return not is_tensor(node) or isinstance(node, ast.Name | ast.Constant)
 
 
 def _is_default(value: ast.expr, default: ast.expr | None) -> bool:
@@ -257,7 +257,7 @@ class _Substitute(ast.NodeTransformer):
             keyword.value = _uniform(keyword.arg, keyword.value)
         spread: list[ast.expr] = []
         for argument in node.args:
-            if isinstance(argument, ast.Starred) and isinstance(argument.value, (ast.Tuple, ast.List)):
+            if isinstance(argument, ast.Starred) and isinstance(argument.value, ast.Tuple | ast.List):
                 spread += argument.value.elts
             else:
                 spread.append(argument)
@@ -306,7 +306,7 @@ def _folded(node: Any) -> ast.expr:
         return node  # type: ignore[no-any-return]
     if isinstance(value, Unknown) or (isinstance(value, str) and not isinstance(node, ast.Constant)):
         return node  # type: ignore[no-any-return]
-    if isinstance(value, (bool, int, float, tuple, type(None))):
+    if isinstance(value, bool | int | float | tuple | type(None)):
         return literal(value)
     return node  # type: ignore[no-any-return]
 
@@ -326,6 +326,6 @@ def _at(dim: ast.expr, index: ast.expr) -> ast.expr:
 
 def _keys(indices: ast.expr) -> ast.expr:
     """The subscript for a tuple of index tensors, None for a whole dimension."""
-    assert isinstance(indices, (ast.Tuple, ast.List))
+    assert isinstance(indices, ast.Tuple | ast.List)
     parts = [ast.Slice() if isinstance(item, ast.Constant) and item.value is None else item for item in indices.elts]
     return parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load())

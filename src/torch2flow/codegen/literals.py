@@ -37,7 +37,7 @@ def literal(value: Any, hint: str = "") -> ast.expr:
         return attribute("flow", dtype_name(value.name))
     if isinstance(value, Symbol):
         return ast.Constant(value.name)
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list | tuple):
         return ast.Tuple([item if isinstance(item, ast.expr) else literal(item, hint) for item in value], ast.Load())
     if isinstance(value, float) and not math.isfinite(value):
         return ast.Call(ast.Name("float", ast.Load()), [ast.Constant(str(value))], [])

@@ -85,7 +85,7 @@ def call_arguments(text: str, attribute: str) -> tuple[str, ...]:
     tree = _parsed(text)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)] if tree else []
     named = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == attribute]
-    plain = [call for call in calls if isinstance(call.func, (ast.Name, ast.Subscript))]
+    plain = [call for call in calls if isinstance(call.func, ast.Name | ast.Subscript)]
     chosen = named or (plain if len(plain) == 1 else [])
     if not chosen:
         return ()

@@ -136,7 +136,7 @@ class Operators:
         elif isinstance(value, list):
             for item in value:
                 yield from self._operands(item)
-        elif isinstance(value, (bool, int, float)):
+        elif isinstance(value, bool | int | float):
             yield type(value).__name__, None
 
     def _cast(self, expression: ast.expr, value: Ref, dtype: str) -> ast.expr:

@@ -271,7 +271,7 @@ def constants(tree: ast.AST) -> Iterator[ast.Constant]:
 
 
 def is_number(node: ast.Constant) -> bool:
-    return (isinstance(node.value, (int, float)) and not isinstance(node.value, bool)) or hasattr(node, "slot")
+    return (isinstance(node.value, int | float) and not isinstance(node.value, bool)) or hasattr(node, "slot")
 
 
 def shape_of(part: Draft | Construct | ast.AST) -> Any:

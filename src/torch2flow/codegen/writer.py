@@ -180,7 +180,8 @@ def _records(graph: Graph) -> Iterator[ast.stmt]:
 
 def _header(graph: Graph, origin: str, root: str) -> str:
     made = f" from {origin}" if origin else ""
-    by = f", which {graph.producer} wrote" if graph.producer else ""
+    producer = graph.producer.partition("+")[0]
+    by = f", which {producer} wrote" if producer else ""
     return f'"""{root} for OneFlow, written by torch2flow {__version__}{made}{by}."""\n\n'
 
 

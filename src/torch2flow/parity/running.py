@@ -106,7 +106,7 @@ def _leaves(flow: Any, value: Any) -> Iterator[Any]:
     if isinstance(value, dict):
         for item in value.values():
             yield from _leaves(flow, item)
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, list | tuple):
         for item in value:
             yield from _leaves(flow, item)
     else:
@@ -192,4 +192,8 @@ def _distances(given: dict[str, Any], reference: Reference, prefix: str) -> Iter
             distance = agrees_in_float64(given[name].detach().numpy(), exact)
             scale = float(np.abs(exact).max(initial=0))
             # A gradient that is mathematically zero is noise against the others, in float64 too.
-            yield distance * scale / max(scale, 1e-6 * largest) if scale else min(distance, distance / max(largest, 1e-30))
+            yield (
+                distance * scale / max(scale, 1e-6 * largest)
+                if scale
+                else min(distance, distance / max(largest, 1e-30))
+            )

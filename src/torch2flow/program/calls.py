@@ -195,7 +195,7 @@ class _Flow:
 def _symbols(value: object) -> Iterator[str]:
     if isinstance(value, SymInt):
         yield from value.symbols
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, list | tuple):
         for item in value:
             yield from _symbols(item)
     elif isinstance(value, dict):

@@ -131,7 +131,7 @@ def refs(value: Any) -> Iterator[str]:
     """The names of all values in an argument, in order."""
     if isinstance(value, Ref):
         yield value.name
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, list | tuple):
         for item in value:
             yield from refs(item)
     elif isinstance(value, dict):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch2flow.pickles import Opaque, label
-from torch2flow.pytorch.tensor import Tensor
+from torch2flow.pytorch.tensor import CompositeTensor, Tensor, TensorRef
 from torch2flow.pytorch.tree import is_module
 
 _HOOKS = {
@@ -99,9 +99,15 @@ def read_module(record: Opaque, path: str = "") -> PickledModule:
         path,
         record.class_name,
         attributes,
-        dict(attributes["_parameters"]),
-        dict(buffers) if isinstance(buffers, dict) else {},
+        _tensors(attributes["_parameters"]),
+        _tensors(buffers) if isinstance(buffers, dict) else {},
         frozenset(map(str, hidden)) if isinstance(hidden, set | list | frozenset) else frozenset(),
         children,
         record,
     )
+
+
+def _tensors(values: dict[Any, Any]) -> dict[str, Tensor | None]:
+    return {
+        str(name): value if isinstance(value, TensorRef | CompositeTensor) else None for name, value in values.items()
+    }

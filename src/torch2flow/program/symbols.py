@@ -72,7 +72,7 @@ def _plain(node: ast.expr) -> ast.expr:
     if isinstance(node, ast.Name):
         return node
     if isinstance(node, ast.BinOp) and isinstance(
-        node.op, (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow)
+        node.op, ast.Add | ast.Sub | ast.Mult | ast.FloorDiv | ast.Mod | ast.Pow
     ):
         return ast.BinOp(_plain(node.left), node.op, _plain(node.right))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):

@@ -1,0 +1,48 @@
+"""Real models, captured once a session by today's PyTorch in `.venv-torch`, for OneFlow to run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+MODELS = {
+    "torchvision": ["alexnet", "resnet18", "mobilenet_v3_small", "squeezenet1_1", "shufflenet_v2_x0_5", "swin_t",
+                    "efficientnet_b0", "mnasnet0_5", "regnet_x_400mf", "convnext_tiny", "vit_b_32", "densenet121",
+                    "googlenet", "lraspp_mobilenet_v3_large", "r3d_18"],
+    "timm": ["levit", "xcit", "ghostnet", "mobilevit", "edgenext"],
+    "transformers": ["gpt2", "bert", "t5", "llama", "vit", "distilbert", "clip"],
+}  # fmt: skip
+"""A sample of the coverage that is quick enough for every run of the tests."""
+
+NAMES = [f"{library}/{name}" for library, names in MODELS.items() for name in names]
+TRAINED = [name for name in NAMES if name.startswith("transformers/")] + [
+    f"torchvision/{name}" for name in ("alexnet", "resnet18", "mobilenet_v3_small", "swin_t", "squeezenet1_1")
+]
+
+
+@pytest.fixture(scope="session")
+def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every model's `.pt2` and recording."""
+    folder = tmp_path_factory.mktemp("captured")
+    python = ROOT / ".venv-torch" / "bin" / "python"
+    if not python.exists():
+        pytest.fail(".venv-torch is not there: run make setup", pytrace=False)
+    for names, options in (
+        (TRAINED, ["--gradients"]),
+        ([name for name in NAMES if name not in TRAINED], []),
+    ):
+        command = [str(python), "-m", "scripts.models", "capture", *names, "-o", str(folder), "--dynamic"]
+        done = subprocess.run(
+            [*command, *options, "--reference", "outputs"],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "2"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder
