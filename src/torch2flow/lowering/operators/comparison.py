@@ -61,7 +61,7 @@ def logical_not(self):
     return flow.logical_not(self)
 
 
-@operator("aten.bitwise_not", "aten.__invert__")
+@operator("aten.bitwise_not")
 def bitwise_not(self, *, in_dtype):
     if in_dtype == flow.bool:
         return flow.logical_not(self)

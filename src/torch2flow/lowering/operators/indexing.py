@@ -26,7 +26,7 @@ def index_(self, indices):
     return self[keys(indices)]
 
 
-@operator("aten.index_select", "aten.index_select_copy")
+@operator("aten.index_select")
 def index_select(self, dim, index, *, in_ndim):
     if in_ndim == 0:
         return self

@@ -68,7 +68,7 @@ def inner_product(x, y):
     return flow.matmul(x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1]).t()).reshape(*x.shape[:-1], *y.shape[:-1])
 
 
-@operator("aten.outer", "aten.ger", "aten.linalg_outer")
+@operator("aten.outer", "aten.ger")
 def outer(self, vec2):
     return self.unsqueeze(1) * vec2
 
@@ -199,6 +199,23 @@ def distances(x, y, p=2.0):
         return (difference != 0).to(x.dtype).sum(dim=-1)
     if p == 1:
         return difference.sum(dim=-1)
+    return (difference**p).sum(dim=-1) ** (1 / p)
+
+
+@operator("aten.pdist", "aten._pdist_forward")
+def pdist(self, p=2.0):
+    return distances_of_pairs(self, p)
+
+
+def distances_of_pairs(x, p=2.0):
+    """PyTorch's `pdist`: the distance of every row to every later one."""
+    later = flow.triu(flow.ones(x.shape[0], x.shape[0], device=x.device), 1)
+    first, second = flow.nonzero(later, as_tuple=True)
+    difference = flow.abs(x[first] - x[second])
+    if p == float("inf"):
+        return difference.amax(dim=-1)
+    if p == 0:
+        return (difference != 0).to(x.dtype).sum(dim=-1)
     return (difference**p).sum(dim=-1) ** (1 / p)
 
 

@@ -106,8 +106,13 @@ def bernoulli(self, generator=None):
     return flow.bernoulli(self)
 
 
-@operator("aten.bernoulli.p")
-def bernoulli_p(self, p, generator=None):
+@operator("aten.bernoulli.Tensor")
+def bernoulli_of_tensor(self, p, generator=None):
+    return flow.bernoulli(p.expand(*self.shape)).to(self.dtype)
+
+
+@operator("aten.bernoulli.p", "aten.bernoulli.float")
+def bernoulli_p(self, p=0.5, generator=None):
     return (flow.rand(self.shape, device=self.device) < p).to(self.dtype)
 
 
