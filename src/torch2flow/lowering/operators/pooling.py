@@ -29,17 +29,35 @@ def max_pool3d(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=
 
 @operator("aten.max_pool1d_with_indices")
 def max_pool1d_with_indices(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    return F.max_pool1d(self, kernel_size, stride or kernel_size, padding, dilation, True, ceil_mode)
+    if not stride:
+        return F.max_pool1d(
+            self, kernel_size, padding=padding, dilation=dilation, return_indices=True, ceil_mode=ceil_mode
+        )
+    return F.max_pool1d(
+        self, kernel_size, stride=stride, padding=padding, dilation=dilation, return_indices=True, ceil_mode=ceil_mode
+    )
 
 
 @operator("aten.max_pool2d_with_indices")
 def max_pool2d_with_indices(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    return F.max_pool2d(self, kernel_size, stride or kernel_size, padding, dilation, True, ceil_mode)
+    if not stride:
+        return F.max_pool2d(
+            self, kernel_size, padding=padding, dilation=dilation, return_indices=True, ceil_mode=ceil_mode
+        )
+    return F.max_pool2d(
+        self, kernel_size, stride=stride, padding=padding, dilation=dilation, return_indices=True, ceil_mode=ceil_mode
+    )
 
 
 @operator("aten.max_pool3d_with_indices")
 def max_pool3d_with_indices(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    return F.max_pool3d(self, kernel_size, stride or kernel_size, padding, dilation, True, ceil_mode)
+    if not stride:
+        return F.max_pool3d(
+            self, kernel_size, padding=padding, dilation=dilation, return_indices=True, ceil_mode=ceil_mode
+        )
+    return F.max_pool3d(
+        self, kernel_size, stride=stride, padding=padding, dilation=dilation, return_indices=True, ceil_mode=ceil_mode
+    )
 
 
 @operator("aten.avg_pool1d")
@@ -57,9 +75,24 @@ def avg_pool1d(self, kernel_size, stride=None, padding=0, ceil_mode=False, count
 def avg_pool2d(
     self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
+    if divisor_override is not None and not stride:
+        return F.avg_pool2d(
+            self,
+            kernel_size,
+            padding=padding,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+            divisor_override=divisor_override,
+        )
     if divisor_override is not None:
         return F.avg_pool2d(
-            self, kernel_size, stride or kernel_size, padding, ceil_mode, count_include_pad, divisor_override
+            self,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+            divisor_override=divisor_override,
         )
     if not stride:
         return F.avg_pool2d(
@@ -74,9 +107,24 @@ def avg_pool2d(
 def avg_pool3d(
     self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
+    if divisor_override is not None and not stride:
+        return F.avg_pool3d(
+            self,
+            kernel_size,
+            padding=padding,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+            divisor_override=divisor_override,
+        )
     if divisor_override is not None:
         return F.avg_pool3d(
-            self, kernel_size, stride or kernel_size, padding, ceil_mode, count_include_pad, divisor_override
+            self,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+            divisor_override=divisor_override,
         )
     if not stride:
         return F.avg_pool3d(
