@@ -103,7 +103,7 @@ class Inliner:
             body = _select(_definition(function).body, names)
             counts = _counts(body)
             for name, count in counts.items():
-                if count > 1 and not _is_cheap(names[name]):
+                if count > 1 and name in names and not _is_cheap(names[name]):
                     names[name] = bind(names[name])
             expression = _Substitute(names, defaults).visit(copy.deepcopy(body))
         except _NeedsHelperError:
@@ -252,6 +252,8 @@ class _Substitute(ast.NodeTransformer):
                 and _is_default(self.names[keyword.value.id], self.defaults.get(keyword.value.id))
             )
         ]
+        while node.args and not node.keywords and self._says_nothing(node.args[-1]):
+            node.args.pop()
         node = self.generic_visit(node)  # type: ignore[assignment]
         for keyword in node.keywords:
             keyword.value = _uniform(keyword.arg, keyword.value)
@@ -265,6 +267,15 @@ class _Substitute(ast.NodeTransformer):
         if isinstance(node.func, ast.Name) and node.func.id == "tuple" and isinstance(spread[0], ast.Tuple):
             return spread[0]
         return _folded(node)
+
+    def _says_nothing(self, argument: ast.expr) -> bool:
+        """Whether a last positional argument is a parameter that was left at None."""
+        return (
+            isinstance(argument, ast.Name)
+            and isinstance(default := self.defaults.get(argument.id), ast.Constant)
+            and default.value is None
+            and _is_default(self.names[argument.id], default)
+        )
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         key = node.slice

@@ -19,6 +19,7 @@ from torch2flow.codegen.signature import records
 from torch2flow.codegen.structures import Instance, Structure
 from torch2flow.program import Graph, Ref, SymInt
 from torch2flow.program.functional import functionalize
+from torch2flow.program.vocabulary import modernize
 from torch2flow.pytorch.tensor import TensorRef
 
 LINE_LENGTH = 100
@@ -71,7 +72,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
         UnsupportedError: the program does something that no source is written for.
     """
     known = Constants(tensors)
-    graph = functionalize(graph, known.numbers(graph.states))
+    graph = modernize(functionalize(graph, known.numbers(graph.states)))
     optional: dict[str, OptionalChild] = {}
     for _ in range(_ROUNDS):
         writer = ModelWriter(graph, known.expression, optional)

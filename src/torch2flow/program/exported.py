@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch2flow.errors import FormatError
@@ -44,13 +45,27 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
     """
     document = parse_json(text, where)
     try:
-        return _Reader(document).graph(_aliases(tensors or {}))
+        graph = _Reader(document).graph(_aliases(tensors or {}))
+        _mark_trainable(graph, tensors or {})
+        return graph
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         raise FormatError(
             f"The program can't be read: {type(error).__name__}: {str(error)[:200]}.",
             where=where,
             maybe="the file is damaged, or was written by a PyTorch newer than torch2flow",
         ) from None
+
+
+def _mark_trainable(graph: Graph, tensors: Mapping[str, TensorRef]) -> None:
+    """Says of each parameter whether it is trained: as the weights say, not as the program does.
+
+    torch 2.1 to 2.3 recorded False everywhere; where nothing is trained, nothing was said.
+    """
+    parameters = {name: tensors.get(state.path) for name, state in graph.states.items() if state.kind == "parameter"}
+    trained = {name for name, tensor in parameters.items() if tensor is not None and tensor.requires_grad}
+    for name in parameters:
+        if name in graph.metas:
+            graph.metas[name] = replace(graph.metas[name], requires_grad=not trained or name in trained)
 
 
 def _aliases(tensors: Mapping[str, TensorRef]) -> dict[str, str]:

@@ -141,7 +141,7 @@ def functionalize(graph: Graph, numbers: Mapping[str, float] | None = None) -> G
     Raises:
         UnsupportedError: a write goes through a view that torch2flow can't write through.
     """
-    return _prune(_Functionalizer(graph, numbers or {}).run())
+    return prune(_Functionalizer(graph, numbers or {}).run())
 
 
 class _Functionalizer:
@@ -409,7 +409,7 @@ def _is_view(node: Node, metas: dict[str, Meta]) -> bool:
     return True
 
 
-def _prune(graph: Graph) -> Graph:
+def prune(graph: Graph) -> Graph:
     """Drops calls whose results nobody uses."""
     needed = set(refs(graph.outputs))
     kept = []
