@@ -28,7 +28,9 @@ from torch2flow.pytorch.tensor import TensorRef
 _FLOATS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
 _WRAPPERS = ("higher_order.wrap_with_set_grad_enabled", "higher_order.wrap_with_autocast")
 _ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "truediv": "/", "mod": "%", "pow": "**"}
-_SIZES = ("aten.sym_size", "aten.sym_stride", "aten.sym_numel", "aten.sym_storage_offset", "math.", "_operator.")
+_SIZES = ("aten.sym_size", "aten.sym_stride", "aten.sym_numel", "aten.sym_storage_offset", "math.", "_operator.", "torch.")
+_UNKNOWN = 7
+"""Stands for a size that depends on data: PyTorch recorded none. Not 0 or 1, which are special."""
 _MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
 
 
@@ -137,6 +139,9 @@ class _Reader:
             for name in outputs:
                 self.sizes.setdefault(name, self._computed(target, list(arguments.values())))
             return
+        if symbolic:
+            # A number that a tensor holds: it has a symbol too, but is the result of this call.
+            self.known.update({name: Ref(name) for name in outputs})
         metadata = entry.get("metadata") or {}
         frames = read_frames(metadata.get("nn_module_stack") or "")
         lines = read_lines(metadata.get("stack_trace") or "", len(frames))
@@ -266,7 +271,7 @@ class _Reader:
         hint = content.get("hint")
         value = _union(hint)[1] if isinstance(hint, dict) else hint
         try:
-            return parse(content["expr_str"], value if isinstance(value, int) else 0)
+            return parse(content["expr_str"], value if isinstance(value, int) else _UNKNOWN)
         except FormatError:
             return None
 
