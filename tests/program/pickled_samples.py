@@ -263,6 +263,7 @@ def samples() -> dict[str, Any]:
             nn.TransformerEncoderLayer(8, 2, 16, 0.0, F.gelu, 1e-3, batch_first=True, norm_first=True), batched,
         ),
         "encoder_layer_silu": lambda: (nn.TransformerEncoderLayer(8, 2, 16, 0.0, F.silu), src),
+        "encoder_layer_tanh": lambda: (nn.TransformerEncoderLayer(8, 2, 16, 0.0, torch.tanh), src),
         "encoder_layer_module": lambda: (nn.TransformerEncoderLayer(8, 2, 16, 0.0, nn.PReLU()), src),
         "decoder_layer": lambda: (nn.TransformerDecoderLayer(8, 2, 16, 0.0), (tgt, src)),
         "decoder_layer_first": lambda: (

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch2flow.lowering.modules.library import own_signature
 from torch2flow.lowering.modules.signatures import signatures
-from torch2flow.pickles import Global, label
+from torch2flow.pickles import Global, Opaque, label
 from torch2flow.program.pickled import PickledModule
 
 
@@ -156,6 +156,12 @@ def _shape(module: PickledModule, name: str, dims: int = 0) -> tuple[int, ...]:
     return shape
 
 
+def _sized(made: Made, **shapes: tuple[int, ...]) -> Made:
+    """Says which shapes the constructor gives to those of these tensors that it makes."""
+    made.tensors |= {name: shape for name, shape in shapes.items() if name in made.tensors}
+    return made
+
+
 def _affine(module: PickledModule) -> tuple[str, ...]:
     return tuple(name for name in ("weight", "bias") if module.shape(name))
 
@@ -219,30 +225,34 @@ def conv(module: PickledModule) -> Made:
         edges = [(size, size) for size in _tuple(padding, dims)]
     mode = plain(module.get("padding_mode", "zeros"), "padding_mode")
     if all(left == right for left, right in edges) and (mode == "zeros" or not any(map(sum, edges))):
-        return _make(f"nn.{module.known_as}", module, *_affine(module), **sizes, padding=tuple(e[0] for e in edges))
+        made = _make(f"nn.{module.known_as}", module, *_affine(module), **sizes, padding=tuple(e[0] for e in edges))
+        return _sized(made, bias=weight[:1])
     if mode not in ("zeros", "reflect", "replicate", "circular"):
         raise RefusedError(f"padding_mode={mode!r} is not known")
     made = _make(f"nn.{module.known_as}", module, *_affine(module), **sizes, padding=0)
     made.function = f"PaddedConv{dims}d"
     made.arguments["edges"] = tuple(size for pair in reversed(edges) for size in pair)
     made.arguments["padding_mode"] = "constant" if mode == "zeros" else mode
-    return made
+    return _sized(made, bias=weight[:1])
 
 
 @module("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d")
 def conv_transpose(module: PickledModule) -> Made:
     weight, groups = _shape(module, "weight", int(module.known_as[13]) + 2), _int(module, "groups")
-    return _make(
-        f"nn.{module.known_as}", module, *_affine(module), in_channels=weight[0], out_channels=weight[1] * groups,
+    out = weight[1] * groups
+    made = _make(
+        f"nn.{module.known_as}", module, *_affine(module), in_channels=weight[0], out_channels=out,
         kernel_size=weight[2:], bias=bool(module.shape("bias")),
     )  # fmt: skip
+    return _sized(made, bias=(out,))
 
 
 @module("Linear")
 def linear(module: PickledModule) -> Made:
     rows, columns = _shape(module, "weight", 2)
     bias = bool(module.shape("bias"))
-    return _make("nn.Linear", module, *_affine(module), in_features=columns, out_features=rows, bias=bias)
+    made = _make("nn.Linear", module, *_affine(module), in_features=columns, out_features=rows, bias=bias)
+    return _sized(made, bias=(rows,))
 
 
 @module("Bilinear")
@@ -250,7 +260,7 @@ def bilinear(module: PickledModule) -> Made:
     out, first, second = _shape(module, "weight", 3)
     bias = bool(module.shape("bias"))
     sizes = {"in1_features": first, "in2_features": second, "out_features": out}
-    return _make("Bilinear", module, *_affine(module), **sizes, bias=bias)
+    return _sized(_make("Bilinear", module, *_affine(module), **sizes, bias=bias), bias=(out,))
 
 
 @module("Embedding")
@@ -278,8 +288,6 @@ def prelu(module: PickledModule) -> Made:
 
 # Normalizations.
 
-_RUNNING = ("running_mean", "running_var")
-
 
 def _norm_arguments(module: PickledModule) -> dict[str, Any]:
     own = _affine(module)
@@ -293,9 +301,12 @@ def _norm_arguments(module: PickledModule) -> dict[str, Any]:
     return given | ({"bias": False} if own == ("weight",) else {})
 
 
-def _norm_owns(module: PickledModule, track: bool) -> tuple[str, ...]:
+def _norm(name: str, module: PickledModule, given: dict[str, Any]) -> Made:
     # PyTorch before 0.4.1 did not count batches; OneFlow's module then begins at 0 by itself.
-    return (*_affine(module), *(_RUNNING if track else ()), *(("num_batches_tracked",) if track else ()))
+    running = ("running_mean", "running_var", "num_batches_tracked") if given["track_running_stats"] else ()
+    made = _make(name, module, *_affine(module), *running, **given)
+    size = (given["num_features"],)
+    return _sized(made, weight=size, bias=size, running_mean=size, running_var=size, num_batches_tracked=())
 
 
 @module("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm")
@@ -305,7 +316,7 @@ def batch_norm(module: PickledModule) -> Made:
     usual = module.get("momentum", 0.1) is not None and track and "bias" not in given
     usual = usual and module.known_as != "SyncBatchNorm"  # OneFlow's is for GPUs alone.
     name = f"nn.{module.known_as}" if usual else "BatchNorm"
-    return _make(name, module, *_norm_owns(module, track), **given)
+    return _norm(name, module, given)
 
 
 @module("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
@@ -313,7 +324,7 @@ def instance_norm(module: PickledModule) -> Made:
     given = _norm_arguments(module)
     track = given["track_running_stats"]
     usual = not track and "bias" not in given
-    return _make(f"nn.{module.known_as}" if usual else "InstanceNorm", module, *_norm_owns(module, track), **given)
+    return _norm(f"nn.{module.known_as}" if usual else "InstanceNorm", module, given)
 
 
 @module("LayerNorm", "RMSNorm")
@@ -324,10 +335,12 @@ def layer_norm(module: PickledModule) -> Made:
     shape = tuple(module.get("normalized_shape", ())) or _shape(module, "weight")
     given = {"normalized_shape": shape[0] if len(shape) == 1 else shape, "elementwise_affine": bool(own)}
     if module.known_as == "RMSNorm":
-        return _make("RMSNorm", module, *own, **given)
-    if own == ("weight",):
-        return _make("LayerNorm", module, *own, **given, bias=False)
-    return _make("nn.LayerNorm", module, *own, **given)
+        made = _make("RMSNorm", module, *own, **given)
+    elif own == ("weight",):
+        made = _make("LayerNorm", module, *own, **given, bias=False)
+    else:
+        made = _make("nn.LayerNorm", module, *own, **given)
+    return _sized(made, weight=shape, bias=shape)
 
 
 @module("GroupNorm")
@@ -335,9 +348,10 @@ def group_norm(module: PickledModule) -> Made:
     own = _affine(module)
     if own == ("bias",):
         raise RefusedError("it has a bias alone")
-    if own == ("weight",):
-        return _make("GroupNorm", module, *own)
-    return _make("nn.GroupNorm", module, *own, affine=bool(own))
+    made = _make("GroupNorm", module, *own) if own == ("weight",) else _make("nn.GroupNorm", module, affine=bool(own))
+    size = (_int(module, "num_channels"),)
+    made.tensors = dict.fromkeys(own, size)
+    return made
 
 
 # Pooling, padding, sizes.
@@ -454,8 +468,9 @@ def cell(module: PickledModule) -> Made:
     rows, size = _shape(module, "weight_ih", 2)
     bias = bool(module.shape("bias_ih"))
     names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if bias else ()))
-    gates = _GATES[module.known_as.removesuffix("Cell")]
-    return _make(module.known_as, module, *names, input_size=size, hidden_size=rows // gates, bias=bias)
+    hidden = rows // _GATES[module.known_as.removesuffix("Cell")]
+    made = _make(module.known_as, module, *names, input_size=size, hidden_size=hidden, bias=bias)
+    return _sized(made, weight_hh=(rows, hidden), bias_ih=(rows,), bias_hh=(rows,))
 
 
 # Attention.
@@ -515,14 +530,21 @@ def _activation(layer: PickledModule) -> Any:
     """The argument `activation`: a function's name, an expression, or a module's constructor."""
     if "activation" in layer.children:
         return construct_whole(layer.children["activation"])
-    value = layer.get("activation", Global("torch.nn.functional.relu"))
-    name = value.name if isinstance(value, Global) else ""
+    name = _function_name(layer.get("activation", Global("torch.nn.functional.relu")))
     short = name.rpartition(".")[2]
-    if name.startswith(("torch.", "builtins.", "_operator.")) and short in ("relu", "gelu"):
+    if name.startswith("torch.") and short in ("relu", "gelu"):
         return short
     if name.startswith("torch.") and short in _ACTIVATIONS:
         return _ACTIVATIONS[short]
-    raise RefusedError(f"its activation is {label(value)}")
+    raise RefusedError(f"its activation is {name}")
+
+
+def _function_name(value: Any) -> str:
+    """The name of a function in a pickle; `torch.tanh` is there as `getattr(torch._C._VariableFunctions, "tanh")`."""
+    if isinstance(value, Opaque) and value.class_name.endswith(".getattr") and len(value.args) == 2:
+        owner, name = value.args
+        return f"{label(owner)}.{label(name)}"
+    return label(value)
 
 
 def _child(module: PickledModule, name: str, *classes: str) -> PickledModule:
