@@ -26,7 +26,6 @@ from torch2flow.oneflow.snapshot import write_snapshot
 from torch2flow.opening import open_any
 from torch2flow.pickles import StatefulDict
 from torch2flow.pytorch import Checkpoint, Container
-from torch2flow.pytorch.selection import choose
 from torch2flow.writing import Options, Plan, Target, make_plan
 from torch2flow.writing.copying import Progress
 from torch2flow.writing.manifest import MANIFEST, describe, sidecar, tensor_rows, write_manifest
@@ -150,7 +149,7 @@ def convert(
     chosen = FORMATS[format]
     container = open_any(source)
     model = None if weights_only or format != "folder" else _model(container, options)
-    checkpoint = Checkpoint(source, container, options.key)
+    checkpoint = Checkpoint(source, container, options.key if model is None else "state_dict")
     _check_apart(out, [file.path for file in checkpoint.container.files])
     plan = make_plan(checkpoint, options, chosen.target)
     written = model.source() if model is not None else None
@@ -209,11 +208,11 @@ def _is_changed(options: Options) -> bool:
 
 def _model(container: Container, options: Options) -> Program | None:
     """The program to write as source; None where there is none, or where its tensors get other names or are left out."""
-    if container.program is None or _is_changed(options) or choose(container.root)[0] != (options.key or "state_dict"):
+    if container.program is None or _is_changed(options) or options.key not in (None, "state_dict"):
         return None
     program = open_program(container)
     if program is not None:
-        weights = container.root["state_dict"]
+        weights = container.root.get("state_dict", {})  # a model may have none
         order = [name for name in program.key_order() if name in weights]
         container.root["state_dict"] = StatefulDict({name: weights[name] for name in [*order, *weights]})
     return program
