@@ -1,4 +1,4 @@
-"""Says in today's words what older and decomposed programs say in several: `linear` for `t`, `view`, `addmm`, `view`.
+"""Says in one way what programs say in several: `linear` for `t`, `view`, `addmm`, `view`.
 
 torch 2.1 to 2.5 export the functional vocabulary, and `run_decompositions()` gives it today. Most of it needs nothing
 but a rule of its own; a linear layer is the one thing that fell into pieces.
@@ -27,7 +27,7 @@ class _Modernizer:
 
     def run(self) -> Graph:
         linears = {id(node): linear for node in self.graph.nodes if (linear := self._linear(node)) is not None}
-        nodes = [linears.get(id(node), node) for node in self.graph.nodes]
+        nodes = [self._without_empty(linears.get(id(node), node)) for node in self.graph.nodes]
         if linears:
             nodes = self._without_views(nodes)
         return prune(replace(self.graph, nodes=nodes))
@@ -49,6 +49,14 @@ class _Modernizer:
             return None
         arguments = {"input": x, "weight": weight, "bias": bias}
         return replace(node, target="aten.linear.default", arguments=arguments)
+
+    def _without_empty(self, node: Node) -> Node:
+        """Leaves out what PyTorch's `cat` passes over whatever the other shapes are: `torch.tensor([])`."""
+        if node.operator not in ("aten.cat", "aten.concat"):
+            return node
+        given = node.arguments["tensors"]
+        kept = [ref for ref in given if (meta := self.graph.metas.get(ref.name)) is None or meta.shape != (0,)]
+        return replace(node, arguments={**node.arguments, "tensors": kept}) if kept else node
 
     @staticmethod
     def _turns(node: Node) -> bool:
