@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lab import Lab
 from report import Comparison
 
-from cases import convert_folder, inspect_large, load_live, other_formats, start_up
+from cases import convert_folder, inspect_large, load_live, other_formats, run_models, start_up
 
 
 @dataclass(frozen=True)
@@ -30,4 +30,5 @@ BENCHMARKS = {
     "convert": Benchmark(convert_folder.NEEDS, convert_folder.run),
     "formats": Benchmark(other_formats.NEEDS, other_formats.run),
     "load": Benchmark(load_live.NEEDS, load_live.run),
+    "models": Benchmark(run_models.NEEDS, run_models.run),
 }
