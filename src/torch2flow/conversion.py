@@ -208,10 +208,13 @@ def _is_changed(options: Options) -> bool:
 
 def _model(container: Container, options: Options) -> Program | None:
     """The program to write as source; None where there is none, or where its tensors get other names or are left out."""
-    if container.program is None or _is_changed(options) or options.key not in (None, "state_dict"):
+    changed = options.rename or options.include or options.exclude
+    if container.program is None or changed or options.key not in (None, "state_dict"):
         return None
     program = open_program(container)
     if program is not None:
+        if options.dtype:
+            program.retype(options.dtype)
         weights = container.root.get("state_dict", {})  # a model may have none
         order = [name for name in program.key_order() if name in weights]
         container.root["state_dict"] = StatefulDict({name: weights[name] for name in [*order, *weights]})

@@ -173,7 +173,7 @@ def describe(value: Any, search: Search) -> str:
 def show_result(result: Result) -> None:
     """The closing summary of a conversion."""
     plan, checkpoint = result.plan, result.plan.checkpoint
-    if checkpoint.key != ".":
+    if checkpoint.key != "." and result.source is None:
         err.print(f"took [bold]{shown(checkpoint.key)}[/]: {shown(checkpoint.reason)}")
     counts = [f"{sum(len(entry.names) for entry in plan.entries):,} tensors"]
     if plan.ties:

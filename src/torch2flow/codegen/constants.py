@@ -41,8 +41,8 @@ class Constants:
     stored: dict[str, TensorRef] = field(default_factory=dict)
     by_value: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
 
-    def expression(self, state: State) -> ast.expr:
-        """The expression that makes the tensor.
+    def expression(self, state: State, dtype: str) -> ast.expr:
+        """The expression that makes the tensor, in the dtype the program uses it in.
 
         Raises:
             FormatError: the file does not hold it.
@@ -54,9 +54,14 @@ class Constants:
                 f"The program uses {state.path!r}, which the file does not hold.",
                 maybe="the file is damaged, or was saved from a model on the meta device",
             )
-        dtype = dtype_name(tensor.dtype.name)
+        dtype, held = dtype_name(dtype), dtype_name(tensor.dtype.name)
         values = tensor.numpy()
-        return _regular(values, dtype) or self._stored(key, tensor, values)
+        made = _regular(values, dtype)
+        if made is None:
+            made = self._stored(key, tensor, values)
+            if held != dtype:
+                made = ast.Call(ast.Attribute(made, "to", ast.Load()), [attribute("flow", dtype)], [])
+        return made
 
     def numbers(self, states: Mapping[str, State]) -> dict[str, float]:
         """The constants that are single numbers, by the name of their value."""

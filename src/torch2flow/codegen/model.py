@@ -91,12 +91,15 @@ class ModelWriter:
 
     Args:
         graph: a functional program.
-        values: gives the expression for a tensor that is not in the `state_dict()`.
+        values: gives the expression for a tensor that is not in the `state_dict()`, in the dtype it is used in.
         optional: which classes are others without one module.
     """
 
     def __init__(
-        self, graph: Graph, values: Callable[[State], ast.expr], optional: Mapping[str, OptionalChild] | None = None
+        self,
+        graph: Graph,
+        values: Callable[[State, str], ast.expr],
+        optional: Mapping[str, OptionalChild] | None = None,
     ) -> None:
         self.graph, self.values = graph, values
         self.root = call_tree(graph)
@@ -278,7 +281,7 @@ class ModelWriter:
             return [Own(attr, _call("register_parameter", ast.Constant(attr), parameter))]
         if state.persistent:
             return [Own(attr, _call("register_buffer", ast.Constant(attr), zeros))]
-        statement = _call("register_buffer", ast.Constant(attr), self.values(state))
+        statement = _call("register_buffer", ast.Constant(attr), self.values(state, meta.dtype))
         statement.value.keywords = [ast.keyword("persistent", ast.Constant(False))]  # type: ignore[attr-defined]
         return [Own(attr, statement)]
 
@@ -334,7 +337,7 @@ class ModelWriter:
     def state(self, name: str, path: str) -> ast.expr | None:
         state = self.graph.states[name]
         if state.kind == "constant" and self.graph.metas[name].shape == ():
-            return self.values(state)
+            return self.values(state, self.graph.metas[name].dtype)
         state = reachable(self.graph, name, path)  # type: ignore[assignment]
         return None if state is None else self.access(path, state.path)
 

@@ -69,6 +69,13 @@ class Program:
         visit(module_tree(self.graph, call_tree(self.graph)))
         return order
 
+    def retype(self, dtype: str) -> None:
+        """Makes the model compute in another floating dtype, as `--dtype` turns its weights into it."""
+        short = ("float16", "bfloat16")
+        self.graph = self.graph.retyped({"float32": dtype} if dtype in short else dict.fromkeys(short, dtype))
+        if dtype == "float64":
+            self.graph = self.graph.retyped({"float32": dtype})
+
     def source(self) -> Source:
         """The model as OneFlow source.
 

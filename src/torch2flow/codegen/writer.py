@@ -17,6 +17,7 @@ from torch2flow.codegen.operators import Missing
 from torch2flow.codegen.optional import OptionalChild, find_optional
 from torch2flow.codegen.signature import records
 from torch2flow.codegen.structures import Instance, Structure
+from torch2flow.lowering.promotion import kind
 from torch2flow.program import Graph, Ref, SymInt
 from torch2flow.program.functional import functionalize
 from torch2flow.program.vocabulary import modernize
@@ -102,6 +103,12 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
     if metas and not any(isinstance(size, SymInt) for _, meta in metas for size in meta.shape):
         sizes = ", ".join(f"{name} {meta.dtype}{list(meta.shape)}" for name, meta in metas)
         yield f"captured with fixed sizes ({sizes}): other sizes may fail; name the axes that change when capturing"
+    short = sorted({meta.dtype for meta in graph.metas.values()} & {"float16", "bfloat16"})
+    if short:
+        yield (
+            f"the model computes in {' and '.join(short)}, for which OneFlow 0.9.0 lacks most CPU kernels:"
+            " --dtype float32 makes one that runs everywhere"
+        )
     gone = sorted({module.path for module in writer.modules.values() if writer.is_gone(module)})
     if gone:
         yield (
@@ -154,6 +161,7 @@ def _finish_root(root: ast.stmt, writer: ModelWriter, instance: Instance) -> Non
             source = writer.access("", first)
             extra.append(ast.parse(f"{ast.unparse(target)} = {ast.unparse(source)}").body[0])
     extra += _frozen(writer)
+    extra += _typed(writer)
     if not extra:
         return
     constructor = next(
@@ -171,6 +179,25 @@ def _frozen(writer: ModelWriter) -> Iterator[ast.stmt]:
         if state.kind != "parameter" or writer.graph.metas[name].requires_grad or isinstance(construct, Instance):
             continue
         yield ast.parse(f"{ast.unparse(writer.access('', state.path))}.requires_grad_(False)").body[0]
+
+
+def _typed(writer: ModelWriter) -> Iterator[ast.stmt]:
+    """Statements that give OneFlow's own modules the dtype of the original's, where that is not float32."""
+    dtypes: dict[str, str] = {}
+    for name, state in writer.graph.states.items():
+        dtype = writer.graph.metas[name].dtype
+        if state.persistent and kind(dtype) == 2:
+            owner = state.path.rpartition(".")[0]
+            if not isinstance(writer.constructs.get(owner), Instance) or dtypes.get(owner):
+                dtypes[owner] = dtype
+    if not dtypes or set(dtypes.values()) == {"float32"}:
+        return
+    if len(set(dtypes.values())) == 1:
+        yield ast.parse(f"self.to(flow.{next(iter(dtypes.values()))})").body[0]
+        return
+    for owner, dtype in dtypes.items():
+        if dtype != "float32":
+            yield ast.parse(f"{ast.unparse(writer.access('', owner))}.to(flow.{dtype})").body[0]
 
 
 def _records(graph: Graph) -> Iterator[ast.stmt]:

@@ -28,7 +28,15 @@ from torch2flow.pytorch.tensor import TensorRef
 _FLOATS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
 _WRAPPERS = ("higher_order.wrap_with_set_grad_enabled", "higher_order.wrap_with_autocast")
 _ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "truediv": "/", "mod": "%", "pow": "**"}
-_SIZES = ("aten.sym_size", "aten.sym_stride", "aten.sym_numel", "aten.sym_storage_offset", "math.", "_operator.", "torch.")
+_SIZES = (
+    "aten.sym_size",
+    "aten.sym_stride",
+    "aten.sym_numel",
+    "aten.sym_storage_offset",
+    "math.",
+    "_operator.",
+    "torch.",
+)
 _UNKNOWN = 7
 """Stands for a size that depends on data: PyTorch recorded none. Not 0 or 1, which are special."""
 _MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}

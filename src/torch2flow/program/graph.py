@@ -11,7 +11,7 @@ An argument is a number, a string, a bool, None, a list of arguments, or one of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -223,3 +223,15 @@ class Graph:
         for name in [*refs(self.outputs), *self.stores.values()]:
             counts[name] = counts.get(name, 0) + 1
         return counts
+
+    def retyped(self, dtypes: Mapping[str, str]) -> Graph:
+        """The same program computed in other dtypes: `{"bfloat16": "float32"}`."""
+
+        def changed(value: Any) -> Any:
+            if isinstance(value, Dtype):
+                return Dtype(dtypes.get(value.name, value.name))
+            return [changed(item) for item in value] if isinstance(value, list) else value
+
+        nodes = [replace(node, arguments={k: changed(v) for k, v in node.arguments.items()}) for node in self.nodes]
+        metas = {name: replace(meta, dtype=dtypes.get(meta.dtype, meta.dtype)) for name, meta in self.metas.items()}
+        return replace(self, nodes=nodes, metas=metas)
