@@ -67,6 +67,7 @@ def load_package(folder: Path, *, double: bool = False) -> ModuleType:
     )
     assert spec is not None and spec.loader is not None
     package = importlib.util.module_from_spec(spec)
+    sys.modules.pop(f"{name}.model", None)
     sys.modules[name] = package
     if double:
         source = (folder / "model.py").read_text("utf-8").replace("flow.float32", "flow.float64")
@@ -93,7 +94,7 @@ def compare(folder: Path, reference: Reference, *, say: Callable[[str], None] = 
         found.second = _outputs(flow, model, reference, "second.")
     if reference.names("train.gradient."):
         say("training")
-        found.gradients, found.step = _train(flow, load_package(folder).load_model(), reference)
+        found.gradients, found.step = _train(flow, _without_dropout(load_package(folder)), reference)
     outputs, trained = together([*found.outputs.values(), *found.second.values()]), together(found.gradients.values())
     if outputs.ratio > LIMIT or trained.ratio > LIMIT or together(found.step.values()).ratio > LIMIT:
         say("running in float64")
@@ -136,6 +137,28 @@ def _judged(given: dict[str, Any], reference: Reference, prefix: str) -> dict[st
     return measures
 
 
+class _NoDropout:
+    """`oneflow.nn.functional` with a dropout that drops nothing, as the recording was made."""
+
+    def __init__(self, functional: Any) -> None:
+        self._functional = functional
+
+    def __getattr__(self, name: str) -> Any:
+        return (lambda x, *args, **options: x) if name.startswith("dropout") else getattr(self._functional, name)
+
+
+def _without_dropout(package: ModuleType) -> Any:
+    """The model with every dropout probability at 0: numbers can't be compared where some are random."""
+    source = sys.modules[f"{package.__name__}.model"]
+    if hasattr(source, "F"):
+        source.F = _NoDropout(source.F)
+    model = package.load_model()
+    for module in model.modules():
+        if type(module).__name__.startswith("Dropout"):
+            module.p = 0.0
+    return model
+
+
 def _train(flow: Any, model: Any, reference: Reference, *, double: bool = False) -> tuple[Any, Any]:
     """Gradients of the recorded loss, and the parameters and buffers after one step."""
     gradients, after = _one_step(flow, model, reference, double=double)
@@ -147,9 +170,6 @@ def _one_step(flow: Any, model: Any, reference: Reference, *, double: bool) -> t
         return flow.tensor(array.astype(np.float64) if double and array.dtype == np.float32 else array)
 
     model.train()
-    for module in model.modules():
-        if type(module).__name__.startswith("Dropout"):
-            module.p = 0.0
     args, keywords = reference.inputs(tensor)
     leaves = _numbered(flow, model(*args, **keywords))
     loss = sum(
@@ -181,6 +201,7 @@ def _double(flow: Any, folder: Path, reference: Reference) -> tuple[float, float
             distance = max([distance, *_distances(given, reference, f"{prefix}output.")])
     if not reference.names("train.gradient."):
         return distance, None
+    model = _without_dropout(load_package(folder, double=True)).to(flow.float64)
     gradients, _ = _one_step(flow, model, reference, double=True)
     return distance, max(_distances(gradients, reference, "train.gradient."), default=0.0)
 
