@@ -80,6 +80,7 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
     ("weight_norm", aten._weight_norm, lambda: [
         (randn(4, 3, 2), randn(4, 1, 1), 0), (randn(4, 3, 2), randn(1, 1, 2), 2),
     ]),
+    ("fused_rms_norm", aten._fused_rms_norm, lambda: [(randn(2, 3, 4), (4,), randn(4), 1e-6)]),
     ("rms_norm", F.rms_norm, lambda: [(randn(2, 3, 4), (4,), randn(4), 1e-6), (randn(2, 3, 4), (3, 4))]),
     ("instance_norm", F.instance_norm, lambda: [
         (randn(2, 3, 4, 5), None, None, randn(3), randn(3)),
@@ -152,6 +153,7 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
         (randn(4, 5), [torch.tensor([0, 0, 2]), torch.tensor([1, 1, 3])], randn(3), True),
         (randn(4, 5), [torch.tensor([0, -1]), None], torch.tensor(3.0)),
         (randn(4, 5), [randn(4, 5) > 0], torch.tensor(1.5)),
+        (randn(4, 5), [randn(4) > 0], torch.tensor(1.5)),
     ]),
     ("slice_scatter", aten.slice_scatter, lambda: [
         (randn(4, 5), randn(4, 2), 1, 1, 3), (randn(4, 5), randn(2, 5), 0, 0, 4, 2), (randn(4, 5), randn(4, 5), 1),

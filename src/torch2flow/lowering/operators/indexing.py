@@ -107,7 +107,15 @@ def with_selected(x, value, dim, index):
 def index_put(self, indices, values, accumulate=False, unsafe=False):
     if accumulate:
         return with_added(self, values, indices)
-    return with_positions(self, values, indices)
+    return with_indexed(self, values, indices)
+
+
+def with_indexed(x, value, indices):
+    """`x` with `value` at `x[indices]`, as a new tensor; a single value goes where a mask is true."""
+    mask = indices[0]
+    if len(indices) == 1 and mask.dtype == flow.bool and value.numel() == 1:
+        return flow.where(mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim)), value.to(x.dtype).reshape(()), x)
+    return with_positions(x, value, indices)
 
 
 def with_added(x, value, indices):

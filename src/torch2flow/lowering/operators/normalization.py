@@ -156,7 +156,7 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
     )
 
 
-@operator("aten.instance_norm")
+@operator("aten.instance_norm", restriction="no update of running statistics: capture in eval mode")
 def instance_norm(
     input, weight=None, bias=None, running_mean=None, running_var=None, use_input_stats=True, momentum=0.1, eps=1e-05,
     cudnn_enabled=True, *, in_shape,
@@ -168,7 +168,7 @@ def instance_norm(
     return normalize_groups(input, in_shape[1], weight, bias, eps)
 
 
-@operator("aten.rms_norm", "aten._fused_rms_norm")
+@operator("aten.rms_norm")
 def rms_norm(input, normalized_shape, weight=None, eps=None):
     return normalize_root_mean_square(input, normalized_shape, weight, eps)
 
@@ -179,6 +179,20 @@ def normalize_root_mean_square(x, shape, weight=None, eps=None):
     eps = flow.finfo(x.dtype).eps if eps is None else eps
     x = x * flow.rsqrt(flow.square(x).mean(dim=dims, keepdim=True) + eps)
     return x if weight is None else x * weight
+
+
+@operator("aten._fused_rms_norm")
+def fused_rms_norm(input, normalized_shape, weight, eps):
+    return (
+        normalize_root_mean_square(input, normalized_shape, weight, eps),
+        reciprocal_root_mean_square(input, normalized_shape, eps),
+    )
+
+
+def reciprocal_root_mean_square(x, shape, eps=None):
+    """The second result of PyTorch's `rms_norm`."""
+    eps = flow.finfo(x.dtype).eps if eps is None else eps
+    return flow.rsqrt(flow.square(x).mean(dim=list(range(-len(shape), 0)), keepdim=True) + eps)
 
 
 @operator("aten._weight_norm")

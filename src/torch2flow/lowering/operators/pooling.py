@@ -208,7 +208,7 @@ def constant_pad_nd(self, pad, value=0):
     return F.pad(self, pad, value=value)
 
 
-@operator("aten.pad")
+@operator("aten.pad", restriction="no circular padding that also cuts")
 def pad_(self, pad, mode="constant", value=None, *, in_ndim):
     if mode == "constant" and not value:
         return F.pad(self, pad)
@@ -227,7 +227,7 @@ def replication_pad(self, padding):
     return pad_by_index(self, padding, "replicate")
 
 
-@operator("aten._pad_circular")
+@operator("aten._pad_circular", restriction="no padding that also cuts")
 def circular_pad(self, pad):
     return pad_by_index(self, pad, "circular")
 
