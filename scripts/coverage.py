@@ -50,6 +50,7 @@ def main() -> int:
         "names", nargs="*", default=["*"], metavar="NAME", help="such as torchvision/resnet18 or 'timm/*'"
     )
     parser.add_argument("--fresh", action="store_true", help="run those that have a result again")
+    parser.add_argument("--captured", type=Path, metavar="DIR", help="take what scripts.models captured there already")
     parser.add_argument("--write-docs", action="store_true", help="only write the page")
     parser.add_argument("--one", nargs=2, metavar=("PT2", "OUT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -57,12 +58,12 @@ def main() -> int:
         print(json.dumps(compare_one(Path(arguments.one[0]), Path(arguments.one[1]))))
         return 0
     if not arguments.write_docs:
-        run(arguments.names, fresh=arguments.fresh)
+        run(arguments.names, fresh=arguments.fresh, captured=arguments.captured)
     write_page()
     return 0
 
 
-def run(patterns: list[str], *, fresh: bool) -> None:
+def run(patterns: list[str], *, fresh: bool, captured: Path | None = None) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     done = {} if fresh else read_results()
     catalogue = list_models()
@@ -71,6 +72,12 @@ def run(patterns: list[str], *, fresh: bool) -> None:
         record({"name": name, "skip": catalogue[name]})
     todo = [name for name in chosen if not catalogue[name]]
     print(f"{len(todo)} models", flush=True)
+    if captured is not None:
+        for name in todo:
+            if (captured / f"{name.replace('/', '-')}-dynamic.pt2").exists():
+                with tempfile.TemporaryDirectory(prefix="coverage-") as folder:
+                    record({"name": name, **judge(name, captured, "", Path(folder))})
+        return
     with tempfile.TemporaryDirectory(prefix="coverage-") as folder, ThreadPoolExecutor(1) as ahead:
         batches = [todo[start : start + BATCH] for start in range(0, len(todo), BATCH)]
         coming = ahead.submit(capture, batches[0], Path(folder) / "0") if batches else None
@@ -127,11 +134,11 @@ def _capture(names: list[str], folder: Path, options: list[str]) -> dict[str, st
     return reasons
 
 
-def judge(name: str, folder: Path, reason: str) -> dict[str, Any]:
+def judge(name: str, folder: Path, reason: str, out: Path | None = None) -> dict[str, Any]:
     files = sorted(folder.glob(f"{name.replace('/', '-')}-dynamic.pt2"))
     if not files:
         return {"failure": f"not captured: {reason or 'no reason given'}"[:400]}
-    command = [sys.executable, __file__, "--one", str(files[0]), str(folder / "converted" / files[0].stem)]
+    command = [sys.executable, __file__, "--one", str(files[0]), str((out or folder) / "converted" / files[0].stem)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
@@ -208,7 +215,7 @@ def write_page() -> None:
         "Every row is a run: captured by today's PyTorch with random weights, converted, and run by OneFlow 0.9.0",
         "against what PyTorch computed (`make coverage`). `x noise` is the distance to PyTorch's float64 result, in",
         "units of how far PyTorch's own float32 lies from it; up to 3 is noise. Where noise could hide a fault, both",
-        "sides are compared in float64, where a faithful model agrees to 1e-9 (`float64`). `other size` is a second run",
+        "sides are compared in float64, where a faithful model agrees to 1e-9 (`float64`). `other size` is another run",
         "at other sizes of the dynamic axes, `gradients` and `step` are of a training step with SGD.",
         "",
     ]

@@ -90,6 +90,7 @@ class Body:
     bound: dict[str, str] = field(default_factory=dict)
     last_use: dict[str, int] = field(default_factory=dict)
     producer: dict[str, int] = field(default_factory=dict)
+    temporary: dict[str, int] = field(default_factory=dict)
     statements: list[ast.stmt] = field(default_factory=list)
     now: int = -1
 
@@ -159,7 +160,7 @@ class Body:
             nameless = not step.targets or (step.line is not None and is_return(step.line.text))
             if not (same_line or (nameless and step.line is not None and user == number + 1)):
                 continue
-            if _no_grad(step.item) != _no_grad(other.item) or step.depth >= (_DEPTH_OPAQUE if step.opaque else _DEPTH):
+            if no_grad(step.item) != no_grad(other.item) or step.depth >= (_DEPTH_OPAQUE if step.opaque else _DEPTH):
                 continue
             if step.opaque and isinstance(step.item, Call):
                 continue
@@ -171,7 +172,7 @@ class Body:
             # What the source returns without a name goes into the `return`, as far as nothing else comes between.
             if step.nested_in >= 0:
                 continue
-            if step.targets or len(step.outputs) != 1 or uses.get(step.outputs[0]) != [end] or _no_grad(step.item):
+            if step.targets or len(step.outputs) != 1 or uses.get(step.outputs[0]) != [end] or self._guarded(step.item):
                 break
             if _is_list(step.item) or _is_setitem(step.item):
                 break
@@ -354,7 +355,7 @@ class Body:
                 if len(names) > 1 or _is_list(step.item):
                     target = ast.Tuple([ast.Name(name, ast.Store()) for name in names], ast.Store())
                 statement = ast.Assign([target], expression)
-            self._append(statement, _no_grad(step.item))
+            self._append(statement, step.item)
         self.now = len(self.steps)
         if returned is not None:
             result = returned()
@@ -385,9 +386,9 @@ class Body:
                         self.last_use[operand] = max(self.last_use.get(operand, -1), number + 1)
             name = self._assign_names(step, number)[0]
             copied = ast.Call(ast.Attribute(source, "clone", ast.Load()), [], [])
-            self._append(ast.Assign([ast.Name(name, ast.Store())], copied), node.no_grad)
+            self._append(ast.Assign([ast.Name(name, ast.Store())], copied), node)
         target = ast.Subscript(ast.Name(name, ast.Load()), self._subscript(keys), ast.Store())
-        self._append(ast.Assign([target], written), node.no_grad)
+        self._append(ast.Assign([target], written), node)
 
     def _subscript(self, keys: list[list[Any]]) -> ast.expr:
         """`:, 1:3, 0` for the keys `[[1, 1, 3, 1], [2, 0]]`."""
@@ -399,8 +400,8 @@ class Body:
                 parts[dim] = slice_of(*[self.argument(each, "index") for each in key])
         return parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load())
 
-    def _append(self, statement: ast.stmt, no_grad: bool) -> None:
-        if not no_grad:
+    def _append(self, statement: ast.stmt, item: Node | Call) -> None:
+        if not self._guarded(item):
             self.statements.append(statement)
             return
         last = self.statements[-1] if self.statements else None
@@ -409,6 +410,10 @@ class Body:
         else:
             manager = ast.parse("flow.no_grad()", mode="eval").body
             self.statements.append(ast.With([ast.withitem(manager)], [statement]))
+
+    def _guarded(self, item: Node | Call) -> bool:
+        """Whether an item needs `with flow.no_grad()` here: a call wholly under it is put there by its caller."""
+        return no_grad(item) and not (self.call.depth and no_grad(self.call))
 
     def expression(self, number: int) -> ast.expr:
         """The expression of a step, with those nested in it."""
@@ -469,7 +474,8 @@ class Body:
     def bind(self, expression: ast.expr) -> ast.expr:
         """Gives an expression that a rule needs twice a name, in a statement before this one."""
         taken = {name for name, value in self.bound.items() if self.last_use.get(value, -1) >= self.now}
-        name = self._free("value", taken)
+        name = self._free("value", taken | {name for name, at in self.temporary.items() if at == self.now})
+        self.temporary[name] = self.now
         self.bound[name] = ""
         self.statements.append(ast.Assign([ast.Name(name, ast.Store())], expression))
         return tensor(ast.Name(name, ast.Load()))
@@ -558,8 +564,9 @@ def _is_list(item: Node | Call) -> bool:
     return isinstance(item, Node) and item.is_list
 
 
-def _no_grad(item: Node | Call) -> bool:
-    return isinstance(item, Node) and item.no_grad
+def no_grad(item: Node | Call) -> bool:
+    """Whether all of it is made under `torch.no_grad()`."""
+    return item.no_grad if isinstance(item, Node) else all(node.no_grad for node in item.nodes())
 
 
 def _changes(item: Node | Call) -> bool:

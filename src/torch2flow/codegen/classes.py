@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 from torch2flow.codegen.literals import attribute, literal
@@ -14,8 +13,6 @@ from torch2flow.codegen.structures import (
     ANY,
     REQUIRED,
     Construct,
-    Container,
-    Draft,
     Instance,
     New,
     Repeated,
@@ -23,6 +20,7 @@ from torch2flow.codegen.structures import (
     Structure,
     constants,
     key_of,
+    structures_in,
 )
 
 
@@ -158,19 +156,6 @@ class _Replace(ast.NodeTransformer):
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         return self.replaced.get(id(node), node)
-
-
-def structures_in(part: Draft | Construct) -> Iterator[Structure]:
-    if isinstance(part, Instance):
-        yield part.structure
-    elif isinstance(part, Draft):
-        for child in part.children.values():
-            yield from structures_in(child)
-    elif isinstance(part, Container):
-        for item in part.items.values():
-            yield from structures_in(item)
-    elif isinstance(part, Repeated):
-        yield from structures_in(part.item)
 
 
 def _is_counted(items: dict[str, Any]) -> bool:

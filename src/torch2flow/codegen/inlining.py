@@ -136,8 +136,10 @@ class Inliner:
         self._collect_called(function, _definition(function))
 
     def _collect_called(self, function: Callable[..., Any], tree: ast.AST) -> None:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Name) and node.id not in _MODULES:
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        local = {node.id for node in names if isinstance(node.ctx, ast.Store)} | set(_parameters(function))
+        for node in names:
+            if node.id not in _MODULES and node.id not in local:
                 called = getattr(function, "__globals__", {}).get(node.id)
                 if (isinstance(called, FunctionType) and called.__module__.startswith("torch2flow.lowering")) or (
                     isinstance(called, FunctionType) and called.__module__ == function.__module__

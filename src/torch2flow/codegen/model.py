@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch2flow.codegen.bodies import Body
+from torch2flow.codegen.bodies import Body, no_grad
 from torch2flow.codegen.literals import UNIFORM, attribute, literal
 from torch2flow.codegen.loops import roll
 from torch2flow.codegen.names import class_name, is_attribute
@@ -183,6 +183,8 @@ class ModelWriter:
                     return False
                 value, position = item.outputs[0], order.index(name)
             if value != call.outputs[0]:
+                return False
+            if len({no_grad(item) for item in call.items}) > 1:
                 return False
             called = {item.path for item in call.items if isinstance(item, Call)}
             skipped = [child for child in module.children.values() if child.path not in called]

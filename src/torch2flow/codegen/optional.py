@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torch2flow.codegen.structures import Draft, Structure, Structures, shape_of, slots_of
+from torch2flow.codegen.structures import Construct, Draft, Structure, Structures, shape_of, slots_of, structures_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,29 @@ def find_optional(structures: Structures) -> dict[str, OptionalChild]:
                     child
                     and small_key not in found
                     and full_key not in found
+                    and small not in _within(full.draft.children[child])
                     and _agree(full.draft, small.draft, child)
                 ):
                     place = _columns(full.draft, child)
                     found[small_key] = found[full_key] = OptionalChild(full_key, child, *place)
     return found
+
+
+def outdated(structures: Structures) -> set[str]:
+    """The keys whose case is none any more, since a merge within the classes gave them other keys."""
+    live: dict[str, set[bool]] = {}
+    for key in structures.met:
+        if (case := structures.optional.get(key)) is not None:
+            live.setdefault(case.full, set()).add(key == case.full)
+    return {key for key, case in structures.optional.items() if len(live.get(case.full, ())) < 2}
+
+
+def _within(construct: Construct) -> Iterator[Structure]:
+    """The structures of a construction and of everything inside: a class can't be a case of one it holds."""
+    for structure in structures_in(construct):
+        yield structure
+        for child in structure.draft.children.values():
+            yield from _within(child)
 
 
 def _extra_child(full: Draft, small: Draft) -> str:

@@ -295,7 +295,9 @@ class _Writer:
             else:
                 method = "register_buffer"
                 if name in module.hidden:
-                    arguments.append(known.expression(State("buffer", _join(module.path, name), persistent=False)))
+                    arguments.append(
+                        known.expression(State("buffer", _join(module.path, name), persistent=False), tensor.dtype.name)
+                    )
                     keywords.append(ast.keyword("persistent", ast.Constant(False)))
                 else:
                     arguments.append(_zeros(tensor))

@@ -209,11 +209,13 @@ class Structures:
     def __init__(self, optional: Mapping[str, OptionalChild] | None = None) -> None:
         self.found: dict[str, Structure] = {}
         self.optional = optional or {}
+        self.met: set[str] = set()
 
     def add(self, draft: Draft) -> Instance:
         """Finds or makes the structure of a draft."""
         key = digest((draft.class_name, draft.base, shape_of(draft)))
         row = list(slots_of(draft))
+        self.met.add(key)
         case = self.optional.get(key)
         if case is not None:
             has_child = case.full == key
@@ -261,6 +263,20 @@ def slots_of(part: Draft | Construct | ast.AST) -> Iterator[Slot]:
     else:
         for constant in constants(part):
             yield Slot(constant.value, getattr(constant, "hint", ""))
+
+
+def structures_in(part: Draft | Construct) -> Iterator[Structure]:
+    """The structures that a draft or construction makes modules of."""
+    if isinstance(part, Instance):
+        yield part.structure
+    elif isinstance(part, Draft):
+        for child in part.children.values():
+            yield from structures_in(child)
+    elif isinstance(part, Container):
+        for item in part.items.values():
+            yield from structures_in(item)
+    elif isinstance(part, Repeated):
+        yield from structures_in(part.item)
 
 
 def constants(tree: ast.AST) -> Iterator[ast.Constant]:

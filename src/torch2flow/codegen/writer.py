@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 from torch2flow._version import __version__
 from torch2flow.codegen import constants, operators
-from torch2flow.codegen.classes import ClassWriter, structures_in
+from torch2flow.codegen.classes import ClassWriter
 from torch2flow.codegen.constants import Constants
 from torch2flow.codegen.model import RESERVED, ModelWriter
 from torch2flow.codegen.operators import Missing
-from torch2flow.codegen.optional import OptionalChild, find_optional
+from torch2flow.codegen.optional import OptionalChild, find_optional, outdated
 from torch2flow.codegen.signature import records
-from torch2flow.codegen.structures import Instance, Structure
+from torch2flow.codegen.structures import Instance, Structure, structures_in
 from torch2flow.lowering.promotion import kind
 from torch2flow.program import Graph, Ref, SymInt
 from torch2flow.program.functional import functionalize
@@ -24,7 +24,7 @@ from torch2flow.program.vocabulary import modernize
 from torch2flow.pytorch.tensor import TensorRef
 
 LINE_LENGTH = 100
-_ROUNDS = 4
+_ROUNDS = 8
 """How often the drafts are made again, after classes were found to be one: it may make those around them one too."""
 
 
@@ -74,14 +74,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     """
     known = Constants(tensors)
     graph = modernize(functionalize(graph, known.numbers(graph.states)))
-    optional: dict[str, OptionalChild] = {}
-    for _ in range(_ROUNDS):
-        writer = ModelWriter(graph, known.expression, optional)
-        root = writer.write()
-        found = find_optional(writer.structures)
-        if not found.keys() - optional.keys():
-            break
-        optional |= found
+    writer, root = _drafts(graph, known)
     order = _ordered(root.structure)
     _name(order)
     classes: list[ast.stmt] = [ClassWriter(structure).write() for structure in order]
@@ -98,6 +91,21 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     return Source(text, root.structure.name, known.stored, writer.operators.missing, notes)
 
 
+def _drafts(graph: Graph, known: Constants) -> tuple[ModelWriter, Instance]:
+    """The drafts of all modules, once no more of their classes are found to be one."""
+    optional: dict[str, OptionalChild] = {}
+    for _ in range(_ROUNDS):
+        writer = ModelWriter(graph, known.expression, optional)
+        root = writer.write()
+        gone = outdated(writer.structures)
+        found = {} if gone else find_optional(writer.structures)
+        if not gone and not found.keys() - optional.keys():
+            return writer, root
+        optional = {key: case for key, case in {**optional, **found}.items() if key not in gone}
+    writer = ModelWriter(graph, known.expression)
+    return writer, writer.write()
+
+
 def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
     metas = [(value.name, graph.metas[value.name]) for value in graph.inputs if isinstance(value, Ref)]
     if metas and not any(isinstance(size, SymInt) for _, meta in metas for size in meta.shape):
@@ -112,7 +120,8 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
     gone = sorted({module.path for module in writer.modules.values() if writer.is_gone(module)})
     if gone:
         yield (
-            f"{len(gone)} modules did nothing in the capture and are nn.Identity() now: {', '.join(gone[:3])}"
+            f"{len(gone)} module{'s' if len(gone) > 1 else ''} did nothing in the capture and"
+            f" {'are' if len(gone) > 1 else 'is'} nn.Identity() now: {', '.join(gone[:3])}"
             f"{', ...' if len(gone) > 3 else ''}; what they do in train mode is lost"
         )
 

@@ -12,6 +12,7 @@ here; calls that compute sizes are not kept, since every place that uses a size 
 from __future__ import annotations
 
 import json
+import keyword
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -139,7 +140,7 @@ class _Reader:
             yield from self._unfold(entry, target, suffix, no_grad)
             return
         arguments = {
-            item["name"] or f"arg{position}": self._argument(item["arg"], suffix)
+            _parameter(item["name"]) or f"arg{position}": self._argument(item["arg"], suffix)
             for position, item in enumerate(entry["inputs"])
         }
         outputs, is_list, symbolic = self._outputs(entry, suffix)
@@ -363,6 +364,11 @@ class _Reader:
         graph.input_tree = _tree(root.get("in_spec")) or Tree("tuple", (), (flat, Tree("dict")))
         outputs = Tree("leaf") if len(graph.outputs) == 1 else Tree("tuple", (), (Tree("leaf"),) * len(graph.outputs))
         graph.output_tree = _tree(root.get("out_spec")) or outputs
+
+
+def _parameter(name: str) -> str:
+    """An argument's name as a Python function can have it: `from_` for `from`."""
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _number(value: Any) -> Any:

@@ -116,7 +116,10 @@ _VIEWS: dict[str, WriteBack | None] = {
 
 @dataclass(slots=True)
 class _Storage:
+    """A piece of memory: how often it was written, and the value that had it first."""
+
     version: int = 0
+    owner: str = ""
 
 
 @dataclass(slots=True)
@@ -158,7 +161,7 @@ class _Functionalizer:
         outputs = map_refs(self.graph.outputs, lambda name: self._read(name, None))
         for state, value in self.graph.stores.items():
             self._store(state, self._read(value, None), None)
-        return replace(self.graph, nodes=self.nodes, outputs=outputs, stores={})
+        return self._without_copies(replace(self.graph, nodes=self.nodes, outputs=outputs, stores={}))
 
     def _node(self, node: Node) -> None:
         operator = node.operator
@@ -181,9 +184,32 @@ class _Functionalizer:
         name = self._read(first.name, node)
         source = self.handles[first.name]
         if node.operator in _COPIES or (node.operator == "aten.contiguous" and not self._contiguous(first.name)):
-            self.handles[node.outputs[0]] = _Handle(_Storage(), name)
+            if self._is_buffer(name):
+                # What the buffer holds now: it may be written before the copy is read.
+                self._emit(replace(node, target="aten.clone.default", arguments={"self": Ref(name)}))
+                name = node.outputs[0]
+            self.handles[node.outputs[0]] = _Handle(_Storage(owner=node.outputs[0]), name)
         else:
             self.handles[node.outputs[0]] = _Handle(source.storage, name, source.version, first.name, node)
+
+    def _is_buffer(self, name: str) -> bool:
+        state = self.graph.states.get(name)
+        return state is not None and state.kind == "buffer"
+
+    def _without_copies(self, graph: Graph) -> Graph:
+        """Takes away the copies of buffers that nothing is written to."""
+        stored = {node.arguments["state"].name for node in graph.nodes if node.operator == STORE}
+        same: dict[str, str] = {}
+        for node in graph.nodes:
+            source = node.arguments.get("self") if node.operator == "aten.clone" else None
+            if isinstance(source, Ref) and self._is_buffer(source.name) and source.name not in stored:
+                same[node.outputs[0]] = source.name
+
+        def name(value: str) -> str:
+            return same.get(value, value)
+
+        nodes = [node.renamed(name) for node in graph.nodes if not same.keys() & set(node.outputs)]
+        return replace(graph, nodes=nodes, outputs=map_refs(graph.outputs, name))
 
     def _keeps(self, node: Node) -> bool:
         """Whether a call gives back what it is given: a slice of everything, a cast to the dtype it has, `+ 0`."""
@@ -221,6 +247,9 @@ class _Functionalizer:
 
     def _write(self, node: Node, functional: str, first: Ref) -> None:
         output = node.outputs[0] if node.outputs and node.outputs[0] else self._name(node)
+        if functional == "aten.copy.default" and self._is_same_place(node, first, node.arguments["src"]):
+            self.handles[output] = self.handles[first.name]
+            return
         made = replace(node, target=functional, outputs=[output, *node.outputs[1:]], in_place=True)
         made = made.renamed(lambda name: self._read(name, node))
         if functional.startswith("aten.zeros_like"):
@@ -242,6 +271,18 @@ class _Functionalizer:
         if not self._set_item(first.name, made, node):
             self._assign(first.name, output, node)
         self.handles[output] = self.handles[first.name]
+
+    def _is_same_place(self, node: Node, target: Ref, source: object) -> bool:
+        """Whether a copy would write what is there: `x[0] += 1` ends with one of `x[0]` onto itself."""
+        if not isinstance(source, Ref):
+            return False
+        self._read(target.name, node)
+        left, right = self.handles[target.name], self.handles.get(source.name)
+        if right is None or left is right:
+            return right is not None
+        if left.view is None or right.view is None or left.base != right.base or left.index != right.index:
+            return False
+        return left.view.target == right.view.target and left.view.arguments == right.view.arguments
 
     def _set_item(self, name: str, made: Node, node: Node) -> bool:
         """Writes `x[1:3, 0] = value` where the handle is such a piece of a tensor; False where it is not."""
@@ -274,7 +315,7 @@ class _Functionalizer:
         self._emit(replace(node, target=f"{SETITEM}.default", arguments=arguments, outputs=[output], is_list=False))
         handle.storage.version += 1
         handle.name, handle.version = output, handle.storage.version
-        self._store(at, output, node)
+        self._store(handle.storage.owner, output, node)
         written = self.handles[name]
         written.name, written.version = made.outputs[0], handle.storage.version
         return True
@@ -288,7 +329,7 @@ class _Functionalizer:
 
     def _read(self, name: str, reader: Node | None) -> str:
         """The value that this handle stands for now."""
-        handle = self.handles.setdefault(name, _Handle(_Storage(), name))
+        handle = self.handles.setdefault(name, _Handle(_Storage(owner=name), name))
         if handle.version != handle.storage.version and handle.view is not None:
             base = self._read(handle.base, reader)
             if handle.view.operator in _SAME_VALUE or self._keeps(handle.view):
@@ -331,12 +372,11 @@ class _Functionalizer:
                 self._assign(handle.base, merged, node)
         else:
             handle.storage.version += 1
-            self._store(name, value, node)
+            self._store(handle.storage.owner, value, node)
         handle.name, handle.version = value, handle.storage.version
 
     def _store(self, name: str, value: str, node: Node | None) -> None:
-        state = self.graph.states.get(name)
-        if state is not None and state.kind == "buffer":
+        if self._is_buffer(name):
             last = node or next(made for made in self.nodes if value in made.outputs)
             arguments: dict[str, object] = {"state": Ref(name), "value": Ref(value)}
             self._emit(replace(last, target=f"{STORE}.default", arguments=arguments, outputs=[]))
