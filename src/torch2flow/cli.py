@@ -1,4 +1,4 @@
-"""The command line: `torch2flow inspect | convert | check | capture | operators | doctor`. Thin: it parses, calls, and prints."""
+"""The command line: `torch2flow inspect | convert | check | capture | operators | doctor`. Thin: parse, call, print."""
 
 from __future__ import annotations
 

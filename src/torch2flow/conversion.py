@@ -207,7 +207,7 @@ def _is_changed(options: Options) -> bool:
 
 
 def _model(container: Container, options: Options) -> Program | None:
-    """The program to write as source; None where there is none, or where its tensors get other names or are left out."""
+    """The program to write as source; None where there is none, or where tensors get other names or are left out."""
     changed = options.rename or options.include or options.exclude
     if container.program is None or changed or options.key not in (None, "state_dict"):
         return None

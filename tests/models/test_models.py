@@ -17,7 +17,7 @@ from torch2flow.parity import open_reference, together
 from torch2flow.parity.running import compare, load_package
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import NAMES, ROOT, TRAINED  # noqa: E402
+from conftest import NAMES, ROOT, TRAINED
 
 GOLDEN = ROOT / "tests" / "golden"
 GOLDEN_MODELS = [

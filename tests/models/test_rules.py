@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-NET = '''
+NET = """
 import torch
 
 @torch.library.custom_op("mylib::scale_shift", mutates_args=())
@@ -32,15 +32,15 @@ class Net(torch.nn.Module):
 
     def forward(self, x):
         return torch.relu(self.act(x))
-'''
+"""
 
-RULES = '''
+RULES = """
 import torch2flow
 
 @torch2flow.operator("mylib.scale_shift")
 def scale_shift(x, scale, shift=0.0):
     return x * scale + shift
-'''
+"""
 
 
 @pytest.fixture(scope="module")

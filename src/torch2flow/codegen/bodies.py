@@ -25,7 +25,7 @@ from torch2flow.codegen.names import (
     targets,
 )
 from torch2flow.program import Frame, Graph, Line, Node, Ref, SymInt
-from torch2flow.program.calls import Call, line_of
+from torch2flow.program.calls import Call, line_of, lines_of
 from torch2flow.program.functional import CREATIONS, SETITEM
 
 _DEPTH, _DEPTH_OPAQUE = 5, 3
@@ -99,7 +99,7 @@ class Body:
     def read(self, results: list[str]) -> None:
         """Collects the steps and decides which are nested in others."""
         for item in self.call.items:
-            node_lines = _lines(item, self.call.depth)
+            node_lines = lines_of(item, self.call.depth)
             inputs = item.refs() if isinstance(item, Node) else self.context.inputs(item)
             inputs = [name for name in inputs if self._is_local(name)]
             outputs = [name for name in item.outputs if name] if isinstance(item, Node) else self.context.results(item)
@@ -526,11 +526,6 @@ def sizes_in(value: Any) -> Iterator[SymInt]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from sizes_in(item)
-
-
-def _lines(item: Node | Call, depth: int) -> tuple[Line, ...]:
-    node = item if isinstance(item, Node) else next(item.nodes(), None)
-    return node.lines[depth] if node is not None and depth < len(node.lines) else ()
 
 
 def _short(item: Node | Call) -> str:

@@ -11,6 +11,7 @@ import ast
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,7 @@ class Constants:
                 found[name] = tensor.numpy().item()
         return found
 
-    def _stored(self, name: str, tensor: TensorRef, values: np.ndarray) -> ast.expr:
+    def _stored(self, name: str, tensor: TensorRef, values: np.ndarray[Any, Any]) -> ast.expr:
         key = (str(values.dtype), values.shape, hashlib.sha256(values.tobytes()).digest())
         name = self.by_value.setdefault(key, name)
         self.stored[name] = self.tensors[name]
@@ -86,7 +87,7 @@ def _named(name: str) -> ast.expr:
     return constant
 
 
-def _regular(values: np.ndarray, dtype: str) -> ast.expr | None:
+def _regular(values: np.ndarray[Any, Any], dtype: str) -> ast.expr | None:
     """The expression for a tensor whose elements follow a pattern, or are few."""
     kind = attribute("flow", dtype)
     flat = values.reshape(-1)
@@ -114,7 +115,7 @@ def _regular(values: np.ndarray, dtype: str) -> ast.expr | None:
     return None
 
 
-def _tensor(flat: np.ndarray, kind: ast.expr) -> ast.expr:
+def _tensor(flat: np.ndarray[Any, Any], kind: ast.expr) -> ast.expr:
     numbers = ast.List([literal(value, "value") for value in flat.tolist()], ast.Load())
     return ast.Call(attribute("flow", "tensor"), [numbers], [ast.keyword("dtype", kind)])
 

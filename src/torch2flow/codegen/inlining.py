@@ -105,11 +105,11 @@ class Inliner:
             for name, count in counts.items():
                 if count > 1 and name in names and not _is_cheap(names[name]):
                     names[name] = bind(names[name])
-            expression = _Substitute(names, defaults).visit(copy.deepcopy(body))
+            expression: ast.expr = _Substitute(names, defaults).visit(copy.deepcopy(body))
         except _NeedsHelperError:
             return self._call(function, given, defaults)
         self._collect_called(function, expression)
-        return ast.fix_missing_locations(expression)
+        return expression
 
     def _call(
         self, function: Callable[..., Any], given: dict[str, ast.expr], defaults: dict[str, ast.expr]
@@ -329,11 +329,9 @@ def _at(dim: ast.expr, index: ast.expr) -> ast.expr:
     position = evaluate(dim)
     if isinstance(index, ast.Call) and isinstance(index.func, ast.Name) and index.func.id == "slice":
         index = slice_of(*index.args)
-    full: ast.expr = ast.Slice()
-    if position >= 0:
-        parts = [*[full] * position, index]
-    else:
-        parts = [ast.Constant(...), index, *[full] * (-position - 1)]
+    before: list[ast.expr] = [ast.Slice()] * position if position >= 0 else [ast.Constant(...)]
+    after: list[ast.expr] = [ast.Slice()] * (-position - 1)
+    parts = [*before, index, *after]
     return parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load())
 
 

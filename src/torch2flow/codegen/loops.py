@@ -127,9 +127,10 @@ def _renamed(first: list[ast.stmt], second: list[ast.stmt], owners: set[str]) ->
         if len(old) != len(new):
             return None
         for before, after in zip(old, new, strict=True):
-            if before.id != after.id:
-                if not isinstance(after.ctx, ast.Load) or names.setdefault(after.id, before.id) != before.id:
-                    return None
+            if before.id == after.id:
+                continue
+            if not isinstance(after.ctx, ast.Load) or names.setdefault(after.id, before.id) != before.id:
+                return None
         blank = copy.deepcopy(left)
         for node, after in zip((n for n in ast.walk(blank) if isinstance(n, ast.Name)), new, strict=True):
             node.id = after.id

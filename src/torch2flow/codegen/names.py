@@ -106,7 +106,7 @@ def is_name(text: str) -> bool:
 
 
 def statement_targets(lines: tuple[Line, ...]) -> tuple[str, ...]:
-    """The names given to a value, from the innermost source line out: what a function returns is named by its caller."""
+    """The names given to a value, from the innermost line out: what a function returns is named by its caller."""
     for line in reversed(lines):
         found = targets(line.text)
         if found:

@@ -81,7 +81,7 @@ class Instance:
     row: list[Slot]
 
 
-Construct = Union[New, Container, Repeated, Instance]
+Construct = Union[New, Container, Repeated, Instance]  # noqa: UP007  read before the classes are there
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ class Structure:
     def settle(self, reserved: set[str]) -> None:
         """Decides which columns become arguments, now that all rows are known."""
         groups: list[tuple[list[Any], list[int]]] = []
-        for column, slot in enumerate(self.rows[0]):
+        for column in range(len(self.rows[0])):
             values = [key_of(row[column].value) for row in self.rows]
             if len({value for value in values if value != key_of(ANY)}) > 1:
                 group = next((columns for known, columns in groups if _fit(known, values)), None)
@@ -146,8 +146,8 @@ class Structure:
         taken = {"self", *reserved, *(own.attribute for own in self.draft.owns)}
         for _, columns in groups:
             slots = [self.slot(column) for column in columns]
-            best = next((slot for slot in slots if slot.default is REQUIRED and slot.hint), None)
-            best = best or next((slot for slot in slots if slot.hint), slots[0])
+            telling = [slot for slot in slots if slot.hint] or slots
+            best = next((slot for slot in telling if slot.default is REQUIRED), telling[0])
             name = best.hint if is_name(best.hint) else "value"
             if name in taken:
                 name = self._qualified(columns[slots.index(best)], name)

@@ -268,4 +268,4 @@ def _without_parentheses(match: re.Match[str]) -> str:
 def _format(text: str) -> str:
     import black
 
-    return black.format_str(text, mode=black.Mode(line_length=LINE_LENGTH, target_versions={black.TargetVersion.PY310}))
+    return black.format_str(text, mode=black.Mode(line_length=LINE_LENGTH))

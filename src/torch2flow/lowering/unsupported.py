@@ -76,7 +76,8 @@ UNSUPPORTED: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("aten.quantize_per_tensor", "aten.quantize_per_channel", "aten.dequantize",
-         "aten.fake_quantize_per_tensor_affine", "quantized_decomposed.quantize_per_tensor", "quantized_decomposed.dequantize_per_tensor"), _QUANTIZED
+         "aten.fake_quantize_per_tensor_affine", "quantized_decomposed.quantize_per_tensor",
+         "quantized_decomposed.dequantize_per_tensor"), _QUANTIZED
     ),
     **dict.fromkeys(("aten.resize", "aten.resize_as", "aten.set", "aten.embedding_renorm"), _IN_PLACE),
     **dict.fromkeys(
@@ -87,7 +88,8 @@ UNSUPPORTED: dict[str, str] = {
         ("aten.gcd", "aten.lcm", "aten.mode", "aten.quantile", "aten.nanquantile", "aten.nanmedian", "aten.gradient",
          "aten.renorm", "aten.histogram", "aten.histogramdd", "aten._histogramdd_from_bin_tensors",
          "aten.fractional_max_pool2d", "aten.fractional_max_pool3d", "aten.multi_margin_loss",
-         "aten.multilabel_margin_loss", "aten.triplet_margin_loss", "aten.index_reduce", "aten.cumulative_trapezoid", "aten.nonzero_numpy", "aten.nonzero_static",
+         "aten.multilabel_margin_loss", "aten.triplet_margin_loss", "aten.index_reduce", "aten.cumulative_trapezoid",
+         "aten.nonzero_numpy", "aten.nonzero_static",
          "aten._chunk_cat", "aten._unsafe_masked_index", "aten._unsafe_masked_index_put_accumulate",
          "aten.rrelu_with_noise_functional", "aten._batch_norm_with_update", "aten._batch_norm_with_update_functional",
          "aten.tensor_split.tensor_indices_or_sections", "aten.linalg_vander", "aten._ctc_loss", "aten.ctc_loss",

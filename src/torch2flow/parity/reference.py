@@ -14,6 +14,7 @@ import numpy as np
 
 from torch2flow.errors import FormatError
 from torch2flow.opening import open_checkpoint
+from torch2flow.pytorch import TensorRef
 
 DOUBLE = "float64/"
 
@@ -31,7 +32,7 @@ class Reference:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.checkpoint = open_checkpoint(path, ".")
-        self.metadata: dict[str, str] = dict(self.checkpoint.container.metadata)
+        self.metadata: dict[str, str] = dict(self.checkpoint.container.metadata.get("__metadata__", {}))
         if not any(name.startswith(("input.", "output.")) for name in self.checkpoint):
             raise FormatError(
                 "This file is no recording of `torch2flow capture`.",
@@ -41,7 +42,9 @@ class Reference:
 
     def array(self, name: str) -> np.ndarray[Any, Any]:
         """A recorded tensor."""
-        return self.checkpoint[name].numpy()
+        tensor = self.checkpoint[name]
+        assert isinstance(tensor, TensorRef)  # safetensors hold nothing else
+        return tensor.numpy()
 
     def __contains__(self, name: str) -> bool:
         return name in self.checkpoint

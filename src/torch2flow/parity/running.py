@@ -88,10 +88,9 @@ def compare(folder: Path, reference: Reference, *, say: Callable[[str], None] = 
     flow = import_oneflow()
     found = Parity()
     say("running in float32")
-    model = load_package(folder).load_model()
-    found.outputs = _outputs(flow, model, reference, "")
+    found.outputs = _outputs(flow, _as_captured(load_package(folder), reference), reference, "")
     if reference.names("second.output."):
-        found.second = _outputs(flow, model, reference, "second.")
+        found.second = _outputs(flow, _as_captured(load_package(folder), reference), reference, "second.")
     if reference.names("train.gradient."):
         say("training")
         found.gradients, found.step = _train(flow, _without_dropout(load_package(folder)), reference)
@@ -100,6 +99,11 @@ def compare(folder: Path, reference: Reference, *, say: Callable[[str], None] = 
         say("running in float64")
         found.double, found.double_gradients = _double(flow, folder, reference)
     return found
+
+
+def _as_captured(package: ModuleType, reference: Reference) -> Any:
+    """The model in the mode that was captured. Each run gets its own: in train mode a run changes buffers."""
+    return package.load_model().train(reference.metadata.get("mode") == "train")
 
 
 def _leaves(flow: Any, value: Any) -> Iterator[Any]:
@@ -151,7 +155,7 @@ def _without_dropout(package: ModuleType) -> Any:
     """The model with every dropout probability at 0: numbers can't be compared where some are random."""
     source = sys.modules[f"{package.__name__}.model"]
     if hasattr(source, "F"):
-        source.F = _NoDropout(source.F)
+        source.__dict__["F"] = _NoDropout(source.F)
     model = package.load_model()
     for module in model.modules():
         if type(module).__name__.startswith("Dropout"):
@@ -176,7 +180,7 @@ def _one_step(flow: Any, model: Any, reference: Reference, *, double: bool) -> t
         (leaves[name] * tensor(reference.array(f"train.loss.weight.{name}"))).sum()
         for name in reference.names("train.loss.weight.")
     )
-    loss.backward()  # type: ignore[union-attr]
+    loss.backward()
     named = dict(model.named_parameters())
     gradients = {name: parameter.grad for name, parameter in named.items() if parameter.grad is not None}
     optimizer = flow.optim.SGD(list(named.values()), lr=float(reference.metadata.get("lr", 0.01)))
@@ -191,10 +195,10 @@ def _double(flow: Any, folder: Path, reference: Reference) -> tuple[float, float
     def tensor(array: np.ndarray[Any, Any]) -> Any:
         return flow.tensor(array.astype(np.float64) if array.dtype == np.float32 else array)
 
-    model = load_package(folder, double=True).load_model().to(flow.float64)
     distance = 0.0
     for prefix in ("", "second."):
         if reference.names(f"{prefix}output."):
+            model = _as_captured(load_package(folder, double=True), reference).to(flow.float64)
             args, keywords = reference.inputs(tensor, prefix)
             with flow.no_grad():
                 given = _numbered(flow, model(*args, **keywords))

@@ -58,10 +58,14 @@ class Call:
 
 def line_of(item: Node | Call, depth: int) -> Line | None:
     """The source line, within the module call at `depth`, that led to an item."""
-    node = item if isinstance(item, Node) else next(item.nodes(), None)
-    if node is None or depth >= len(node.lines) or not node.lines[depth]:
-        return None
-    return node.lines[depth][-1]
+    found = lines_of(item, depth)
+    return found[-1] if found else None
+
+
+def lines_of(item: Node | Call, depth: int) -> tuple[Line, ...]:
+    """All source lines, within the module call at `depth`, that led to an item: the innermost last."""
+    node = next(item.nodes(), None) if isinstance(item, Call) else item
+    return node.lines[depth] if node is not None and depth < len(node.lines) else ()
 
 
 def call_tree(graph: Graph) -> Call:
@@ -103,7 +107,7 @@ def reachable(graph: Graph, name: str, owner: str) -> State | None:
     if state.alias:
         names += [other for other in graph.states.values() if other.alias == state.alias and other is not state]
     inside = [each for each in names if is_inside(each.path.rpartition(".")[0], owner)]
-    return min(inside, key=lambda each: each.path.count("."), default=None)
+    return min(inside, key=lambda each: each.path.count(".")) if inside else None
 
 
 class _Flow:

@@ -394,7 +394,7 @@ def _spec(content: dict[str, Any]) -> Tree:
     if short in ("tuple", "list"):
         return Tree(short, (), children)
     if short == "dict" or kind.endswith(("OrderedDict", "immutable_dict")):
-        return Tree("dict", tuple(map(str, context)), children)
+        return Tree("dict", tuple(map(str, context or ())), children)
     if kind.endswith("immutable_list"):
         return Tree("list", (), children)
     names = context if isinstance(context, list) else []

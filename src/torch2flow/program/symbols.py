@@ -61,7 +61,7 @@ def parse(text: str, hint: int = 0) -> SymInt | int:
             maybe="the file is damaged, or newer than torch2flow",
         ) from None
     if isinstance(expression, ast.Constant):
-        return int(expression.value)  # type: ignore[arg-type]
+        return int(expression.value)
     return SymInt(ast.unparse(expression), hint)
 
 
@@ -77,7 +77,7 @@ def _plain(node: ast.expr) -> ast.expr:
         return ast.BinOp(_plain(node.left), node.op, _plain(node.right))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         inner = _plain(node.operand)
-        return ast.Constant(-inner.value) if isinstance(inner, ast.Constant) else ast.UnaryOp(node.op, inner)  # type: ignore[operator]
+        return ast.Constant(-inner.value) if isinstance(inner, ast.Constant) else ast.UnaryOp(node.op, inner)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return _constructor(node.func.id, node.args)
     raise ValueError(f"{type(node).__name__} is not allowed")

@@ -69,7 +69,9 @@ _AFFINE = ("weight", "bias")
 _RUNNING = ("running_mean", "running_var", "num_batches_tracked")
 
 
-@module("Conv1d", "Conv2d", "Conv3d", calls=("aten.conv1d", "aten.conv2d", "aten.conv3d", "aten.convolution"), owns=_AFFINE)
+@module(
+    "Conv1d", "Conv2d", "Conv3d", calls=("aten.conv1d", "aten.conv2d", "aten.conv3d", "aten.convolution"), owns=_AFFINE
+)
 def conv(leaf: Leaf) -> Arguments | None:
     weight, groups = leaf.shapes["weight"], leaf.get("groups", 1)
     if isinstance(leaf.get("padding", 0), str) or leaf.get("transposed", False):

@@ -6,12 +6,17 @@ from torch2flow.lowering.registry import operator
 
 
 @operator(
-    "aten.alias", "aten.alias_copy", "aten.contiguous", "aten.clone", "aten.lift", "aten.lift_fresh",
+    "aten.alias", "aten.alias_copy", "aten.contiguous", "aten.lift", "aten.lift_fresh",
     "aten.lift_fresh_copy", "aten.positive", "aten.resolve_conj", "aten.resolve_neg",
     "aten._conj_physical", "aten.conj_physical", "aten._conj", "aten.conj", "aten.real", "aten.cpu",
 )  # fmt: skip
 def same(self, memory_format=None):
     return self
+
+
+@operator("aten.clone")
+def clone(self, memory_format=None):
+    return self.clone()
 
 
 @operator("aten.detach", "aten.detach_copy")
