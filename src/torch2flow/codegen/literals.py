@@ -101,6 +101,14 @@ def evaluate(node: ast.expr, names: dict[str, ast.expr] | None = None) -> Any:
             return _apply(_OPERATORS.get(type(node.op)), evaluate(node.left, names), evaluate(node.right, names))
         case ast.BoolOp():
             return _boolean(node, names)
+        case ast.Compare(
+            left=ast.Name(id=name), ops=[ast.Is() | ast.IsNot() as op], comparators=[ast.Constant(None)]
+        ) if (isinstance(names.get(name), ast.Tuple | ast.List | ast.BinOp | ast.Subscript)):
+            return isinstance(op, ast.IsNot)  # Sizes known only at run time are not None.
+        case ast.Call(
+            func=ast.Name(id="isinstance"), args=[ast.Name(id=name), ast.Name(id="bool" | "str" | "tuple" | "list")]
+        ) if isinstance(names.get(name), ast.BinOp | ast.Subscript) and not is_tensor(names[name]):
+            return False  # They are numbers.
         case ast.Compare():
             return _compare(node, names)
         case ast.IfExp():

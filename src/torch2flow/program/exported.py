@@ -145,8 +145,10 @@ class _Reader:
         }
         outputs, is_list, symbolic = self._outputs(entry, suffix)
         if symbolic and target.startswith(_SIZES):
+            size = self._computed(target, list(arguments.values()))
             for name in outputs:
-                self.sizes.setdefault(name, self._computed(target, list(arguments.values())))
+                if size is not None:
+                    self.sizes.setdefault(name, size)
             return
         if symbolic:
             # A number that a tensor holds: it has a symbol too, but is the result of this call.
@@ -273,8 +275,8 @@ class _Reader:
         if isinstance(union, int):
             return union
         kind, content = _union(union)
-        if kind == "as_int":
-            return content
+        if kind in ("as_int", "as_float"):
+            return _number(content)
         if kind != "as_expr":
             return None
         hint = content.get("hint")
@@ -285,11 +287,23 @@ class _Reader:
             return None
 
     def _computed(self, target: str, values: list[Any]) -> Any:
-        """A size that PyTorch recorded no expression for, made from the call that computes it."""
-        sign = _ARITHMETIC.get(target.rpartition(".")[2])
-        if sign and len(values) == 2:
-            return SymInt(f"({values[0]} {sign} {values[1]})")
-        return SymInt(f"{target.rpartition('.')[2]}({', '.join(map(str, values))})")
+        """A size that PyTorch recorded no expression for, made from the call that computes it; None for conditions.
+
+        The text goes into source: nothing from the file but numbers and expressions that were read as such.
+        """
+        name = target.rpartition(".")[2].lstrip("_").removeprefix("sym_")
+        if not all(isinstance(value, int | float | SymInt) for value in values):
+            return None
+        match name, values:
+            case _, [left, right] if name in _ARITHMETIC:
+                return SymInt(f"({left} {_ARITHMETIC[name]} {right})")
+            case "max" | "min", [left, right]:
+                return SymInt(f"{name}({left}, {right})")
+            case "float", [value]:
+                return value
+            case "sqrt", [value]:
+                return SymInt(f"({value} ** 0.5)")
+        return None
 
     def _meta(self, meta: dict[str, Any]) -> Meta:
         meta = meta.get("meta") or meta
