@@ -138,6 +138,8 @@ class ClassWriter:
             column = next((each for each in argument.columns if part.row[each].value is not ANY), argument.columns[0])
             outer = self.structure.by_column.get(start + column)
             value = part.row[column].value
+            if value is ANY and outer is None and argument.default is not REQUIRED:
+                continue
             if value is ANY:
                 value = part.structure.slot(column).value
             if outer is None and argument.default is not REQUIRED and key_of(value) == key_of(argument.default):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +33,11 @@ from torch2flow.program import Frame, Graph, Node, Ref, State
 from torch2flow.program.calls import Call, call_tree, reachable
 from torch2flow.program.functional import STORE
 
-RESERVED = {"flow", "nn", "F", "math", "self", "OrderedDict", "NamedTuple", "constant", "missing_operator"}
+RESERVED = {
+    "flow", "nn", "F", "math", "copy", "self", "Path", "OrderedDict", "NamedTuple", "constant", "missing_operator",
+    "super", "getattr", "range", "zip", "float", "max", "min",
+}  # fmt: skip
+"""Names that the source itself uses."""
 
 
 @dataclass(slots=True)
@@ -392,7 +397,7 @@ class ModelWriter:
 def _numbered(names: list[str]) -> str | None:
     """`layer_{i}` for `layer_0`, `layer_1`, ...; "" for plain numbers, None where they are not numbered from 0."""
     prefix = names[0].rstrip("0")
-    if names != [f"{prefix}{number}" for number in range(len(names))] or "{" in prefix or "'" in prefix:
+    if names != [f"{prefix}{number}" for number in range(len(names))] or not re.fullmatch(r"[\w.-]*", prefix):
         return None
     return f"{prefix}{{i}}" if prefix else ""
 
