@@ -128,4 +128,5 @@ def check_complete(source: Source, origin: str) -> None:
 def write_package(source: Source, path: Path, name: str) -> None:
     """Writes the Python files of a converted model into its folder."""
     (path / MODEL).write_text(source.text, "utf-8")
-    (path / PACKAGE).write_text(_PACKAGE.format(root=source.root, folder=name), "utf-8")
+    folder = name if name.isidentifier() else "the_folder"
+    (path / PACKAGE).write_text(_PACKAGE.format(root=source.root, folder=folder), "utf-8")

@@ -30,6 +30,8 @@ class InputNames:
             name = names[position] if position < len(names) and is_name(names[position]) else ""
             parameters.append(self._parameter(name or ("x" if len(positional) == 1 else f"x{position + 1}"), tree))
         for name, tree in zip(keywords.names, keywords.children, strict=True):
+            if not is_name(name):
+                raise ValueError(f"a keyword is called {name[:50]!r}")
             parameters.append(self._parameter(name, tree))
         first = next((index for index, (_, default) in enumerate(parameters) if default is not ...), len(parameters))
         defaults = [literal(None if default is ... else default) for _, default in parameters[first:]]
@@ -99,6 +101,7 @@ def records(tree: Tree) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for child in tree.children:
         found.update(records(child))
-    if tree.kind not in ("leaf", "none", "tuple", "list", "dict") and len(tree.names) == len(tree.children):
+    known = len(tree.names) == len(tree.children) and all(is_name(name) for name in tree.names)
+    if tree.kind not in ("leaf", "none", "tuple", "list", "dict") and known:
         found[class_name(tree.kind.rpartition(".")[2])] = tree.names
     return found

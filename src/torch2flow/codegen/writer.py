@@ -216,8 +216,9 @@ def _records(graph: Graph) -> Iterator[ast.stmt]:
 
 
 def _header(graph: Graph, origin: str, root: str) -> str:
+    # Both come from outside, and must not end the docstring.
+    origin, producer = (re.sub(r"[^\w .-]", "", text)[:80] for text in (origin, graph.producer.partition("+")[0]))
     made = f" from {origin}" if origin else ""
-    producer = graph.producer.partition("+")[0]
     by = f", which {producer} wrote" if producer else ""
     return f'"""{root} for OneFlow, written by torch2flow {__version__}{made}{by}."""\n\n'
 
@@ -249,9 +250,23 @@ def _imports(body: list[ast.stmt]) -> str:
 
 
 def _unparse(body: list[ast.stmt]) -> str:
+    for statement in body:
+        _check_names(statement)
     text = "\n\n".join(ast.unparse(ast.fix_missing_locations(statement)) for statement in body) + "\n"
     text = re.sub(r"(class .*:\n)\n", r"\1", text)
     return re.sub(r"^( *return )\((.*)\)$", _without_parentheses, text, flags=re.MULTILINE)
+
+
+_NAMES = {"id", "attr", "arg", "name"}
+
+
+def _check_names(tree: ast.AST) -> None:
+    """Refuses what is no identifier: a name out of a file is printed as it is, and must not become code."""
+    for node in ast.walk(tree):
+        for part in _NAMES.intersection(node._fields):
+            name = getattr(node, part)
+            if isinstance(name, str) and not all(piece.isidentifier() for piece in name.split(".")):
+                raise ValueError(f"{name[:50]!r} is no name that Python code can have")
 
 
 def _without_parentheses(match: re.Match[str]) -> str:
