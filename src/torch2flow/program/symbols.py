@@ -84,6 +84,8 @@ def _plain(node: ast.expr) -> ast.expr:
 
 
 def _constructor(name: str, arguments: list[ast.expr]) -> ast.expr:
+    if not arguments:
+        raise ValueError(f"{name} of nothing")
     if name == "Symbol":
         value = arguments[0].value if isinstance(arguments[0], ast.Constant) else None
         if not isinstance(value, str) or not value.isidentifier():
@@ -100,7 +102,7 @@ def _constructor(name: str, arguments: list[ast.expr]) -> ast.expr:
         return ast.BinOp(parts[0], ast.FloorDiv(), parts[1])
     if name in _CALLS:
         return ast.Call(ast.Name(_CALLS[name], ast.Load()), parts, [])
-    if name in _BINARY and parts:
+    if name in _BINARY:
         # Numbers last in sums, first in products: as a person writes them.
         if name == "Add":
             parts.sort(key=lambda part: isinstance(part, ast.Constant))

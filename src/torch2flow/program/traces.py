@@ -27,6 +27,8 @@ def read_frames(text: str) -> tuple[Frame, ...]:
         if len(parts) < 3 or parts[0].startswith("_empty_nn_module_stack"):
             continue
         key, path, class_name = parts
+        if path.startswith("getattr("):  # A comma of its own.
+            path, _, class_name = f"{path},{class_name}".rpartition(",")
         if path.startswith(("L[", "getattr(")):
             path = _first_path(path)
         frames.append(Frame(key, path, class_name))
