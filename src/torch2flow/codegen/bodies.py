@@ -309,6 +309,39 @@ class Body:
                 self.bound[name] = output
         return given
 
+    def _keep_for_later(self, step: Step, number: int) -> None:
+        """`residual = x` before `x = self.norm(x)`, where the source reads the old `x` by another name later."""
+        if len(step.targets) != 1 or no_grad(step.item):
+            return
+        wanted = step.targets[0]
+        old = self.bound.get(wanted, "")
+        if self.last_use.get(old, -1) <= number:
+            return
+        alias = self._read_later_as(old, number)
+        if alias and not self.context.is_reserved(alias):
+            # What was written for this statement already says the old name, and still means the same.
+            self.statements.append(ast.Assign([ast.Name(alias, ast.Store())], ast.Name(wanted, ast.Load())))
+            self.names[old], self.bound[alias] = alias, old
+            del self.bound[wanted]
+
+    def _read_later_as(self, value: str, number: int) -> str:
+        """The name by which later lines read a value, where that is the only one that fits; "" otherwise."""
+        for step in self.steps[number + 1 :]:
+            if value not in step.inputs or step.line is None or step.opaque:
+                continue
+            others = {name for other in step.inputs if other != value for name in self._called(other)}
+            taken = {name for name, bound in self.bound.items() if self.last_use.get(bound, -1) > number}
+            fitting = [name for name in read_names(step.line.text) if name not in others | taken]
+            if len(fitting) == 1 and is_name(fitting[0]):
+                return fitting[0]
+        return ""
+
+    def _called(self, value: str) -> list[str]:
+        """What a value is or will be called here."""
+        producer = self.producer.get(value)
+        named = [self.names[value]] if value in self.names else []
+        return [*named, *(self.steps[producer].targets if producer is not None else ())]
+
     def _group_targets(self, step: Step, number: int) -> Iterator[str]:
         """For `q, k = self.q(x), self.k(x)`: the target that belongs to this one of the line's values."""
         group = [
@@ -350,6 +383,7 @@ class Body:
             if _is_store(step.item):
                 statement: ast.stmt = ast.Expr(expression)
             else:
+                self._keep_for_later(step, number)
                 names = self._assign_names(step, number)
                 target: ast.expr = ast.Name(names[0], ast.Store())
                 if len(names) > 1 or _is_list(step.item):
