@@ -214,7 +214,7 @@ def _outcome(
     axes: dict[str, Axis] = {}
     number = 0
     for key, value in [*enumerate(args), *kwargs.items()]:
-        leaves = torch.utils._pytree.tree_leaves(value)
+        leaves, _ = torch.utils._pytree.tree_flatten(value)
         for where, name in dynamic.get(key, {}).items():  # type: ignore[call-overload]
             axis = axes.setdefault(name, Axis(name, int(value.shape[where])))
             axis.places.append(f"input.{key} axis {where}")

@@ -54,7 +54,8 @@ REASONS = (
         "torch.utils._pytree.register_pytree_node",
     ),
     Reason(
-        r"in output, which is not a known type|Unsupported output type|outputs? .*not.*pytree|ModelOutput|dataclass",
+        r"in output, which is not a known type|Unsupported output type|among graph-captured outputs|"
+        r"outputs? .*not.*pytree|ModelOutput|dataclass",
         "forward returns an object that PyTorch can't take apart",
         "return tensors, or lists and dicts of them; or register its class: torch.export.register_dataclass",
     ),
@@ -97,7 +98,9 @@ _NOISE = re.compile(
     r"For extended logs.*|If you suspect.*|For more debugging.*|For C\+\+ stack.*|Caused by: \(.*|"
     r"\(unhinted: .*|consider using data-dependent.*|See https?://.*|If you're using mark_dynamic.*",
 )
-_LISTED = re.compile(r"^\s*(File \"|from user code|The following call|Potential framework|Stack trace|Traceback)")
+_LISTED = re.compile(
+    r"^\s*(File \"|from user code|The following call|Potential framework|Stack trace|Framework stack|Traceback)"
+)
 LONGEST = 500
 
 

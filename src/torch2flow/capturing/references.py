@@ -49,7 +49,7 @@ def input_leaves(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[st
 def leaves_of(torch: Any, value: Any) -> list[Any]:
     """All parts of a nested value, as `torch.export` orders them; dataclasses by their fields."""
     found = []
-    for leaf in torch.utils._pytree.tree_leaves(value):
+    for leaf in torch.utils._pytree.tree_flatten(value)[0]:
         if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
             for part in dataclasses.fields(leaf):
                 found += leaves_of(torch, getattr(leaf, part.name))
