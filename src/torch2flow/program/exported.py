@@ -359,6 +359,12 @@ class _Reader:
                 graph.states[name] = State(kind, path, True, aliases.get(path, ""))
         graph.inputs = [Ref(name) for name in signature["user_inputs"]]
         graph.outputs = [Ref(name) for name in signature["user_outputs"]]
+        made = {*graph.states, *signature["user_inputs"], *(name for node in graph.nodes for name in node.outputs)}
+        for name in [name for node in graph.nodes for name in node.refs()]:
+            if name not in made:
+                # A tensor literal: torch 2.1 has its name in the program, and no place for its values in the file.
+                graph.states[name] = State("constant", name, False, "", name)
+                self.metas.setdefault(name, Meta("float32", ()))
         mutated = signature.get("buffers_to_mutate") or {}
         for value, path in mutated.items():
             owner = next(name for name, state in graph.states.items() if state.path == path)

@@ -145,4 +145,7 @@ class SourceFile:
             _held -= 1
 
     def __del__(self) -> None:
-        self.close()
+        try:
+            self.close()
+        except (AttributeError, TypeError):
+            pass  # The interpreter is ending: modules are gone, and descriptors close with it.
