@@ -8,8 +8,12 @@ import re
 import runpy
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from torch2flow.parity import measure
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,6 +25,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo") / "demo-out"
 
 
+@pytest.fixture
+def demo(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the script defines."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return runpy.run_path(str(ROOT / "scripts" / "demo.py"))
+
+
 @pytest.fixture(scope="module")
 def printed(folder: Path, oneflow_python: Path) -> str:
     command = [oneflow_python, "scripts/demo.py", "--out", folder]
@@ -30,15 +41,26 @@ def printed(folder: Path, oneflow_python: Path) -> str:
     return done.stdout
 
 
-def test_both_examples_are_equal(printed: str) -> None:
-    rows = re.findall(r"(flow\.load|load_state_dict) +(\d+) of (\d+) .* (ok|not equal)$", printed, re.M)
+def test_all_examples_are_equal(printed: str) -> None:
+    rows = re.findall(r"(flow\.load|load_state_dict|load_model) +(\d+) of (\d+) .* (ok|not equal)\b", printed, re.M)
     assert rows == [
         ("flow.load", "2", "2", "ok"),
         ("load_state_dict", "2", "2", "ok"),
         ("flow.load", "16", "16", "ok"),
         ("load_state_dict", "16", "16", "ok"),
+        ("load_model", "122", "122", "ok"),
+        ("load_model", "29", "29", "ok"),
     ]
+    for part in ("other sizes", "gradients", "a step of SGD"):
+        assert re.findall(rf"{part} +\S+ +\S+ +\S+ +(ok|not equal)\b", printed, re.M) == ["ok", "ok"]
     assert "equal, in" in printed
+
+
+def test_the_source_it_shows_is_what_was_written(printed: str, folder: Path) -> None:
+    for path, name in (("3-resnet18/resnet18/model.py", "BasicBlock"), ("4-gpt2/gpt2/model.py", "GPT2Attention")):
+        source = (folder / path).read_text("utf-8")
+        block = source[source.index(f"class {name}(") :].partition("\n\n\n")[0]
+        assert "\n".join(f"  {line}" for line in block.splitlines()) in printed
 
 
 def test_what_is_printed_is_what_ran(printed: str, folder: Path) -> None:
@@ -57,24 +79,50 @@ def test_the_readme_shows_what_it_prints(page: str, printed: str) -> None:
 
 
 def words(text: str) -> list[str]:
-    """What is said, but for the numbers measured and the width."""
-    return re.sub(r"\d\.\d+(e-\d+)?", "0", text).replace("\u2500", "").split()
+    """What is said, but for the numbers measured, float64 where it was asked, and the width."""
+    text = re.sub(r"(?<=\d)( +\de-\d+)?(?= +ok$)", "", text, flags=re.M)
+    return re.sub(r"\d+(\.\d+)?(e-\d+)?(?= )", "0", text).replace("\u2500", "").split()
 
 
 def test_the_commands_it_names_work_by_hand(printed: str, folder: Path) -> None:
     commands = [line.removeprefix("$ ") for line in printed.splitlines() if line.startswith("$ ")]
-    assert len(commands) == 5
-    script = "\n".join(commands).replace("2-alexnet", "1-linear")
+    assert len(commands) == 8
+    script = "\n".join(commands).replace("2-alexnet", "1-linear").replace("3-resnet18", "4-gpt2")
+    script = script.replace("resnet18", "gpt2")
     done = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     assert "All keys matched" in done.stdout
     assert "2 tensors loaded" in done.stdout
+    assert "gradients: 28 tensors" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("identical", "difference", "passed"),
     [(2, 3e-8, True), (2, 3.1e-8, False), (1, 0.0, False), (2, math.nan, False), (0, 0.0, False)],
 )
-def test_a_difference_would_be_noticed(identical: int, difference: float, passed: bool) -> None:
-    measurement = runpy.run_path(str(ROOT / "scripts" / "demo.py"))["Measurement"]
-    assert measurement("flow.load", identical, 2, difference, 1e-8).passed is passed
+def test_a_difference_would_be_noticed(demo: dict[str, Any], identical: int, difference: float, passed: bool) -> None:
+    assert demo["Measurement"]("flow.load", identical, 2, difference, 1e-8).passed is passed
+
+
+@pytest.mark.parametrize(("double", "passed"), [(None, False), (1e-12, True), (1e-8, False), (math.nan, False)])
+def test_only_agreement_in_float64_excuses_a_difference(
+    demo: dict[str, Any], double: float | None, passed: bool
+) -> None:
+    measurement = demo["Measurement"]("gradients", 2, 2, 1e-2, 1e-6, double)
+    assert measurement.passed is passed
+    assert ("ok" in measurement.cells[-1]) is passed
+    assert not demo["Measurement"]("gradients", 1, 2, 1e-2, 1e-6, 1e-12).passed
+
+
+def test_a_fault_is_no_measure(demo: dict[str, Any]) -> None:
+    found = measure(np.zeros(3), np.ones(4), np.ones(4, np.float32))
+    assert not demo["measurement"]("load_model", (2, 2), found, 2.0, 0.0).passed
+
+
+def test_without_todays_pytorch_it_says_what_to_do(
+    demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["demo.py", "--out", str(tmp_path)])
+    monkeypatch.setitem(demo["main"].__globals__, "TORCH", tmp_path / ".venv-torch" / "bin" / "python")
+    assert demo["main"]() == 6
+    assert "make setup" in capsys.readouterr().out
