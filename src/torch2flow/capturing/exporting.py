@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch2flow.capturing.axes import Dynamic
+from torch2flow.capturing.lines import all_source_lines
 from torch2flow.capturing.reasons import essence
 from torch2flow.capturing.runtime import version_of
 from torch2flow.errors import InstallationError, UsageError
@@ -130,7 +131,7 @@ def _export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, An
     options: dict[str, Any] = {"dynamic_shapes": shapes} if shapes is not None else {}
     if version_of(torch) >= (2, 5):
         options["strict"] = False  # the default from 2.9 on: runs the model's own Python, and takes more models
-    with _silent(), fast_paths_off(torch):
+    with _silent(), fast_paths_off(torch), all_source_lines(torch):
         return torch.export.export(module, args, kwargs or None, **options)
 
 

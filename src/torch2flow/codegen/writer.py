@@ -220,7 +220,7 @@ def _header(graph: Graph, origin: str, root: str) -> str:
     origin, producer = (re.sub(r"[^\w .-]", "", text)[:80] for text in (origin, graph.producer.partition("+")[0]))
     made = f" from {origin}" if origin else ""
     by = f", which {producer} wrote" if producer else ""
-    return f'"""{root} for OneFlow, written by torch2flow {__version__}{made}{by}."""\n\n'
+    return f'"""{root} for OneFlow.\n\nWritten by torch2flow {__version__}{made}{by}.\n"""\n\n'
 
 
 def assemble(header: str, body: list[ast.stmt], helpers: list[str] | None = None) -> str:

@@ -1,0 +1,55 @@
+"""Keeps the source lines of helper functions beside the operators they call, not only those of `forward`.
+
+`torch.export` records for each operator the frames whose function is called `forward`. What `forward` does in functions
+of its own (`_forward_impl`, `apply_rotary_pos_emb`, `F.multi_head_attention_forward`) then all lies in one line, and
+names in generated source must be made up. PyTorch's tracer says that this filter may be replaced:
+`TracerBase._filter_traceback_frames` (`torch/fx/proxy.py`, 2.10 on); where it is not there, its own filter stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+
+@contextlib.contextmanager
+def all_source_lines(torch: Any) -> Iterator[None]:
+    """While this lasts, an export records the lines of all functions of models and of `torch.nn`."""
+    try:
+        from torch.fx.experimental.proxy_tensor import PythonKeyTracer
+        from torch.fx.experimental.symbolic_shapes import uninteresting_files
+    except ImportError:
+        yield
+        return
+    before = getattr(PythonKeyTracer, "_filter_traceback_frames", None)
+    if before is None:
+        yield
+        return
+    root = os.path.dirname(torch.__file__) + os.sep
+    shown = (f"{root}nn{os.sep}modules", f"{root}nn{os.sep}functional.py")
+    skipped = set(uninteresting_files())
+
+    def keep(frame: traceback.FrameSummary) -> bool:
+        if frame.filename in skipped or frame.filename.endswith(f"modules{os.sep}module.py"):
+            return False
+        if not frame.filename.startswith(root):
+            return True
+        return frame.filename.startswith(shown) and "handle_torch_function" not in (frame.line or "")
+
+    def frames(self: Any, summary: Any) -> Any:
+        found = [frame for frame in summary if keep(frame)]
+        first = next((number for number, frame in enumerate(found) if frame.name == "forward"), len(found))
+        return traceback.StackSummary.from_list(found[first:])
+
+    own = "_filter_traceback_frames" in vars(PythonKeyTracer)
+    PythonKeyTracer._filter_traceback_frames = frames
+    try:
+        yield
+    finally:
+        if own:
+            PythonKeyTracer._filter_traceback_frames = before
+        else:
+            del PythonKeyTracer._filter_traceback_frames
