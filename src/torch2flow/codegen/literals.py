@@ -56,7 +56,7 @@ def attribute(*names: str) -> ast.expr:
 
 _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv,
-    ast.Div: operator.truediv, ast.Mod: operator.mod, ast.Pow: operator.pow,
+    ast.Div: operator.truediv, ast.Mod: operator.mod, ast.Pow: lambda left, right: _power(left, right),
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
     ast.GtE: operator.ge, ast.Is: operator.is_, ast.IsNot: operator.is_not,
     ast.In: lambda left, right: left in right, ast.NotIn: lambda left, right: left not in right,
@@ -96,14 +96,14 @@ def evaluate(node: ast.expr, names: dict[str, ast.expr] | None = None) -> Any:
         case ast.Attribute(value=ast.Name(id="flow" | "math")):
             return {"math.inf": math.inf, "math.pi": math.pi}.get(ast.unparse(node), ast.unparse(node))
         case ast.UnaryOp():
-            return _apply(_OPERATORS[type(node.op)], evaluate(node.operand, names))
+            return _apply(_OPERATORS.get(type(node.op)), evaluate(node.operand, names))
         case ast.BinOp():
             return _apply(_OPERATORS.get(type(node.op)), evaluate(node.left, names), evaluate(node.right, names))
         case ast.BoolOp():
             return _boolean(node, names)
         case ast.Compare(
             left=ast.Name(id=name), ops=[ast.Is() | ast.IsNot() as op], comparators=[ast.Constant(None)]
-        ) if (isinstance(names.get(name), ast.Tuple | ast.List | ast.BinOp | ast.Subscript)):
+        ) if isinstance(names.get(name), ast.Tuple | ast.List | ast.BinOp | ast.Subscript):
             return isinstance(op, ast.IsNot)  # Sizes known only at run time are not None.
         case ast.Call(
             func=ast.Name(id="isinstance"), args=[ast.Name(id=name), ast.Name(id="bool" | "str" | "tuple" | "list")]
@@ -114,7 +114,7 @@ def evaluate(node: ast.expr, names: dict[str, ast.expr] | None = None) -> Any:
         case ast.IfExp():
             return evaluate(node.body if evaluate(node.test, names) else node.orelse, names)
         case ast.Subscript():
-            return evaluate(node.value, names)[_index(node.slice, names)]
+            return _apply(operator.getitem, evaluate(node.value, names), _index(node.slice, names))
         case ast.Call(func=ast.Name() | ast.Attribute(), keywords=[]) if ast.unparse(node.func) in _FUNCTIONS:
             function = _FUNCTIONS[ast.unparse(node.func)]
             return _apply(function, *[evaluate(item, names) for item in node.args])
@@ -130,8 +130,14 @@ def _apply(function: Callable[..., Any] | None, *values: Any) -> Any:
         raise NotConstantError("a tensor")
     try:
         return function(*values)
-    except (TypeError, ValueError, ArithmeticError) as error:
+    except (TypeError, ValueError, ArithmeticError, LookupError) as error:
         raise NotConstantError(str(error)) from None
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    if isinstance(exponent, int) and abs(exponent) > 64:
+        raise ValueError("too large to work out")  # The numbers come from a file.
+    return base**exponent
 
 
 def _boolean(node: ast.BoolOp, names: dict[str, ast.expr]) -> Any:
