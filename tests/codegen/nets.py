@@ -353,6 +353,14 @@ class Nested(nn.Module):
         return {"out": out, "boxes": [first + out, (second, out.sum())], "b c": out * 2}
 
 
+@program({"inputs": x(2, 4), "flow": x(2, 4, seed=2), "a-b": x(2, 4, seed=3)}, x(2, 4, seed=4), gradients=False)
+class NamesOfInputs(nn.Module):
+    """Inputs called as the source's own imports, as what holds them, and as nothing."""
+
+    def forward(self, inputs: dict[str, torch.Tensor], flow: torch.Tensor) -> torch.Tensor:
+        return torch.cat([torch.relu(inputs["inputs"]), inputs["flow"], inputs["a-b"] - flow])
+
+
 @dataclass
 class Detection:
     logits: torch.Tensor
@@ -365,9 +373,11 @@ torch.export.register_dataclass(Detection, serialized_type_name="nets.Detection"
 
 @program(x(2, 4), dynamic=BATCH, gradients=False)
 class ReturnsDataclass(nn.Module):
+    """A dataclass, beside a module whose class has the same name."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.fc = nn.Linear(4, 4)
+        self.fc = type("Detection", (Gate,), {})()
 
     def forward(self, x: torch.Tensor) -> Detection:
         out = self.fc(x)

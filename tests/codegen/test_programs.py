@@ -26,10 +26,10 @@ HERE = Path(__file__).parent
 NAMES = [
     "ActsByMode", "Arithmetic", "Borrows", "Buffers", "CalledTwice", "Constants", "Containers", "CopiesABuffer",
     "Counts", "Decomposed", "Defaults", "Double", "FixedSizes", "Frozen", "IntegersAndBools", "Iterates",
-    "Loops", "Nested", "NoGrad", "OddNames", "OptionalInOptional", "OwnLinear", "PartOfASequence", "Recursive",
-    "Residuals", "Resizes", "ReturnsDataclass", "ReturnsInput", "ReturnsNone", "SameClassNames",
-    "ScalesByAFixedSize", "ScalesBySize", "Shared", "SkipsAnArgument", "TakesConstants", "Tied", "Variadic",
-    "Weightless", "WritesIntoItsInput", "WritesIntoNew", "WritesThroughViews",
+    "Loops", "NamesOfInputs", "Nested", "NoGrad", "OddNames", "OptionalInOptional", "OwnLinear",
+    "PartOfASequence", "Recursive", "Residuals", "Resizes", "ReturnsDataclass", "ReturnsInput", "ReturnsNone",
+    "SameClassNames", "ScalesByAFixedSize", "ScalesBySize", "Shared", "SkipsAnArgument", "TakesConstants",
+    "Tied", "Variadic", "Weightless", "WritesIntoItsInput", "WritesIntoNew", "WritesThroughViews",
 ]  # fmt: skip
 HALVES = ["BFloat16", "Float16"]
 
@@ -375,9 +375,24 @@ def test_a_write_into_an_input_is_kept_or_told(converted: Callable[[str], Result
     assert any("input" in note for note in converted("WritesIntoItsInput").source.notes)  # type: ignore[union-attr]
 
 
-@pytest.mark.xfail(strict=True, reason="the default is in the signature, but another value is passed over in silence")
-def test_a_constant_argument_is_used_or_told(converted: Callable[[str], Result]) -> None:
-    assert any("power" in note for note in converted("TakesConstants").source.notes)  # type: ignore[union-attr]
+def test_a_constant_argument_that_was_captured_is_told(converted: Callable[[str], Result]) -> None:
+    notes = converted("TakesConstants").source.notes  # type: ignore[union-attr]
+    assert any(note.startswith("captured with mode='sum', power=3: ") for note in notes)
+
+
+def test_inputs_called_as_what_the_source_needs_get_other_names(text: Callable[..., str]) -> None:
+    assert text("NamesOfInputs", "NamesOfInputs", "forward").startswith(
+        "def forward(self, inputs, flow_2):\n"
+        '    inputs_inputs = inputs["inputs"]\n'
+        '    inputs_flow = inputs["flow"]\n'
+        '    inputs_a_b = inputs["a-b"]\n'
+    )
+
+
+def test_a_dataclass_called_as_a_module_keeps_its_name(text: Callable[..., str]) -> None:
+    assert "return Detection(" in text("ReturnsDataclass") and "class Detection2(nn.Module):" in text(
+        "ReturnsDataclass"
+    )
 
 
 # -- every program ---------------------------------------------------------------------------------------------
@@ -386,8 +401,9 @@ def test_a_constant_argument_is_used_or_told(converted: Callable[[str], Result])
 @pytest.mark.parametrize("name", [*NAMES, *HALVES])
 def test_no_path_and_no_name_of_this_machine_is_in_the_source(name: str, text: Callable[..., str]) -> None:
     source = text(name)
-    assert source.startswith(f'"""{name} for OneFlow, written by torch2flow ')
-    assert "/" not in source.partition("\n")[0] and str(HERE) not in source and "nets.py" not in source
+    docstring = ast.get_docstring(ast.parse(source)) or ""
+    assert docstring.startswith(f"{name} for OneFlow") and f"from {name}.pt2" in docstring
+    assert "/" not in docstring and str(HERE) not in source and "nets.py" not in source
 
 
 def test_all_generated_source_is_lint_clean_and_formatted(converted: Callable[[str], Result], tmp_path: Path) -> None:

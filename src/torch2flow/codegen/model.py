@@ -11,7 +11,7 @@ from typing import Any
 from torch2flow.codegen.bodies import Body, no_grad
 from torch2flow.codegen.literals import UNIFORM, attribute, literal
 from torch2flow.codegen.loops import roll
-from torch2flow.codegen.names import class_name, is_attribute
+from torch2flow.codegen.names import RESERVED, class_name, is_attribute
 from torch2flow.codegen.operators import Operators
 from torch2flow.codegen.optional import OptionalChild
 from torch2flow.codegen.signature import InputNames, returned
@@ -32,12 +32,6 @@ from torch2flow.lowering.modules import MODULES, Leaf, signatures
 from torch2flow.program import Frame, Graph, Node, Ref, State
 from torch2flow.program.calls import Call, call_tree, reachable
 from torch2flow.program.functional import STORE
-
-RESERVED = {
-    "flow", "nn", "F", "math", "copy", "self", "Path", "OrderedDict", "NamedTuple", "constant", "missing_operator",
-    "super", "getattr", "range", "zip", "float", "max", "min",
-}  # fmt: skip
-"""Names that the source itself uses."""
 
 
 @dataclass(slots=True)

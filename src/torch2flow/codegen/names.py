@@ -21,6 +21,12 @@ _TARGET = re.compile(
 _CLOSING = ("", ")", "))", ")))", "]", ")]", "])", ":", "\n    pass", ") + 0", "}")
 _NOT_VALUES = {"self", "torch", "F", "nn", "np", "math", "None", "True", "False", "int", "float", "len", "range"}
 
+RESERVED = {
+    "flow", "nn", "F", "math", "copy", "self", "Path", "OrderedDict", "NamedTuple", "constant", "missing_operator",
+    "super", "getattr", "range", "zip", "float", "max", "min",
+}  # fmt: skip
+"""Names that the source itself uses."""
+
 
 @cache
 def targets(text: str) -> tuple[str, ...]:

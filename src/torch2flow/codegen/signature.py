@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any
 
 from torch2flow.codegen.literals import attribute, literal, tensor
-from torch2flow.codegen.names import class_name, is_name
+from torch2flow.codegen.names import RESERVED, class_name, is_name
 from torch2flow.program import Graph, Ref, Tree
 
 
@@ -23,16 +24,20 @@ class InputNames:
         self.values: dict[str, str] = {}
         self.unpacking: list[ast.stmt] = []
         self.flat = iter(graph.inputs)
+        self.taken = set(RESERVED)
         positional, keywords = _parts(graph)
         names = list(graph.argument_names)
-        parameters: list[tuple[str, Any]] = []
-        for position, tree in enumerate(positional):
+        wanted = []
+        for position in range(len(positional)):
             name = names[position] if position < len(names) and is_name(names[position]) else ""
-            parameters.append(self._parameter(name or ("x" if len(positional) == 1 else f"x{position + 1}"), tree))
-        for name, tree in zip(keywords.names, keywords.children, strict=True):
+            wanted.append(name or ("x" if len(positional) == 1 else f"x{position + 1}"))
+        for name in keywords.names:
             if not is_name(name):
                 raise ValueError(f"a keyword is called {name[:50]!r}")
-            parameters.append(self._parameter(name, tree))
+            wanted.append(name)
+        wanted = [self._free(name) for name in wanted]
+        trees = [*positional, *keywords.children]
+        parameters = [self._parameter(name, tree) for name, tree in zip(wanted, trees, strict=True)]
         first = next((index for index, (_, default) in enumerate(parameters) if default is not ...), len(parameters))
         defaults = [literal(None if default is ... else default) for _, default in parameters[first:]]
         declared = [ast.arg("self"), *(ast.arg(name) for name, _ in parameters)]
@@ -49,18 +54,26 @@ class InputNames:
         self._take_apart(attribute(name), name, tree)
         return name, ...
 
+    def _free(self, name: str) -> str:
+        """A name that is nobody's yet."""
+        candidate, count = name, 1
+        while candidate in self.taken:
+            count += 1
+            candidate = f"{name}_{count}"
+        self.taken.add(candidate)
+        return candidate
+
     def _take_apart(self, source: ast.expr, name: str, tree: Tree) -> None:
         keys = tree.names or tuple(str(index) for index in range(len(tree.children)))
         for index, (key, child) in enumerate(zip(keys, tree.children, strict=True)):
             item = ast.Subscript(source, ast.Constant(key if tree.kind == "dict" else index), ast.Load())
             if tree.kind not in ("dict", "tuple", "list") and is_name(key):
                 item = ast.Attribute(source, key, ast.Load())  # type: ignore[assignment]
-            local = key if is_name(key) and not key.isdigit() else f"{name}_{key}"
+            local = key if is_name(key) and key not in self.taken else re.sub(r"\W", "_", f"{name}_{key}")
             if child.kind in ("leaf", "none"):
                 value = next(self.flat)
                 if isinstance(value, Ref):
-                    if local in self.values.values():
-                        local = f"{name}_{local}"
+                    local = self._free(local)
                     self.values[value.name] = local
                     self.unpacking.append(ast.Assign([ast.Name(local, ast.Store())], item))
             else:
@@ -91,9 +104,13 @@ def _returned(tree: Tree, values: Any) -> ast.expr:
     if tree.kind == "dict":
         return ast.Dict([ast.Constant(name) for name in tree.names], items)
     name = class_name(tree.kind.rpartition(".")[2])
-    if len(tree.names) == len(items) and all(is_name(each) for each in tree.names):
+    if _has_fields(tree):
         return ast.Call(attribute(name), [], [ast.keyword(n, v) for n, v in zip(tree.names, items, strict=True)])
     return tensor(ast.Tuple(items, ast.Load()))
+
+
+def _has_fields(tree: Tree) -> bool:
+    return len(tree.names) == len(tree.children) and all(is_name(each) for each in tree.names)
 
 
 def records(tree: Tree) -> dict[str, tuple[str, ...]]:
@@ -101,7 +118,6 @@ def records(tree: Tree) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for child in tree.children:
         found.update(records(child))
-    known = len(tree.names) == len(tree.children) and all(is_name(name) for name in tree.names)
-    if tree.kind not in ("leaf", "none", "tuple", "list", "dict") and known:
+    if tree.kind not in ("leaf", "none", "tuple", "list", "dict") and _has_fields(tree):
         found[class_name(tree.kind.rpartition(".")[2])] = tree.names
     return found

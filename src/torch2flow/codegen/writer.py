@@ -12,7 +12,8 @@ from torch2flow._version import __version__
 from torch2flow.codegen import constants, operators
 from torch2flow.codegen.classes import ClassWriter
 from torch2flow.codegen.constants import Constants
-from torch2flow.codegen.model import RESERVED, ModelWriter
+from torch2flow.codegen.model import ModelWriter
+from torch2flow.codegen.names import RESERVED
 from torch2flow.codegen.operators import Missing
 from torch2flow.codegen.optional import OptionalChild, find_optional, outdated
 from torch2flow.codegen.signature import records
@@ -76,7 +77,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     graph = modernize(functionalize(graph, known.numbers(graph.states)))
     writer, root = _drafts(graph, known)
     order = _ordered(root.structure)
-    _name(order)
+    _name(order, {*RESERVED, *records(graph.output_tree)})
     classes: list[ast.stmt] = [ClassWriter(structure).write() for structure in order]
     _finish_root(classes[-1], writer, root)
     helpers = writer.operators.inliner.definitions()
@@ -111,6 +112,11 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
     if metas and not any(isinstance(size, SymInt) for _, meta in metas for size in meta.shape):
         sizes = ", ".join(f"{name} {meta.dtype}{list(meta.shape)}" for name, meta in metas)
         yield f"captured with fixed sizes ({sizes}): other sizes may fail; name the axes that change when capturing"
+    arguments = writer.inputs_tree.arguments
+    pairs = zip(arguments.args[::-1], arguments.defaults[::-1], strict=False)
+    fixed = [f"{each.arg}={ast.unparse(value)}" for each, value in pairs if ast.unparse(value) != "None"]
+    if fixed:
+        yield f"captured with {', '.join(fixed[::-1])}: forward takes these arguments, and knows no other values"
     short = sorted({meta.dtype for meta in graph.metas.values()} & {"float16", "bfloat16"})
     if short:
         yield (
@@ -140,8 +146,7 @@ def _ordered(root: Structure) -> list[Structure]:
     return ordered
 
 
-def _name(structures: list[Structure]) -> None:
-    taken = set(RESERVED)
+def _name(structures: list[Structure], taken: set[str]) -> None:
     # The model's own class first: it keeps its name whatever else has it.
     for structure in [structures[-1], *structures[:-1]]:
         wanted = structure.draft.class_name
