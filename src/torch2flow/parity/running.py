@@ -93,7 +93,11 @@ def compare(folder: Path, reference: Reference, *, say: Callable[[str], None] = 
         found.second = _outputs(flow, _as_captured(load_package(folder), reference), reference, "second.")
     if reference.names("train.gradient."):
         say("training")
-        found.gradients, found.step = _train(flow, _without_dropout(load_package(folder)), reference)
+        try:
+            found.gradients, found.step = _train(flow, _without_dropout(load_package(folder)), reference)
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+            found.failure = f"training fails: {type(error).__name__}: {str(error)[:300]}"
+            return found
     outputs, trained = together([*found.outputs.values(), *found.second.values()]), together(found.gradients.values())
     if outputs.ratio > LIMIT or trained.ratio > LIMIT or together(found.step.values()).ratio > LIMIT:
         say("running in float64")
@@ -206,15 +210,23 @@ def _double(flow: Any, folder: Path, reference: Reference) -> tuple[float, float
     if not reference.names("train.gradient."):
         return distance, None
     model = _without_dropout(load_package(folder, double=True)).to(flow.float64)
-    gradients, _ = _one_step(flow, model, reference, double=True)
-    return distance, max(_distances(gradients, reference, "train.gradient."), default=0.0)
+    gradients, after = _one_step(flow, model, reference, double=True)
+    for name, _, exact in reference.pairs("train.gradient."):
+        gradients.setdefault(name, flow.zeros(*exact.shape, dtype=flow.float64))  # What gets no gradient gets none.
+    trained = [*_distances(gradients, reference, "train.gradient."), *_distances(after, reference, "train.step.")]
+    return distance, max(trained, default=0.0)
 
 
 def _distances(given: dict[str, Any], reference: Reference, prefix: str) -> Iterator[float]:
     largest = max((float(np.abs(exact).max(initial=0)) for _, _, exact in reference.pairs(prefix)), default=0.0)
     for name, _, exact in reference.pairs(prefix):
-        if exact.dtype.kind == "f" and name in given:
-            distance = agrees_in_float64(given[name].detach().numpy(), exact)
+        value = given[name].detach().numpy() if name in given else None
+        if value is None or value.dtype.kind != exact.dtype.kind:
+            yield np.inf
+        elif exact.dtype.kind != "f":
+            yield 0.0 if np.array_equal(value, exact) else np.inf
+        else:
+            distance = agrees_in_float64(value, exact)
             scale = float(np.abs(exact).max(initial=0))
             # A gradient that is mathematically zero is noise against the others, in float64 too.
             yield (

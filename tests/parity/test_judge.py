@@ -1,0 +1,156 @@
+"""The judge at its edges: what noise explains, what nothing explains."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from torch2flow.parity.judge import EXACT, LIMIT, Measure, agrees_in_float64, measure, together
+
+EXACTLY = np.array([1.0, 2.0, -4.0])
+NOISE = np.array([1e-7, -1e-7, 1e-7])
+SINGLE = (EXACTLY + NOISE).astype(np.float32)
+NAN, INF = math.nan, math.inf
+
+
+def single(*values: float) -> np.ndarray[Any, Any]:
+    return np.array(values, np.float32)
+
+
+def test_the_very_same_elements_are_identical() -> None:
+    assert measure(SINGLE.copy(), EXACTLY, SINGLE).verdict == "identical"
+
+
+@pytest.mark.parametrize(("times", "verdict"), [(2.0, "within noise"), (2.9, "within noise"), (3.2, "different")])
+def test_the_limit_is_a_multiple_of_the_noise(times: float, verdict: str) -> None:
+    exact, noisy = np.zeros(1) + 1.0, np.array([1.0 + 1e-3])
+    found = measure(exact + times * 1e-3, exact, noisy)
+    assert (found.verdict, round(found.ratio, 1)) == (verdict, times)
+
+
+def test_without_noise_the_rounding_of_the_largest_value_is_allowed() -> None:
+    exact = np.array([1024.0, 0.5])
+    assert measure(exact + np.array([0, 1024 * 2.0**-24]), exact, exact).verdict == "within noise"
+    assert measure(exact + np.array([0, 1024 * 2.0**-20]), exact, exact).verdict == "different"
+
+
+def test_zero_is_met_by_zero_alone() -> None:
+    zero = np.zeros(3)
+    assert measure(zero.copy(), zero, zero).verdict == "identical"
+    assert measure(zero + 1e-30, zero, zero).ratio == INF
+    assert measure(zero + 1e-30, zero, zero).verdict == "different"
+
+
+def test_minus_zero_is_zero() -> None:
+    assert measure(single(-0.0), np.zeros(1), single(0.0)).verdict == "identical"
+
+
+@pytest.mark.parametrize(
+    ("found", "reference"),
+    [
+        (single(1, NAN), single(1, 2)),
+        (single(1, 2), single(1, NAN)),
+        (single(NAN, 1), single(1, NAN)),
+        (single(1, INF), single(1, -INF)),
+        (single(1, INF), single(1, NAN)),
+        (single(1, INF), single(1, 3e38)),
+    ],
+)
+def test_infinities_and_nans_must_be_in_the_same_places(found: Any, reference: Any) -> None:
+    made = measure(found, reference.astype(np.float64), reference)
+    assert (made.verdict, made.fault) == ("different", "other elements are infinite or NaN")
+
+
+def test_infinities_and_nans_in_the_same_places_are_no_difference() -> None:
+    values = single(1, NAN, INF, -INF)
+    assert measure(values.copy(), values.astype(np.float64), values).verdict == "identical"
+
+
+def test_an_infinity_in_float32_alone_is_no_distance() -> None:
+    made = measure(single(INF, 1), np.array([1e39, 1.0]), single(INF, 1))
+    assert made.verdict == "identical" and made.error == 0
+
+
+def test_all_nan_is_identical_to_all_nan() -> None:
+    values = single(NAN, NAN)
+    assert measure(values.copy(), values, values).verdict == "identical"
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (1, 3), (), (4,), (0,)])
+def test_another_shape_is_a_fault(shape: tuple[int, ...]) -> None:
+    made = measure(np.zeros(shape, np.float32), EXACTLY, SINGLE)
+    assert made.verdict == "different" and made.fault == f"shape {shape} instead of (3,)"
+
+
+def test_no_elements_are_identical() -> None:
+    empty = np.zeros((0, 3), np.float32)
+    assert measure(empty, empty, empty).verdict == "identical"
+
+
+def test_integers_and_bools_must_be_equal() -> None:
+    ids = np.array([1, 2, 3])
+    assert measure(ids.copy(), ids, ids).verdict == "identical"
+    assert measure(ids + np.array([0, 0, 1]), ids, ids).fault == "1 of 3 elements differ"
+    assert measure(np.array([True]), np.array([False]), np.array([False])).fault == "1 of 1 elements differ"
+
+
+def test_integers_may_be_of_another_width_but_not_of_another_kind() -> None:
+    ids = np.array([1, 2])
+    assert measure(ids.astype(np.int32), ids, ids).verdict == "identical"
+    assert measure(ids.astype(np.float32), ids, ids).fault == "dtype float32 instead of int64"
+    assert measure(ids.astype(bool), np.ones(2, int), np.ones(2, int)).fault.startswith("dtype bool")
+    assert measure(ids, SINGLE[:2], SINGLE[:2]).fault == "dtype int64 instead of float32"
+
+
+def test_a_number_is_measured_like_an_array() -> None:
+    assert measure(np.float32(1.5), 1.5, np.float32(1.5)).verdict == "identical"
+
+
+# -- many tensors ----------------------------------------------------------------------------------------------
+
+
+def test_many_tensors_are_one_vector() -> None:
+    made = together([Measure(1.0, 1.0, 4.0, (9.0, 1.0)), Measure(1.0, 1.0, 2.0, (16.0, 0.0))])
+    assert (made.error, made.noise, made.scale) == (5.0, 1.0, 4.0)
+
+
+def test_one_fault_is_the_fault_of_all() -> None:
+    made = together([measure(SINGLE, EXACTLY, SINGLE), measure(SINGLE[:1], EXACTLY, SINGLE)])
+    assert made.verdict == "different" and made.fault.startswith("shape")
+
+
+def test_all_identical_is_identical_and_nothing_too() -> None:
+    assert together([measure(SINGLE, EXACTLY, SINGLE)] * 2).verdict == "identical"
+    assert together([]).verdict == "identical"
+
+
+def test_one_large_gradient_hides_no_fault_in_its_own_noise() -> None:
+    fine = Measure(1e-7, 1e-7, 1.0, (1e-14, 1e-14))
+    wrong = Measure(1e-3, 1e-7, 1.0, (1e-6, 1e-14))
+    assert together([fine, wrong]).ratio > LIMIT
+
+
+# -- float64 ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "agrees"),
+    [
+        (EXACTLY, True),
+        (EXACTLY * (1 + 1e-12), True),
+        (EXACTLY * (1 + 1e-6), False),
+        (EXACTLY[:2], False),
+        (np.array([1.0, 2.0, NAN]), False),
+        (np.array([1.0, 2.0, INF]), False),
+    ],
+)
+def test_two_float64_results_agree_or_not(found: Any, agrees: bool) -> None:
+    assert (agrees_in_float64(found, EXACTLY) <= EXACT) is agrees
+
+
+def test_zero_in_float64_is_compared_as_it_is() -> None:
+    assert agrees_in_float64(np.zeros(2), np.zeros(2)) == 0
+    assert agrees_in_float64(np.array([0.0, 1e-3]), np.zeros(2)) == 1e-3
