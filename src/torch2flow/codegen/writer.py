@@ -259,7 +259,7 @@ def _unparse(body: list[ast.stmt]) -> str:
         _check_names(statement)
     text = "\n\n".join(ast.unparse(ast.fix_missing_locations(statement)) for statement in body) + "\n"
     text = re.sub(r"(class .*:\n)\n", r"\1", text)
-    return re.sub(r"^( *return )\((.*)\)$", _without_parentheses, text, flags=re.MULTILINE)
+    return re.sub(r"^( *return )\((.+)\)$", _without_parentheses, text, flags=re.MULTILINE)
 
 
 _NAMES = {"id", "attr", "arg", "name"}
