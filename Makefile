@@ -1,6 +1,6 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench docs lint types clean distclean
+.PHONY: help setup demo test bench coverage golden operators docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 TORCH := .venv-torch/bin/python
@@ -14,7 +14,7 @@ help: ## print this list
 setup: ## make the environments: .venv (OneFlow), .venv-torch (today's PyTorch), .venv-core (neither)
 	@sh scripts/setup.sh
 
-demo: setup ## convert two models that PyTorch wrote and run them in OneFlow
+demo: setup ## convert four models that PyTorch wrote and run them in OneFlow
 	@$(ONEFLOW) scripts/demo.py
 
 test: setup ## run every test, each environment running the tests whose packages it has
@@ -25,7 +25,16 @@ test: setup ## run every test, each environment running the tests whose packages
 bench: setup ## measure speed and memory (minutes, and some 20 GB of disk)
 	@$(ONEFLOW) benchmarks/run.py $(ARGS)
 
-docs: setup ## write anew what the documentation shows of real runs: the comparison, the sessions
+coverage: setup ## capture, convert, run and judge every model, for docs/coverage.md (hours; ARGS='timm/*' for some)
+	@$(ONEFLOW) scripts/coverage.py $(ARGS)
+
+golden: setup ## write anew the source that tests/golden keeps of well-known models; read the difference
+	TORCH2FLOW_GOLDEN=1 $(ONEFLOW) -m pytest tests/models -k reads $(ARGS)
+
+operators: setup ## try every operator rule on PyTorch's samples, for docs/operators.md (minutes)
+	@$(ONEFLOW) scripts/operators.py $(ARGS)
+
+docs: setup ## write anew what the documentation shows of real runs and of the code: comparison, tables, sessions
 	@$(ONEFLOW) scripts/compare_flow_load.py --write
 	@$(ONEFLOW) scripts/docs_tables.py --write
 	@$(ONEFLOW) scripts/docs_sessions.py --write
