@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -253,7 +254,9 @@ def _row(name: str, row: dict[str, Any]) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "/").split())[:300]
+    """One line without what would end the cell, and files by their names: where they lay is of no use to a reader."""
+    text = re.sub(r"(?<!\w)/(?:[\w.+-]+/)+", "", text.replace("|", " or "))
+    return " ".join(text.split())[:300]
 
 
 if __name__ == "__main__":

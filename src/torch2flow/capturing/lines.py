@@ -12,23 +12,26 @@ import contextlib
 import os
 import traceback
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 
 @contextlib.contextmanager
 def all_source_lines(torch: Any) -> Iterator[None]:
     """While this lasts, an export records the lines of all functions of models and of `torch.nn`."""
+    experimental = f"{torch.__name__}.fx.experimental"
     try:
-        from torch.fx.experimental.proxy_tensor import PythonKeyTracer
-        from torch.fx.experimental.symbolic_shapes import uninteresting_files
-    except ImportError:
+        PythonKeyTracer = import_module(f"{experimental}.proxy_tensor").PythonKeyTracer
+        uninteresting_files = import_module(f"{experimental}.symbolic_shapes").uninteresting_files
+    except (ImportError, AttributeError):
         yield
         return
     before = getattr(PythonKeyTracer, "_filter_traceback_frames", None)
     if before is None:
         yield
         return
-    root = os.path.dirname(torch.__file__) + os.sep
+    root = f"{Path(torch.__file__).parent}{os.sep}"
     shown = (f"{root}nn{os.sep}modules", f"{root}nn{os.sep}functional.py")
     skipped = set(uninteresting_files())
 

@@ -11,14 +11,15 @@ import ast
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from torch2flow.codegen.literals import attribute, dtype_name, literal
 from torch2flow.errors import FormatError
 from torch2flow.program import State
 from torch2flow.pytorch.tensor import TensorRef
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SMALL = 16
 """Up to so many elements are written out in the source."""
@@ -89,6 +90,8 @@ def _named(name: str) -> ast.expr:
 
 def _regular(values: np.ndarray[Any, Any], dtype: str) -> ast.expr | None:
     """The expression for a tensor whose elements follow a pattern, or are few."""
+    import numpy as np
+
     kind = attribute("flow", dtype)
     flat = values.reshape(-1)
     if dtype in ("bfloat16", "float16"):
