@@ -303,6 +303,15 @@ def test_the_mutations_of_a_functional_program_are_stored(draft: Draft) -> None:
     assert calls(graph) == ["add", "store"] and graph.stores == {}
 
 
+def test_a_write_into_an_input_is_not_made_but_known(draft: Draft) -> None:
+    x = draft.input(2)
+    flat = draft("view.default", (2,), self=x, size=[2])
+    draft("add_.Tensor", (2,), self=flat, other=1)
+    graph = draft.done(x)
+    assert list(graph.stores) == [x.name]
+    assert graph.outputs != [x] and STORE not in [node.operator for node in graph.nodes]
+
+
 def test_a_write_to_a_parameter_is_not_stored(draft: Draft) -> None:
     weight = draft.buffer("weight", 2, kind="parameter")
     out = draft("add_.Tensor", (2,), self=weight, other=1)

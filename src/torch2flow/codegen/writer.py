@@ -117,6 +117,9 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
     fixed = [f"{each.arg}={ast.unparse(value)}" for each, value in pairs if ast.unparse(value) != "None"]
     if fixed:
         yield f"captured with {', '.join(fixed[::-1])}: forward takes these arguments, and knows no other values"
+    written = [writer.inputs_tree.values.get(name, name) for name in graph.stores]
+    if written:
+        yield f"PyTorch's forward writes into {', '.join(written)}, which the caller gave: this one leaves it as it was"
     short = sorted({meta.dtype for meta in graph.metas.values()} & {"float16", "bfloat16"})
     if short:
         yield (

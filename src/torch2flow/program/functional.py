@@ -141,6 +141,9 @@ def functionalize(graph: Graph, numbers: Mapping[str, float] | None = None) -> G
         graph: the program as it was read.
         numbers: the values of constants that are single numbers, by the name of their value.
 
+    Returns:
+        The program; its `stores` are the inputs that the original writes into, which nothing here does any more.
+
     Raises:
         UnsupportedError: a write goes through a view that torch2flow can't write through.
     """
@@ -153,6 +156,8 @@ class _Functionalizer:
         self.nodes: list[Node] = []
         self.handles: dict[str, _Handle] = {}
         self.metas = graph.metas
+        self.inputs = set(refs(graph.inputs))
+        self.written: dict[str, str] = {}
         self.fresh = 0
 
     def run(self) -> Graph:
@@ -161,7 +166,7 @@ class _Functionalizer:
         outputs = map_refs(self.graph.outputs, lambda name: self._read(name, None))
         for state, value in self.graph.stores.items():
             self._store(state, self._read(value, None), None)
-        return self._without_copies(replace(self.graph, nodes=self.nodes, outputs=outputs, stores={}))
+        return self._without_copies(replace(self.graph, nodes=self.nodes, outputs=outputs, stores=self.written))
 
     def _node(self, node: Node) -> None:
         operator = node.operator
@@ -380,6 +385,8 @@ class _Functionalizer:
             last = node or next(made for made in self.nodes if value in made.outputs)
             arguments: dict[str, object] = {"state": Ref(name), "value": Ref(value)}
             self._emit(replace(last, target=f"{STORE}.default", arguments=arguments, outputs=[]))
+        elif name in self.inputs:
+            self.written[name] = value
 
     def _emit(self, node: Node) -> None:
         self.nodes.append(node)
