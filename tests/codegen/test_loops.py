@@ -12,7 +12,8 @@ from torch2flow.codegen.loops import roll
 
 def rolled(text: str, **lists: int) -> str:
     statements = ast.parse(textwrap.dedent(text)).body
-    return "\n".join(ast.unparse(ast.fix_missing_locations(each)) for each in roll(statements, lists))
+    loops = roll(statements, lambda text: lists.get(text.rpartition(".")[2], 0))
+    return "\n".join(ast.unparse(ast.fix_missing_locations(each)) for each in loops)
 
 
 def same(left: str, right: str) -> bool:
@@ -74,8 +75,14 @@ def test_numbers_that_are_no_modules_stay() -> None:
 
 def test_a_list_within_a_module_is_found_by_its_name() -> None:
     statements = ast.parse("x = self.encoder.blocks[0](x)\nx = self.encoder.blocks[1](x)").body
-    (loop,) = roll(statements, {"encoder.blocks": 2})
+    (loop,) = roll(statements, lambda text: {"self.encoder.blocks": 2}.get(text, 0))
     assert ast.unparse(ast.fix_missing_locations(loop)) == "for block in self.encoder.blocks:\n    x = block(x)"
+
+
+def test_a_part_of_a_list_is_no_loop() -> None:
+    """A loop goes over the whole list: three statements for a list of four, and a fourth that differs, stay."""
+    text = "y = self.layers[0](x)\ny = self.layers[1](y)\ny = self.layers[2](y)\nx = self.layers[3](y)"
+    assert rolled(text, layers=4) == text
 
 
 def test_what_comes_before_and_after_stays_in_place() -> None:

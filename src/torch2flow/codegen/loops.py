@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from torch2flow.codegen.names import singular
 
 
-def roll(statements: list[ast.stmt], lists: dict[str, int]) -> list[ast.stmt]:
+def roll(statements: list[ast.stmt], length: Callable[[str], int]) -> list[ast.stmt]:
     """The statements, with the repeated ones as loops.
 
     Args:
         statements: the body of a `forward`.
-        lists: for the path of each numbered container of the model, how many modules it has.
+        length: how many modules a container has, as the body names it (`self.layers`); 0 for anything else.
     """
-    lengths: dict[str, set[int]] = {}
-    for path, count in lists.items():
-        lengths.setdefault(path.rpartition(".")[2], set()).add(count)
     position = 0
     while position < len(statements):
-        rolled = _loop_at(statements, position, lengths)
+        rolled = _loop_at(statements, position, length)
         if rolled is not None:
             loop, end = rolled
             statements = [*statements[:position], *loop, *statements[end:]]
@@ -35,22 +32,21 @@ def roll(statements: list[ast.stmt], lists: dict[str, int]) -> list[ast.stmt]:
     return statements
 
 
-def _loop_at(statements: list[ast.stmt], start: int, lengths: dict[str, set[int]]) -> tuple[list[ast.stmt], int] | None:
-    """A loop that begins at `start`, and where the statements it stands for end."""
+def _loop_at(statements: list[ast.stmt], start: int, length: Callable[[str], int]) -> tuple[list[ast.stmt], int] | None:
+    """A loop over a whole container that begins at `start`, and where the statements it stands for end."""
     owners = {text for text, index in _items(statements[start]) if index == 0}
     for owner in sorted(owners):
-        counts = lengths.get(owner.rpartition(".")[2], set())
-        for count in sorted(counts, reverse=True):
-            if count < 2:
-                continue
-            size = _period(statements, start, owner)
-            if size and start + size * count <= len(statements):
-                block = statements[start : start + size]
-                rest = [statements[start + size * n : start + size * (n + 1)] for n in range(1, count)]
-                uses = {text for statement in block for text, index in _items(statement) if index == 0}
-                loop = _rolled(block, rest, owner, uses)
-                if loop is not None:
-                    return loop, start + size * count
+        count, size = length(owner), _period(statements, start, owner)
+        if count < 2 or not size or start + size * count > len(statements):
+            continue
+        block = statements[start : start + size]
+        rest = [statements[start + size * n : start + size * (n + 1)] for n in range(1, count)]
+        uses = {text for statement in block for text, index in _items(statement) if index == 0}
+        if any(length(text) != count for text in uses):
+            continue
+        loop = _rolled(block, rest, owner, uses)
+        if loop is not None:
+            return loop, start + size * count
     return None
 
 

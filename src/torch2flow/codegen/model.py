@@ -306,7 +306,7 @@ class ModelWriter:
             return self._root_method(body)
         body.read(call.outputs)
         body.name_parameters()
-        statements = roll(body.write(call.outputs), self._lists())
+        statements = roll(body.write(call.outputs), self._length_in(call.path))
         arguments = [ast.arg(name) for name in ["self", *body.parameters]]
         return ast.FunctionDef("forward", ast.arguments([], arguments, None, [], [], None, []), statements, [])
 
@@ -324,11 +324,24 @@ class ModelWriter:
         def result() -> ast.expr:
             return returned(self.graph.output_tree, [body.argument(value) for value in self.graph.outputs])
 
-        statements = roll(body.write(results, result), self._lists())
+        statements = roll(body.write(results, result), self._length_in(""))
         return ast.FunctionDef("forward", names.arguments, statements, [])
 
-    def _lists(self) -> dict[str, int]:
-        return {module.path: len(module.children) for module in self.modules.values() if module.is_counted}
+    def _length_in(self, path: str) -> Callable[[str], int]:
+        """How many modules a numbered container has, as the module at `path` names it: `self.layers[0].blocks`."""
+
+        def length(text: str) -> int:
+            parts: list[str] = []
+            node = ast.parse(text, mode="eval").body
+            while isinstance(node, ast.Attribute | ast.Subscript):
+                parts.insert(0, node.attr if isinstance(node, ast.Attribute) else ast.unparse(node.slice).strip("'"))
+                node = node.value
+            if not isinstance(node, ast.Name):
+                return 0
+            module = self.modules.get(".".join([*([path] if path else []), *parts]))
+            return len(module.children) if module is not None and module.is_counted else 0
+
+        return length
 
     # What bodies ask (`bodies.Context`).
 
