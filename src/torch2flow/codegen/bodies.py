@@ -330,7 +330,8 @@ class Body:
             if value not in step.inputs or step.line is None or step.opaque:
                 continue
             others = {name for other in step.inputs if other != value for name in self._called(other)}
-            taken = {name for name, bound in self.bound.items() if self.last_use.get(bound, -1) > number}
+            # The new name is given before the statement, which still reads its own operands.
+            taken = {name for name, bound in self.bound.items() if self.last_use.get(bound, -1) >= number}
             fitting = [name for name in read_names(step.line.text) if name not in others | taken]
             if len(fitting) == 1 and is_name(fitting[0]):
                 return fitting[0]

@@ -114,10 +114,15 @@ def _has_fields(tree: Tree) -> bool:
 
 
 def records(tree: Tree) -> dict[str, tuple[str, ...]]:
-    """The classes a nested output needs, by name, with their fields."""
+    """The classes a nested output needs, by name, with their fields: all that any of their records has."""
     found: dict[str, tuple[str, ...]] = {}
+
+    def add(name: str, fields: tuple[str, ...]) -> None:
+        found[name] = tuple(dict.fromkeys([*found.get(name, ()), *fields]))
+
     for child in tree.children:
-        found.update(records(child))
+        for name, fields in records(child).items():
+            add(name, fields)
     if tree.kind not in ("leaf", "none", "tuple", "list", "dict") and _has_fields(tree):
-        found[class_name(tree.kind.rpartition(".")[2])] = tree.names
+        add(class_name(tree.kind.rpartition(".")[2]), tree.names)
     return found
