@@ -716,6 +716,69 @@ class Decomposed(nn.Module):
         return self.head(x.mean(1))
 
 
+class Fusion(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 6)
+
+    def forward(self, state: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
+        if residual is not None:
+            state = state + self.fc(residual)
+        return torch.tanh(state)
+
+
+@program(x(2, 6), x(2, 6), x(2, 6), dynamic={0: ("batch",), 1: ("batch",), 2: ("batch",)})
+class Fused(nn.Module):
+    """Another call in the first round, and variables that change places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([Fusion() for _ in range(3)])
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        fused = None
+        for state, layer in zip([a, b, c], self.layers, strict=True):
+            fused = layer(state) if fused is None else layer(fused, state)
+        return fused
+
+
+class Stack(nn.Module):
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList([PreNorm(6) for _ in range(count)])
+
+    def forward(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        for layer in self.layer:
+            x = layer(x) * scale
+        return x
+
+
+class PreNorm(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm, self.fc = nn.LayerNorm(width), nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        residual = x
+        x = self.norm(x)
+        x = self.fc(x)
+        return x + residual
+
+
+@program(x(2, 6), dynamic=BATCH)
+class Stacks(nn.Module):
+    """Lists of one name and of different lengths; residuals."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList([Stack(3), Stack(4), Stack(2)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layer:
+            x = layer(x, torch.tensor(0.5))
+        return x
+
+
 @program(x(2, 3, 8, 8))
 class FixedSizes(nn.Module):
     """Nothing is dynamic."""

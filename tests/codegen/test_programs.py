@@ -25,10 +25,10 @@ pytestmark = pytest.mark.oneflow  # capturing takes a while: once is enough
 HERE = Path(__file__).parent
 NAMES = [
     "ActsByMode", "Arithmetic", "Borrows", "Buffers", "CalledTwice", "Constants", "Containers", "CopiesABuffer",
-    "Counts", "Decomposed", "Defaults", "Double", "FixedSizes", "Frozen", "IntegersAndBools", "Iterates",
+    "Counts", "Decomposed", "Defaults", "Double", "FixedSizes", "Frozen", "Fused", "IntegersAndBools", "Iterates",
     "Loops", "NamesOfInputs", "Nested", "NoGrad", "OddNames", "OptionalInOptional", "OwnLinear",
     "PartOfASequence", "Recursive", "Residuals", "Resizes", "ReturnsDataclass", "ReturnsInput", "ReturnsNone",
-    "SameClassNames", "ScalesByAFixedSize", "ScalesBySize", "Shared", "SkipsAnArgument", "TakesConstants",
+    "SameClassNames", "ScalesByAFixedSize", "ScalesBySize", "Shared", "SkipsAnArgument", "Stacks", "TakesConstants",
     "Tied", "Variadic", "Weightless", "WritesIntoItsInput", "WritesIntoNew", "WritesThroughViews",
 ]  # fmt: skip
 HALVES = ["BFloat16", "Float16"]
