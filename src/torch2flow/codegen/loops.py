@@ -69,7 +69,7 @@ def _rolled(block: list[ast.stmt], rest: list[list[ast.stmt]], owner: str, owner
         if names is None or not all(_writes(second, new) for new in names):
             return None
         setup = [ast.parse(f"{new} = {old}").body[0] for new, old in names.items()]
-    variables = {text: singular(text.rpartition(".")[2]) for text in sorted(owners)}
+    variables = {text: singular(text.rpartition(".")[2].partition("[")[0]) for text in sorted(owners)}
     if len(set(variables.values())) < len(variables) or _clashes(second, set(variables.values())):
         return None
     ordered = sorted(variables, key=lambda text: text != owner)

@@ -57,7 +57,7 @@ class Operators:
                 raise RefusedError(
                     next((UNSUPPORTED[key] for key in names if key in UNSUPPORTED), "there is no rule for it")
                 )
-            self._by_mode(node, arguments)
+            self._by_mode(node, arguments, body)
             self._promote(rule, node, arguments)
             expression = self.inliner.expression(rule, arguments, self._facts(node), body.bind)
         except RefusedError as error:
@@ -94,7 +94,7 @@ class Operators:
             return ast.Call(method, positional[1:], keywords)
         return ast.Call(attribute(*name.split(".")), positional, keywords)
 
-    def _by_mode(self, node: Node, arguments: dict[str, ast.expr]) -> None:
+    def _by_mode(self, node: Node, arguments: dict[str, ast.expr], body: Body) -> None:
         """Dropout and batch norm act by `self.training`, also when the program was captured in eval mode."""
         rate = node.arguments.get("dropout_p")
         if rate:
@@ -107,9 +107,20 @@ class Operators:
             state = self.graph.states.get(mean.name) if isinstance(mean, Ref) else None
             owner = state.path.rpartition(".")[0] if state else ""
             counter = f"{owner}.num_batches_tracked" if owner else "num_batches_tracked"
-            if not any(each.path == counter for each in self.graph.states.values()):
+            name_of_counter = next((each for each, state in self.graph.states.items() if state.path == counter), "")
+            if not name_of_counter:
                 return
+            self._count_batches(name_of_counter, body)
         arguments[name] = attribute("self", "training")
+
+    def _count_batches(self, counter: str, body: Body) -> None:
+        """`num_batches_tracked` counts in train mode; a program captured in eval mode does not say so."""
+        stored = (node.arguments["state"] for node in self.graph.nodes if node.operator == STORE)
+        owner = body.context.state(counter, body.call.path)
+        if owner is None or any(isinstance(ref, Ref) and ref.name == counter for ref in stored):
+            return
+        count = ast.Expr(ast.Call(ast.Attribute(owner, "add_", ast.Load()), [ast.Constant(1)], []))
+        body.statements.append(ast.If(attribute("self", "training"), [count], []))
 
     def _promote(self, rule: Rule, node: Node, arguments: dict[str, ast.expr]) -> None:
         if not rule.promotes:
