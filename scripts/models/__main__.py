@@ -54,6 +54,10 @@ def main() -> int:
             failed = 1
             print(f"{model.name}: FAILED {error}", flush=True)
             continue
+        except Exception as error:  # one model's own code must not end the run of the others
+            failed = 1
+            print(f"{model.name}: FAILED {type(error).__name__}: {error}", flush=True)
+            continue
         notes = "".join(f"\n    {note}" for note in captured.notes)
         print(f"{model.name}: {captured.nodes} operations, {captured.seconds:.1f} s{notes}", flush=True)
     return failed
