@@ -80,6 +80,7 @@ CORE = (
     ML_DTYPES,
     Package("click", "click", (8, 1)),
     Package("rich", "rich", (13,)),
+    Package("black", "black", (23, 1)),
 )
 
 

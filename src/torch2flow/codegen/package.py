@@ -84,7 +84,15 @@ class Program:
         """
         try:
             return write_source(self.graph, self.tensors, self.origin)
-        except (LookupError, AssertionError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (
+            LookupError,
+            AssertionError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            StopIteration,
+        ) as error:
             raise UnsupportedError(
                 f"The model's source could not be written: {type(error).__name__}: {str(error)[:200]}.",
                 where=self.origin,
