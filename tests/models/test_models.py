@@ -19,6 +19,8 @@ from torch2flow.parity.running import compare, load_package
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import NAMES, ROOT, TRAINED
 
+pytestmark = pytest.mark.oneflow  # capturing takes minutes: once is enough, where the linter is too
+
 GOLDEN = ROOT / "tests" / "golden"
 GOLDEN_MODELS = [
     "torchvision/resnet18", "torchvision/mobilenet_v3_small", "torchvision/vit_b_32", "torchvision/swin_t",
