@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import click
 
 from torch2flow._version import __version__
-from torch2flow.errors import DifferenceError, InstallationError, Torch2FlowError, UsageError
+from torch2flow.errors import DifferenceError, InstallationError, OutputError, Torch2FlowError, UsageError
 
 EXIT_CODES = """\b
 Exit codes:
@@ -31,7 +32,7 @@ class _Group(click.Group):
     """Lists the commands in the order in which a user meets them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return ["inspect", "convert", "check", "capture", "operators", "doctor"]
+        return ["inspect", "convert", "check", "verify", "capture", "operators", "doctor"]
 
 
 @click.group(
@@ -260,6 +261,60 @@ def capture(model: str, inputs: tuple[str, ...], out: Path, quiet: bool, as_json
         _print_json(captured.to_json())
     elif not quiet:
         display.show_capture(captured)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  torch2flow verify out
+  torch2flow verify out --report report.html
+  torch2flow verify out --reference model.reference.safetensors --modules '^layer4' --json
+  torch2flow verify out --minimise case.py            the smallest layer and input that still differ"""
+)
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--reference", type=click.Path(path_type=Path), metavar="FILE", help="The recording, or its .pt2.")
+@click.option("--modules", default="", metavar="REGEX", help="Judge only layers whose path matches.")
+@click.option("--layers/--no-layers", default=True, help="Compare every layer, as far as recorded. Default: yes.")
+@click.option("--training/--no-training", default=True, help="Compare gradients and steps. Default: if recorded.")
+@click.option("--graph", is_flag=True, help="Compare the outputs of flow.nn.Graph too.")
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a page to look at.")
+@click.option(
+    "--minimise", type=click.Path(path_type=Path), metavar="FILE.py", help="Write a failing layer as a script."
+)
+@click.option("--overwrite", is_flag=True, help="Replace existing files at --report and --minimise.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything that was measured as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the verdict only.")
+def verify(out: Path, report: Path | None, minimise: Path | None, overwrite: bool, **given: Any) -> None:
+    """Runs a converted model in OneFlow and compares it with what PyTorch recorded: outputs, layers, training.
+
+    Exit code 0: every tensor is within the noise of float32.
+    """
+    from torch2flow.parity import Request, verify_folder
+
+    as_json, quiet = given.pop("as_json"), given.pop("quiet")
+    for path in (report, minimise):
+        if path is not None and os.path.lexists(path) and not overwrite:
+            raise OutputError("The output exists.", where=str(path), remedy="choose another name, or add --overwrite")
+    reference = given.pop("reference")
+    with contextlib.ExitStack() as stack:
+        say = None
+        if not (quiet or as_json):
+            from torch2flow import display
+
+            say = stack.enter_context(display.steps())
+        found = verify_folder(out, reference, Request(**given), say=say)
+    if report is not None:
+        from torch2flow.parity.report import write_report
+
+        write_report(found.to_json(), report)
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        from torch2flow import display
+
+        display.show_verification(found, brief=quiet)
+    if not found.faithful:
+        sys.exit(DifferenceError.exit_code)
 
 
 @cli.command(epilog="\b\nExamples:\n  torch2flow operators\n  torch2flow operators aten.upsample")

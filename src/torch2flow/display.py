@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch2flow.conversion import Result
     from torch2flow.doctor import Report
     from torch2flow.lowering.listing import Row
+    from torch2flow.parity import Verification
     from torch2flow.writing import Plan
     from torch2flow.writing.copying import Progress
 
@@ -247,6 +248,40 @@ def show_check(check: Check) -> None:
         err.print(f"and {len(check.differences) - 50} more")
     verdict = "[red]not the same[/]" if check.differences else "[green]ok[/]"
     out.print(f"{verdict}: {check.tensors} tensors, {check.compared} of them by their bytes  {escape(str(check.path))}")
+
+
+COLOURS = {"identical": "green", "within noise": "green", "elevated": "yellow", "different": "red"}
+
+
+def show_verification(found: Verification, *, brief: bool = False) -> None:
+    """The verdict, part by part and in one sentence, and where it starts to differ."""
+    from torch2flow.parity.ledger import PARTS
+
+    if not brief:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("compared", no_wrap=True)
+        for name in ("tensors", "x noise", "largest", "float64"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("verdict")
+        for part in found.parts:
+            measures = [entry.measure for entry in found.ledger.parts[part].values()]
+            double = max((each.double for each in measures if each.double is not None), default=None)
+            verdict = found.ledger.verdict(part)
+            table.add_row(
+                PARTS[part],
+                f"{len(measures):,}",
+                f"{max(each.ratio for each in measures):,.2f}",
+                f"{max(each.error for each in measures) / (max(each.scale for each in measures) or 1):.0e}",
+                "" if double is None else f"{double:.0e}",
+                f"[{COLOURS[verdict]}]{verdict}[/]",
+            )
+        out.print(table)
+        for where, text in found.ledger.failures.items():
+            out.print(f"[red]not run[/] {shown(where)}: {shown(text, 400)}")
+    out.print(f"[bold {COLOURS[found.verdict]}]{found.verdict}[/]: {shown(found.sentence, 1000)}")
+    divergence = found.divergence
+    for text in divergence.likely if divergence is not None else ():
+        out.print(f"  likely: {shown(text, 400)}")
 
 
 @contextmanager

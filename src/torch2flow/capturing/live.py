@@ -30,15 +30,16 @@ from torch2flow.capturing.inputs import GROWTH, second_sizes
 from torch2flow.capturing.reasons import refusal
 from torch2flow.capturing.recording import Recording
 from torch2flow.capturing.references import (
+    ADAMW,
     LEARNING_RATE,
     Reference,
     Say,
-    dropout_off,
     input_leaves,
     leaves_of,
     untouched,
 )
 from torch2flow.capturing.runtime import import_torch, quiet
+from torch2flow.dropout import dropout_off
 from torch2flow.errors import OutputError, Torch2FlowError, UsageError
 from torch2flow.writing.placing import write_all
 from torch2flow.writing.staging import Staging, output_error
@@ -323,11 +324,15 @@ def _record(job: Job, exported: Exported, recording: Recording, captured: Captur
                 reference.forward(*second, "second.", layers=False)
             for train in modes:
                 reference.gradients(args, kwargs, train=train)
+            if layers:
+                reference.own_noise(args, kwargs)
     except OSError:
         raise
     except Exception as error:
         float64 = f"incomplete: {in_words(error, 300)}"
         captured.notes.append(f"no complete float64 reference: {in_words(error, 300)}")
+    if layers:
+        reference.metadata["calls"] = json.dumps([asdict(row) for row in reference.rows])
     return {**_metadata(job, captured), **reference.metadata, "float64": float64}
 
 
@@ -418,6 +423,7 @@ def _metadata(job: Job, captured: Captured) -> dict[str, str]:
         about["loss"] = "sum over floating outputs N of sum(output.N * loss.weight.N)"
         about["optimizer"] = "SGD"
         about["lr"] = str(LEARNING_RATE)
+        about["adamw"] = json.dumps(ADAMW)
     return about
 
 

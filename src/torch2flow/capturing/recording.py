@@ -33,7 +33,7 @@ class Recording:
 
     def __init__(self, folder: Path) -> None:
         self.rows: list[Row] = []
-        self.names: set[str] = set()
+        self.names: dict[str, int] = {}
         self._spool = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
         self._end = 0
 
@@ -47,10 +47,24 @@ class Recording:
             OSError: the disk is full.
         """
         assert name not in self.names, name
-        self.names.add(name)
+        self.names[name] = len(self.rows)
         write_all(self._spool.fileno(), data)
         self.rows.append((name, dtype, shape, self._end, data.nbytes))
         self._end += data.nbytes
+
+    def read(self, name: str) -> tuple[DType, tuple[int, ...], bytearray]:
+        """What was recorded under a name: dtype, shape, and the bytes.
+
+        Raises:
+            KeyError: nothing was.
+        """
+        _, dtype, shape, start, nbytes = self.rows[self.names[name]]
+        data = bytearray(nbytes)
+        view = memoryview(data)
+        while view:
+            count = os.preadv(self._spool.fileno(), [view], start)
+            view, start = view[count:], start + count
+        return dtype, shape, data
 
     def save(self, path: Path, metadata: dict[str, str]) -> int:
         """Writes everything to `path` and returns its size in bytes.

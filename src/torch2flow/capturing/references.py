@@ -15,15 +15,19 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.capturing.exporting import fast_paths_off
+from torch2flow.capturing.layers import Layers, OwnNoise, Row
+from torch2flow.dropout import dropout_off
 from torch2flow.dtypes import DTYPES, find_dtype
+from torch2flow.watching import Watcher, watched
 
 if TYPE_CHECKING:
     from torch2flow.capturing.recording import Recording
 
-DROPPING = ("drop", "stochasticdepth")
-"""Parts of names (in lower case) of attributes that hold the probability to leave something out."""
+LEARNING_RATE = 2.0**-7
+"""A number that float32 holds exactly, as an optimizer may keep it in float32."""
 
-LEARNING_RATE = 0.01
+ADAMW = {"lr": 2.0**-10, "betas": (0.875, 1 - 2.0**-10), "eps": 2.0**-27, "weight_decay": 2.0**-7}
+"""The other optimizer: near PyTorch's defaults, and held exactly by float32 too."""
 
 Say = Callable[[str], None]
 
@@ -75,6 +79,7 @@ class Reference:
         self.notes: list[str] = []
         self.prefix = ""
         self.doubles = False
+        self.rows: list[Row] = []
 
     # -- what is recorded --------------------------------------------------------------------------------
 
@@ -138,26 +143,41 @@ class Reference:
     def forward(self, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = "", *, layers: bool) -> list[Any]:
         """Runs and records the outputs as `output.N`, and every submodule's as `module.PATH#CALL.N`."""
         self.say(f"recording outputs{' in float64' if self.doubles else ''}")
-        handles = self._watch() if layers else []
-        try:
-            with self.torch.no_grad(), untouched(self.torch, self.module):
-                output = self.call(args, kwargs)
-        finally:
-            for handle in handles:
-                handle.remove()
+        if not layers:
+            return self.outputs(f"{name}output", self._run(args, kwargs))
+        watcher = Layers(self, inputs=not self.doubles)
+        output = self._run(args, kwargs, watcher)
+        self.rows = self.rows or watcher.rows
         return self.outputs(f"{name}output", output)
 
-    def _watch(self) -> list[Any]:
-        counts: dict[str, int] = {}
+    def own_noise(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Records which part of each submodule's noise is its own, as `own/...`; in float64, after `forward`."""
+        self.say("recording the noise of each layer")
+        noise = OwnNoise(self, self.rows)
+        with self._named(""):
+            output = self._run(args, kwargs, noise)
+            for number, leaf in enumerate(self.leaves(output)):
+                if isinstance(leaf, self.torch.Tensor) and leaf.is_floating_point():
+                    noise.record(f"output.{number}", leaf)
 
-        def hook(path: str) -> Callable[..., None]:
-            def record(module: Any, args: Any, output: Any) -> None:
-                call = counts[path] = counts.get(path, -1) + 1
-                self.outputs(f"module.{path}#{call}", output)
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], watcher: Watcher | None = None) -> Any:
+        watching = watched(self.module, watcher) if watcher else contextlib.nullcontext()
+        with self.torch.no_grad(), untouched(self.torch, self.module), watching:
+            return self.call(args, kwargs)
 
-            return record
+    def recorded(self, name: str) -> Any:
+        """A tensor that was recorded."""
+        dtype, shape, data = self.recording.read(name)
+        flat = self.torch.frombuffer(data, dtype=getattr(self.torch, dtype.name)) if data else self.torch.empty(0)
+        return flat.reshape(shape)
 
-        return [module.register_forward_hook(hook(path)) for path, module in self.module.named_modules() if path]
+    @contextlib.contextmanager
+    def _named(self, prefix: str) -> Iterator[None]:
+        before, self.prefix = self.prefix, prefix
+        try:
+            yield
+        finally:
+            self.prefix = before
 
     def gradients(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> None:
         """Records loss, gradients and, in train mode, parameters and buffers after a step of SGD.
@@ -221,8 +241,23 @@ class Reference:
                 if gradients[name] is not None:
                     after = parameter.detach().add(gradients[name], alpha=-LEARNING_RATE)
                     self.tensor(f"{mode}.step.{name}", after)
+                    if not self.doubles:
+                        self._adamw(f"{mode}.adamw.{name}", parameter, gradients[name])
             for name, buffer in self.module.named_buffers():
                 self.tensor(f"{mode}.step.{name}", buffer)
+
+    def _adamw(self, name: str, parameter: Any, gradient: Any) -> None:
+        """Records the parameter after one step of AdamW with this very gradient, in both precisions.
+
+        With its own float64 gradient the step would say nothing: where a gradient is zero but for noise, AdamW's
+        first step is the sign of the noise.
+        """
+        for prefix, dtype in (("", parameter.dtype), ("float64/", self.torch.float64)):
+            leaf = parameter.detach().to(dtype, copy=True).requires_grad_()
+            leaf.grad = gradient.to(dtype)
+            self.torch.optim.AdamW([leaf], **ADAMW, foreach=False).step()
+            with self._named(prefix):
+                self.tensor(name, leaf)
 
     @contextlib.contextmanager
     def _steady(self, train: bool) -> Iterator[None]:
@@ -295,15 +330,28 @@ def untouched(torch: Any, module: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def doubled(torch: Any, module: Any) -> Iterator[None]:
-    """The module in float64; afterwards its parameters and buffers are the same objects with the same memory."""
+    """The module in float64; afterwards its parameters and buffers are the same objects with the same memory.
+
+    BatchNorm's eps, and what its momentum leaves of the old value, are what float32 makes of them: OneFlow 0.9.0 keeps
+    them so in float64 too, and the difference of 2.5e-8 would hide others.
+    """
+    norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
+    constants = [(part, name, getattr(part, name)) for part in norms for name in ("eps", "momentum")]
+    constants = [(part, name, value) for part, name, value in constants if value is not None]
     parameters = [(parameter, parameter.data, parameter.grad) for parameter in module.parameters()]
     buffers = [(part._buffers, name, value) for part in module.modules() for name, value in part._buffers.items()]
     try:
         for parameter, _, _ in parameters:
             parameter.grad = None
         module.double()
+        for part, name, value in constants:
+            kept = 1 - value if name == "momentum" else value
+            kept = float(torch.tensor(kept, dtype=torch.float32))
+            setattr(part, name, 1 - kept if name == "momentum" else kept)
         yield
     finally:
+        for part, name, value in constants:
+            setattr(part, name, value)
         for parameter, data, gradient in parameters:
             parameter.data = data
             parameter.grad = gradient
@@ -330,23 +378,3 @@ def double_mode(torch: Any) -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(before)
-
-
-@contextlib.contextmanager
-def dropout_off(module: Any) -> Iterator[list[str]]:
-    """Sets every probability of leaving something out to 0, and puts them back; gives the attributes' names."""
-    changed: dict[tuple[int, str], tuple[Any, float]] = {}
-    for part in module.modules():
-        for holder in (part, getattr(part, "config", None)):
-            kind = type(holder).__name__.lower()
-            for name, value in getattr(holder, "__dict__", {}).items():
-                subject = f"{kind}.{name}" if name == "p" else name.lower()
-                if isinstance(value, float) and value > 0 and any(word in subject for word in DROPPING):
-                    changed[id(holder), name] = holder, value
-    try:
-        for (_, name), (holder, _) in changed.items():
-            setattr(holder, name, 0.0)
-        yield sorted({f"{type(holder).__name__}.{name}" for (_, name), (holder, _) in changed.items()})
-    finally:
-        for (_, name), (holder, value) in changed.items():
-            setattr(holder, name, value)

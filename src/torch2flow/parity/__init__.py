@@ -2,5 +2,17 @@
 
 from torch2flow.parity.judge import LIMIT, Measure, measure, together
 from torch2flow.parity.reference import Reference, open_reference
+from torch2flow.parity.running import Request
+from torch2flow.parity.verification import Verification, verify_folder
 
-__all__ = ["LIMIT", "Measure", "Reference", "measure", "open_reference", "together"]
+__all__ = [
+    "LIMIT",
+    "Measure",
+    "Reference",
+    "Request",
+    "Verification",
+    "measure",
+    "open_reference",
+    "together",
+    "verify_folder",
+]

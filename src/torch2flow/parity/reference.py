@@ -5,8 +5,11 @@ The names are those of docs/capturing.md. Tensors are read one at a time, when t
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,23 @@ from torch2flow.opening import open_checkpoint
 from torch2flow.pytorch import TensorRef
 
 DOUBLE = "float64/"
+OWN = "own/"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCall:
+    """A call of a submodule: `layer1.0.conv1#0`, its class, and the names of the tensors it got and gave."""
+
+    name: str
+    kind: str
+    fed: bool
+    inputs: list[str]
+    outputs: list[str]
+
+    @property
+    def path(self) -> str:
+        """The module's path."""
+        return self.name.rpartition("#")[0]
 
 
 class Reference:
@@ -41,10 +61,26 @@ class Reference:
             )
 
     def array(self, name: str) -> np.ndarray[Any, Any]:
-        """A recorded tensor."""
+        """A recorded tensor; what is narrower than float32 in float32, which holds it exactly."""
         tensor = self.checkpoint[name]
         assert isinstance(tensor, TensorRef)  # safetensors hold nothing else
-        return tensor.numpy()
+        values = tensor.numpy()
+        return values.astype(np.float32) if tensor.dtype.kind == "f" and values.dtype.itemsize < 4 else values
+
+    @cached_property
+    def calls(self) -> dict[str, RecordedCall]:
+        """Every call of a submodule, in the order in which they ended; empty where layers were not recorded."""
+        rows = [RecordedCall(**row) for row in json.loads(self.metadata.get("calls", "[]"))]
+        return {row.name: row for row in rows}
+
+    def exact(self, name: str) -> np.ndarray[Any, Any]:
+        """The float64 value of a recorded tensor, or the recorded one where there is none."""
+        return self.array(DOUBLE + name if DOUBLE + name in self else name)
+
+    def own_exact(self, name: str) -> np.ndarray[Any, Any]:
+        """The float64 value of what a submodule gave, had it been fed the recorded inputs."""
+        recorded = self.array(name)
+        return recorded.astype(np.float64) + self.array(OWN + name) if OWN + name in self else recorded
 
     def __contains__(self, name: str) -> bool:
         return name in self.checkpoint
@@ -56,9 +92,7 @@ class Reference:
     def pairs(self, prefix: str) -> Iterator[tuple[str, np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
         """For each name under a prefix: the rest of the name, and its values in float32 and in float64."""
         for name in self.names(prefix):
-            double = f"{DOUBLE}{prefix}{name}"
-            single = self.array(prefix + name)
-            yield name, single, self.array(double) if double in self else single
+            yield name, self.array(prefix + name), self.exact(prefix + name)
 
     def inputs(self, convert: Any, prefix: str = "") -> tuple[list[Any], dict[str, Any]]:
         """The inputs of a run, nested as they were, positional and by keyword.

@@ -1,236 +1,266 @@
-"""Runs a converted model in OneFlow on the inputs of a recording, and judges everything that was recorded."""
+"""Runs a OneFlow model on the inputs of a recording, and judges everything that was recorded."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from torch2flow.oneflow.runtime import import_oneflow
-from torch2flow.parity.judge import EXACT, LIMIT, Measure, agrees_in_float64, measure, together
+from torch2flow.parity.known import known_deviations
+from torch2flow.parity.layers import EndToEnd, OneByOne, first_line
+from torch2flow.parity.ledger import Ledger
 from torch2flow.parity.reference import Reference
+from torch2flow.parity.subjects import Subject, nothing_dropped
+from torch2flow.parity.values import leaves
+from torch2flow.watching import watched
+
+Array = np.ndarray[Any, Any]
 
 
-@dataclass(slots=True)
-class Parity:
-    """What a comparison found.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be compared, beside the outputs.
 
     Attributes:
-        outputs: a measure for each output.
-        second: the same at other sizes; empty where none were recorded.
-        gradients: a measure for each parameter's gradient; empty where none were recorded.
-        step: a measure for each parameter and buffer after one step of SGD.
-        double: the relative distance in float64, of outputs and of gradients; None where it was not needed.
-        failure: why a part could not be compared.
+        layers: every layer, as far as it was recorded.
+        training: gradients and steps, as far as they were recorded.
+        graph: the outputs once more, of a `flow.nn.Graph`.
+        modules: a regular expression; only layers whose path it matches are judged.
+        crashed: names of calls that end the process, and are not run.
     """
 
-    outputs: dict[str, Measure] = field(default_factory=dict)
-    second: dict[str, Measure] = field(default_factory=dict)
-    gradients: dict[str, Measure] = field(default_factory=dict)
-    step: dict[str, Measure] = field(default_factory=dict)
-    double: float | None = None
-    double_gradients: float | None = None
-    failure: str = ""
+    layers: bool = True
+    training: bool = True
+    graph: bool = False
+    modules: str = ""
+    crashed: tuple[str, ...] = ()
+
+
+@dataclass
+class Run:
+    """A comparison under way.
+
+    Attributes:
+        flow: the module `oneflow`.
+        subject: builds the model.
+        reference: the recording.
+        request: what is compared.
+        ledger: judges.
+        say: is told what is being done.
+        enter: is told of each layer's call before it runs, and `leave` after it.
+    """
+
+    flow: Any
+    subject: Subject
+    reference: Reference
+    request: Request
+    ledger: Ledger
+    say: Callable[[str], None] = lambda text: None
+    enter: Callable[[str], None] = lambda name: None
+    leave: Callable[[str], None] = lambda name: None
+
+    def __call__(self) -> None:
+        """Compares everything."""
+        layers = self.request.layers and bool(self.reference.calls)
+        training = self.request.training and bool(self.reference.names("train.gradient."))
+        model = self.model()
+        self.ledger.known = known_deviations(model)
+        self._try("outputs", self._outputs, model, layers)
+        if layers:
+            self._try("own", self._one_by_one, model)
+        if self.reference.names("second.output."):
+            self._try("second", self._second, model)
+        if self.request.graph:
+            self._try("graph", self._graph, model)
+        if self.ledger.doubtful("outputs", "second", "graph", "own", "inputs") and self.doubles:
+            del model
+            self._try("float64", self._in_float64, layers)
+        if training:
+            self._try("training", self._training)
+            if self.ledger.doubtful("gradients", "input_gradients", "buffers", "sgd", "adamw") and self.doubles:
+                self._try("training in float64", self._training_in_float64)
 
     @property
-    def faithful(self) -> bool:
-        """Whether everything is within noise, or agrees in float64 where noise is too large to tell."""
-        parts = (together(self.outputs.values()), together(self.second.values()))
-        fine = all(part.verdict != "different" for part in parts if part.error or part.fault)
-        fine = fine or (self.double is not None and self.double <= EXACT)
-        trained = [together(part.values()) for part in (self.gradients, self.step) if part]
-        learns = all(part.verdict != "different" for part in trained)
-        learns = learns or (self.double_gradients is not None and self.double_gradients <= GRADIENT_EXACT)
-        return fine and learns and not self.failure
+    def doubles(self) -> bool:
+        """Whether the recording has float64 values of everything."""
+        return self.reference.metadata.get("float64", "recorded") == "recorded"
 
+    def model(self, *, double: bool = False) -> Any:
+        """The model in the mode that was captured."""
+        model = self.subject.build(self.flow, double=double)
+        return model.train(self.reference.metadata.get("mode") == "train")
 
-GRADIENT_EXACT = 1e-5
-"""What gradients in float64 may differ by: OneFlow 0.9.0 keeps BatchNorm's eps in float32 (2e-6 of it)."""
-
-
-def load_package(folder: Path, *, double: bool = False) -> ModuleType:
-    """Imports a converted model's package from wherever it lies.
-
-    Args:
-        folder: the output of a conversion.
-        double: turn every float32 in its source into float64, for a comparison without noise.
-    """
-    name = f"torch2flow_converted_{abs(hash(str(folder)))}{'_double' if double else ''}"
-    spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    assert spec is not None and spec.loader is not None
-    package = importlib.util.module_from_spec(spec)
-    sys.modules.pop(f"{name}.model", None)
-    sys.modules[name] = package
-    if double:
-        source = (folder / "model.py").read_text("utf-8").replace("flow.float32", "flow.float64")
-        model = ModuleType(f"{name}.model")
-        model.__file__ = str(folder / "model.py")
-        sys.modules[model.__name__] = model
-        exec(compile(source, str(folder / "model.py"), "exec"), model.__dict__)
-    spec.loader.exec_module(package)
-    return package
-
-
-def compare(folder: Path, reference: Reference, *, say: Callable[[str], None] = lambda text: None) -> Parity:
-    """Compares a converted model with a recording.
-
-    Raises:
-        InstallationError: OneFlow does not import.
-    """
-    flow = import_oneflow()
-    found = Parity()
-    say("running in float32")
-    found.outputs = _outputs(flow, _as_captured(load_package(folder), reference), reference, "")
-    if reference.names("second.output."):
-        found.second = _outputs(flow, _as_captured(load_package(folder), reference), reference, "second.")
-    if reference.names("train.gradient."):
-        say("training")
+    def _try(self, part: str, run: Callable[..., None], *arguments: Any) -> None:
+        """Runs a part; what fails is noted, and the others go on."""
         try:
-            found.gradients, found.step = _train(flow, _without_dropout(load_package(folder)), reference)
-        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
-            found.failure = f"training fails: {type(error).__name__}: {str(error)[:300]}"
-            return found
-    outputs, trained = together([*found.outputs.values(), *found.second.values()]), together(found.gradients.values())
-    if outputs.ratio > LIMIT or trained.ratio > LIMIT or together(found.step.values()).ratio > LIMIT:
-        say("running in float64")
-        found.double, found.double_gradients = _double(flow, folder, reference)
-    return found
+            run(*arguments)
+        except Exception as error:
+            self.ledger.fail(part, first_line(error))
 
+    # -- outputs and layers ----------------------------------------------------------------------------------
 
-def _as_captured(package: ModuleType, reference: Reference) -> Any:
-    """The model in the mode that was captured. Each run gets its own: in train mode a run changes buffers."""
-    return package.load_model().train(reference.metadata.get("mode") == "train")
-
-
-def _leaves(flow: Any, value: Any) -> Iterator[Any]:
-    """The tensors of a nested output, in PyTorch's order; what is no tensor keeps its number."""
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _leaves(flow, item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _leaves(flow, item)
-    else:
-        yield value
-
-
-def _numbered(flow: Any, output: Any) -> dict[str, Any]:
-    leaves = enumerate(_leaves(flow, output))
-    return {str(number): leaf for number, leaf in leaves if isinstance(leaf, flow.Tensor)}
-
-
-def _outputs(flow: Any, model: Any, reference: Reference, prefix: str) -> dict[str, Measure]:
-    args, keywords = reference.inputs(flow.tensor, prefix)
-    with flow.no_grad():
-        given = _numbered(flow, model(*args, **keywords))
-    return _judged(given, reference, f"{prefix}output.")
-
-
-def _judged(given: dict[str, Any], reference: Reference, prefix: str) -> dict[str, Measure]:
-    measures = {}
-    for name, single, exact in reference.pairs(prefix):
-        value = given.get(name)
-        if value is None:
-            measures[name] = Measure(float("inf"), 0, 0, (float("inf"), 0), fault="it is not there")
+    def _outputs(self, model: Any, layers: bool) -> None:
+        self.say("running the model")
+        comparison = EndToEnd(
+            self.flow, self.reference, self.ledger, self.request.modules, self.enter, self.leave, self.request.crashed
+        )
+        if layers:
+            with watched(model, comparison):
+                given = self.forward(model)
+            self.ledger.see(comparison.seen)
         else:
-            measures[name] = measure(value.detach().numpy(), exact, single)
-    return measures
+            given = self.forward(model)
+        self._judge("outputs", given, "output.")
 
+    def _one_by_one(self, model: Any, *, double: bool = False) -> None:
+        self.say(f"comparing layer by layer{' in float64' if double else ''}")
+        comparison = OneByOne(
+            self.flow, self.reference, self.ledger, self.request.modules, self.enter, self.leave, self.request.crashed,
+            double=double,
+        )  # fmt: skip
+        with watched(model, comparison):
+            outputs = self.forward(model, double=double)
+        for name in self.reference.names("output."):  # what the model's own code makes of its layers
+            if name in outputs and not self.request.modules:
+                comparison.judge("own", type(model).__name__, f"output.{name}", outputs[name].numpy())
 
-class _NoDropout:
-    """`oneflow.nn.functional` with a dropout that drops nothing, as the recording was made."""
+    def _second(self, model: Any) -> None:
+        self.say("running at other sizes")
+        self._judge("second", self.forward(model, "second."), "second.output.")
 
-    def __init__(self, functional: Any) -> None:
-        self._functional = functional
+    def _graph(self, model: Any) -> None:
+        self.say("running in graph mode")
 
-    def __getattr__(self, name: str) -> Any:
-        return (lambda x, *args, **options: x) if name.startswith("dropout") else getattr(self._functional, name)
+        class Graph(self.flow.nn.Graph):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = model
 
+            def build(self, *args: Any, **kwargs: Any) -> Any:
+                return self.model(*args, **kwargs)
 
-def _without_dropout(package: ModuleType) -> Any:
-    """The model with every dropout probability at 0: numbers can't be compared where some are random."""
-    source = sys.modules[f"{package.__name__}.model"]
-    if hasattr(source, "F"):
-        source.__dict__["F"] = _NoDropout(source.F)
-    model = package.load_model()
-    for module in model.modules():
-        if type(module).__name__.startswith("Dropout"):
-            module.p = 0.0
-    return model
+        args, keywords = self.inputs()
+        self._judge("graph", self._numbered(Graph()(*args, **keywords)), "output.")
 
+    def _in_float64(self, layers: bool) -> None:
+        self.say("running in float64")
+        model = self.model(double=True)
+        for part, prefix in (("outputs", ""), ("graph", ""), ("second", "second.")):
+            if part in self.ledger.parts:
+                self._judge_double(part, self.forward(model, prefix, double=True), f"{prefix}output.")
+        if layers and self.ledger.doubtful("own", "inputs"):
+            self._one_by_one(model, double=True)
 
-def _train(flow: Any, model: Any, reference: Reference, *, double: bool = False) -> tuple[Any, Any]:
-    """Gradients of the recorded loss, and the parameters and buffers after one step."""
-    gradients, after = _one_step(flow, model, reference, double=double)
-    return _judged(gradients, reference, "train.gradient."), _judged(after, reference, "train.step.")
+    def forward(self, model: Any, prefix: str = "", *, double: bool = False) -> dict[str, Any]:
+        """The outputs by their numbers."""
+        args, keywords = self.inputs(prefix, double=double)
+        with self.flow.no_grad():
+            return self._numbered(model(*args, **keywords))
 
+    # -- training --------------------------------------------------------------------------------------------
 
-def _one_step(flow: Any, model: Any, reference: Reference, *, double: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    def tensor(array: np.ndarray[Any, Any]) -> Any:
-        return flow.tensor(array.astype(np.float64) if double and array.dtype == np.float32 else array)
+    def _training(self) -> None:
+        self.say("training")
+        step = self._step()
+        self._judge("gradients", step.gradients, "train.gradient.")
+        self._judge("input_gradients", step.inputs, "train.input_gradient.")
+        self._judge("buffers", step.buffers, "train.step.", step.before)
+        self._judge("sgd", step.parameters, "train.step.")
+        if "adamw" in self.reference.metadata:
+            self._judge("adamw", self._adamw(), "train.adamw.")
 
-    model.train()
-    args, keywords = reference.inputs(tensor)
-    leaves = _numbered(flow, model(*args, **keywords))
-    loss = sum(
-        (leaves[name] * tensor(reference.array(f"train.loss.weight.{name}"))).sum()
-        for name in reference.names("train.loss.weight.")
-    )
-    loss.backward()
-    named = dict(model.named_parameters())
-    gradients = {name: parameter.grad for name, parameter in named.items() if parameter.grad is not None}
-    optimizer = flow.optim.SGD(list(named.values()), lr=float(reference.metadata.get("lr", 0.01)))
-    kept = {name: gradient.clone() for name, gradient in gradients.items()}
-    optimizer.step()
-    return kept, {**named, **dict(model.named_buffers())}
+    def _training_in_float64(self) -> None:
+        self.say("training in float64")
+        step = self._step(double=True)
+        self._judge_double("gradients", step.gradients, "train.gradient.")
+        self._judge_double("input_gradients", step.inputs, "train.input_gradient.")
+        self._judge_double("buffers", step.buffers, "train.step.")
+        self._judge_double("sgd", step.parameters, "train.step.")
+        if "adamw" in self.ledger.parts:
+            self._judge_double("adamw", self._adamw(double=True), "train.adamw.")
 
+    def _step(self, *, double: bool = False) -> Step:
+        """One step of SGD on the recorded loss."""
+        flow, model = self.flow, self.subject.build(self.flow, double=double).train()
+        before = {name: buffer.numpy().copy() for name, buffer in model.named_buffers()}
+        inputs: dict[str, Any] = {}
+        args, keywords = self.inputs(double=double, track=inputs)
+        with nothing_dropped(flow, model):
+            outputs = self._numbered(model(*args, **keywords))
+        names = self.reference.names("train.loss.weight.")
+        weights = {name: self.tensor(self.reference.array(f"train.loss.weight.{name}"), double) for name in names}
+        loss = sum((outputs[name] * weight).sum() for name, weight in weights.items())
+        loss.backward()
+        named = dict(model.named_parameters())
+        gradients = {name: parameter.grad.clone() for name, parameter in named.items() if parameter.grad is not None}
+        flow.optim.SGD(list(named.values()), lr=float(self.reference.metadata.get("lr", 0.01))).step()
+        got = {name: tensor.grad for name, tensor in inputs.items() if tensor.grad is not None}
+        return Step(gradients, got, dict(model.named_buffers()), before, named)
 
-def _double(flow: Any, folder: Path, reference: Reference) -> tuple[float, float | None]:
-    """The distance of both sides in float64: of outputs, and of gradients where those were recorded."""
+    def _adamw(self, *, double: bool = False) -> dict[str, Any]:
+        """Parameters after a step of AdamW with PyTorch's own gradients: an error is the optimizer's alone."""
+        self.say(f"a step of AdamW{' in float64' if double else ''}")
+        model = self.subject.build(self.flow, double=double).train()
+        named = dict(model.named_parameters())
+        for name in self.reference.names("train.gradient."):
+            if name in named:
+                named[name].grad = self.tensor(self.reference.array(f"train.gradient.{name}"), double)
+        settings = json.loads(self.reference.metadata["adamw"])
+        settings["betas"] = tuple(settings["betas"])
+        self.flow.optim.AdamW([p for p in named.values() if p.grad is not None], **settings).step()
+        return named
 
-    def tensor(array: np.ndarray[Any, Any]) -> Any:
-        return flow.tensor(array.astype(np.float64) if array.dtype == np.float32 else array)
+    # -- values ----------------------------------------------------------------------------------------------
 
-    distance = 0.0
-    for prefix in ("", "second."):
-        if reference.names(f"{prefix}output."):
-            model = _as_captured(load_package(folder, double=True), reference).to(flow.float64)
-            args, keywords = reference.inputs(tensor, prefix)
-            with flow.no_grad():
-                given = _numbered(flow, model(*args, **keywords))
-            distance = max([distance, *_distances(given, reference, f"{prefix}output.")])
-    if not reference.names("train.gradient."):
-        return distance, None
-    model = _without_dropout(load_package(folder, double=True)).to(flow.float64)
-    gradients, after = _one_step(flow, model, reference, double=True)
-    for name, _, exact in reference.pairs("train.gradient."):
-        gradients.setdefault(name, flow.zeros(*exact.shape, dtype=flow.float64))  # What gets no gradient gets none.
-    trained = [*_distances(gradients, reference, "train.gradient."), *_distances(after, reference, "train.step.")]
-    return distance, max(trained, default=0.0)
+    def tensor(self, array: Array, double: bool = False) -> Any:
+        """A OneFlow tensor of recorded values."""
+        return self.flow.tensor(array.astype(np.float64) if double and array.dtype == np.float32 else array)
 
+    def inputs(self, prefix: str = "", *, double: bool = False, track: dict[str, Any] | None = None) -> Any:
+        """The recorded inputs; those of floating type are put into `track`, and get gradients."""
 
-def _distances(given: dict[str, Any], reference: Reference, prefix: str) -> Iterator[float]:
-    largest = max((float(np.abs(exact).max(initial=0)) for _, _, exact in reference.pairs(prefix)), default=0.0)
-    for name, _, exact in reference.pairs(prefix):
-        value = given[name].detach().numpy() if name in given else None
-        if value is None or value.dtype.kind != exact.dtype.kind:
-            yield np.inf
-        elif exact.dtype.kind != "f":
-            yield 0.0 if np.array_equal(value, exact) else np.inf
-        else:
-            distance = agrees_in_float64(value, exact)
-            scale = float(np.abs(exact).max(initial=0))
+        names = iter(self.reference.names(f"{prefix}input."))  # `convert` is called in their order
+
+        def convert(array: Array) -> Any:
+            name, tensor = next(names), self.tensor(array, double)
+            if track is None or array.dtype.kind != "f":
+                return tensor
+            track[name] = tensor.requires_grad_()
+            return tensor * 1  # a leaf may not be changed in place
+
+        return self.reference.inputs(convert, prefix)
+
+    def _numbered(self, output: Any) -> dict[str, Any]:
+        return {str(n): leaf for n, leaf in enumerate(leaves(output)) if isinstance(leaf, self.flow.Tensor)}
+
+    def _judge(self, part: str, given: dict[str, Any], prefix: str, before: dict[str, Array] | None = None) -> None:
+        for name, single, exact in self.reference.pairs(prefix):
+            if name in given:
+                found = given[name].detach().numpy()
+                self.ledger.judge(part, name, found, single, exact, before=(before or {}).get(name))
+            elif prefix != "train.step.":  # which holds parameters and buffers
+                self.ledger.fault(part, name, "it is not there")
+
+    def _judge_double(self, part: str, given: dict[str, Any], prefix: str) -> None:
+        scale = 0.0
+        if prefix.startswith("train."):
             # A gradient that is mathematically zero is noise against the others, in float64 too.
-            yield (
-                distance * scale / max(scale, 1e-6 * largest)
-                if scale
-                else min(distance, distance / max(largest, 1e-30))
-            )
+            largest = (float(np.abs(exact).max(initial=0)) for _, _, exact in self.reference.pairs(prefix))
+            scale = 1e-6 * max(largest, default=0.0)
+        for name, _, exact in self.reference.pairs(prefix):
+            if name in given:
+                self.ledger.judge_double(part, name, given[name].detach().numpy(), exact, scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step of training gave: gradients, buffers before and after, parameters after."""
+
+    gradients: dict[str, Any]
+    inputs: dict[str, Any]
+    buffers: dict[str, Any]
+    before: dict[str, Array]
+    parameters: dict[str, Any]

@@ -1,0 +1,30 @@
+"""Switches off dropout, in PyTorch and in OneFlow alike: where numbers are drawn, none can be compared."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+DROPPING = ("drop", "stochasticdepth")
+"""Parts of names (in lower case) of attributes that hold the probability to leave something out."""
+
+
+@contextlib.contextmanager
+def dropout_off(module: Any) -> Iterator[list[str]]:
+    """Sets every probability of leaving something out to 0, and puts them back; gives the attributes' names."""
+    changed: dict[tuple[int, str], tuple[Any, float]] = {}
+    for part in module.modules():
+        for holder in (part, getattr(part, "config", None)):
+            kind = type(holder).__name__.lower()
+            for name, value in getattr(holder, "__dict__", {}).items():
+                subject = f"{kind}.{name}" if name == "p" else name.lower()
+                if isinstance(value, float) and value > 0 and any(word in subject for word in DROPPING):
+                    changed[id(holder), name] = holder, value
+    try:
+        for (_, name), (holder, _) in changed.items():
+            setattr(holder, name, 0.0)
+        yield sorted({f"{type(holder).__name__}.{name}" for (_, name), (holder, _) in changed.items()})
+    finally:
+        for (_, name), (holder, value) in changed.items():
+            setattr(holder, name, value)

@@ -1,0 +1,132 @@
+"""Where two models start to differ: the first place whose own error no noise explains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch2flow.parity.judge import VERDICTS
+from torch2flow.parity.ledger import PARTS, Entry, Ledger
+from torch2flow.parity.reference import RecordedCall, Reference
+
+FINE = VERDICTS[:2]
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first difference.
+
+    Attributes:
+        path: of the module whose code it arises in; "" is the model's own.
+        call: the name of that module's call, where layers were compared.
+        part: what differs, as in `ledger.PARTS`.
+        tensor: which tensor of that part.
+        sentence: all this in words.
+        likely: what may be the cause.
+    """
+
+    path: str
+    call: str
+    part: str
+    tensor: str
+    sentence: str
+    likely: tuple[str, ...] = ()
+
+
+def first_divergence(ledger: Ledger, reference: Reference) -> Divergence:
+    """Where it starts, as closely as what was compared can tell."""
+    for candidates in (_crashes, _layers, _training, _rest):
+        for found in candidates(ledger, reference):
+            return found
+    raise AssertionError("nothing differs")
+
+
+def _bad(ledger: Ledger, part: str) -> dict[str, Entry]:
+    return {name: entry for name, entry in ledger.parts.get(part, {}).items() if entry.measure.verdict not in FINE}
+
+
+def _size(entry: Entry) -> str:
+    """The error in words: `3.1e-02, 40,000x the floor`."""
+    made = entry.measure
+    if made.fault:
+        return made.fault
+    if made.double is not None:
+        return f"{made.relative:.1e} of the largest value, {made.ratio:,.3g}x the noise; {made.double:.1e} in float64"
+    return f"{made.relative:.1e} of the largest value, {made.ratio:,.3g}x the noise"
+
+
+def _crashes(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    for name, text in ledger.failures.items():
+        if name in reference.calls:
+            row = reference.calls[name]
+            yield Divergence(row.path, name, "own", "", f"`{row.path}` ({row.kind}) can't be run: {text}")
+
+
+def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    """The first call, in the order in which they end, that gets or gives something else."""
+    own, inputs = _bad(ledger, "own"), _bad(ledger, "inputs")
+    for row in reference.calls.values():
+        for name in row.inputs:
+            if name in inputs:
+                yield _before(row, name, inputs[name], reference)
+        for name in row.outputs:
+            if name in own:
+                entry = own[name]
+                which = "" if row.name.endswith("#0") else f", in its call {row.name.rpartition('#')[2]},"
+                sentence = f"`{row.path}` ({row.kind}){which} is the first module whose own error exceeds noise: "
+                sentence += f"{_size(entry)}; its inputs agree."
+                yield Divergence(row.path, row.name, "own", name, sentence, entry.likely)
+    for name, entry in own.items():  # what the model's own code gives
+        sentence = f"The model's own code, after its layers, exceeds noise: {name} differs by {_size(entry)}."
+        yield Divergence("", "", "own", name, sentence, entry.likely)
+
+
+def _before(row: RecordedCall, name: str, entry: Entry, reference: Reference) -> Divergence:
+    parent = row.path.rpartition(".")[0]
+    # A list of modules has no code: its owner's has called this one.
+    callers = {call.path: call for call in reference.calls.values()}
+    while parent and parent not in callers:
+        parent = parent.rpartition(".")[0]
+    where = f"`{parent}` ({callers[parent].kind})" if parent else "the model"
+    sentence = f"What {where} gives to `{row.path}` is the first value that exceeds noise: {_size(entry)}; "
+    sentence += "the layers before agree, so it is the code between them."
+    return Divergence(parent, row.name, "inputs", name, sentence, entry.likely)
+
+
+def _training(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    """Buffers go wrong from the first wrong layer on, gradients from the last one back."""
+    order = {row.path: number for number, row in enumerate(reference.calls.values())}
+    rank = {name: order.get(name.rpartition(".")[0], number) for number, name in _numbered(reference)}
+    for part, choose in (("buffers", min), ("gradients", max)):
+        bad = _bad(ledger, part)
+        if bad:
+            name = choose(bad, key=lambda each: rank.get(each, 0))
+            path = name.rpartition(".")[0]
+            what = "buffer after a training step" if part == "buffers" else "gradient"
+            sentence = f"Outputs agree, but training does not: it starts at `{path}`, whose {what} "
+            sentence += f"`{name}` differs by {_size(bad[name])}."
+            yield Divergence(path, "", part, name, sentence, bad[name].likely)
+    for part in ("sgd", "adamw"):
+        bad = _bad(ledger, part)
+        if bad:
+            name = next(iter(bad))
+            sentence = f"Gradients agree, but {PARTS[part]} do not: {len(bad)} of {len(ledger.parts[part])} differ, "
+            sentence += f"such as `{name}` by {_size(bad[name])}; it is the optimizer."
+            yield Divergence("", "", part, name, sentence, bad[name].likely)
+
+
+def _numbered(reference: Reference) -> Iterator[tuple[int, str]]:
+    yield from enumerate(reference.names("train.step."))
+
+
+def _rest(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    """Nothing closer is known: layers were not recorded, or agree."""
+    hint = "" if reference.calls else " Where it starts is not known: the recording holds no layers."
+    for part, title in PARTS.items():
+        bad = _bad(ledger, part)
+        if bad:
+            name = next(iter(bad))
+            sentence = f"The {title} differ: {len(bad)} of {len(ledger.parts[part])}, such as {name} by "
+            yield Divergence("", "", part, name, f"{sentence}{_size(bad[name])}.{hint}", bad[name].likely)
+    for where, text in ledger.failures.items():
+        yield Divergence("", "", where, "", f"The part '{where}' can't be run: {text}")

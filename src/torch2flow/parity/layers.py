@@ -1,0 +1,146 @@
+"""Holds every layer's output to the recorded one: end to end, where errors accumulate, or one by one.
+
+One by one, each submodule is fed what PyTorch's got, and hands on what PyTorch's gave: an error is its own, or that of
+the code between it and the layers before. A layer that OneFlow can't run is replaced by what PyTorch's gave, and the
+rest is compared all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from torch2flow.parity.ledger import Ledger
+from torch2flow.parity.reference import RecordedCall, Reference
+from torch2flow.parity.values import leaves, nearest, replaced
+from torch2flow.watching import Call
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class Comparison:
+    """What both ways of comparing share.
+
+    Attributes:
+        flow: the module `oneflow`.
+        reference: what PyTorch's layers gave.
+        ledger: judges.
+        pattern: only layers whose path it matches are judged.
+        enter: is told of each call before it runs; a crash of the process is then known to be its.
+        crashed: names of calls that end the process; they are not run.
+        seen: paths that were called.
+    """
+
+    flow: Any
+    reference: Reference
+    ledger: Ledger
+    pattern: str = ""
+    enter: Callable[[str], None] = lambda name: None
+    leave: Callable[[str], None] = lambda name: None
+    crashed: Collection[str] = ()
+    seen: set[str] = field(default_factory=set)
+
+    def judged(self, call: RecordedCall) -> bool:
+        """Whether this layer is to be judged."""
+        return re.search(self.pattern, call.path) is not None
+
+    def recorded_outputs(self, row: RecordedCall) -> Any:
+        """What PyTorch's layer gave."""
+        given = tuple(self.flow.tensor(self.reference.array(name)) for name in row.outputs)
+        return given[0] if len(given) == 1 else given
+
+
+class EndToEnd(Comparison):
+    """Compares what comes out, and lets it go on."""
+
+    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls `forward`, and judges what it gives."""
+        self.seen.add(call.path)
+        row = self.reference.calls.get(call.name)
+        if row is not None and call.name in self.crashed:
+            return self.recorded_outputs(row)
+        self.enter(call.name)
+        output = forward(*args, **kwargs)
+        self.leave(call.name)
+        if row is not None and self.judged(row):
+            found = [leaf for leaf in leaves(output) if isinstance(leaf, self.flow.Tensor)]
+            for array, name in matched(self.reference, [leaf.numpy() for leaf in found], row.outputs):
+                if name:
+                    single, exact = self.reference.array(name), self.reference.exact(name)
+                    self.ledger.judge("modules", name, array, single, exact, kind=row.kind)
+        return output
+
+
+@dataclass
+class OneByOne(Comparison):
+    """Feeds each layer PyTorch's own input, and compares what comes out.
+
+    Attributes:
+        double: in float64, for the layers that are doubtful in float32.
+        known: the tensors that were judged.
+    """
+
+    double: bool = False
+    known: set[str] = field(default_factory=set)
+
+    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls `forward` on the recorded inputs, judges, and returns the recorded outputs."""
+        row = self.reference.calls.get(call.name)
+        if row is None:
+            return forward(*args, **kwargs)
+        args, kwargs = self._matched("inputs", row, (args, kwargs), row.inputs, feed=row.fed)
+        if call.name in self.crashed:
+            return self.recorded_outputs(row)
+        self.enter(call.name)
+        try:
+            output = forward(*args, **kwargs)
+        except Exception as error:
+            self.ledger.fail(call.name, first_line(error))
+            output = self.recorded_outputs(row)
+        self.leave(call.name)
+        return self._matched("own", row, output, row.outputs, feed=True)
+
+    def _matched(self, part: str, row: RecordedCall, value: Any, names: list[str], *, feed: bool) -> Any:
+        """Judges the tensors of a value, and puts the recorded ones in their place."""
+        tensors = [leaf for leaf in leaves(value) if isinstance(leaf, self.flow.Tensor)]
+        arrays = [leaf.detach().numpy() for leaf in tensors]
+        put: dict[int, Any] = {}
+        for tensor, (array, name) in zip(tensors, matched(self.reference, arrays, names), strict=True):
+            if not name:
+                continue
+            recorded = self.reference.array(name)
+            # An input that another layer gave, or that another layer got too, was judged there.
+            if self.judged(row) and (part == "own" or (name.startswith("inputs.") and name not in self.known)):
+                self.judge(part, row.kind, name, array)
+            if feed and array.shape == recorded.shape:
+                put[id(tensor)] = self.flow.tensor(recorded, dtype=tensor.dtype)
+        return replaced(value, lambda leaf: put.get(id(leaf), leaf))
+
+    def judge(self, part: str, kind: str, name: str, array: Array) -> None:
+        """Judges a tensor of a layer of this kind, in the precision of this run."""
+        self.known.add(name)
+        exact = self.reference.own_exact(name)
+        if self.double:
+            self.ledger.judge_double(part, name, array, exact)
+        else:
+            self.ledger.judge(part, name, array, self.reference.array(name), exact, kind=kind)
+
+
+def matched(reference: Reference, found: list[Array], names: Iterable[str]) -> list[tuple[Array, str]]:
+    """Each array with the name of the recorded tensor that it is; "" where it is none of them."""
+    names = list(names)
+    if len(found) == len(names) == 1:
+        return [(found[0], names[0])]
+    chosen = nearest(found, [reference.array(name) for name in names])
+    return [(array, "" if index is None else names[index]) for array, index in zip(found, chosen, strict=True)]
+
+
+def first_line(error: BaseException) -> str:
+    """An error in one line: OneFlow's messages begin with the places in its own source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("  File")]
+    return f"{type(error).__name__}: {(lines or ['no message'])[-1]}"[:400]

@@ -1,0 +1,81 @@
+"""Watches what goes into and comes out of every submodule, in PyTorch and in OneFlow alike.
+
+`forward` is wrapped, not hooked: OneFlow 0.9.0 and PyTorch before 2.0 have no hooks that see keywords, and a converted
+class has further methods, `forward_2`, where its calls differ.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+METHOD = re.compile(r"forward(_[2-9]\d*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a submodule.
+
+    Attributes:
+        path: such as `layer1.0.conv1`; where a module has two, the first.
+        number: which call of this module it is, from 0.
+        module: the module itself.
+    """
+
+    path: str
+    number: int
+    module: Any
+
+    @property
+    def name(self) -> str:
+        """As recordings name it: `layer1.0.conv1#0`."""
+        return f"{self.path}#{self.number}"
+
+
+class Watcher(Protocol):
+    """What is told of every call, and may give other inputs and another output than there were."""
+
+    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls `forward`, and returns what the caller shall get."""
+        ...
+
+
+@contextlib.contextmanager
+def watched(module: Any, watcher: Watcher) -> Iterator[None]:
+    """Meanwhile every call of a submodule goes through `watcher`; afterwards the module is what it was."""
+    counts: dict[str, int] = {}
+
+    def wrap(path: str, part: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            number = counts[path] = counts.get(path, -1) + 1
+            return watcher.around(Call(path, number, part), forward, args, kwargs)
+
+        return wrapped
+
+    undo: list[Callable[[], None]] = []
+    try:
+        for path, part in module.named_modules():
+            for name in dir(type(part)) if path else ():
+                if METHOD.fullmatch(name):
+                    undo.append(_replace(part, name, wrap(path, part, getattr(part, name))))
+        yield
+    finally:
+        for step in undo:
+            step()
+
+
+def _replace(part: Any, name: str, value: Any) -> Callable[[], None]:
+    """Sets an attribute of an instance, and returns what puts the old one back."""
+    old = part.__dict__.get(name)
+    part.__dict__[name] = value
+
+    def put_back() -> None:
+        if old is None:
+            part.__dict__.pop(name, None)
+        else:
+            part.__dict__[name] = old
+
+    return put_back
