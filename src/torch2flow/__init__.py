@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from torch2flow.loading import load, load_state_dict
     from torch2flow.lowering.registry import operator
     from torch2flow.opening import open_checkpoint
+    from torch2flow.parity import Verification, verify_folder
+    from torch2flow.parity.live import verify
     from torch2flow.pytorch import Checkpoint
     from torch2flow.writing import Options
 
@@ -45,6 +47,9 @@ _PUBLIC = {
     "Checkpoint": "torch2flow.pytorch",
     "load": "torch2flow.loading",
     "load_state_dict": "torch2flow.loading",
+    "verify": "torch2flow.parity.live",
+    "verify_folder": "torch2flow.parity",
+    "Verification": "torch2flow.parity",
     "Torch2FlowError": "torch2flow.errors",
     "DifferenceError": "torch2flow.errors",
     "FormatError": "torch2flow.errors",
@@ -67,6 +72,7 @@ __all__ = [
     "Torch2FlowError",
     "UnsupportedError",
     "UsageError",
+    "Verification",
     "__version__",
     "capture",
     "convert",
@@ -74,6 +80,8 @@ __all__ = [
     "load_state_dict",
     "open_checkpoint",
     "operator",
+    "verify",
+    "verify_folder",
 ]
 
 

@@ -9,12 +9,15 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from torch2flow._version import __version__
 from torch2flow.errors import DifferenceError, InstallationError, OutputError, Torch2FlowError, UsageError
+
+if TYPE_CHECKING:
+    from torch2flow.parity.against import Original
 
 EXIT_CODES = """\b
 Exit codes:
@@ -269,10 +272,17 @@ Examples:
   torch2flow verify out
   torch2flow verify out --report report.html
   torch2flow verify out --reference model.reference.safetensors --modules '^layer4' --json
+  torch2flow verify out --against nets.py:Net --python ../torch/bin/python --input 'float32[2,3,64,64]'
   torch2flow verify out --minimise case.py            the smallest layer and input that still differ"""
 )
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--reference", type=click.Path(path_type=Path), metavar="FILE", help="The recording, or its .pt2.")
+@click.option("--against", metavar="MODULE:FACTORY", help="Record this PyTorch model now, and compare with it.")
+@click.option("--python", default=sys.executable, metavar="PATH", help="With --against: a Python that has PyTorch.")
+@click.option("--input", "inputs", multiple=True, metavar="[NAME=]SPEC", help="With --against: as for capture.")
+@click.option("--size", "sizes", multiple=True, metavar="AXIS=NUMBER", help="With --against: as for capture.")
+@click.option("--load-weights", is_flag=True, help="With --against: give the PyTorch model the weights of OUT.")
+@click.option("--seed", type=int, default=0, help="With --against: of weights and inputs that are drawn.")
 @click.option("--modules", default="", metavar="REGEX", help="Judge only layers whose path matches.")
 @click.option("--layers/--no-layers", default=True, help="Compare every layer, as far as recorded. Default: yes.")
 @click.option("--training/--no-training", default=True, help="Compare gradients and steps. Default: if recorded.")
@@ -295,14 +305,14 @@ def verify(out: Path, report: Path | None, minimise: Path | None, overwrite: boo
     for path in (report, minimise):
         if path is not None and os.path.lexists(path) and not overwrite:
             raise OutputError("The output exists.", where=str(path), remedy="choose another name, or add --overwrite")
-    reference = given.pop("reference")
+    reference, original = given.pop("reference"), _original(given)
     with contextlib.ExitStack() as stack:
         say = None
         if not (quiet or as_json):
             from torch2flow import display
 
             say = stack.enter_context(display.steps())
-        found = verify_folder(out, reference, Request(**given), say=say)
+        found = verify_folder(out, reference, Request(**given), original=original, say=say)
     if report is not None:
         from torch2flow.parity.report import write_report
 
@@ -315,6 +325,16 @@ def verify(out: Path, report: Path | None, minimise: Path | None, overwrite: boo
         display.show_verification(found, brief=quiet)
     if not found.faithful:
         sys.exit(DifferenceError.exit_code)
+
+
+def _original(given: dict[str, Any]) -> Original | None:
+    """Takes the options that belong to --against out of `given`."""
+    from torch2flow.parity.against import Original
+
+    names = ("python", "inputs", "sizes", "load_weights", "seed")
+    options = {name: given.pop(name) for name in names}
+    factory = given.pop("against")
+    return Original(factory, **options) if factory else None
 
 
 @cli.command(epilog="\b\nExamples:\n  torch2flow operators\n  torch2flow operators aten.upsample")

@@ -262,9 +262,9 @@ def show_verification(found: Verification, *, brief: bool = False) -> None:
         table.add_column("compared", no_wrap=True)
         for name in ("tensors", "x noise", "largest", "float64"):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("verdict")
+        table.add_column("verdict", no_wrap=True)
         for part in found.parts:
-            measures = [entry.measure for entry in found.ledger.parts[part].values()]
+            measures = found.ledger.measures(part)
             double = max((each.double for each in measures if each.double is not None), default=None)
             verdict = found.ledger.verdict(part)
             table.add_row(

@@ -29,15 +29,7 @@ from torch2flow.capturing.factories import in_words, raised
 from torch2flow.capturing.inputs import GROWTH, second_sizes
 from torch2flow.capturing.reasons import refusal
 from torch2flow.capturing.recording import Recording
-from torch2flow.capturing.references import (
-    ADAMW,
-    LEARNING_RATE,
-    Reference,
-    Say,
-    input_leaves,
-    leaves_of,
-    untouched,
-)
+from torch2flow.capturing.references import Reference, Say, input_leaves, leaves_of, untouched
 from torch2flow.capturing.runtime import import_torch, quiet
 from torch2flow.dropout import dropout_off
 from torch2flow.errors import OutputError, Torch2FlowError, UsageError
@@ -246,7 +238,6 @@ def _write(job: Job, out: Path, folder: Path) -> Captured:
             with Recording(folder) as recording:
                 metadata = _record(job, exported, recording, captured)
                 metadata["pt2"], metadata["pt2.sha256"] = out.name, _sha256(path)
-                metadata["state_dict"] = json.dumps(list(module.state_dict()))
                 captured.reference_nbytes = recording.save(target, metadata)
                 captured.recorded = len(recording)
         except OSError as error:
@@ -316,24 +307,9 @@ def _record(job: Job, exported: Exported, recording: Recording, captured: Captur
     if (job.train or True in modes) and reference.randomness(args, kwargs, train=True):
         captured.notes.append("in train mode the model is random even without dropout: train.* can't be computed again")
         reference.metadata["random"] = "train"
-    float64 = "recorded"
-    try:
-        with reference.in_float64():
-            reference.forward(args, kwargs, layers=layers)
-            if second:
-                reference.forward(*second, "second.", layers=False)
-            for train in modes:
-                reference.gradients(args, kwargs, train=train)
-            if layers:
-                reference.own_noise(args, kwargs)
-    except OSError:
-        raise
-    except Exception as error:
-        float64 = f"incomplete: {in_words(error, 300)}"
-        captured.notes.append(f"no complete float64 reference: {in_words(error, 300)}")
-    if layers:
-        reference.metadata["calls"] = json.dumps([asdict(row) for row in reference.rows])
-    return {**_metadata(job, captured), **reference.metadata, "float64": float64}
+    note = reference.everything_in_float64(job.call, second, modes, layers=layers)
+    captured.notes += [note] if note else []
+    return {**_metadata(job, captured), **reference.metadata}
 
 
 def _gradients(job: Job, reference: Reference, train: bool, captured: Captured) -> bool:
@@ -407,7 +383,7 @@ def _compare(job: Job, exported: Exported, call: Call, outputs: list[Any], captu
 
 def _metadata(job: Job, captured: Captured) -> dict[str, str]:
     """What a reader of the recording needs to know; everything that is no word is JSON."""
-    about = {
+    return {
         "torch2flow": __version__,
         "torch": str(job.torch.__version__),
         "python": platform.python_version(),
@@ -419,12 +395,6 @@ def _metadata(job: Job, captured: Captured) -> dict[str, str]:
         "second": json.dumps(captured.second),
         "notes": json.dumps(captured.notes),
     }
-    if job.gradients:
-        about["loss"] = "sum over floating outputs N of sum(output.N * loss.weight.N)"
-        about["optimizer"] = "SGD"
-        about["lr"] = str(LEARNING_RATE)
-        about["adamw"] = json.dumps(ADAMW)
-    return about
 
 
 def _sha256(path: Path) -> str:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.capturing.exporting import fast_paths_off
+from torch2flow.capturing.factories import in_words
 from torch2flow.capturing.layers import Layers, OwnNoise, Row
 from torch2flow.dropout import dropout_off
 from torch2flow.dtypes import DTYPES, find_dtype
@@ -149,6 +151,40 @@ class Reference:
         output = self._run(args, kwargs, watcher)
         self.rows = self.rows or watcher.rows
         return self.outputs(f"{name}output", output)
+
+    def everything_in_float64(self, call: Any, second: Any, modes: list[bool], *, layers: bool) -> str:
+        """Records all that was recorded once more in float64, and the noise of each layer; a note where that fails.
+
+        Args:
+            call: positional and keyword inputs.
+            second: those of the second run, or None.
+            modes: for which gradients were recorded: True is train mode.
+            layers: whether layers were recorded.
+        """
+        self.metadata["state_dict"] = json.dumps(list(self.module.state_dict()))
+        if layers:
+            self.metadata["calls"] = json.dumps([dataclasses.asdict(row) for row in self.rows])
+        if modes:
+            self.metadata["loss"] = "sum over floating outputs N of sum(output.N * loss.weight.N)"
+            self.metadata["optimizer"] = "SGD"
+            self.metadata["lr"] = str(LEARNING_RATE)
+            self.metadata["adamw"] = json.dumps(ADAMW)
+        self.metadata["float64"] = "recorded"
+        try:
+            with self.in_float64():
+                self.forward(*call, layers=layers)
+                if second:
+                    self.forward(second[0], second[1], "second.", layers=False)
+                for train in modes:
+                    self.gradients(*call, train=train)
+                if layers:
+                    self.own_noise(*call)
+        except OSError:
+            raise
+        except Exception as error:
+            self.metadata["float64"] = f"incomplete: {in_words(error, 300)}"
+            return f"no complete float64 reference: {in_words(error, 300)}"
+        return ""
 
     def own_noise(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Records which part of each submodule's noise is its own, as `own/...`; in float64, after `forward`."""

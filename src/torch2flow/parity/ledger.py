@@ -112,9 +112,13 @@ class Ledger:
         entries = (entry for part in parts for entry in self.parts.get(part, {}).values())
         return any(entry.measure.doubtful for entry in entries)
 
+    def measures(self, part: str) -> list[Measure]:
+        """The measures of a part."""
+        return [entry.measure for entry in self.parts.get(part, {}).values()]
+
     def verdict(self, part: str) -> str:
         """The worst of a part's tensors."""
-        return worst(entry.measure.verdict for entry in self.parts[part].values())
+        return worst(each.verdict for each in self.measures(part))
 
     def _put(self, part: str, name: str, entry: Entry) -> None:
         self.parts.setdefault(part, {})[name] = entry

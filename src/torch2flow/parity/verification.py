@@ -21,6 +21,7 @@ from typing import IO, Any
 from torch2flow import errors
 from torch2flow._version import __version__
 from torch2flow.errors import DifferenceError, FormatError, UsageError
+from torch2flow.parity.against import Original, record_against
 from torch2flow.parity.divergence import Divergence, first_divergence
 from torch2flow.parity.judge import VERDICTS, worst
 from torch2flow.parity.ledger import PARTS, Ledger
@@ -98,6 +99,7 @@ def verify_folder(
     reference: str | os.PathLike[str] | None = None,
     request: Request | None = None,
     *,
+    original: Original | None = None,
     say: Say | None = None,
 ) -> Verification:
     """Compares a converted model with its recording; neither PyTorch nor OneFlow is imported into this process.
@@ -106,28 +108,42 @@ def verify_folder(
         folder: what `convert` made of a `.pt2`.
         reference: the recording; by default the one beside the `.pt2` that was converted.
         request: what is compared.
+        original: a PyTorch model to record now; the inputs of a recording that is found are then taken, unless it has
+            its own.
         say: is told what is being done.
 
     Raises:
         UsageError: the folder holds no model, or there is no recording.
         FormatError: the recording is damaged, or of another model.
-        InstallationError: OneFlow does not import.
+        InstallationError: OneFlow does not import, or PyTorch in the interpreter of `original`.
+        DifferenceError: `original` has other weights.
     """
     started = time.monotonic()
     folder = Path(folder)
     manifest = _manifest_of_a_model(folder)
-    recording = Reference(_find_reference(folder, manifest, reference))
-    _check_belongs(recording, manifest)
     request = request or Request()
     ledger = Ledger()
-    versions = _run(folder, recording, request, ledger, say or (lambda text: None))
+    say = say or (lambda text: None)
+    with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
+        if original is None:
+            recording = Reference(_find_reference(folder, manifest, reference))
+        else:
+            if not original.inputs:
+                original = replace(original, inputs=[str(_find_reference(folder, manifest, reference))])
+            path = Path(temporary) / "recording.safetensors"
+            record_against(folder, original, path, training=request.training, layers=request.layers, say=say)
+            recording = Reference(path)
+        _check_belongs(recording, manifest)
+        versions = _run(folder, recording, request, ledger, say)
+        recording.calls  # noqa: B018 - what is kept of a recording that goes now
     if not ledger.parts and not ledger.failures:
         raise FormatError("There is nothing in the recording to compare.", where=str(recording.path))
     return Verification(
         ledger,
         recording,
         describe_model(folder, manifest),
-        f"torch2flow verify {folder} --reference {recording.path.name}",
+        f"torch2flow verify {folder.name} "
+        + (f"--against {original.factory}" if original else f"--reference {recording.path.name}"),
         {"torch2flow": __version__, "torch": recording.metadata.get("torch", "unknown"), **versions},
         time.monotonic() - started,
     )
