@@ -1,11 +1,11 @@
 """Captures, converts, runs and judges every model of `scripts/models`, and writes docs/coverage.md.
 
-    .venv/bin/python scripts/coverage.py                       all of them (hours); results go to build/coverage.jsonl
+    .venv/bin/python scripts/coverage.py                       all of them (hours); results go to docs/coverage.jsonl
     .venv/bin/python scripts/coverage.py 'timm/*' --fresh      some of them, also those that have a result
     .venv/bin/python scripts/coverage.py --write-docs          the page, from the results there are
 
-Each model is captured by today's PyTorch in `.venv-torch` with dynamic axes and its gradients, converted, and run by
-OneFlow in a process of its own, which may crash without harm to the others. The next models are captured meanwhile.
+Each model is captured by today's PyTorch in `.venv-torch` with dynamic axes and every layer, some with gradients too,
+converted, and verified as `torch2flow verify` does it. The next models are captured meanwhile.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TORCH = ROOT / ".venv-torch" / "bin" / "python"
-RESULTS = ROOT / "build" / "coverage.jsonl"
+RESULTS = ROOT / "docs" / "coverage.jsonl"
 PAGE = ROOT / "docs" / "coverage.md"
 BATCH = 6
 KNOWN = {
@@ -46,6 +46,9 @@ TRAINED = (
     "timm/repghost", "timm/starnet", "timm/tiny_vit", "timm/xcit", "timm/pit", "timm/resnet",
 )  # fmt: skip
 """The models that are also trained for a step; the others would take hours."""
+COLUMNS = ("model", "verdict", "outputs", "noise", "other size", "layers", "gradients", "SGD", "AdamW", "float64",
+           "keys", "lines")  # fmt: skip
+FAITHFUL = ("identical", "within noise")
 CAPTURE_SECONDS, COMPARE_SECONDS = 240, 400
 
 
@@ -69,7 +72,6 @@ def main() -> int:
 
 
 def run(patterns: list[str], *, fresh: bool, captured: Path | None = None) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
     done = {} if fresh else read_results()
     catalogue = list_models()
     chosen = [name for name in catalogue if any(fnmatch(name, p) for p in patterns) and name not in done]
@@ -121,7 +123,7 @@ def _capture(names: list[str], folder: Path, options: list[str]) -> dict[str, st
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
-            [*map(str, command), "--reference", "outputs"], cwd=ROOT, env=environment, capture_output=True, text=True,
+            [*map(str, command)], cwd=ROOT, env=environment, capture_output=True, text=True,
             timeout=CAPTURE_SECONDS * len(names),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -159,40 +161,37 @@ def judge(name: str, folder: Path, reason: str, out: Path | None = None) -> dict
 
 
 def compare_one(model: Path, out: Path) -> dict[str, Any]:
-    """Converts one captured model and compares it; runs in a process of its own."""
-    from torch2flow.codegen.package import open_program
+    """Converts one captured model and verifies it; runs in a process of its own."""
     from torch2flow.conversion import convert
     from torch2flow.errors import Torch2FlowError
-    from torch2flow.opening import open_any
-    from torch2flow.parity import open_reference, together
-    from torch2flow.parity.running import compare, load_package
+    from torch2flow.opening import open_checkpoint
+    from torch2flow.parity import Reference, together, verify_folder
+    from torch2flow.parity.presenting import as_data
 
     started = time.perf_counter()
+    row: dict[str, Any] = {}
     try:
         result = convert(model, out)
+        row["convert"] = round(time.perf_counter() - started, 2)
+        assert result.source is not None
+        row["lines"] = result.source.text.count("\n")
+        reference = Reference(model.with_suffix(".reference.safetensors"))
+        keys, built = json.loads(reference.metadata["state_dict"]), list(open_checkpoint(out, "."))
+        row["keys"], row["order"] = sorted(built) == sorted(keys), built == keys
+        found = verify_folder(out, model)
     except Torch2FlowError as error:
-        return {"failure": str(error)[:600]}
-    row: dict[str, Any] = {"convert": round(time.perf_counter() - started, 2)}
-    assert result.source is not None
-    row["lines"] = result.source.text.count("\n")
-    try:
-        reference = open_reference(model)
-        program = open_program(open_any(model))
-        assert reference is not None and program is not None
-        keys = json.loads(reference.metadata.get("state_dict", "null")) or program.key_order()
-        built = list(load_package(out).load_model().state_dict())
-        row["keys"], row["order"] = sorted(built) == sorted(keys), built == list(keys)
-        parity = compare(out, reference)
-    except Exception as error:
-        return {**row, "failure": f"{type(error).__name__}: {str(error).strip()[:500]}"}
-    for part in ("outputs", "second", "gradients", "step"):
-        measures = getattr(parity, part)
-        if measures:
-            whole = together(measures.values())
-            worst = max(measures.values(), key=lambda each: each.relative if not each.fault else float("inf"))
-            row[part] = {"ratio": round(whole.ratio, 2), "relative": worst.relative, "fault": whole.fault}
-    row["noise"] = max((m.noise / m.scale for m in parity.outputs.values() if m.scale), default=0.0)
-    row |= {"double": parity.double, "double_gradients": parity.double_gradients, "faithful": parity.faithful}
+        return {**row, "failure": str(error)[:600]}
+    for part in found.parts:
+        whole = together(found.ledger.measures(part))
+        row[part] = {"ratio": round(whole.ratio, 2), "tensors": len(found.ledger.measures(part))}
+        if whole.double is not None:
+            row[part]["double"] = whole.double
+    outputs = found.ledger.measures("outputs")
+    row["noise"] = max((each.noise / each.scale for each in outputs if each.scale), default=0.0)
+    row["verdict"] = found.verdict
+    if not found.faithful:
+        data = as_data(found)
+        row |= {"sentence": data["sentence"], "first": data["first"], "failures": found.ledger.failures}
     row["seconds"] = round(time.perf_counter() - started, 1)
     return row
 
@@ -206,10 +205,11 @@ def read_results() -> dict[str, dict[str, Any]]:
 
 
 def record(row: dict[str, Any]) -> None:
-    with RESULTS.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(row) + "\n")
-    verdict = "skipped" if "skip" in row else row.get("failure") or ("faithful" if row["faithful"] else "DIFFERENT")
-    print(f"{row['name']}: {verdict[:160]} {row.get('outputs', '')} {row.get('double', '') or ''}", flush=True)
+    """Puts a row among the results: a line for each model, in alphabetical order."""
+    rows = {**read_results(), row["name"]: row}
+    RESULTS.write_text("".join(json.dumps(rows[name]) + "\n" for name in sorted(rows)), "utf-8")
+    verdict = "skipped" if "skip" in row else row.get("failure") or row["verdict"]
+    print(f"{row['name']}: {verdict[:160]} {row.get('sentence', '')}", flush=True)
 
 
 def write_page() -> None:
@@ -217,22 +217,20 @@ def write_page() -> None:
     lines = [
         "# Coverage",
         "",
-        "Every row is a run: captured by today's PyTorch with random weights, converted, and run by OneFlow 0.9.0",
-        "against what PyTorch computed (`make coverage`). `x noise` is the distance to PyTorch's float64 result, in",
-        "units of how far PyTorch's own float32 lies from it; up to 3 is noise. Where noise could hide a fault, both",
-        "sides are compared in float64, where a faithful model agrees to 1e-9 (`float64`). `other size` is another run",
-        "at other sizes of the dynamic axes, `gradients` and `step` are of a training step with SGD.",
+        "Every row is a run: captured by today's PyTorch with random weights, converted, and verified in OneFlow 0.9.0",
+        "against what PyTorch computed (`make coverage`). The numbers are distances to PyTorch's float64 result, in",
+        "units of how far PyTorch's own float32 lies from it; up to 3 is noise, and beyond that both sides are",
+        "compared in float64, which has the last word ([parity.md](parity.md)). `other size` is another run at other",
+        "sizes of the dynamic axes; `layers` is how many tensors of layers were compared one by one; `gradients`, `SGD` and",
+        "`AdamW` are of a training step.",
         "",
     ]
     for library in dict.fromkeys(name.partition("/")[0] for name in rows):
         mine = {name: row for name, row in rows.items() if name.startswith(f"{library}/")}
         tried = {name: row for name, row in mine.items() if "skip" not in row}
-        good = sum(bool(row.get("faithful")) for row in tried.values())
+        good = sum(row.get("verdict") in FAITHFUL for row in tried.values())
         lines += [f"## {library}: {good} of {len(tried)}", ""]
-        lines += [
-            "| model | verdict | x noise | noise | other size | gradients | step | float64 | keys, order | lines | s |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
-        ]
+        lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
         lines += [_row(name.partition("/")[2], row) for name, row in sorted(tried.items())]
         skipped = {name: row["skip"] for name, row in mine.items() if "skip" in row}
         if skipped:
@@ -247,14 +245,18 @@ def _row(name: str, row: dict[str, Any]) -> str:
         return f"{row[part]['ratio']:.2f}" if part in row else ""
 
     if "failure" in row:
-        return f"| {name} | **fails**: {_cell(row['failure'])} | | | | | | | | {row.get('lines', '')} | |"
-    double = f"{row['double']:.0e}" if row.get("double") is not None else ""
-    if row.get("double_gradients") is not None:
-        double += f", gradients {row['double_gradients']:.0e}"
+        return f"| {name} | **fails**: {_cell(row['failure'])} | | | | | | | | | | {row.get('lines', '')} |"
+    doubles = [row[part]["double"] for part in row if isinstance(row[part], dict) and "double" in row[part]]
     keys = "equal" if row["keys"] and row["order"] else "order differs" if row["keys"] else "differ"
-    verdict = "faithful" if row["faithful"] else f"**differs**: {KNOWN.get(row['name'], 'not explained yet')}"
-    cells = [name, verdict, ratio("outputs"), f"{row['noise']:.0e}", ratio("second"), ratio("gradients"), ratio("step")]
-    return f"| {' | '.join([*cells, double, keys, str(row['lines']), str(row['convert'])])} |"
+    verdict = row["verdict"]
+    if verdict not in FAITHFUL:
+        verdict = f"**{verdict}**: {KNOWN.get(row['name']) or _cell(row['sentence'])}"
+    cells = [
+        name, verdict, ratio("outputs"), f"{row['noise']:.0e}", ratio("second"),
+        str(row["own"]["tensors"]) if "own" in row else "", ratio("gradients"), ratio("sgd"), ratio("adamw"),
+        f"{max(doubles):.0e}" if doubles else "", keys, str(row["lines"]),
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 def _cell(text: str) -> str:

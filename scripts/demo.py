@@ -40,9 +40,7 @@ from rich.table import Table
 from torch2flow.errors import InstallationError
 from torch2flow.oneflow.runtime import import_flowvision, import_oneflow
 from torch2flow.opening import open_checkpoint
-from torch2flow.parity import LIMIT, Measure, Reference, measure, together
-from torch2flow.parity.judge import EXACT
-from torch2flow.parity.running import GRADIENT_EXACT
+from torch2flow.parity import LIMIT, Measure, Reference, Request, measure, together, verify_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 TORCH = ROOT / ".venv-torch" / "bin" / "python"
@@ -66,8 +64,6 @@ class Measurement:
         error: the distance from PyTorch's float64 result, in parts of that result's length: all its numbers are
             one vector.
         noise: the same of PyTorch's own float32 result.
-        double: what was found with both sides in float64; None where it was not needed.
-        allowed: the largest `double` of a faithful model.
     """
 
     way: str
@@ -75,14 +71,11 @@ class Measurement:
     tensors: int
     error: float
     noise: float
-    double: float | None = None
-    allowed: float = EXACT
 
     @property
     def passed(self) -> bool:
-        """Every bit is the same, and results are as near as float32 allows, or float64 (NaN is not)."""
-        near = self.error <= NOISE_FACTOR * self.noise or (self.double is not None and self.double <= self.allowed)
-        return self.identical == self.tensors > 0 and near
+        """Every bit is the same, and results are as near as float32 allows (NaN is not)."""
+        return self.identical == self.tensors > 0 and self.error <= NOISE_FACTOR * self.noise
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -93,8 +86,7 @@ class Measurement:
             f"{self.identical} of {self.tensors}" if self.way in LOADING else "",
             f"{self.error:.1e}",
             f"{self.noise:.1e}",
-            f"{ratio:.2f}" if ratio < 100 else f"{ratio:.0f}",
-            f"{self.double:.0e}" if ratio > NOISE_FACTOR and self.double is not None else "",
+            f"{ratio:.2f}",
             "[green]ok[/]" if self.passed else "[red]not equal[/]",
         )
 
@@ -160,13 +152,12 @@ def run(example: Example, out: Path, torch: Any, flow: Any) -> list[Measurement]
 
 def run_captured(example: CapturedExample, out: Path) -> list[Measurement]:
     """Captures, converts, trains and compares one model, source and all."""
-    folder = begin(example, out, ("net", "load", "prove"))
+    folder = begin(example, out, ("net", "load"))
     name = example.name
     with working_in(folder):
         say("Today's PyTorch captures it, in an environment of its own", "net.py")
         inputs = [word for text in example.inputs for word in ("--input", text)]
-        options = ("--gradients", "--reference", "outputs")
-        torch2flow("capture", f"net.py:{name}", "-o", f"{name}.pt2", *inputs, *options, python=TORCH)
+        torch2flow("capture", f"net.py:{name}", "-o", f"{name}.pt2", *inputs, "--gradients", python=TORCH)
         say("torch2flow converts, with neither of them")
         torch2flow("convert", f"{name}.pt2", "-o", name)
         source = Path(name, "model.py").read_text("utf-8")
@@ -174,22 +165,17 @@ def run_captured(example: CapturedExample, out: Path) -> list[Measurement]:
         show_code(class_source(source, example.shown))
         say("OneFlow loads and trains it", "load.py")
         load_model = run_script("load.py")["load_model"]
-        say("and computes what PyTorch computed", "prove.py")
-        parity = run_script("prove.py")["parity"]
+        say("and computes what PyTorch computed")
+        torch2flow("verify", name, "--report", "report.html", "--overwrite")
         recording = Reference(f"{name}.reference.safetensors")
         checkpoint = open_checkpoint(f"{name}.pt2")
         weights = {key: checkpoint[key].numpy() for key in json.loads(recording.metadata["state_dict"])}
         same = (identical(load_model(), weights), len(weights))
-    run_forward, trained = (parity.double, EXACT), (parity.double_gradients, GRADIENT_EXACT)
-    parts = (
-        ("load_model", "output.", parity.outputs, run_forward),
-        ("other sizes", "second.output.", parity.second, run_forward),
-        ("gradients", "train.gradient.", parity.gradients, trained),
-        ("a step of SGD", "train.step.", parity.step, trained),
-    )
+        found = verify_folder(name, request=Request(layers=False, training=False))
+    parts = (("load_model", "output.", "outputs"), ("other sizes", "second.output.", "second"))
     return [
-        measurement(way, same, together(found.values()), recorded_norm(recording, prefix), *double)
-        for way, prefix, found, double in parts
+        measurement(way, same, together(found.ledger.measures(part)), recorded_norm(recording, prefix))
+        for way, prefix, part in parts
     ]
 
 
@@ -205,19 +191,12 @@ def begin(example: Example | CapturedExample, out: Path, scripts: tuple[str, ...
     return folder
 
 
-def measurement(
-    way: str,
-    same: tuple[int, int],
-    found: Measure,
-    length: float,
-    double: float | None = None,
-    allowed: float = EXACT,
-) -> Measurement:
+def measurement(way: str, same: tuple[int, int], found: Measure, length: float) -> Measurement:
     """A row of the table; a fault, such as another shape, is no matter of noise."""
     if found.fault:
         return Measurement(way, *same, math.inf, 0.0)
     error, noise = (math.sqrt(squares) / length for squares in found.squares)
-    return Measurement(way, *same, error, noise, double, allowed)
+    return Measurement(way, *same, error, noise)
 
 
 def recorded_norm(recording: Reference, prefix: str) -> float:
@@ -311,12 +290,11 @@ def show_results(results: dict[str, list[Measurement]]) -> None:
     console.print(
         "Error: how far OneFlow's result is from PyTorch's float64, in parts of its length.\n"
         f"Noise: how far PyTorch's own float32 is from it; {NOISE_FACTOR:g} times that is allowed.\n"
-        "Where rounding tips a ReLU, gradients jump: then both sides are compared in float64.\n"
     )
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for title in ("", "", "same bits"):
         table.add_column(title, no_wrap=True)
-    for title in ("error", "noise", "ratio", "float64"):
+    for title in ("error", "noise", "ratio"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for folder, rows in results.items():

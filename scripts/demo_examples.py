@@ -94,33 +94,13 @@ class CapturedExample:
     net: str
     load: str
 
-    @property
-    def prove(self) -> str:
-        """The script that compares the model with the recording."""
-        return PROVE.format(name=self.name)
-
-
-PROVE = """\
-from pathlib import Path
-
-from torch2flow.parity import open_reference, together
-from torch2flow.parity.running import compare
-
-parity = compare(Path("{name}"), open_reference("{name}.pt2"))
-for part in ("outputs", "second", "gradients", "step"):
-    measures = getattr(parity, part)
-    print(f"{{part}}: {{len(measures)}} tensors, {{together(measures.values()).ratio:.2f}} times the noise of float32")
-if parity.double_gradients is not None:
-    print(f"both in float64: outputs {{parity.double:.1e}} apart, gradients {{parity.double_gradients:.1e}}")
-print("faithful" if parity.faithful else "NOT faithful")
-"""
 
 RESNET18 = CapturedExample(
     "torchvision's ResNet-18, captured by today's PyTorch: its source and its weights",
     "3-resnet18",
     "resnet18",
     # Small images: in large ones some activation is always so near zero that rounding decides its ReLU, so the
-    # gradients of PyTorch's own float32 are 1% off. Here it happens to OneFlow's alone, and float64 decides.
+    # gradients of PyTorch's own float32 are 1% off. Here that happens to OneFlow's alone, and float64 decides.
     ("float32[batch,3,64,64]",),
     "BasicBlock",
     net="""\

@@ -387,6 +387,7 @@ SKIPPED: dict[str, str] = {
     "longformer": f"{DATA_DEPENDENT} 8*u1 < 16 (modeling_longformer.py, _chunk)",
     "led": f"{DATA_DEPENDENT} 8*u1 < 16 (modeling_led.py, _chunk)",
     "encodec": f"{DATA_DEPENDENT} Eq(u0, 1) (modeling_encodec.py, _pad1d)",
+    "vilt": f"{DATA_DEPENDENT} u0 > 1 (modeling_vilt.py, visual_embed)",
 }
 """Those that PyTorch 2.13 does not export, with its reason."""
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from torch2flow.conversion import Result, convert
-from torch2flow.parity import Reference, open_reference
-from torch2flow.parity.running import compare, load_package
+from torch2flow.parity import Reference, open_reference, verify_folder
+from torch2flow.parity.subjects import load_package
 from torch2flow.writing import Options
 
 pytestmark = pytest.mark.oneflow  # capturing takes a while: once is enough
@@ -85,9 +85,9 @@ def test_a_program_computes_what_pytorch_does(
     folder = converted(name).out
     model = load_package(folder).load_model()
     assert list(model.state_dict()) == (captured / f"{name}.keys").read_text().split()
-    parity = compare(folder, reference_of(captured, name))
-    assert parity.faithful, parity
-    assert parity.outputs
+    found = verify_folder(folder, captured / f"{name}.pt2")
+    assert found.faithful, found.sentence
+    assert found.ledger.parts["outputs"]
 
 
 @pytest.mark.parametrize("name", HALVES)

@@ -40,7 +40,7 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command = [str(python), "-m", "scripts.models", "capture", *names, "-o", str(folder), "--dynamic"]
         running.append(
             subprocess.Popen(
-                [*command, *options, "--reference", "outputs"],
+                [*command, *options],
                 cwd=ROOT,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
                 stdout=subprocess.PIPE,
