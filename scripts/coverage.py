@@ -221,8 +221,8 @@ def write_page() -> None:
         "against what PyTorch computed (`make coverage`). The numbers are distances to PyTorch's float64 result, in",
         "units of how far PyTorch's own float32 lies from it; up to 3 is noise, and beyond that both sides are",
         "compared in float64, which has the last word ([parity.md](parity.md)). `other size` is another run at other",
-        "sizes of the dynamic axes; `layers` is how many tensors of layers were compared one by one; `gradients`, `SGD` and",
-        "`AdamW` are of a training step.",
+        "sizes of the dynamic axes; `layers` is how many tensors of layers were compared one by one; `gradients`,",
+        "`SGD` and `AdamW` are of a training step.",
         "",
     ]
     for library in dict.fromkeys(name.partition("/")[0] for name in rows):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torch2flow.parity.judge import EXACT, LIMIT, Measure, agrees_in_float64, measure, together
+from torch2flow.parity.judge import EXACT, LIMIT, Measure, distance_in_float64, measure, together, worst
 
 EXACTLY = np.array([1.0, 2.0, -4.0])
 NOISE = np.array([1e-7, -1e-7, 1e-7])
@@ -24,7 +24,9 @@ def test_the_very_same_elements_are_identical() -> None:
     assert measure(SINGLE.copy(), EXACTLY, SINGLE).verdict == "identical"
 
 
-@pytest.mark.parametrize(("times", "verdict"), [(2.0, "within noise"), (2.9, "within noise"), (3.2, "different")])
+@pytest.mark.parametrize(
+    ("times", "verdict"), [(2.0, "within noise"), (2.9, "within noise"), (3.2, "elevated"), (31, "different")]
+)
 def test_the_limit_is_a_multiple_of_the_noise(times: float, verdict: str) -> None:
     exact, noisy = np.zeros(1) + 1.0, np.array([1.0 + 1e-3])
     found = measure(exact + times * 1e-3, exact, noisy)
@@ -34,7 +36,8 @@ def test_the_limit_is_a_multiple_of_the_noise(times: float, verdict: str) -> Non
 def test_without_noise_the_rounding_of_the_largest_value_is_allowed() -> None:
     exact = np.array([1024.0, 0.5])
     assert measure(exact + np.array([0, 1024 * 2.0**-24]), exact, exact).verdict == "within noise"
-    assert measure(exact + np.array([0, 1024 * 2.0**-20]), exact, exact).verdict == "different"
+    assert measure(exact + np.array([0, 1024 * 2.0**-20]), exact, exact).verdict == "elevated"
+    assert measure(exact + np.array([0, 1024 * 2.0**-18]), exact, exact).verdict == "different"
 
 
 def test_zero_is_met_by_zero_alone() -> None:
@@ -93,8 +96,9 @@ def test_no_elements_are_identical() -> None:
 def test_integers_and_bools_must_be_equal() -> None:
     ids = np.array([1, 2, 3])
     assert measure(ids.copy(), ids, ids).verdict == "identical"
-    assert measure(ids + np.array([0, 0, 1]), ids, ids).fault == "1 of 3 elements differ"
-    assert measure(np.array([True]), np.array([False]), np.array([False])).fault == "1 of 1 elements differ"
+    assert measure(ids + np.array([0, 0, 1]), ids, ids).verdict == "different"
+    assert measure(np.array([True]), np.array([False]), np.array([False])).verdict == "different"
+    assert measure(ids[:0], ids[:0], ids[:0]).verdict == "identical"
 
 
 def test_integers_may_be_of_another_width_but_not_of_another_kind() -> None:
@@ -148,9 +152,39 @@ def test_one_large_gradient_hides_no_fault_in_its_own_noise() -> None:
     ],
 )
 def test_two_float64_results_agree_or_not(found: Any, agrees: bool) -> None:
-    assert (agrees_in_float64(found, EXACTLY) <= EXACT) is agrees
+    assert (distance_in_float64(found, EXACTLY) <= EXACT) is agrees
 
 
 def test_zero_in_float64_is_compared_as_it_is() -> None:
-    assert agrees_in_float64(np.zeros(2), np.zeros(2)) == 0
-    assert agrees_in_float64(np.array([0.0, 1e-3]), np.zeros(2)) == 1e-3
+    assert distance_in_float64(np.zeros(2), np.zeros(2)) == 0
+    assert distance_in_float64(np.array([0.0, 1e-3]), np.zeros(2)) == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("double", "verdict"),
+    [(1e-12, "within noise"), (1e-9, "within noise"), (3e-8, "elevated"), (1e-6, "elevated"), (1e-5, "different")],
+)
+def test_float64_has_the_last_word(double: float, verdict: str) -> None:
+    assert Measure(1.0, 1e-7, 1.0, double=double).verdict == verdict
+    assert Measure(1e-7, 1e-7, 1.0, double=double).verdict == verdict
+
+
+def test_a_known_cause_allows_what_it_explains_and_no_more() -> None:
+    assert Measure(1.0, 1e-7, 1.0, double=3e-8, allowed=1e-7).verdict == "within noise"
+    assert Measure(1.0, 1e-7, 1.0, double=2e-7, allowed=1e-7).verdict == "elevated"
+
+
+def test_where_float32_is_all_noise_float64_has_some() -> None:
+    assert Measure(1.0, 0.5, 1.0, double=5e-9).verdict == "within noise"
+    assert Measure(1.0, 0.5, 1.0, double=5e-8).verdict == "elevated"
+    assert Measure(1.0, 1e-3, 1.0, double=5e-9).verdict == "elevated"
+
+
+def test_noise_that_could_hide_a_fault_is_doubtful() -> None:
+    assert Measure(1e-3, 1e-3, 1.0).doubtful and Measure(4e-7, 1e-7, 1.0).doubtful
+    assert not Measure(2e-7, 1e-7, 1.0).doubtful
+
+
+def test_the_worst_verdict_is_that_of_all() -> None:
+    assert worst(["identical", "elevated", "within noise"]) == "elevated"
+    assert worst([]) == "identical"

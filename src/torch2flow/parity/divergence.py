@@ -66,7 +66,7 @@ def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     """The first call, in the order in which they end, that gets or gives something else."""
     own, inputs = _bad(ledger, "own"), _bad(ledger, "inputs")
     for row in reference.calls.values():
-        for name in row.inputs:
+        for name in (*row.inputs, *map(row.taken, row.inputs)):
             if name in inputs:
                 yield _before(row, name, inputs[name], reference)
         for name in row.outputs:

@@ -110,7 +110,7 @@ def measure(found: Any, exact: Any, single: Any) -> Measure:
     found, exact, single = np.asarray(found), np.asarray(exact), np.asarray(single)
     if found.shape != single.shape:
         return missing(f"shape {found.shape} instead of {single.shape}")
-    if (found.dtype.kind == "f") != (single.dtype.kind == "f"):
+    if found.dtype.kind != single.dtype.kind:
         return missing(f"dtype {found.dtype} instead of {single.dtype}")
     finite = np.isfinite(single)
     if not np.array_equal(np.isfinite(found), finite) or not np.array_equal(

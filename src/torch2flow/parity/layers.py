@@ -114,12 +114,21 @@ class OneByOne(Comparison):
             if not name:
                 continue
             recorded = self.reference.array(name)
-            # An input that another layer gave, or that another layer got too, was judged there.
-            if self.judged(row) and (part == "own" or (name.startswith("inputs.") and name not in self.known)):
-                self.judge(part, row.kind, name, array)
+            if self.judged(row):
+                self._judge(part, row, name, array, recorded)
             if feed and array.shape == recorded.shape:
                 put[id(tensor)] = self.flow.tensor(recorded, dtype=tensor.dtype)
         return replaced(value, lambda leaf: put.get(id(leaf), leaf))
+
+    def _judge(self, part: str, row: RecordedCall, name: str, array: Array, recorded: Array) -> None:
+        """An input that another layer gave was fed to this one bit for bit: else it is another layer's."""
+        if part == "own" or (name.startswith("inputs.") and name not in self.known):
+            self.judge(part, row.kind, name, array)
+        elif part == "inputs" and not name.startswith("inputs.") and row.fed and not np.array_equal(array, recorded):
+            if self.double:
+                self.ledger.judge_double(part, row.taken(name), array, recorded)
+            else:
+                self.ledger.judge(part, row.taken(name), array, recorded, recorded, kind=row.kind)
 
     def judge(self, part: str, kind: str, name: str, array: Array) -> None:
         """Judges a tensor of a layer of this kind, in the precision of this run."""

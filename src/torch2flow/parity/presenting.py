@@ -73,7 +73,7 @@ def module_rows(ledger: Ledger, reference: Reference) -> list[dict[str, Any]]:
             "call": int(call.name.rpartition("#")[2]),
             "end_to_end": _worst(ledger, "modules", call.outputs),
             "own": _worst(ledger, "own", call.outputs),
-            "inputs": _worst(ledger, "inputs", call.inputs),
+            "inputs": _worst(ledger, "inputs", [*call.inputs, *map(call.taken, call.inputs)]),
             "failure": ledger.failures.get(call.name, ""),
         }
         if row["end_to_end"] or row["own"] or row["failure"]:

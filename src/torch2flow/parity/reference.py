@@ -38,6 +38,10 @@ class RecordedCall:
         """The module's path."""
         return self.name.rpartition("#")[0]
 
+    def taken(self, name: str) -> str:
+        """What an input of this call is named where it is the output of another."""
+        return f"{self.name} < {name}"
+
 
 class Reference:
     """A recording.

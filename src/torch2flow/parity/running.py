@@ -66,7 +66,11 @@ class Run:
         """Compares everything."""
         layers = self.request.layers and bool(self.reference.calls)
         training = self.request.training and bool(self.reference.names("train.gradient."))
-        model = self.model()
+        try:
+            model = self.model()
+        except Exception as error:
+            self.ledger.fail("building the model", first_line(error))
+            return
         self.ledger.known = known_deviations(model)
         self._try("outputs", self._outputs, model, layers)
         if layers:
