@@ -141,6 +141,7 @@ Examples:
     help="Your own operator rules. Runs it.",
 )
 @click.option("--weights-only", is_flag=True, help="A .pt2: write the checkpoint only, not the model's source.")
+@click.option("--verify", is_flag=True, help="A .pt2: then compare it with the recording beside it, as 'verify' does.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def convert(source: Path, out: Path, **given: Any) -> None:
@@ -177,6 +178,20 @@ def convert(source: Path, out: Path, **given: Any) -> None:
         display.show_result(result)
     if given["as_json"]:
         _print_json(result.to_json())
+    if given["verify"] and not given["dry_run"]:
+        _verify_converted(source, out, silent=given["quiet"] or given["as_json"])
+
+
+def _verify_converted(source: Path, out: Path, *, silent: bool) -> None:
+    from torch2flow import display
+    from torch2flow.parity import verify_folder
+
+    with contextlib.nullcontext() if silent else display.steps() as say:
+        found = verify_folder(out, source, say=say)
+    if not silent:
+        display.show_verification(found)
+    if not found.faithful:
+        raise DifferenceError(found.sentence, where=str(out), remedy=f"torch2flow verify {out} --report report.html")
 
 
 @cli.command(epilog="\b\nExamples:\n  torch2flow check out\n  torch2flow check out --against model.pth")
@@ -312,7 +327,7 @@ def verify(out: Path, report: Path | None, minimise: Path | None, overwrite: boo
             from torch2flow import display
 
             say = stack.enter_context(display.steps())
-        found = verify_folder(out, reference, Request(**given), original=original, say=say)
+        found = verify_folder(out, reference, Request(**given), original=original, minimise=minimise, say=say)
     if report is not None:
         from torch2flow.parity.report import write_report
 

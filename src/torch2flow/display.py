@@ -260,7 +260,7 @@ def show_verification(found: Verification, *, brief: bool = False) -> None:
     if not brief:
         table = Table(box=None, pad_edge=False)
         table.add_column("compared", no_wrap=True)
-        for name in ("tensors", "x noise", "largest", "float64"):
+        for name in ("tensors", "x noise", "error", "float64"):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         for part in found.parts:
@@ -282,6 +282,8 @@ def show_verification(found: Verification, *, brief: bool = False) -> None:
     divergence = found.divergence
     for text in divergence.likely if divergence is not None else ():
         out.print(f"  likely: {shown(text, 400)}")
+    for note in found.notes:
+        out.print(f"  {shown(note, 400)}")
 
 
 @contextmanager

@@ -23,11 +23,13 @@ class Call:
         path: such as `layer1.0.conv1`; where a module has two, the first.
         number: which call of this module it is, from 0.
         module: the module itself.
+        method: mostly `forward`.
     """
 
     path: str
     number: int
     module: Any
+    method: str = "forward"
 
     @property
     def name(self) -> str:
@@ -48,10 +50,12 @@ def watched(module: Any, watcher: Watcher) -> Iterator[None]:
     """Meanwhile every call of a submodule goes through `watcher`; afterwards the module is what it was."""
     counts: dict[str, int] = {}
 
-    def wrap(path: str, part: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(path: str, part: Any, name: str) -> Callable[..., Any]:
+        forward = getattr(part, name)
+
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             number = counts[path] = counts.get(path, -1) + 1
-            return watcher.around(Call(path, number, part), forward, args, kwargs)
+            return watcher.around(Call(path, number, part, name), forward, args, kwargs)
 
         return wrapped
 
@@ -60,7 +64,7 @@ def watched(module: Any, watcher: Watcher) -> Iterator[None]:
         for path, part in module.named_modules():
             for name in dir(type(part)) if path else ():
                 if METHOD.fullmatch(name):
-                    undo.append(_replace(part, name, wrap(path, part, getattr(part, name))))
+                    undo.append(_replace(part, name, wrap(path, part, name)))
         yield
     finally:
         for step in undo:

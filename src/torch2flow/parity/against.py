@@ -16,6 +16,7 @@ from torch2flow.conversion import convert
 from torch2flow.errors import DifferenceError, InstallationError, UsageError
 from torch2flow.opening import open_checkpoint
 from torch2flow.parity.reference import Reference
+from torch2flow.parity.running import Request
 from torch2flow.pytorch import TensorRef
 
 BOOT = """
@@ -54,7 +55,7 @@ class Original:
 
 
 def record_against(
-    folder: Path, original: Original, out: Path, *, training: bool, layers: bool, say: Callable[[str], None]
+    folder: Path, original: Original, out: Path, request: Request, say: Callable[[str], None]
 ) -> list[str]:
     """Writes the recording of a PyTorch model; returns what a user should know.
 
@@ -62,8 +63,7 @@ def record_against(
         folder: the converted model.
         original: what to record.
         out: the recording to write.
-        training: record gradients and steps.
-        layers: record every submodule.
+        request: what will be compared.
         say: is told what is being done.
 
     Raises:
@@ -84,7 +84,8 @@ def record_against(
             convert(folder, weights)
         job = {
             "model": original.factory, "inputs": list(original.inputs), "sizes": list(original.sizes), "out": str(out),
-            "weights": weights, "seed": original.seed, "train": original.train, "gradients": training, "layers": layers,
+            "weights": weights, "seed": original.seed, "train": original.train, "gradients": request.training,
+            "layers": request.layers,
         }  # fmt: skip
         notes = _run(original, job, say)
     check_weights(folder, Reference(out), original.factory)

@@ -46,13 +46,13 @@ def _bad(ledger: Ledger, part: str) -> dict[str, Entry]:
 
 
 def _size(entry: Entry) -> str:
-    """The error in words: `3.1e-02, 40,000x the floor`."""
+    """The error in words: `3.1e-02 of the largest value, 40,000x the noise`."""
     made = entry.measure
     if made.fault:
         return made.fault
-    if made.double is not None:
-        return f"{made.relative:.1e} of the largest value, {made.ratio:,.3g}x the noise; {made.double:.1e} in float64"
-    return f"{made.relative:.1e} of the largest value, {made.ratio:,.3g}x the noise"
+    ratio = f"{made.ratio:,.0f}" if made.ratio >= 10 else f"{made.ratio:.1f}"
+    double = "" if made.double is None else f", {made.double:.1e} in float64"
+    return f"{made.relative:.1e} of the largest value, {ratio}x the noise{double}"
 
 
 def _crashes(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:

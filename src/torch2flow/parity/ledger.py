@@ -19,13 +19,13 @@ PARTS = {
     "outputs": "outputs",
     "second": "outputs at other sizes",
     "graph": "outputs in graph mode",
-    "own": "each layer, fed PyTorch's input",
-    "inputs": "what reaches each layer",
+    "own": "layers, one by one",
+    "inputs": "inputs of layers",
     "gradients": "gradients",
-    "input_gradients": "gradients of the inputs",
-    "buffers": "buffers after a training step",
-    "sgd": "parameters after a step of SGD",
-    "adamw": "parameters after a step of AdamW",
+    "input_gradients": "gradients of inputs",
+    "buffers": "buffers after a step",
+    "sgd": "parameters after SGD",
+    "adamw": "parameters after AdamW",
 }
 """What is judged, in the order in which it is shown. `modules`, the layers end to end, is shown and not judged."""
 

@@ -1,28 +1,21 @@
-"""Verifies a converted model against its recording: `torch2flow verify out`, and what it found.
-
-OneFlow runs in a process of its own. Where a layer ends that process, this is noted, and the rest is compared in a
-new one with PyTorch's output in place of that layer's.
-"""
+"""Verifies a converted model against its recording: `torch2flow verify out`, and what it found."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from torch2flow import errors
 from torch2flow._version import __version__
-from torch2flow.errors import DifferenceError, FormatError, UsageError
+from torch2flow.errors import FormatError, UsageError
 from torch2flow.parity.against import Original, record_against
 from torch2flow.parity.divergence import Divergence, first_divergence
+from torch2flow.parity.isolated import compare_isolated, minimise_isolated
 from torch2flow.parity.judge import VERDICTS, worst
 from torch2flow.parity.ledger import PARTS, Ledger
 from torch2flow.parity.presenting import as_data
@@ -33,9 +26,6 @@ from torch2flow.writing.manifest import read_manifest
 Say = Callable[[str], None]
 
 SUFFIX = ".reference.safetensors"
-
-MOST_CRASHES = 10
-"""After so many the rest is not compared."""
 
 
 @dataclass
@@ -49,6 +39,7 @@ class Verification:
         repeat: the command that does the same again.
         versions: of what was involved.
         seconds: how long it took.
+        notes: what else there is to say.
     """
 
     ledger: Ledger
@@ -57,6 +48,7 @@ class Verification:
     repeat: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
 
     @property
     def parts(self) -> list[str]:
@@ -100,6 +92,7 @@ def verify_folder(
     request: Request | None = None,
     *,
     original: Original | None = None,
+    minimise: Path | None = None,
     say: Say | None = None,
 ) -> Verification:
     """Compares a converted model with its recording; neither PyTorch nor OneFlow is imported into this process.
@@ -110,6 +103,7 @@ def verify_folder(
         request: what is compared.
         original: a PyTorch model to record now; the inputs of a recording that is found are then taken, unless it has
             its own.
+        minimise: a script to write where a layer differs: the smallest case that shows it.
         say: is told what is being done.
 
     Raises:
@@ -121,8 +115,6 @@ def verify_folder(
     started = time.monotonic()
     folder = Path(folder)
     manifest = _manifest_of_a_model(folder)
-    request = request or Request()
-    ledger = Ledger()
     say = say or (lambda text: None)
     with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
         if original is None:
@@ -131,22 +123,26 @@ def verify_folder(
             if not original.inputs:
                 original = replace(original, inputs=[str(_find_reference(folder, manifest, reference))])
             path = Path(temporary) / "recording.safetensors"
-            record_against(folder, original, path, training=request.training, layers=request.layers, say=say)
+            record_against(folder, original, path, request or Request(), say)
             recording = Reference(path)
         _check_belongs(recording, manifest)
-        versions = _run(folder, recording, request, ledger, say)
+        found = Verification(
+            Ledger(), recording, describe_model(folder, manifest), _command(folder, recording, original)
+        )
+        versions = compare_isolated(folder, recording, request or Request(), found.ledger, say)
+        if not found.ledger.parts and not found.ledger.failures:
+            raise FormatError("There is nothing in the recording to compare.", where=str(recording.path))
+        if minimise is not None and found.divergence is not None:
+            found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise))
         recording.calls  # noqa: B018 - what is kept of a recording that goes now
-    if not ledger.parts and not ledger.failures:
-        raise FormatError("There is nothing in the recording to compare.", where=str(recording.path))
-    return Verification(
-        ledger,
-        recording,
-        describe_model(folder, manifest),
-        f"torch2flow verify {folder.name} "
-        + (f"--against {original.factory}" if original else f"--reference {recording.path.name}"),
-        {"torch2flow": __version__, "torch": recording.metadata.get("torch", "unknown"), **versions},
-        time.monotonic() - started,
-    )
+    found.versions = {"torch2flow": __version__, "torch": recording.metadata.get("torch", "unknown"), **versions}
+    found.seconds = time.monotonic() - started
+    return found
+
+
+def _command(folder: Path, recording: Reference, original: Original | None) -> str:
+    how = f"--against {original.factory}" if original else f"--reference {recording.path.name}"
+    return f"torch2flow verify {folder.name} {how}"
 
 
 def _manifest_of_a_model(folder: Path) -> dict[str, Any]:
@@ -213,81 +209,3 @@ def _product(shape: list[int]) -> int:
     for size in shape:
         count *= size
     return count
-
-
-# -- the process ---------------------------------------------------------------------------------------------
-
-
-def _run(folder: Path, recording: Reference, request: Request, ledger: Ledger, say: Say) -> dict[str, str]:
-    """Runs the comparison, as often as it takes until no layer ends the process."""
-    versions: dict[str, str] = {}
-    for _ in range(MOST_CRASHES):
-        job = {"folder": str(folder), "reference": str(recording.path), "request": asdict(request)}
-        inside: list[str] = []
-        done = False
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors_of:
-            process = _start(job, errors_of)
-            with process, contextlib.closing(_rows(process)) as rows:
-                for row in rows:
-                    done = done or "done" in row
-                    versions.update(row.get("done") or {})
-                    _take(row, ledger, inside, say)
-            errors_of.seek(0)
-            said = errors_of.read().strip()
-        if done:
-            break
-        name = inside[-1] if inside else "the model"
-        ledger.fail(name, _ending(process.returncode, said))
-        if not inside or name in request.crashed:
-            break
-        request = replace(request, crashed=(*request.crashed, name))
-    return versions
-
-
-def _start(job: dict[str, Any], errors_of: IO[str]) -> subprocess.Popen[bytes]:
-    reading, writing = os.pipe()
-    command = [sys.executable, "-m", "torch2flow.parity.worker", str(writing)]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors_of, pass_fds=[writing]
-    )
-    os.close(writing)
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError), process.stdin:
-        process.stdin.write(json.dumps(job).encode())
-    process.stdin = None
-    process.stdout = os.fdopen(reading, "rb")
-    return process
-
-
-def _rows(process: subprocess.Popen[bytes]) -> Generator[dict[str, Any], None, None]:
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if line.endswith(b"\n"):  # what was cut off by the end of the process is no row
-                yield json.loads(line)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-
-
-def _take(row: dict[str, Any], ledger: Ledger, inside: list[str], say: Say) -> None:
-    if "enter" in row:
-        inside.append(row["enter"])
-    elif "leave" in row:
-        inside.pop()
-    elif "say" in row:
-        inside.clear()  # a phase that an exception ended has left no layer
-        say(row["say"])
-    elif "error" in row:
-        kind: type[errors.Torch2FlowError] = getattr(errors, row["error"], DifferenceError)
-        raise kind(row["what"], where=row["where"], remedy=row["remedy"])
-    elif "done" not in row:
-        ledger.accept(row)
-
-
-def _ending(code: int | None, said: str) -> str:
-    """How the process ended, and the last line that tells something."""
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.lstrip().startswith(("@", "***"))]
-    reason = next((line for line in reversed(lines) if "Check failed" in line or "Error" in line), "")
-    how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-    return f"OneFlow ended the whole process ({how}){': ' + reason[:300] if reason else ''}"

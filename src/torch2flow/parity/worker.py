@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.errors import Torch2FlowError
+from torch2flow.oneflow.runtime import import_oneflow
 from torch2flow.packages import distribution_version
+from torch2flow.parity.divergence import Divergence
+from torch2flow.parity.ledger import Ledger
+from torch2flow.parity.minimising import minimise
+from torch2flow.parity.reference import Reference
+from torch2flow.parity.running import Request, Run
+from torch2flow.parity.subjects import Package
 
 
 def main() -> int:
@@ -34,15 +41,15 @@ def main() -> int:
 
 
 def _run(job: dict[str, Any], emit: Any) -> None:
-    from torch2flow.oneflow.runtime import import_oneflow
-    from torch2flow.parity.ledger import Ledger
-    from torch2flow.parity.reference import Reference
-    from torch2flow.parity.running import Request, Run
-    from torch2flow.parity.subjects import Package
-
+    flow, subject, reference = import_oneflow(), Package(Path(job["folder"])), Reference(job["reference"])
+    if "where" in job:
+        where = Divergence(**{**job["where"], "likely": tuple(job["where"]["likely"])})
+        sentence = minimise(flow, subject, Path(job["folder"]), reference, where, Path(job["out"]))
+        emit({"minimised": sentence, "done": {}})
+        return
     request = Request(**{**job["request"], "crashed": tuple(job["request"]["crashed"])})
     run = Run(
-        import_oneflow(), Package(Path(job["folder"])), Reference(job["reference"]), request, Ledger(emit),
+        flow, subject, reference, request, Ledger(emit),
         say=lambda text: emit({"say": text}),
         enter=lambda name: emit({"enter": name}),
         leave=lambda name: emit({"leave": name}),
