@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from torch2flow.conversion import convert
 from torch2flow.errors import FormatError, UnsupportedError, UsageError
 from torch2flow.loading import filling
 from torch2flow.loading.live import load, load_state_dict
@@ -147,6 +148,14 @@ def test_bfloat16_where_oneflow_does_not_copy_bits(
     load_state_dict(model, path)
     expected = torch.load(path)["w"].float().numpy()
     assert np.array_equal(model.w.detach().to(flow.float32).numpy(), expected)
+
+
+def test_bfloat16_that_a_folder_holds_as_float32(torch: Any, flow: Any, tmp_path: Path) -> None:
+    path = save(torch, tmp_path / "x.pth", w=torch.randn(LARGE).bfloat16())
+    convert(path, tmp_path / "out")
+    model = module_of(flow, w=flow.zeros(LARGE, dtype=flow.bfloat16))
+    load_state_dict(model, tmp_path / "out")
+    assert np.array_equal(model.w.detach().to(flow.float32).numpy(), torch.load(path)["w"].float().numpy())
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64"])

@@ -83,12 +83,12 @@ class Piece:
         Raises:
             FormatError: it does.
         """
-        for tensor in (self.tensor, getattr(self.tensor, "source", None)):
-            storage: Storage | None = getattr(tensor, "storage", None)
-            if storage is None or storage.file is None:
-                continue
-            if not 0 <= storage.offset <= storage.file.size - storage.nbytes:
-                storage.read(storage.nbytes, 0)  # raises, with all there is to say
+        # Where the file holds another dtype, only the tensor in that dtype has a place.
+        storage: Storage | None = getattr(getattr(self.tensor, "source", None) or self.tensor, "storage", None)
+        if storage is None or storage.file is None:
+            return
+        if not 0 <= storage.offset <= storage.file.size - storage.nbytes:
+            storage.read(storage.nbytes, 0)  # raises, with all there is to say
 
 
 class Filler:

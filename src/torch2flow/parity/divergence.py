@@ -11,6 +11,8 @@ from torch2flow.parity.reference import RecordedCall, Reference
 
 FINE = VERDICTS[:2]
 
+NO_KERNEL = "OneFlow 0.9.0 lacks most kernels for 16-bit numbers on a CPU: convert with --dtype float32, or use a GPU"
+
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
@@ -59,7 +61,8 @@ def _crashes(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     for name, text in ledger.failures.items():
         if name in reference.calls:
             row = reference.calls[name]
-            yield Divergence(row.path, name, "own", "", f"`{row.path}` ({row.kind}) can't be run: {text}")
+            likely = (NO_KERNEL,) if "kernel" in text and "Float16" in text else ()
+            yield Divergence(row.path, name, "own", "", f"`{row.path}` ({row.kind}) can't be run: {text}", likely)
 
 
 def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:

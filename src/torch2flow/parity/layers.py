@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from torch2flow.errors import Torch2FlowError
 from torch2flow.parity.ledger import Ledger
 from torch2flow.parity.reference import RecordedCall, Reference
 from torch2flow.parity.values import leaves, nearest, replaced
 from torch2flow.watching import Call
 
 Array = np.ndarray[Any, Any]
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass
@@ -150,6 +153,9 @@ def matched(reference: Reference, found: list[Array], names: Iterable[str]) -> l
 
 
 def first_line(error: BaseException) -> str:
-    """An error in one line: OneFlow's messages begin with the places in its own source."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("  File")]
-    return f"{type(error).__name__}: {(lines or ['no message'])[-1]}"[:400]
+    """An error in one line: OneFlow's go on with the places in its own source, and some are coloured."""
+    if isinstance(error, Torch2FlowError):
+        text = f"{error.what} at: {error.where}" if error.where else error.what
+    else:
+        text = f"{type(error).__name__}: " + COLOURS.sub("", str(error).split('\n  File "')[0])
+    return " ".join(text.split())[:400]

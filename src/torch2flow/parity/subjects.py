@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from torch2flow.dropout import dropout_off
+from torch2flow.loading import load_state_dict
 
 
 class Subject(Protocol):
@@ -30,8 +31,11 @@ class Package:
     folder: Path
 
     def build(self, flow: Any, *, double: bool = False) -> Any:
-        """Loads the package, and the model with its weights."""
-        model = load_package(self.folder, double=double).load_model().eval()
+        """Loads the package, and its weights tensor by tensor: `flow.load` holds all of them a second time."""
+        package = load_package(self.folder, double=double)
+        (name,) = (name for name in package.__all__ if name != "load_model")
+        model = getattr(package, name)().eval()
+        load_state_dict(model, self.folder)
         return model.to(flow.float64) if double else model
 
 
