@@ -68,14 +68,13 @@ def _record(job: dict[str, Any], say: Any) -> list[str]:
 
 
 def _load_weights(torch: Any, module: Any, path: str) -> None:
-    missing, unexpected = module.load_state_dict(torch.load(path, map_location="cpu"), strict=False)
-    if missing or unexpected:
-        names = [f"missing {name}" for name in missing] + [f"unexpected {name}" for name in unexpected]
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    try:
+        module.load_state_dict(torch.load(path, map_location="cpu"))
+    except RuntimeError as error:
         raise UsageError(
-            f"The weights do not fit the PyTorch model: {', '.join(names[:5])}{more}.",
+            f"The weights do not fit the PyTorch model: {' '.join(str(error).split())[:500]}",
             maybe="the factory builds another model than the one that was converted",
-        )
+        ) from None
 
 
 def _checksum(torch: Any, tensor: Any) -> int:

@@ -158,10 +158,10 @@ def _find_reference(folder: Path, manifest: dict[str, Any], given: str | os.Path
     """The recording that is named, that lies in the folder, or that lies beside the source of the conversion."""
     if given is not None:
         path = Path(given)
-        # Of a .pt2 that is meant: the recording beside it.
-        return path.with_suffix(SUFFIX) if path.suffix == ".pt2" else path
-    name = Path(str(manifest.get("source", {}).get("name", "") or "model.pt2")).stem + SUFFIX
-    places = [folder / "reference.safetensors", folder.parent / name, Path(name)]
+        places = [path.with_suffix(SUFFIX) if path.suffix == ".pt2" else path]  # of a .pt2, the recording beside it
+    else:
+        name = Path(str(manifest.get("source", {}).get("name", "") or "model.pt2")).stem + SUFFIX
+        places = [folder / "reference.safetensors", folder.parent / name, Path(name)]
     for place in places:
         if place.is_file():
             return place
