@@ -179,8 +179,23 @@ ROOMS = {
     "program": {"pytorch", "pickles", "errors"},
     "lowering": {"program", "pickles", "errors"},
     "codegen": {"lowering", "program", "pytorch", "pickles", "errors", "_version"},
-    "parity": {"opening", "oneflow", "pytorch", "errors"},
-    "capturing": {"opening", "writing", "pytorch", "dtypes", "errors", "packages", "_version"},
+    "watching": set(),
+    "dropout": set(),
+    "capturing": {"opening", "writing", "pytorch", "dtypes", "watching", "dropout", "errors", "packages", "_version"},
+    "parity": {
+        "capturing",
+        "conversion",
+        "loading",
+        "opening",
+        "oneflow",
+        "writing",
+        "pytorch",
+        "watching",
+        "dropout",
+        "errors",
+        "packages",
+        "_version",
+    },
 }
 """What the rooms on the left may import of this package; those on the right may import them all."""
 

@@ -298,6 +298,7 @@ Examples:
 @click.option("--size", "sizes", multiple=True, metavar="AXIS=NUMBER", help="With --against: as for capture.")
 @click.option("--load-weights", is_flag=True, help="With --against: give the PyTorch model the weights of OUT.")
 @click.option("--seed", type=int, default=0, help="With --against: of weights and inputs that are drawn.")
+@click.option("--seeds", type=click.IntRange(1), default=1, help="With --against: so many seeds; the worst is shown.")
 @click.option("--modules", default="", metavar="REGEX", help="Judge only layers whose path matches.")
 @click.option("--layers/--no-layers", default=True, help="Compare every layer, as far as recorded. Default: yes.")
 @click.option("--training/--no-training", default=True, help="Compare gradients and steps. Default: if recorded.")
@@ -320,14 +321,18 @@ def verify(out: Path, report: Path | None, minimise: Path | None, overwrite: boo
     for path in (report, minimise):
         if path is not None and os.path.lexists(path) and not overwrite:
             raise OutputError("The output exists.", where=str(path), remedy="choose another name, or add --overwrite")
-    reference, original = given.pop("reference"), _original(given)
+    reference, seeds, original = given.pop("reference"), given.pop("seeds"), _original(given)
+    if seeds > 1 and original is None:
+        raise UsageError("Another seed draws other inputs, and a recording has its own.", remedy="--against")
     with contextlib.ExitStack() as stack:
         say = None
         if not (quiet or as_json):
             from torch2flow import display
 
             say = stack.enter_context(display.steps())
-        found = verify_folder(out, reference, Request(**given), original=original, minimise=minimise, say=say)
+        found = verify_folder(
+            out, reference, Request(**given), original=original, seeds=seeds, minimise=minimise, say=say
+        )
     if report is not None:
         from torch2flow.parity.report import write_report
 

@@ -219,6 +219,21 @@ def test_the_command_records_against_a_factory(run_cli: Any, project: Path, torc
     assert code == 0 and out.startswith("within noise: ")
 
 
+def test_several_seeds_are_one_verdict(run_cli: Any, project: Path, torch_python: Path) -> None:
+    against = (
+        "--against",
+        f"{project}/nets.py:Net",
+        "--python",
+        torch_python,
+        "--load-weights",
+        "--input",
+        "float32[3,6]",
+    )
+    code, out, _ = run_cli("verify", project / "out", *against, "--seeds", 3, "--no-training")
+    assert code == 0 and out.count("seed ") == 3 and "seed 2: within noise" in out
+    assert run_cli("verify", project / "out", "--seeds", 3)[0] == 2
+
+
 def test_a_difference_ends_with_1_and_is_cut_down_to_a_script(
     run_cli: Any, project: Path, tmp_path: Path, run_python: Callable[..., str], oneflow_python: Path
 ) -> None:

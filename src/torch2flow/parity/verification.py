@@ -92,6 +92,7 @@ def verify_folder(
     request: Request | None = None,
     *,
     original: Original | None = None,
+    seeds: int = 1,
     minimise: Path | None = None,
     say: Say | None = None,
 ) -> Verification:
@@ -103,6 +104,7 @@ def verify_folder(
         request: what is compared.
         original: a PyTorch model to record now; the inputs of a recording that is found are then taken, unless it has
             its own.
+        seeds: how often to record `original`, each time with the next seed; the worst outcome is returned.
         minimise: a script to write where a layer differs: the smallest case that shows it.
         say: is told what is being done.
 
@@ -112,37 +114,45 @@ def verify_folder(
         InstallationError: OneFlow does not import, or PyTorch in the interpreter of `original`.
         DifferenceError: `original` has other weights.
     """
-    started = time.monotonic()
-    folder = Path(folder)
+    folder, request, say = Path(folder), request or Request(), say or (lambda text: None)
     manifest = _manifest_of_a_model(folder)
-    say = say or (lambda text: None)
-    with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
-        if original is None:
-            recording = Reference(_find_reference(folder, manifest, reference))
-        else:
-            if not original.inputs:
-                original = replace(original, inputs=[str(_find_reference(folder, manifest, reference))])
-            path = Path(temporary) / "recording.safetensors"
-            record_against(folder, original, path, request or Request(), say)
-            recording = Reference(path)
-        _check_belongs(recording, manifest)
-        found = Verification(
-            Ledger(), recording, describe_model(folder, manifest), _command(folder, recording, original)
+    if original is None:
+        return _verify(
+            folder, manifest, Reference(_find_reference(folder, manifest, reference)), request, minimise, say
         )
-        versions = compare_isolated(folder, recording, request or Request(), found.ledger, say)
-        if not found.ledger.parts and not found.ledger.failures:
-            raise FormatError("There is nothing in the recording to compare.", where=str(recording.path))
-        if minimise is not None and found.divergence is not None:
-            found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise))
-        recording.calls  # noqa: B018 - what is kept of a recording that goes now
+    if not original.inputs:
+        original = replace(original, inputs=[str(_find_reference(folder, manifest, reference))])
+    outcomes = []
+    for seed in range(original.seed, original.seed + seeds):
+        with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
+            path = Path(temporary) / "recording.safetensors"
+            record_against(folder, replace(original, seed=seed), path, request, say)
+            found = _verify(folder, manifest, Reference(path), request, minimise, say)
+        found.repeat = f"torch2flow verify {folder.name} --against {original.factory} --seed {seed}"
+        outcomes.append(found)
+    worst_one = max(outcomes, key=lambda each: VERDICTS.index(each.verdict))
+    if seeds > 1:
+        told = (f"seed {original.seed + number}: {each.verdict}" for number, each in enumerate(outcomes))
+        worst_one.notes.append(", ".join(told))
+    return worst_one
+
+
+def _verify(
+    folder: Path, manifest: dict[str, Any], recording: Reference, request: Request, minimise: Path | None, say: Say
+) -> Verification:
+    started = time.monotonic()
+    _check_belongs(recording, manifest)
+    found = Verification(Ledger(), recording, describe_model(folder, manifest))
+    found.repeat = f"torch2flow verify {folder.name} --reference {recording.path.name}"
+    versions = compare_isolated(folder, recording, request, found.ledger, say)
+    if not found.ledger.parts and not found.ledger.failures:
+        raise FormatError("There is nothing in the recording to compare.", where=str(recording.path))
+    if minimise is not None and found.divergence is not None:
+        found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise))
+    recording.calls  # noqa: B018 - what is kept of a recording that may go now
     found.versions = {"torch2flow": __version__, "torch": recording.metadata.get("torch", "unknown"), **versions}
     found.seconds = time.monotonic() - started
     return found
-
-
-def _command(folder: Path, recording: Reference, original: Original | None) -> str:
-    how = f"--against {original.factory}" if original else f"--reference {recording.path.name}"
-    return f"torch2flow verify {folder.name} {how}"
 
 
 def _manifest_of_a_model(folder: Path) -> dict[str, Any]:
