@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lab import Lab
 from report import Comparison
 
-from cases import convert_folder, inspect_large, load_live, other_formats, run_models, start_up
+from cases import convert_folder, inspect_large, load_live, other_formats, run_models, start_up, verify_large
 
 
 @dataclass(frozen=True)
@@ -31,4 +31,5 @@ BENCHMARKS = {
     "formats": Benchmark(other_formats.NEEDS, other_formats.run),
     "load": Benchmark(load_live.NEEDS, load_live.run),
     "models": Benchmark(run_models.NEEDS, run_models.run),
+    "verify": Benchmark(verify_large.NEEDS, verify_large.run),
 }
