@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 class Row:
     """A call of a submodule: its class, and the names of the tensors it got and gave.
 
-    `fed` is whether its input is replaced where layers are compared one by one: what is changed in place must stay
-    what it is.
+    Where layers are compared one by one, its input is replaced if it is `fed`, which what is changed in place must not
+    be, and its output if it does not merely `pass` its input on, as a dropout does in eval mode.
     """
 
     name: str
     kind: str
     fed: bool = True
+    passes: bool = False
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
 
@@ -48,8 +49,12 @@ class Layers:
         if self.inputs:
             for name, leaf in self._tensors(f"inputs.{call.name}", (args, kwargs)):
                 row.inputs.append(self._known_name(leaf) or self._record(name, leaf))
+        given = {id(leaf): _version(leaf) for _, leaf in self._tensors("", (args, kwargs))}
         output = forward(*args, **kwargs)
-        for name, leaf in self._tensors(f"module.{call.name}", output):
+        gives = list(self._tensors(f"module.{call.name}", output))
+        row.passes = bool(gives) and all(given.get(id(leaf)) == _version(leaf) for _, leaf in gives)
+        row.fed = row.fed and not row.passes
+        for name, leaf in gives:
             row.outputs.append(self._record(name, leaf))
         self.rows.append(row)
         return output
@@ -84,7 +89,7 @@ class OwnNoise:
         """Calls `forward` on the recorded inputs, and returns the recorded outputs."""
         row = self.rows[call.name]
         args, kwargs = self._recorded((args, kwargs), row.inputs, feed=row.fed)
-        return self._recorded(forward(*args, **kwargs), row.outputs, feed=True)
+        return self._recorded(forward(*args, **kwargs), row.outputs, feed=not row.passes)
 
     def _recorded(self, value: Any, names: list[str], *, feed: bool) -> Any:
         """`value` with the recorded tensors in place of its own, if it is to be fed with them."""

@@ -288,7 +288,10 @@ class Body:
         """The names for what a statement makes; `_` for what nobody uses."""
         needed = [name for name in step.outputs if name in self.last_use]
         wanted = list(step.targets)
-        if len(step.outputs) > 1 and len(wanted) == len(step.outputs):
+        named = [name for name in wanted if name != "_"]
+        if len(named) < len(wanted) and len(named) == len(needed) > 1:
+            names = dict(zip(self._as_read_later(needed, named, number), named, strict=True))
+        elif len(step.outputs) > 1 and len(wanted) == len(step.outputs) == len(named):
             names = dict(zip(step.outputs, wanted, strict=True))
         elif wanted and len(wanted) == 1:
             names = dict.fromkeys(needed, wanted[0])
@@ -299,7 +302,9 @@ class Body:
             if output not in self.last_use and len(step.outputs) > 1:
                 given.append("_")
                 continue
-            name = names.get(output) or self._reused(step, number) or _short(step.item)
+            name = names.get(output, "_")
+            if name in ("", "_"):
+                name = self._reused(step, number) or _short(step.item)
             taken = {n for n, value in self.bound.items() if self.last_use.get(value, -1) > number}
             name = self._free(name, taken | set(given))
             given.append(name)
@@ -308,6 +313,17 @@ class Body:
                 self.names[output] = name
                 self.bound[name] = output
         return given
+
+    def _as_read_later(self, values: list[str], names: list[str], number: int) -> list[str]:
+        """The values in the order of their names, as far as later lines tell: `_, x, h = stage(x)`."""
+        found: dict[str, str] = {}
+        for value in values:
+            for step in self.steps[number + 1 :]:
+                seen = self._alone_as(step, value) if value in step.inputs else ""
+                if seen in names:
+                    found.setdefault(seen, value)
+        rest = iter([value for value in values if value not in found.values()])
+        return [found[name] if name in found else next(rest) for name in names]
 
     def _keep_for_later(self, step: Step, number: int) -> None:
         """`residual = x` before `x = self.norm(x)`, where the source reads the old `x` by another name later."""

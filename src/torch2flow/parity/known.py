@@ -35,6 +35,15 @@ KNOWN = (
 )
 
 
+MISSING = Known(
+    "",
+    ("own", "inputs"),
+    8 * 2.0**-24,
+    "known: PyTorch calls a module here that OneFlow does not, and what it gave was recorded in float32",
+)
+"""Where a module of the original is written out in the code of another, what it hands on is not fed to what follows."""
+
+
 def known_deviations(model: Any) -> list[Known]:
     """Those that concern a OneFlow model: by the classes of its modules, and by its source."""
     words = " ".join(type(part).__name__ for part in model.modules())

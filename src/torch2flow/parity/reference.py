@@ -32,6 +32,7 @@ class RecordedCall:
     fed: bool
     inputs: list[str]
     outputs: list[str]
+    passes: bool = False
 
     @property
     def path(self) -> str:

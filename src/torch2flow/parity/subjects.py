@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+import numpy as np
+
 from torch2flow.dropout import dropout_off
 from torch2flow.loading import load_state_dict
 
@@ -74,6 +76,19 @@ def load_package(folder: Path, *, double: bool = False) -> ModuleType:
         exec(compile(source, str(folder / "model.py"), "exec"), model.__dict__)
     spec.loader.exec_module(package)
     return package
+
+
+@contextlib.contextmanager
+def untouched(flow: Any, model: Any) -> Iterator[None]:
+    """Afterwards the buffers hold what they held: some models count their calls, in eval mode too."""
+    kept = {name: buffer.numpy().copy() for name, buffer in model.named_buffers()}
+    try:
+        yield
+    finally:
+        with flow.no_grad():
+            for name, buffer in model.named_buffers():
+                if not np.array_equal(buffer.numpy(), kept[name], equal_nan=kept[name].dtype.kind == "f"):
+                    buffer.copy_(flow.tensor(kept[name]))
 
 
 @contextlib.contextmanager
