@@ -19,6 +19,7 @@ from torch2flow._version import __version__
 if TYPE_CHECKING:
     from torch2flow.capturing import Captured, capture
     from torch2flow.conversion import Result, convert
+    from torch2flow.diffing import Diff, diff
     from torch2flow.errors import (
         DifferenceError,
         FormatError,
@@ -41,12 +42,14 @@ _PUBLIC = {
     "Captured": "torch2flow.capturing",
     "convert": "torch2flow.conversion",
     "Result": "torch2flow.conversion",
+    "Diff": "torch2flow.diffing",
     "Options": "torch2flow.writing",
     "operator": "torch2flow.lowering.registry",
     "open_checkpoint": "torch2flow.opening",
     "Checkpoint": "torch2flow.pytorch",
     "load": "torch2flow.loading",
     "load_state_dict": "torch2flow.loading",
+    "diff": "torch2flow.diffing",
     "verify": "torch2flow.parity.live",
     "verify_folder": "torch2flow.parity",
     "Verification": "torch2flow.parity",
@@ -63,6 +66,7 @@ _PUBLIC = {
 __all__ = [
     "Captured",
     "Checkpoint",
+    "Diff",
     "DifferenceError",
     "FormatError",
     "InstallationError",
@@ -76,6 +80,7 @@ __all__ = [
     "__version__",
     "capture",
     "convert",
+    "diff",
     "load",
     "load_state_dict",
     "open_checkpoint",

@@ -1,4 +1,4 @@
-"""The command line: `torch2flow inspect | convert | check | capture | operators | doctor`. Thin: parse, call, print."""
+"""The command line: `torch2flow inspect | convert | check | diff | capture | ...`. Thin: parse, call, print."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Group(click.Group):
     """Lists the commands in the order in which a user meets them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return ["inspect", "convert", "check", "verify", "capture", "operators", "doctor"]
+        return ["inspect", "convert", "check", "diff", "verify", "capture", "operators", "doctor"]
 
 
 @click.group(
@@ -217,6 +217,47 @@ def check(out: Path, against: Path | None, as_json: bool) -> None:
 
         display.show_check(result)
     if result.differences:
+        sys.exit(DifferenceError.exit_code)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  torch2flow diff model.pth out
+  torch2flow diff run1.ckpt run2.ckpt --key-a ema --key-b ema
+  torch2flow diff parallel.pth model.safetensors --rename '^module\\.=' --exclude num_batches
+  torch2flow diff old.pth new.pth -q && echo the same"""
+)
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("--key-a", metavar="PATH", help="The part of A to compare, as a dotted path; '.' is the whole.")
+@click.option("--key-b", metavar="PATH", help="The part of B.")
+@click.option("--rename", multiple=True, metavar="OLD=NEW", help="For A's names: as for convert. Repeatable.")
+@click.option("--include", multiple=True, metavar="REGEX", help="Compare only names that match. Repeatable.")
+@click.option("--exclude", multiple=True, metavar="REGEX", help="Leave out names that match. Repeatable.")
+@click.option("--all", "every", is_flag=True, help="Show the tensors that are equal too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, of all tensors.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only: the exit code is the answer.")
+def diff(a: Path, b: Path, every: bool, as_json: bool, quiet: bool, **given: Any) -> None:
+    """Compares the tensors of two checkpoints of whatever format: names, dtypes, shapes, and every bit.
+
+    Exit code 0: nothing differs; 1: something does.
+    """
+    from torch2flow import diffing
+    from torch2flow.writing.naming import read_rules
+
+    given["rename"] = read_rules(given["rename"])
+    with contextlib.ExitStack() as stack:
+        if not (quiet or as_json):
+            from torch2flow import display
+
+            given["progress"] = lambda total: stack.enter_context(display.progress_bar("comparing", total))
+        found = diffing.diff(a, b, **given)
+    if as_json:
+        _print_json(found.to_json())
+    elif not quiet:
+        display.show_diff(found, every=every)
+    if found.differs:
         sys.exit(DifferenceError.exit_code)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from torch2flow.checking import Check
     from torch2flow.codegen.writer import Source
     from torch2flow.conversion import Result
+    from torch2flow.diffing import Diff
+    from torch2flow.diffing import Row as Compared
     from torch2flow.doctor import Report
     from torch2flow.lowering.listing import Row
     from torch2flow.parity import Verification
@@ -35,6 +37,9 @@ SHOWN_FROM = 64 << 20
 
 SHOWN_ROWS = 10
 """Parts that were not converted which the summary names; the manifest has all of them."""
+
+SHOWN_DIFFERENCES = 200
+"""Rows of each table of a comparison; more with --all."""
 
 TREE_MEMBERS, TREE_NODES = 40, 4000
 """Members of one container that a tree shows, and of all; more are counted."""
@@ -71,15 +76,23 @@ def _show_tensors(tensors: Iterable[tuple[str, TensorRef | CompositeTensor]]) ->
     for name, tensor in tensors:
         shape = "x".join(map(str, tensor.shape)) or "scalar"
         rows.append((printable(name), tensor.dtype.name, shape, f"{tensor.nbytes:,}", _remarks(tensor)))
+    lines = _aligned(rows, right=(3,))
+    out.print(escape(lines[0]), style="bold")
+    out.file.write("".join(f"{line}\n" for line in lines[1:]))
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], right: tuple[int, ...]) -> list[str]:
+    """Rows as lines whose columns are as wide as they have to be; those of `right` end where the column does."""
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         blanks = [" " * (width - cell_len(cell)) for width, cell in zip(widths, row, strict=True)]
-        cells = [cell + blank for cell, blank in zip(row, blanks, strict=True)]
-        cells[3] = blanks[3] + row[3]
+        cells = [
+            blank + cell if at in right else cell + blank
+            for at, (cell, blank) in enumerate(zip(row, blanks, strict=True))
+        ]
         lines.append("  ".join(cells).rstrip())
-    out.print(escape(lines[0]), style="bold")
-    out.file.write("".join(f"{line}\n" for line in lines[1:]))
+    return lines
 
 
 def totals(checkpoint: Checkpoint) -> str:
@@ -248,6 +261,66 @@ def show_check(check: Check) -> None:
         err.print(f"and {len(check.differences) - 50} more")
     verdict = "[red]not the same[/]" if check.differences else "[green]ok[/]"
     out.print(f"{verdict}: {check.tensors} tensors, {check.compared} of them by their bytes  {escape(str(check.path))}")
+
+
+DIFF_COLUMNS = {
+    "only in A": ("dtype_a", "shape_a"),
+    "only in B": ("dtype_b", "shape_b"),
+    "dtype differs": ("dtype_a", "dtype_b", "shape_a", "values"),
+    "shape differs": ("dtype_a", "shape_a", "dtype_b", "shape_b", "values"),
+    "values differ": ("dtype_a", "shape_a", "values"),
+    "equal": ("dtype_a", "shape_a"),
+}
+"""What the table of each status shows of a row."""
+
+DIFF_HEADS = {"dtype_a": "A", "dtype_b": "B", "shape_a": "shape", "shape_b": "shape"}
+MEASURES = ("max |a-b|", "relative", "differ", "at", "A there", "B there")
+
+
+def show_diff(found: Diff, *, every: bool = False) -> None:
+    """One table for each way to differ, the worst first; then the sums."""
+    for status, columns in DIFF_COLUMNS.items():
+        rows = found.group(status)
+        if not rows or (status == "equal" and not every):
+            continue
+        measured = "values" in columns and any(row.values is not None for row in rows)
+        heads = [DIFF_HEADS[column] for column in columns if column != "values"]
+        table = [(f"{status}: {len(rows):,}", *heads, *(MEASURES if measured else ()), "")]
+        table.extend(_compared(row, columns, measured) for row in rows[: None if every else SHOWN_DIFFERENCES])
+        numbers = tuple(range(1 + len(heads), 4 + len(heads))) if measured else ()
+        lines = _aligned(table, numbers)
+        out.print(escape(lines[0]), style="bold green" if status == "equal" else "bold red")
+        out.file.write("".join(f"{line}\n" for line in lines[1:]))
+        if len(rows) > len(table) - 1:
+            out.print(f"and {len(rows) - len(table) + 1:,} more: --all shows them", style="dim")
+    for note in found.notes:
+        out.print(f"note: {shown(note, 1000)}", style="dim")
+    if found.rename:
+        out.print(f"the names would align with: {shown(found.rename, 1000)}")
+    if found.differs:
+        counted = ", ".join(f"{status}: {count:,}" for status, count in found.counts.items() if count)
+        out.print(f"[red]different[/]; {counted}")
+    else:
+        out.print(f"[green]equal[/], bit for bit: {len(found.rows):,} tensors")
+
+
+def _compared(row: Compared, columns: tuple[str, ...], measured: bool) -> tuple[str, ...]:
+    """The cells of one row, as `DIFF_COLUMNS` has them."""
+    cells = [printable(row.name)]
+    for column in columns:
+        if column.startswith("dtype"):
+            cells.append(printable(getattr(row, column)))
+        elif column.startswith("shape"):
+            cells.append("x".join(map(str, getattr(row, column))) or "scalar")
+    values = row.values
+    if measured and values is None:
+        cells.extend([""] * len(MEASURES))
+    elif measured and values is not None:
+        cells.extend("" if number is None else f"{number:.3g}" for number in (values.largest, values.relative))
+        cells.append(f"{values.different:,} of {values.elements:,} ({values.different / max(1, values.elements):.2%})")
+        cells.append("" if values.index is None else str(list(values.index)))
+        cells.extend((printable(values.a), printable(values.b)))
+    return (*cells, printable("; ".join(row.remarks), 400))
 
 
 COLOURS = {"identical": "green", "within noise": "green", "elevated": "yellow", "different": "red"}
