@@ -43,6 +43,9 @@ ROUNDING = 2.0**-24
 VERDICTS = ("identical", "within noise", "elevated", "different")
 """From the best to the worst."""
 
+FINE = VERDICTS[:2]
+"""What a faithful result may be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:

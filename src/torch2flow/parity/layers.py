@@ -74,8 +74,9 @@ class EndToEnd(Comparison):
             found = [leaf for leaf in leaves(output) if isinstance(leaf, self.flow.Tensor)]
             for array, name in matched(self.reference, [leaf.numpy() for leaf in found], row.outputs):
                 if name:
-                    single, exact = self.reference.array(name), self.reference.exact(name)
-                    self.ledger.judge("modules", name, array, single, exact, kind=row.kind)
+                    exact = self.reference.exact(name)
+                    single = self.reference.single(name, exact)
+                    self.ledger.judge("modules", name, array, single, exact)
         return output
 
 
@@ -85,30 +86,44 @@ class OneByOne(Comparison):
 
     Attributes:
         double: in float64, for the layers that are doubtful in float32.
+        model: what has these layers.
         known: the tensors that were judged.
+        inside: the calls under way, the outermost first.
     """
 
     double: bool = False
+    model: Any = None
     known: set[str] = field(default_factory=set)
+    inside: list[Call] = field(default_factory=list)
 
     def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls `forward` on the recorded inputs, judges, and returns the recorded outputs."""
         row = self.reference.calls.get(call.name)
-        if row is None:
-            return forward(*args, **kwargs)
-        args, kwargs = self._matched("inputs", row, (args, kwargs), row.inputs, feed=row.fed)
-        if call.name in self.crashed:
-            return self.recorded_outputs(row)
-        self.enter(call.name)
+        if row is not None:
+            args, kwargs = self._matched("inputs", row, (args, kwargs), row.inputs)
+            if call.name in self.crashed:
+                return self.recorded_outputs(row)
+        self.inside.append(call)
+        try:
+            if row is None:
+                return forward(*args, **kwargs)
+            return self._matched("own", row, self._run(row, forward, args, kwargs), row.outputs)
+        finally:
+            self.inside.pop()
+
+    def _run(
+        self, row: RecordedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        self.enter(row.name)
         try:
             output = forward(*args, **kwargs)
         except Exception as error:
-            self.ledger.fail(call.name, first_line(error))
+            self.ledger.fail(row.name, first_line(error))
             output = self.recorded_outputs(row)
-        self.leave(call.name)
-        return self._matched("own", row, output, row.outputs, feed=True)
+        self.leave(row.name)
+        return output
 
-    def _matched(self, part: str, row: RecordedCall, value: Any, names: list[str], *, feed: bool) -> Any:
+    def _matched(self, part: str, row: RecordedCall, value: Any, names: list[str]) -> Any:
         """Judges the tensors of a value, and puts the recorded ones in their place."""
         tensors = [leaf for leaf in leaves(value) if isinstance(leaf, self.flow.Tensor)]
         arrays = [leaf.detach().numpy() for leaf in tensors]
@@ -119,28 +134,43 @@ class OneByOne(Comparison):
             recorded = self.reference.array(name)
             if self.judged(row):
                 self._judge(part, row, name, array, recorded)
-            if feed and array.shape == recorded.shape:
+            if (row.fed and array.shape == recorded.shape) if part == "inputs" else not row.passes:
                 put[id(tensor)] = self.flow.tensor(recorded, dtype=tensor.dtype)
         return replaced(value, lambda leaf: put.get(id(leaf), leaf))
 
     def _judge(self, part: str, row: RecordedCall, name: str, array: Array, recorded: Array) -> None:
         """An input that another layer gave was fed to this one bit for bit: else it is another layer's."""
         if part == "own" or (name.startswith("inputs.") and name not in self.known):
-            self.judge(part, row.kind, name, array)
-        elif part == "inputs" and not name.startswith("inputs.") and row.fed and not np.array_equal(array, recorded):
+            self.judge(part, name, array)
+        elif part == "inputs" and not name.startswith("inputs.") and not np.array_equal(array, recorded):
+            exact = self.reference.own_exact(name) if self._passed_on(name) else recorded
             if self.double:
-                self.ledger.judge_double(part, row.taken(name), array, recorded)
+                self.ledger.judge_double(part, row.taken(name), array, exact, **self._origin())
             else:
-                self.ledger.judge(part, row.taken(name), array, recorded, recorded, kind=row.kind)
+                self.ledger.judge(part, row.taken(name), array, recorded, exact, **self._origin())
 
-    def judge(self, part: str, kind: str, name: str, array: Array) -> None:
-        """Judges a tensor of a layer of this kind, in the precision of this run."""
+    def _passed_on(self, name: str) -> bool:
+        """Whether the layer that gave this tensor only passed it on, so that it was not replaced."""
+        giver = self.reference.calls.get(name.removeprefix("module.").rpartition(".")[0])
+        return giver is not None and giver.passes
+
+    def judge(self, part: str, name: str, array: Array) -> None:
+        """Judges a tensor that the code of the innermost call gave, in the precision of this run."""
         self.known.add(name)
         exact = self.reference.own_exact(name)
         if self.double:
-            self.ledger.judge_double(part, name, array, exact)
+            self.ledger.judge_double(part, name, array, exact, **self._origin())
         else:
-            self.ledger.judge(part, name, array, self.reference.array(name), exact, kind=kind)
+            self.ledger.judge(part, name, array, self.reference.single(name, exact), exact, **self._origin())
+
+    def _origin(self) -> dict[str, Any]:
+        """The module whose code is under way: its class, what that does, and what it got."""
+        call = self.inside[-1] if self.inside else None
+        row = self.reference.calls.get(call.name) if call else None
+        names = row.inputs if row else [f"input.{name}" for name in self.reference.names("input.")]
+        cls = type(call.module if call else self.model)
+        given = lambda: [self.reference.array(name) for name in names]  # noqa: E731
+        return {"cls": cls, "given": given}
 
 
 def matched(reference: Reference, found: list[Array], names: Iterable[str]) -> list[tuple[Array, str]]:

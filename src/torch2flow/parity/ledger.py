@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from torch2flow.parity.causes import Evidence, likely_causes
-from torch2flow.parity.judge import EXACT, Measure, distance_in_float64, measure, missing, worst
+from torch2flow.parity.judge import CLOSE, EXACT, FINE, Measure, distance_in_float64, measure, missing, worst
 from torch2flow.parity.known import Known
 from torch2flow.parity.statistics import Statistics, statistics
 
@@ -58,12 +58,12 @@ class Ledger:
         self.parts: dict[str, dict[str, Entry]] = {}
         self.failures: dict[str, str] = {}
         self.seen: list[str] = []
+        self.random = False
+        self.backward: list[str] | None = None
         self.known: list[Known] = []
         self.emit = emit
 
-    def judge(
-        self, part: str, name: str, found: Array, single: Array, exact: Array, *, kind: str = "", before: Any = None
-    ) -> None:
+    def judge(self, part: str, name: str, found: Array, single: Array, exact: Array, **origin: Any) -> None:
         """Measures a tensor.
 
         Args:
@@ -72,17 +72,16 @@ class Ledger:
             found: OneFlow's.
             single: PyTorch's in its own precision.
             exact: PyTorch's in float64.
-            kind: the class of the module it belongs to.
-            before: what a buffer was before the step.
+            origin: what else is known of it, as `causes.Evidence` has it: `cls`, `given`, `before`.
         """
         made = measure(found, exact, single)
         more = statistics(found, single, exact, histogram=part in WITH_HISTOGRAM)
         likely: tuple[str, ...] = ()
-        if made.doubtful or made.fault:
-            likely = tuple(likely_causes(Evidence(part, name, kind, found, exact, made, before)))
+        if (made.doubtful or made.fault) and part != "modules":  # where errors of others accumulate
+            likely = tuple(likely_causes(Evidence(part, name, found, exact, made, **origin)))
         self._put(part, name, Entry(made, more, likely))
 
-    def judge_double(self, part: str, name: str, found: Array, exact: Array, scale: float = 0.0) -> None:
+    def judge_double(self, part: str, name: str, found: Array, exact: Array, scale: float = 0.0, **origin: Any) -> None:
         """Adds the distance of both sides in float64 to a tensor that was measured."""
         entry = self.parts.get(part, {}).get(name)
         if entry is not None:
@@ -90,12 +89,24 @@ class Ledger:
             known = [each for each in self.known if part in each.parts and EXACT < distance <= each.allowed]
             allowed = max((each.allowed for each in known), default=EXACT)
             made = replace(entry.measure, double=distance, allowed=allowed)
-            likely = (*(each.text for each in known), *entry.likely) if known else entry.likely
+            likely = entry.likely
+            if not likely and made.verdict not in FINE:
+                likely = tuple(likely_causes(Evidence(part, name, found, exact, made, **origin)))
+            likely = (*(each.text for each in known), *likely)
             self._put(part, name, replace(entry, measure=made, likely=likely))
+
+    def allow(self, part: str, name: str, distance: float) -> None:
+        """Allows a tensor some times the distance that one rounding of the weights makes in float64."""
+        entry = self.parts.get(part, {}).get(name)
+        if entry is not None and entry.measure.double is not None:
+            allowed = max(entry.measure.allowed, min(10 * distance, CLOSE))
+            self._put(part, name, replace(entry, measure=replace(entry.measure, allowed=allowed)))
 
     def fault(self, part: str, name: str, text: str) -> None:
         """Notes a tensor that can't be measured."""
-        self._put(part, name, Entry(missing(text)))
+        made, nothing = missing(text), np.zeros(0, np.float32)
+        likely = tuple(likely_causes(Evidence(part, name, nothing, nothing, made)))
+        self._put(part, name, Entry(made, likely=likely))
 
     def fail(self, where: str, text: str) -> None:
         """Notes that a part, or a module by the name of its call, could not be run."""
@@ -107,10 +118,24 @@ class Ledger:
         self.seen = sorted(paths)
         self.emit({"seen": self.seen})
 
+    def note_random(self) -> None:
+        """Notes that two runs of the OneFlow model differ."""
+        self.accept({"random": True})
+        self.emit({"random": True})
+
+    def note_backward(self, names: list[str]) -> None:
+        """Notes which calls have another gradient than their own outputs have: the innermost first."""
+        self.accept({"backward": names})
+        self.emit({"backward": names})
+
     def doubtful(self, *parts: str) -> bool:
         """Whether something in these parts can be told in float64 only."""
         entries = (entry for part in parts for entry in self.parts.get(part, {}).values())
         return any(entry.measure.doubtful for entry in entries)
+
+    def fine(self, *parts: str) -> bool:
+        """Whether everything in these parts is within noise."""
+        return all(each.verdict in FINE for part in parts for each in self.measures(part))
 
     def measures(self, part: str) -> list[Measure]:
         """The measures of a part."""
@@ -130,6 +155,10 @@ class Ledger:
             self.failures[row["failed"]] = row["text"]
         elif "seen" in row:
             self.seen = row["seen"]
+        elif "random" in row:
+            self.random = row["random"]
+        elif "backward" in row:
+            self.backward = row["backward"]
         else:
             self._accept(row)
 

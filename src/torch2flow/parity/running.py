@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from torch2flow.parity.known import known_deviations
+from torch2flow.parity.backward import Backward
+from torch2flow.parity.judge import distance_in_float64
+from torch2flow.parity.known import MISSING, known_deviations
 from torch2flow.parity.layers import EndToEnd, OneByOne, first_line
 from torch2flow.parity.ledger import Ledger
 from torch2flow.parity.reference import Reference
-from torch2flow.parity.subjects import Subject, nothing_dropped
+from torch2flow.parity.subjects import Subject, nothing_dropped, untouched
 from torch2flow.parity.values import leaves
 from torch2flow.watching import watched
 
@@ -86,6 +88,8 @@ class Run:
             self._try("training", self._training)
             if self.ledger.doubtful("gradients", "input_gradients", "buffers", "sgd", "adamw") and self.doubles:
                 self._try("training in float64", self._training_in_float64)
+            if not self.ledger.fine("gradients"):
+                self._try("locating in float64", self._locate, layers)
 
     @property
     def doubles(self) -> bool:
@@ -115,21 +119,27 @@ class Run:
             with watched(model, comparison):
                 given = self.forward(model)
             self.ledger.see(comparison.seen)
+            if {call.path for call in self.reference.calls.values() if not call.passes} - comparison.seen:
+                self.ledger.known.append(MISSING)
         else:
             given = self.forward(model)
         self._judge("outputs", given, "output.")
+        if self.ledger.doubtful("outputs"):
+            again = self.forward(model)
+            if any(not np.array_equal(given[name].numpy(), again[name].numpy(), equal_nan=True) for name in given):
+                self.ledger.note_random()
 
     def _one_by_one(self, model: Any, *, double: bool = False) -> None:
         self.say(f"comparing layer by layer{' in float64' if double else ''}")
         comparison = OneByOne(
             self.flow, self.reference, self.ledger, self.request.modules, self.enter, self.leave, self.request.crashed,
-            double=double,
+            double=double, model=model,
         )  # fmt: skip
         with watched(model, comparison):
             outputs = self.forward(model, double=double)
         for name in self.reference.names("output."):  # what the model's own code makes of its layers
             if name in outputs and not self.request.modules:
-                comparison.judge("own", type(model).__name__, f"output.{name}", outputs[name].numpy())
+                comparison.judge("own", f"output.{name}", outputs[name].numpy())
 
     def _second(self, model: Any) -> None:
         self.say("running at other sizes")
@@ -147,7 +157,8 @@ class Run:
                 return self.model(*args, **kwargs)
 
         args, keywords = self.inputs()
-        self._judge("graph", self._numbered(Graph()(*args, **keywords)), "output.")
+        with untouched(self.flow, model):
+            self._judge("graph", self._numbered(Graph()(*args, **keywords)), "output.")
 
     def _in_float64(self, layers: bool) -> None:
         self.say("running in float64")
@@ -161,7 +172,7 @@ class Run:
     def forward(self, model: Any, prefix: str = "", *, double: bool = False) -> dict[str, Any]:
         """The outputs by their numbers."""
         args, keywords = self.inputs(prefix, double=double)
-        with self.flow.no_grad():
+        with self.flow.no_grad(), untouched(self.flow, model):
             return self._numbered(model(*args, **keywords))
 
     # -- training --------------------------------------------------------------------------------------------
@@ -185,10 +196,48 @@ class Run:
         self._judge_double("sgd", step.parameters, "train.step.")
         if "adamw" in self.ledger.parts:
             self._judge_double("adamw", self._adamw(double=True), "train.adamw.")
+        if not self.ledger.fine("gradients", "input_gradients", "sgd"):
+            self._allow_rounding(step)
 
-    def _step(self, *, double: bool = False) -> Step:
-        """One step of SGD on the recorded loss."""
+    def _allow_rounding(self, step: Step) -> None:
+        """Where float32 is all noise it tells nothing of float64's: what one rounding of the weights makes does."""
+        self.say("measuring what one rounding makes in float64")
+        shaken = self._step(double=True, shaken=True)
+        for part, prefix, found, other in (
+            ("gradients", "train.gradient.", step.gradients, shaken.gradients),
+            ("input_gradients", "train.input_gradient.", step.inputs, shaken.inputs),
+            ("sgd", "train.step.", step.parameters, shaken.parameters),
+        ):
+            scale = self._least(prefix)
+            for name, tensor in found.items():
+                one, two = (each.detach().numpy() for each in (other[name], tensor))
+                self.ledger.allow(part, name, distance_in_float64(one, two, scale))
+
+    def _locate(self, layers: bool) -> None:
+        """Finds where gradients go wrong: in a layer whose outputs do so too, or whose backward pass is another."""
+        if layers and self.doubles:
+            self._one_by_one(self.model(double=True), double=True)
+        if not self.ledger.fine("outputs", "own", "inputs"):
+            return
+        self.say("comparing each layer's gradient with its slope")
+        model = self.subject.build(self.flow, double=True).train()
+        args, keywords = self.inputs(double=True)
+        backward = Backward(self.flow, set(self.reference.names("train.gradient.")))
+        with nothing_dropped(self.flow, model), self.flow.no_grad():
+            with watched(model, backward):
+                model(*args, **keywords)
+            if not backward.failed and not backward.agrees("", model, model, tuple(args), keywords):
+                backward.failed.append("")
+        self.ledger.note_backward(backward.failed)
+
+    def _step(self, *, double: bool = False, shaken: bool = False) -> Step:
+        """One step of SGD on the recorded loss; every weight off by up to one rounding of float64 if `shaken`."""
         flow, model = self.flow, self.subject.build(self.flow, double=double).train()
+        if shaken:
+            rng = np.random.default_rng(0)
+            for parameter in model.parameters():
+                values = parameter.numpy()
+                parameter.data.copy_(flow.tensor(values * (1 + 2.0**-52 * rng.choice([-1.0, 0.0, 1.0], values.shape))))
         before = {name: buffer.numpy().copy() for name, buffer in model.named_buffers()}
         inputs: dict[str, Any] = {}
         args, keywords = self.inputs(double=double, track=inputs)
@@ -248,12 +297,16 @@ class Run:
             elif prefix != "train.step.":  # which holds parameters and buffers
                 self.ledger.fault(part, name, "it is not there")
 
+    def _least(self, prefix: str) -> float:
+        """What a tensor is at least measured by: a gradient that is mathematically zero is noise against others."""
+        if not prefix.startswith("train."):
+            return 0.0
+        return 1e-6 * max(
+            (float(np.abs(exact).max(initial=0)) for _, _, exact in self.reference.pairs(prefix)), default=0
+        )
+
     def _judge_double(self, part: str, given: dict[str, Any], prefix: str) -> None:
-        scale = 0.0
-        if prefix.startswith("train."):
-            # A gradient that is mathematically zero is noise against the others, in float64 too.
-            largest = (float(np.abs(exact).max(initial=0)) for _, _, exact in self.reference.pairs(prefix))
-            scale = 1e-6 * max(largest, default=0.0)
+        scale = self._least(prefix)
         for name, _, exact in self.reference.pairs(prefix):
             if name in given:
                 self.ledger.judge_double(part, name, given[name].detach().numpy(), exact, scale)
