@@ -457,17 +457,28 @@ def _distance(a: Array, dtype_a: DType, b: Array, dtype_b: DType) -> tuple[Array
     i, j = _integers(a, dtype_a), _integers(b, dtype_b)
     gap, equal = np.abs(x - y), (x == y) | (nan_a & nan_b)
     if i is not None and j is not None:
-        equal = (i.view("<u8") == j.view("<u8")) & ((i.dtype == j.dtype) | (i.view("<i8") >= 0))
-        if i.dtype == j.dtype:  # the difference modulo 2**64 is the difference
-            gap = (np.maximum(i, j).view("<u8") - np.minimum(i, j).view("<u8")).astype(np.float64)
+        equal, gap = _integer_distance(i, j, gap)
     else:  # beyond 2**53 an integer has no float64 of its own
         for integers, number in ((i, x), (j, y)):
             if integers is not None:
-                equal &= number.real.astype(integers.dtype) == integers
+                lost = (integers - number.real.astype(integers.dtype)).view("<i8")
+                gap = np.where(equal, np.abs(lost), gap)
+                equal = equal & (lost == 0)
     gap[equal | nan_a | nan_b] = 0
     relative = np.where(np.isinf(gap), np.inf, gap / np.maximum(np.abs(x), np.abs(y)))
     relative[gap == 0] = 0
     return gap, relative, nan_a, nan_b, ~equal
+
+
+def _integer_distance(i: Array, j: Array, gap: Array) -> tuple[Array, Array]:
+    """Which are equal, and |i - j|, which is the difference modulo 2**64; `gap` holds it for numbers of two signs."""
+    import numpy as np
+
+    u, v = i.view("<u8"), j.view("<u8")
+    if i.dtype == j.dtype:
+        return u == v, (np.maximum(i, j).view("<u8") - np.minimum(i, j).view("<u8")).astype(np.float64)
+    positive = (j if i.dtype == "<u8" else i) >= 0  # the one that is signed
+    return (u == v) & positive, np.where(positive, (np.maximum(u, v) - np.minimum(u, v)).astype(np.float64), gap)
 
 
 def _wide(chunk: Array, dtype: DType) -> Array:
