@@ -6,6 +6,7 @@ where they are not, the elements that differ are compared as numbers: in float64
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import re
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.dtypes import DTYPES, DType
-from torch2flow.errors import FormatError, UsageError
+from torch2flow.errors import FormatError, UnsupportedError, UsageError
 from torch2flow.opening import open_checkpoint
 from torch2flow.pytorch import CompositeTensor, Tensor, TensorRef
+from torch2flow.pytorch.dcp import PiecedTensor
 from torch2flow.writing import Options
 from torch2flow.writing.changes import INTEGER_OF, cast, changed_chunks
 from torch2flow.writing.naming import choose_names
@@ -37,6 +39,9 @@ BLOCK = 1 << 18
 
 STATUSES = ("only in A", "only in B", "dtype differs", "shape differs", "values differ", "equal")
 """What a tensor can be, in the order in which it is shown. Where shape and dtype differ, it is the shape."""
+
+MAX_REPEATED = 1 << 40
+"""Bytes that an expanded tensor may take more than its storage: sixteen bytes can be expanded to 2**60."""
 
 COMPARABLE = "biufcq"
 """Kinds of dtypes (`DType.kind`) whose elements are numbers; of packed ones only the bits are compared."""
@@ -204,6 +209,7 @@ def diff(
 
     Raises:
         FormatError: one of the two can't be read.
+        UnsupportedError: a tensor is expanded to more than can be read.
         UsageError: a key, a pattern or a rename can't be used, or no tensor is left to compare.
 
     Example:
@@ -228,6 +234,7 @@ def diff(
     rows = [Row(name, originals[name]) for name in ours]
     rows.extend(Row(name) for name in theirs if name not in ours)
     _compare_all(rows, ours, theirs, progress)
+    _tell_ties(found, rows, ours, theirs)
     found.suggestion = _suggest({n: t.shape for n, t in ours.items()}, {n: t.shape for n, t in theirs.items()})
     hollow = sum(isinstance(t, CompositeTensor) and not t.parts for n, t in ours.items() if n in theirs)
     if hollow:
@@ -238,6 +245,32 @@ def diff(
     left.check_unchanged()
     right.check_unchanged()
     return found
+
+
+def _tell_ties(found: Diff, rows: list[Row], ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    """Of a missing name, what the other side has in its place; of names on both sides, what is tied on one only."""
+    absent = {(row.status, row.name): row for row in rows if row.status.startswith("only")}
+    ties: dict[str, set[tuple[str, ...]]] = {"A": set(), "B": set()}
+    for side, tensors, other, others in (("A", ours, "B", theirs), ("B", theirs, "A", ours)):
+        for group in _tied(tensors):
+            common = sorted(name for name in group if name in others)
+            if len(common) > 1:
+                ties[side].add(tuple(common))
+            for name in group if common else ():
+                if name not in others:
+                    absent[f"only in {side}", name].remarks.append(f"tied to {common[0]}, which {other} has")
+    for side, other in (("A", "B"), ("B", "A")):
+        lone = sorted(ties[side] - ties[other])
+        if lone:
+            found.notes.append(f"tied in {side} only: {'; '.join(map(' = '.join, lone))}")
+
+
+def _tied(tensors: dict[str, Tensor]) -> list[list[str]]:
+    groups: dict[Any, list[str]] = {}
+    for name, tensor in tensors.items():
+        if tensor.nbytes:  # tensors without elements may well begin at the same byte
+            groups.setdefault(_identity(tensor), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _compare_all(
@@ -257,7 +290,8 @@ def _compare_all(
         if a is None or b is None:
             row.status = "only in B" if a is None else "only in A"
         else:
-            pairs.setdefault((a.identity, b.identity), (a, b, []))[2].append(row)
+            _check_readable(row.name, a, b)
+            pairs.setdefault((_identity(a), _identity(b)), (a, b, []))[2].append(row)
     total = sum(a.nbytes + b.nbytes for a, b, _ in pairs.values())
     advance = progress(total) if progress is not None else lambda count: None
     for a, b, users in pairs.values():
@@ -275,6 +309,22 @@ def _compare_all(
             elif remarks or (values is not None and values.different):
                 row.status = "values differ"
             row.remarks = [*remarks, *(_remarks(row, values) if values is not None else ())]
+
+
+def _identity(tensor: Tensor) -> Any:
+    """Equal for two names of the same tensor. Composite ones may share their parts and have other scales."""
+    return id(tensor) if isinstance(tensor, CompositeTensor) else tensor.identity
+
+
+def _check_readable(name: str, *tensors: Tensor) -> None:
+    for tensor in tensors:
+        for part in tensor.parts.values() if isinstance(tensor, CompositeTensor) else (tensor,):
+            if not isinstance(part, PiecedTensor) and part.nbytes > part.storage.nbytes + MAX_REPEATED:
+                raise UnsupportedError(
+                    f"A tensor of {part.storage.nbytes} bytes is expanded to {part.nbytes}, too many to compare.",
+                    where=f"tensor {name[:200]!r}",
+                    remedy="leave it out with --exclude",
+                )
 
 
 def _remarks(row: Row, values: Values) -> list[str]:
@@ -456,6 +506,7 @@ def _distance(a: Array, dtype_a: DType, b: Array, dtype_b: DType) -> tuple[Array
     nan_a, nan_b = np.isnan(x), np.isnan(y)
     i, j = _integers(a, dtype_a), _integers(b, dtype_b)
     gap, equal = np.abs(x - y), (x == y) | (nan_a & nan_b)
+    gap[np.isnan(gap)] = np.inf  # complex numbers, both with an infinite part
     if i is not None and j is not None:
         equal, gap = _integer_distance(i, j, gap)
     else:  # beyond 2**53 an integer has no float64 of its own
@@ -500,35 +551,34 @@ def _integers(chunk: Array, dtype: DType) -> Array | None:
 
 
 def _suggest(a: dict[str, tuple[int, ...]], b: dict[str, tuple[int, ...]]) -> tuple[str, str] | None:
-    """The change of a common prefix that would align names that hardly overlap; a name counts with its shape."""
+    """The change of a prefix or suffix that would align names that hardly overlap; a name counts with its shape."""
     fewest = min(len(a), len(b))
     overlap = len(a.keys() & b.keys())
     if not fewest or 2 * overlap > fewest:
         return None
-    offers: list[tuple[int, int, str, str]] = []
-    for old in _prefixes(a):
-        for new in _prefixes(b):
-            renamed = {(new + name[len(old) :] if name.startswith(old) else name): shape for name, shape in a.items()}
-            fits = sum(b.get(name) == shape for name, shape in renamed.items())
-            if fits > overlap and 2 * fits >= fewest and len(renamed) == len(a) and f"{old}{new}".isprintable():
-                offers.append((fits, -len(old) - len(new), old, new))
+    offers: list[tuple[int, int, int, str, str]] = []
+    for step, separators in ((1, "."), (-1, "._:/")):  # a suffix is the prefix of a name read backwards
+        ours, theirs = ({name[::step]: shape for name, shape in side.items()} for side in (a, b))
+        for old in _prefixes(ours, separators):
+            for new in _prefixes(theirs, separators):
+                renamed = {new + n[len(old) :] if n.startswith(old) else n: shape for n, shape in ours.items()}
+                fits = sum(theirs.get(name) == shape for name, shape in renamed.items())
+                if fits > overlap and 2 * fits >= fewest and len(renamed) == len(a) and f"{old}{new}".isprintable():
+                    offers.append((fits, -len(old) - len(new), step, old[::step], new[::step]))
     if not offers:
         return None
-    *_, old, new = max(offers)
-    return f"^{re.escape(old)}".replace("=", "\\x3d"), new.replace("\\", "\\\\")
+    _, _, step, old, new = max(offers)
+    escaped = re.escape(old).replace("=", "\\x3d")
+    return f"^{escaped}" if step > 0 else f"{escaped}$", new.replace("\\", "\\\\")
 
 
-def _prefixes(names: Iterable[str]) -> list[str]:
-    """The dotted prefixes, four levels deep at most, that half of the names have; the empty one among them."""
+def _prefixes(names: Iterable[str], separators: str) -> list[str]:
+    """The prefixes up to a separator, four at most of a name, that half of the names have; the empty one among them."""
     names = list(names)
     found: Counter[str] = Counter()
     for name in names:
-        end = 0
-        for _ in range(4):
-            end = name.find(".", end) + 1
-            if not end:
-                break
-            found[name[:end]] += 1
+        for match in itertools.islice(re.finditer(f"[{separators}]", name), 4):
+            found[name[: match.end()]] += 1
     return ["", *(prefix for prefix, count in found.items() if 2 * count >= len(names) and len(prefix) < 100)]
 
 

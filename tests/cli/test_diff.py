@@ -17,7 +17,7 @@ from torch2flow.dtypes import DTYPES
 WRITTEN = "torch-2.13.0"
 STATE_DICT = f"{WRITTEN}/state_dict-zip.pth"
 SAFETENSORS = {np.dtype(getattr(ml_dtypes, row.numpy, row.numpy)): row.safetensors for row in DTYPES.values()
-               if row.safetensors and row.kind in "biuf"}  # fmt: skip
+               if row.safetensors and row.kind in "biufc"}  # fmt: skip
 
 
 @pytest.fixture
@@ -62,6 +62,21 @@ def test_what_is_no_plain_tensor_is_compared_too(run_cli: Any, fixtures: Path, n
     assert run_cli("diff", *pair, "--key-a", ".", "--key-b", ".", "-q") == (0, "", "")
 
 
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("sharded_bin", "sharded_safetensors"),
+        ("net.pt2", "net.safetensors"),
+        ("scripted.pt", "state_dict-zip.pth"),
+        ("traced.pt", "scripted.pt"),
+        ("module-zip.pth", "dcp_flat"),
+        ("sharded_safetensors", "dcp_1_rank"),
+    ],
+)
+def test_one_model_in_two_containers_is_equal(run_cli: Any, fixtures: Path, pair: tuple[str, str]) -> None:
+    assert run_cli("diff", *(fixtures / WRITTEN / name for name in pair), "-q") == (0, "", "")
+
+
 def test_a_bfloat16_folder_that_stores_float32_is_equal_to_its_source(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal(3 << 20).astype(ml_dtypes.bfloat16)  # chunks of other lengths
     a = write(tmp_path / "a.safetensors", w=values, empty=np.zeros((0, 3), "f4"), scalar=np.array(2.5, "f8"))
@@ -81,7 +96,6 @@ def test_tensors_without_values_are_not_passed_over_in_silence(run_cli: Any, fix
     assert code == 0 and "4 have no values in the file" in out
 
 
-@pytest.mark.torch
 def test_what_pytorch_and_safetensors_write_of_one_model_is_equal(torch: Any, run_cli: Any, tmp_path: Path) -> None:
     state = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8)).state_dict()
     torch.save(state, tmp_path / "a.pth")
@@ -138,6 +152,8 @@ def test_nans_are_told_apart(tmp_path: Path) -> None:
         (np.array([-(2**63)], "i8"), np.array([2**63 - 1], "i8"), 2.0**64, 2.0),
         (np.array([2**53], "i8"), np.array([2**53 + 1], "i8"), 1.0, 2.0**-53),
         (np.array([True]), np.array([False]), 1.0, 1.0),
+        (np.array([3 + 0j], "c8"), np.array([3 + 4j], "c8"), 4.0, 0.8),
+        (np.array([complex(np.inf, 1)], "c8"), np.array([complex(np.inf, 2)], "c8"), np.inf, np.inf),
         (np.array([1.5], ml_dtypes.float8_e5m2), np.array([3], ml_dtypes.float8_e5m2), 1.5, 0.5),
     ],
 )
@@ -181,6 +197,22 @@ def test_dtypes(tmp_path: Path, a: Any, b: Any, different: int, remarks: list[st
     row = only_row(write(tmp_path / "a", w=a), write(tmp_path / "b", w=b))
     assert (row.status, row.values.different, row.remarks) == ("dtype differs", different, remarks)
     assert (row.values.index is None) == (not different) == (row.values.largest == 0)
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize")
+def test_what_is_no_plain_tensor_is_compared_part_by_part(torch: Any, tmp_path: Path) -> None:
+    values = torch.tensor([[0.0, 1.0], [2.0, 3.0]])
+    rows = {}
+    for side, scale in (("a", 0.1), ("b", 0.2)):
+        tensors = {
+            "scaled": torch.quantize_per_tensor(values * scale, scale, 0, torch.qint8),  # the same integers
+            "sparse": (values * scale).to_sparse(),
+        }
+        torch.save(tensors, tmp_path / side)
+    rows = {row.name: row for row in torch2flow.diff(tmp_path / "a", tmp_path / "b").rows}
+    assert {row.status for row in rows.values()} == {"values differ"}
+    assert rows["scaled"].remarks == ["scale: 0.1 in A, 0.2 in B"] and rows["scaled"].values.different == 0
+    assert rows["sparse"].remarks == ["values differs"] and rows["sparse"].values.different == 3
 
 
 def test_a_quantized_tensor_is_compared_with_the_numbers_it_stands_for(fixtures: Path, tmp_path: Path) -> None:
@@ -231,6 +263,39 @@ def test_one_prefix_becomes_another(tmp_path: Path) -> None:
     found = torch2flow.diff(a, b)
     assert found.suggestion == (r"^model\.", "net.body.")
     assert torch2flow.diff(a, b, rename=[found.suggestion]).counts["equal"] == 3
+
+
+def test_a_suffix_is_suggested_and_the_suggestion_works(tmp_path: Path) -> None:
+    shapes = {"fc__weight": (2, 3), "fc__bias": (2,), "norm__bias": (3,)}
+    a = write(tmp_path / "a", **{n: np.zeros(s, "f4") for n, s in shapes.items()})
+    b = write(tmp_path / "b", **{f"{n}:0": np.zeros(s, "f4") for n, s in shapes.items()})
+    for one, other, rule in ((a, b, ("$", ":0")), (b, a, (":0$", ""))):
+        assert torch2flow.diff(one, other).suggestion == rule
+        assert not torch2flow.diff(one, other, rename=[rule]).differs
+
+
+def test_names_that_have_nothing_in_common_get_no_suggestion(tmp_path: Path) -> None:
+    a = write(tmp_path / "a", fc__weight=np.zeros((2, 3), "f4"))
+    b = write(tmp_path / "b", module__fc__weight=np.zeros((3, 2), "f4"))
+    assert torch2flow.diff(a, b).suggestion is None, "the names would align, the shapes would not"
+
+
+def test_a_tie_explains_a_missing_name(run_cli: Any, fixtures: Path, tmp_path: Path) -> None:
+    tied = fixtures / WRITTEN / "module_tied-zip.pth"
+    torch2flow.convert(tied, tmp_path / "b.safetensors", torch2flow.Options(exclude=("^head",)))
+    code, out, _ = run_cli("diff", tied, tmp_path / "b.safetensors")
+    assert code == 1 and "tied to embed.weight, which B has" in out
+    code, out, _ = run_cli("diff", tmp_path / "b.safetensors", tied)
+    assert code == 1 and "tied to embed.weight, which A has" in out
+
+
+def test_a_tie_on_one_side_is_a_note_and_no_difference(run_cli: Any, fixtures: Path, tmp_path: Path) -> None:
+    tied = fixtures / WRITTEN / "module_tied-zip.pth"
+    torch2flow.convert(tied, tmp_path / "b.safetensors")
+    code, out, _ = run_cli("diff", tied, tmp_path / "b.safetensors")
+    assert code == 0 and "note: tied in A only: embed.weight = head.weight" in out
+    _, out, _ = run_cli("diff", tied, fixtures / WRITTEN / "tied.pt2")
+    assert "tied in" not in out, "both are tied in the same way"
 
 
 def test_include_and_exclude_choose_by_the_names_after_renaming(fixtures: Path) -> None:
@@ -295,6 +360,12 @@ def test_a_tensor_that_is_cut_later_names_its_file(run_cli: Any, source: Path, t
     (tmp_path / "short/weights/conv.weight/out").write_bytes(b"\0" * 40)
     code, out, err = run_cli("diff", tmp_path / "out", tmp_path / "short")
     assert (code, out) == (3, "") and "short" in err
+
+
+def test_four_bytes_expanded_to_an_exabyte_are_refused(torch: Any, run_cli: Any, tmp_path: Path) -> None:
+    torch.save({"w": torch.zeros(1).as_strided((1 << 58,), (0,))}, tmp_path / "a.pth")
+    code, out, err = run_cli("diff", tmp_path / "a.pth", tmp_path / "a.pth")
+    assert (code, out) == (4, "") and "expanded to" in err and "--exclude" in err
 
 
 def test_nothing_left_to_compare_is_not_equal(run_cli: Any, source: Path) -> None:
