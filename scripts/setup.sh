@@ -129,8 +129,18 @@ make_misfits() ( # make_misfits DIR REQUIREMENT...: each in a folder of its own,
     printf '%s\n' "$*" > "$dir/.stamp"
 )
 
+# The report is tested in a real browser, where one can be had: Debian's.
+get_browser() {
+    if command -v chromium > /dev/null && command -v chromedriver > /dev/null; then return 0; fi
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then return 0; fi
+    say 'chromium, for the tests of the report'
+    { apt-get install -y -qq chromium chromium-driver || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }; } \
+        > /dev/null 2>&1 || say 'chromium could not be installed: the tests of the report in a browser are skipped'
+}
+
+get_browser
 make_venv .venv PYTHON310 "${PYTHON310:-}" '3.10' \
-    --no-build-isolation -e '.[oneflow,dev]' torch==1.13.1 torchvision==0.14.1
+    --no-build-isolation -e '.[oneflow,dev,report]' torch==1.13.1 torchvision==0.14.1
 make_venv .venv-torch PYTHON_TORCH "${PYTHON_TORCH:-}" '3.11 3.12 3.13' -e '.[test]' torch==2.13.0
 add_models .venv-torch 'torch==2.13.0 transformers==5.24.0 huggingface_hub==2.4.0 pillow==13.0.0 pyyaml==6.0.4' \
     'torchvision==0.27.0 timm==1.0.31'
