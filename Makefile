@@ -1,6 +1,6 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench coverage golden operators docs lint types clean distclean
+.PHONY: help setup demo test bench faults coverage golden operators docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 TORCH := .venv-torch/bin/python
@@ -24,6 +24,9 @@ test: setup ## run every test, each environment running the tests whose packages
 
 bench: setup ## measure speed and memory (minutes, and some 20 GB of disk)
 	@$(ONEFLOW) benchmarks/run.py $(ARGS)
+
+faults: setup ## put faults into converted models, and count how many verification catches and locates (minutes)
+	@$(ONEFLOW) scripts/faults.py $(ARGS)
 
 coverage: setup ## capture, convert, run and judge every model, for docs/coverage.md (hours; ARGS='timm/*' for some)
 	@$(ONEFLOW) scripts/coverage.py $(ARGS)

@@ -132,6 +132,8 @@ class OneByOne(Comparison):
             if not name:
                 continue
             recorded = self.reference.array(name)
+            if part == "inputs" and array.dtype.kind != recorded.dtype.kind:
+                continue  # another tensor: PyTorch's module got one for its shape alone, and the converted one did not
             if self.judged(row):
                 self._judge(part, row, name, array, recorded)
             if (row.fed and array.shape == recorded.shape) if part == "inputs" else not row.passes:

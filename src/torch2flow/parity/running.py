@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from torch2flow.errors import DifferenceError
 from torch2flow.parity.backward import Backward
 from torch2flow.parity.judge import distance_in_float64
 from torch2flow.parity.known import MISSING, known_deviations
@@ -244,6 +245,12 @@ class Run:
         with nothing_dropped(flow, model):
             outputs = self._numbered(model(*args, **keywords))
         names = self.reference.names("train.loss.weight.")
+        missing = [name for name in names if name not in outputs]
+        if missing:
+            raise DifferenceError(
+                f"PyTorch's model gives more in train mode than this one, output {missing[0]} for one: it was captured "
+                "in eval mode, and 'torch2flow capture --train' captures what it is in train mode"
+            )
         weights = {name: self.tensor(self.reference.array(f"train.loss.weight.{name}"), double) for name in names}
         loss = sum((outputs[name] * weight).sum() for name, weight in weights.items())
         loss.backward()

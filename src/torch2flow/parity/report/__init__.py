@@ -12,6 +12,7 @@ from typing import Any
 
 from torch2flow.errors import InstallationError, OutputError
 from torch2flow.packages import install_command
+from torch2flow.parity.report import charts, layout
 
 
 def write_report(result: dict[str, Any], path: str | os.PathLike[str]) -> None:
@@ -44,14 +45,11 @@ def render(result: dict[str, Any]) -> str:
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from plotly.offline import get_plotlyjs
-
-        from torch2flow.parity.report import charts
     except ImportError as error:
         raise InstallationError(
             f"A report is made with jinja2 and plotly, and {error.name} is not installed here.",
             remedy=install_command("jinja2>=3.1", "plotly>=5.20"),
         ) from None
-    from torch2flow.parity.report import layout
 
     here = FileSystemLoader(Path(__file__).parent)
     templates = Environment(loader=here, autoescape=True, undefined=StrictUndefined)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING, Any
 
 from torch2flow.parity.judge import ROUNDING
 from torch2flow.parity.report.layout import plain
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 END_TO_END, OWN, FLOOR = "#3b7dd8", "#c2571a", "rgba(128,128,128,0.22)"
 """Seen on white and on black."""
@@ -33,7 +34,7 @@ def all_charts(result: dict[str, Any]) -> dict[str, str]:
 
 def depth(rows: list[dict[str, Any]], limit: float) -> go.Figure:
     """Relative error of each call, in their order, end to end and one by one, over what noise explains."""
-    figure = go.Figure()
+    figure = _empty()
     numbers = list(range(1, len(rows) + 1))
     allowed = [_allowed(row["end_to_end"] or row["own"], limit) for row in rows]
     lowest = min([value for value in allowed if value], default=1e-8) / 100
@@ -66,7 +67,7 @@ def histogram(tensor: dict[str, Any]) -> go.Figure:
     edges = [int(edge) for edge in found["edges"]][:-1]
     used = [n for n, pair in enumerate(zip(found["found"], found["noise"], strict=True)) if any(pair)] or [0]
     part = slice(min(used), max(used) + 1)
-    figure = go.Figure()
+    figure = _empty()
     for values, name, colour in (
         (found["noise"], "PyTorch's own float32", "#8a8f98"),
         (found["found"], "OneFlow", END_TO_END),
@@ -90,6 +91,13 @@ def _call(row: dict[str, Any]) -> str:
     # plotly takes some tags in a hover text for its own
     path = str(row["path"]).replace("&", "&amp;").replace("<", "&lt;")
     return path if not row["call"] else f"{path}, call {row['call']}"
+
+
+def _empty() -> go.Figure:
+    # Here and not above: what is imported without a report needs no plotly.
+    import plotly.graph_objects as go
+
+    return go.Figure()
 
 
 def _styled(figure: go.Figure, height: int) -> go.Figure:

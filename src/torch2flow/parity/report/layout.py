@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
-
-from markupsafe import Markup, escape
+from typing import TYPE_CHECKING, Any
 
 from torch2flow.parity.judge import FINE, VERDICTS, worst
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 MARKS = {"identical": "=", "within noise": "✓", "elevated": "▲", "different": "✗", "not run": "✗"}
 """Colour is never the only sign of a verdict."""
@@ -167,6 +168,8 @@ def position(ratio: Any) -> float:
 
 def with_code(text: str) -> Markup:
     """Text in which `this` is code."""
+    from markupsafe import Markup, escape
+
     parts = [escape(part) for part in text.split("`")]
     code = [Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)]
     return Markup("").join(code)
