@@ -42,14 +42,16 @@ def nearest(found: Sequence[Array], recorded: Sequence[Array]) -> list[int | Non
         >>> nearest([b + 0.1], [a, b, np.zeros(3)])
         [1]
     """
-    free = list(range(len(recorded)))
-    chosen: list[int | None] = []
-    for array in found:
-        fitting = [index for index in free if _comparable(array, recorded[index])]
-        best = min(fitting, key=lambda index: _distance(array, recorded[index]), default=None)
-        if best is not None:
-            free.remove(best)
-        chosen.append(best)
+    pairs = [
+        (_distance(one, other), number, index)
+        for number, one in enumerate(found)
+        for index, other in enumerate(recorded)
+        if _comparable(one, other)
+    ]
+    chosen: list[int | None] = [None] * len(found)
+    for _, number, index in sorted(pairs):  # the nearest pair first: what has no counterpart is left over
+        if chosen[number] is None and index not in chosen:
+            chosen[number] = index
     if len(found) == len(recorded) == 1:
         return [0]  # Another shape is a fault then, and not another tensor.
     return chosen
