@@ -134,7 +134,7 @@ class Evidence:
 
     def scaled(self) -> str:
         """By what it is too large throughout; "" where it is not."""
-        if not self.comparable or self.found.size < 4:
+        if not self.layer or not self.comparable or self.found.size < 4:
             return ""
         found, exact = self.values
         factor = float((found * exact).sum() / max((exact**2).sum(), 1e-300))
@@ -249,6 +249,9 @@ class Cause(NamedTuple):
 
 LAYER_WITH_WEIGHTS = re.compile(r"(Linear|Conv|ConvTranspose|Embedding|EmbeddingBag|Norm)(\d?[dD])?\d*$")
 
+ANY_CODE = "the code between the layers: another order of what it does, a residual left out, another weight or constant"
+"""Where nothing closer is known."""
+
 CAUSES = (
     Cause(
         lambda e: "shape" in e.measure.fault,
@@ -277,7 +280,7 @@ CAUSES = (
     Cause(lambda e: e.part == "sgd", "the optimizer: another learning rate, weight decay or momentum"),
     # -- what the numbers show
     Cause(lambda e: e.rounded_to(7), "computed in bfloat16: every value is one of bfloat16"),
-    Cause(lambda e: e.rounded_to(10), "computed in float16: every value is one of float16"),
+    Cause(lambda e: e.rounded_to(10) and not e.rounded_to(7), "computed in float16: every value is one of float16"),
     Cause(
         lambda e: e.part == "inputs" and e.found.dtype.kind in "iu",
         "other indices: positions or types that count from another number, another offset or another padding",
@@ -341,7 +344,7 @@ CAUSES = (
     ),
     Cause(
         lambda e: e.layer and bool(e.code),
-        "the code between the layers: another order of what it does, a residual left out, another weight or constant",
+        ANY_CODE,
     ),
 )  # fmt: skip
 
