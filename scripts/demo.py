@@ -316,7 +316,7 @@ def show_commands(out: Path) -> None:
     console.print("$ python load.py && python direct.py")
     console.print(f"{f'$ cd ../{RESNET18.folder}':<35} [dim]# or {GPT2.folder}[/]")
     console.print(f"$ torch2flow convert {RESNET18.name}.pt2 -o {RESNET18.name} --overwrite")
-    console.print("$ python load.py && python prove.py")
+    console.print(f"$ python load.py && torch2flow verify {RESNET18.name}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What `make demo` shows: models, and the scripts that write, load and prove them.
+"""What `make demo` shows: models, and the scripts that write and load them.
 
 Every script is written into its folder of demo-out/, printed, and run from there.
 """

@@ -160,9 +160,9 @@ class T5Block(nn.Module):
         self.layer = nn.ModuleList([T5LayerSelfAttention(), T5LayerFF()])
 
     def forward(self, hidden_states, attention_mask):
-        hidden_states, hidden_states_2 = self.layer[0](hidden_states, attention_mask)
+        hidden_states, self_attn_position_bias = self.layer[0](hidden_states, attention_mask)
         hidden_states = self.layer[1](hidden_states)
-        return hidden_states, hidden_states_2
+        return hidden_states, self_attn_position_bias
 
 
 class T5Attention2(nn.Module):
@@ -398,12 +398,12 @@ class T5Block3(nn.Module):
         self.layer = nn.ModuleList([T5LayerSelfAttention3(), T5LayerCrossAttention(), T5LayerFF()])
 
     def forward(self, hidden_states, attention_mask, encoder_outputs, attention_mask_2):
-        hidden_states, hidden_states_2 = self.layer[0](hidden_states, attention_mask)
-        hidden_states, hidden_states_3 = self.layer[1](
+        hidden_states, self_attn_position_bias = self.layer[0](hidden_states, attention_mask)
+        hidden_states, cross_attn_position_bias = self.layer[1](
             hidden_states, encoder_outputs, attention_mask_2
         )
         hidden_states = self.layer[2](hidden_states)
-        return hidden_states, hidden_states_2, hidden_states_3
+        return hidden_states, self_attn_position_bias, cross_attn_position_bias
 
 
 class T5Attention5(nn.Module):
