@@ -7,9 +7,9 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch2flow import exporting
 from torch2flow._version import __version__
@@ -146,24 +146,91 @@ def convert(
     format = format or SUFFIXES.get(out.suffix, "folder")
     if format not in FORMATS:
         raise UsageError(f"There is no format {format!r}.", remedy=f"choose one of {', '.join(FORMATS)}")
-    chosen = FORMATS[format]
     container = open_any(source)
-    model = None if weights_only or format != "folder" else _model(container, options)
-    checkpoint = Checkpoint(source, container, options.key if model is None else "state_dict")
-    _check_apart(out, [file.path for file in checkpoint.container.files])
-    plan = make_plan(checkpoint, options, chosen.target)
-    written = model.source() if model is not None else None
-    if model is None and not weights_only and format == "folder" and not _is_changed(options):
+    program = None if weights_only or format != "folder" else _model(container, options)
+    checkpoint = Checkpoint(source, container, options.key if program is None else "state_dict")
+    check_apart(out, checkpoint)
+    plan = make_plan(checkpoint, options, FORMATS[format].target)
+    written = program.source() if program is not None else None
+    if program is None and not weights_only and format == "folder" and not _is_changed(options):
         written, notes = pickled_source(checkpoint)
         plan.notes += notes
+    if written is not None and not partial and not dry_run:
+        check_complete(written, str(source))
+    result = write(
+        plan, out, format, Generated(written, checkpoint) if written is not None else None, overwrite=overwrite,
+        resume=resume, hashing=hashing, sync=sync, dry_run=dry_run, progress=progress,
+    )  # fmt: skip
+    return replace(result, seconds=time.perf_counter() - started, source=written)
+
+
+class Model(Protocol):
+    """What makes a model of the weights: Python files beside them."""
+
+    def write(self, folder: Path, name: str) -> None:
+        """Writes the files into a folder that will have this name."""
+        ...
+
+    def describe(self, manifest: dict[str, Any]) -> None:
+        """Adds to the manifest what there is to say of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A model that was written from a program, or from a pickled module."""
+
+    source: Source
+    checkpoint: Checkpoint
+
+    def write(self, folder: Path, name: str) -> None:
+        """Writes source, package and constants."""
+        write_package(self.source, folder, name)
+        if self.source.constants:
+            (folder / CONSTANTS).mkdir(exist_ok=True)
+            held = Container("pt2", StatefulDict(self.source.constants), self.checkpoint.container.files)
+            plan = make_plan(Checkpoint(self.checkpoint.path, held, "."), Options(key="."), _ONEFLOW)
+            write_folder(plan, folder / CONSTANTS, _no_progress)
+
+    def describe(self, manifest: dict[str, Any]) -> None:
+        """Says what is missing, and takes the constants off the list of what was not converted: the source has them."""
+        missing = [
+            {"operator": each.target, "module": each.path, "line": str(each.line or ""), "reason": each.reason}
+            for each in self.source.missing
+        ]
+        manifest["model"] = {"class": self.source.root, "missing": missing, "notes": self.source.notes}
+        manifest["not_converted"] = [row for row in manifest["not_converted"] if row["name"] != CONSTANTS]
+
+
+def write(
+    plan: Plan,
+    out: Path,
+    format: str,
+    model: Model | None = None,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    hashing: bool = False,
+    sync: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[Plan], Progress] | None = None,
+) -> Result:
+    """Carries a plan out: the output appears complete, with its manifest, or not at all.
+
+    Args:
+        plan: what to write.
+        out: where, absolute.
+        format: a name of `FORMATS`.
+        model: files that go beside the weights.
+        overwrite, resume, hashing, sync, dry_run, progress: as for `convert`.
+    """
+    started = time.perf_counter()
+    chosen, checkpoint = FORMATS[format], plan.checkpoint
     if dry_run:
         if format == "folder":
             assign_places(plan.entries)
-        manifest = describe(plan, format, __version__) | _describe_source(written)
-        _kept_as_source(manifest)
-        return Result(out, format, plan, manifest, time.perf_counter() - started, False, written)
-    if written is not None and not partial:
-        check_complete(written, str(source))
+        manifest = _manifest(plan, format, model)
+        return Result(out, format, plan, manifest, time.perf_counter() - started, False)
     staging = Staging(
         out,
         folder=chosen.is_folder,
@@ -176,12 +243,10 @@ def convert(
     with staging:
         try:
             chosen.write(plan, staging.path, progress(plan) if progress else _no_progress, hashing)
-            if written is not None:
-                _write_model(written, staging.path, out.name, checkpoint)
+            if model is not None:
+                model.write(staging.path, out.name)
             checkpoint.check_unchanged()
-            manifest = describe(plan, format, __version__, _sha256(checkpoint.container.files) if hashing else "")
-            manifest |= _describe_source(written)
-            _kept_as_source(manifest)
+            manifest = _manifest(plan, format, model, _sha256(checkpoint.container.files) if hashing else "")
             write_manifest(
                 manifest,
                 tensor_rows(plan),
@@ -192,13 +257,20 @@ def convert(
         except SourceChangedError:
             raise FormatError(
                 "The source file changed while it was copied.",
-                where=str(source),
+                where=str(checkpoint.path),
                 remedy="run again once it is complete",
             ) from None
         except OSError as error:
             raise output_error(error, out) from None
         staging.commit()
-    return Result(out, format, plan, manifest, time.perf_counter() - started, True, written)
+    return Result(out, format, plan, manifest, time.perf_counter() - started, True)
+
+
+def _manifest(plan: Plan, format: str, model: Model | None, sha256: str = "") -> dict[str, Any]:
+    manifest = describe(plan, format, __version__, sha256)
+    if model is not None:
+        model.describe(manifest)
+    return manifest
 
 
 def _is_changed(options: Options) -> bool:
@@ -221,39 +293,17 @@ def _model(container: Container, options: Options) -> Program | None:
     return program
 
 
-def _describe_source(source: Source | None) -> dict[str, Any]:
-    """What a manifest says of the model's source."""
-    if source is None:
-        return {}
-    missing = [
-        {"operator": each.target, "module": each.path, "line": str(each.line or ""), "reason": each.reason}
-        for each in source.missing
-    ]
-    return {"model": {"class": source.root, "missing": missing, "notes": source.notes}}
-
-
-def _kept_as_source(manifest: dict[str, Any]) -> None:
-    """Takes the constants off the list of what was not converted: the source holds them."""
-    if "model" in manifest:
-        manifest["not_converted"] = [row for row in manifest["not_converted"] if row["name"] != CONSTANTS]
-
-
-def _write_model(source: Source, path: Path, name: str, checkpoint: Checkpoint) -> None:
-    write_package(source, path, name)
-    if source.constants:
-        (path / CONSTANTS).mkdir(exist_ok=True)
-        held = Container("pt2", StatefulDict(source.constants), checkpoint.container.files)
-        plan = make_plan(Checkpoint(checkpoint.path, held, "."), Options(key="."), _ONEFLOW)
-        write_folder(plan, path / CONSTANTS, _no_progress)
-
-
 def _no_progress(count: int) -> None:
     pass
 
 
-def _check_apart(out: Path, files: list[Path]) -> None:
-    """Refuses an output that is the source, holds it, or lies inside it."""
-    for file in files:
+def check_apart(out: Path, checkpoint: Checkpoint) -> None:
+    """Refuses an output that is the source, holds it, or lies inside it.
+
+    Raises:
+        OutputError: it is.
+    """
+    for file in (source.path for source in checkpoint.container.files):
         real = file.resolve()
         if out == real or out in real.parents or (file.parent == out.parent and file.name == out.name):
             raise OutputError("The output would replace its own source.", where=str(out), remedy="choose another -o")

@@ -235,7 +235,7 @@ def assemble(header: str, body: list[ast.stmt], helpers: list[str] | None = None
     """A whole file: its docstring, the imports it needs, helpers that are source already, and statements."""
     copied = "\n\n\n".join(helpers or ())
     names = [*ast.parse(copied).body, *body]
-    return _format(f"{header}{_imports(names)}{copied}\n\n\n{_unparse(body)}")
+    return formatted(f"{header}{_imports(names)}{copied}\n\n\n{_unparse(body)}")
 
 
 _IMPORTS = {
@@ -288,7 +288,8 @@ def _without_parentheses(match: re.Match[str]) -> str:
     return f"{match[1]}{match[2]}" if tuple_ else match[0]
 
 
-def _format(text: str) -> str:
+def formatted(text: str) -> str:
+    """Python source as a standard formatter writes it."""
     import black
 
     return black.format_str(text, mode=black.Mode(line_length=LINE_LENGTH))

@@ -101,11 +101,9 @@ def load_state_dict(
             f"The model is a {type(model).__name__}, no oneflow.nn.Module.",
             remedy="give the module a graph was made of" if isinstance(model, flow.nn.Graph) else "",
         )
-    slots = matching.find_slots(model)
     checkpoint = _open(source, key)
     olds, notes = matching.rename(checkpoint, _rules(rename))
-    found = matching.match(slots, {new: checkpoint[old] for new, old in olds.items()})
-    matching.refuse(found, slots, checkpoint, olds, strict)
+    slots, found = _matched(model, checkpoint, olds, strict)
     pieces = found.pieces
     for piece in pieces.values():
         piece.check_readable()
@@ -140,6 +138,25 @@ def load_state_dict(
         nbytes=sum(pieces[name].nbytes for name in last.values()),
         seconds=time.perf_counter() - started,
     )
+
+
+def check_fits(model: Any, checkpoint: Checkpoint) -> None:
+    """Checks that a module would load a checkpoint strictly, and changes nothing.
+
+    Raises:
+        UsageError: names, shapes or kinds of dtype differ; all of them are listed.
+        UnsupportedError: there are tensors OneFlow has not.
+    """
+    _matched(model, checkpoint, {name: name for name in checkpoint}, strict=True)
+
+
+def _matched(
+    model: Any, checkpoint: Checkpoint, olds: dict[str, str], strict: bool
+) -> tuple[dict[str, matching.Slot], matching.Match]:
+    slots = matching.find_slots(model)
+    found = matching.match(slots, {new: checkpoint[old] for new, old in olds.items()})
+    matching.refuse(found, slots, checkpoint, olds, strict)
+    return slots, found
 
 
 def load(source: Source, *, key: str | None = None) -> Any:

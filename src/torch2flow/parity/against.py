@@ -12,12 +12,16 @@ from pathlib import Path
 
 import torch2flow
 from torch2flow import errors
-from torch2flow.conversion import convert
+from torch2flow.conversion import FORMATS, write
 from torch2flow.errors import DifferenceError, InstallationError, UsageError
 from torch2flow.opening import open_checkpoint
 from torch2flow.parity.reference import Reference
 from torch2flow.parity.running import Request
 from torch2flow.pytorch import TensorRef
+from torch2flow.writing import Options, make_plan
+from torch2flow.writing.keys import Keys
+from torch2flow.writing.manifest import manifest_keys, read_manifest
+from torch2flow.writing.renaming import renamed
 
 BOOT = """
 import importlib.util, sys
@@ -77,18 +81,20 @@ def record_against(
             remedy="--input 'float32[2,3,224,224]' or the like, as for torch2flow capture; --reference FILE takes those"
             " of a recording",
         )
+    keys = manifest_keys(read_manifest(folder), str(folder))
     with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
         weights = ""
         if original.load_weights:
             weights = str(Path(temporary) / "weights.pth")
-            convert(folder, weights)
+            checkpoint = renamed(open_checkpoint(folder, "."), keys, back=True)
+            write(make_plan(checkpoint, Options(key="."), FORMATS["pth"].target), Path(weights), "pth")
         job = {
             "model": original.factory, "inputs": list(original.inputs), "sizes": list(original.sizes), "out": str(out),
             "weights": weights, "seed": original.seed, "train": original.train, "gradients": request.training,
             "layers": request.layers,
         }  # fmt: skip
         notes = _run(original, job, say)
-    check_weights(folder, Reference(out), original.factory)
+    check_weights(folder, keys, Reference(out), original.factory)
     return notes
 
 
@@ -129,14 +135,14 @@ def _run(original: Original, job: dict[str, object], say: Callable[[str], None])
     )
 
 
-def check_weights(folder: Path, recording: Reference, factory: str) -> None:
+def check_weights(folder: Path, keys: Keys, recording: Reference, factory: str) -> None:
     """Refuses a PyTorch model whose weights are not the converted ones.
 
     Raises:
         DifferenceError: they are not.
     """
     recorded: dict[str, int] = json.loads(recording.metadata.get("weights", "{}"))
-    stored = open_checkpoint(folder, ".")
+    stored = renamed(open_checkpoint(folder, "."), keys, back=True)
     different = [
         name
         for name, tensor in stored.items()

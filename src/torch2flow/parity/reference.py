@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import numpy as np
 from torch2flow.errors import FormatError
 from torch2flow.opening import open_checkpoint
 from torch2flow.pytorch import TensorRef
+from torch2flow.writing.keys import SAME, Keys
+from torch2flow.writing.renaming import renamed
 
 DOUBLE = "float64/"
 OWN = "own/"
@@ -55,15 +57,19 @@ class Reference:
 
     Args:
         path: the `.reference.safetensors`.
+        keys: the rules by which parameters and buffers of the OneFlow model have other names than PyTorch's; all names
+            are then OneFlow's.
 
     Raises:
         FormatError: it is missing, damaged, or no recording.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str], keys: Keys = SAME) -> None:
+        self.path, self.keys = Path(path), keys
         self.checkpoint = open_checkpoint(path, ".")
         self.metadata: dict[str, str] = dict(self.checkpoint.container.metadata.get("__metadata__", {}))
+        if keys:
+            self.checkpoint = renamed(self.checkpoint, _in_recordings(keys))
         if not any(name.startswith(("input.", "output.")) for name in self.checkpoint):
             raise FormatError(
                 "This file is no recording of `torch2flow capture`.",
@@ -82,7 +88,20 @@ class Reference:
     def calls(self) -> dict[str, RecordedCall]:
         """Every call of a submodule, in the order in which they ended; empty where layers were not recorded."""
         rows = [RecordedCall(**row) for row in json.loads(self.metadata.get("calls", "[]"))]
+        if self.keys:
+            paths = self._paths()
+            rows = [replace(row, name=paths[row.path] + row.name[len(row.path) :]) for row in rows if row.path in paths]
         return {row.name: row for row in rows}
+
+    def _paths(self) -> dict[str, str]:
+        """PyTorch's and OneFlow's paths of the modules that hold parameters or buffers."""
+        names = json.loads(self.metadata.get("state_dict", "[]"))
+        return {old.rpartition(".")[0]: new.rpartition(".")[0] for old, new, _ in self.keys.pairs(names)}
+
+    @cached_property
+    def state(self) -> set[str]:
+        """The names of all parameters and buffers; empty where they were not recorded."""
+        return {new for _, new, _ in self.keys.pairs(json.loads(self.metadata.get("state_dict", "[]")))}
 
     def single(self, name: str, exact: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A recorded tensor with the noise of float32, where it was recorded in less: nearer to its float64 value."""
@@ -129,6 +148,13 @@ class Reference:
         positions = [int(key) for key in given if key.isdigit()]
         args = [given.get(str(position)) for position in range(max(positions, default=-1) + 1)]
         return args, {key: value for key, value in given.items() if not key.isdigit()}
+
+
+def _in_recordings(keys: Keys) -> Keys:
+    """The rules for what a recording has of each parameter: gradients and steps, in both precisions."""
+    prefixes = [f"{double}{mode}.{kind}." for double in ("", DOUBLE) for mode in ("train", "eval")
+                for kind in ("gradient", "step", "adamw")]  # fmt: skip
+    return Keys(*((p + rule.torch, p + rule.flow, rule.change) for rule in keys.rules for p in prefixes))
 
 
 def _unfold(value: Any) -> Any:

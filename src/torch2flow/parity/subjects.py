@@ -35,9 +35,9 @@ class Package:
     def build(self, flow: Any, *, double: bool = False) -> Any:
         """Loads the package, and its weights tensor by tensor: `flow.load` holds all of them a second time."""
         package = load_package(self.folder, double=double)
-        (name,) = (name for name in package.__all__ if name != "load_model")
-        model = getattr(package, name)().eval()
+        model = getattr(package, package.__all__[0])()
         load_state_dict(model, self.folder)
+        model.eval()  # only now: some of flowvision's models derive tensors from their weights here
         return model.to(flow.float64) if double else model
 
 

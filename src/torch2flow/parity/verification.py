@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
@@ -21,7 +20,7 @@ from torch2flow.parity.ledger import PARTS, Ledger
 from torch2flow.parity.presenting import as_data
 from torch2flow.parity.reference import Reference
 from torch2flow.parity.running import Request
-from torch2flow.writing.manifest import read_manifest
+from torch2flow.writing.manifest import manifest_keys, read_manifest
 
 Say = Callable[[str], None]
 
@@ -117,9 +116,7 @@ def verify_folder(
     folder, request, say = Path(folder), request or Request(), say or (lambda text: None)
     manifest = _manifest_of_a_model(folder)
     if original is None:
-        return _verify(
-            folder, manifest, Reference(_find_reference(folder, manifest, reference)), request, minimise, say
-        )
+        return _verify(folder, manifest, _find_reference(folder, manifest, reference), request, minimise, say)
     if not original.inputs:
         original = replace(original, inputs=[str(_find_reference(folder, manifest, reference))])
     outcomes = []
@@ -127,7 +124,7 @@ def verify_folder(
         with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
             path = Path(temporary) / "recording.safetensors"
             record_against(folder, replace(original, seed=seed), path, request, say)
-            found = _verify(folder, manifest, Reference(path), request, minimise, say)
+            found = _verify(folder, manifest, path, request, minimise, say)
         found.repeat = f"torch2flow verify {folder.name} --against {original.factory} --seed {seed}"
         outcomes.append(found)
     worst_one = max(outcomes, key=lambda each: VERDICTS.index(each.verdict))
@@ -138,9 +135,10 @@ def verify_folder(
 
 
 def _verify(
-    folder: Path, manifest: dict[str, Any], recording: Reference, request: Request, minimise: Path | None, say: Say
+    folder: Path, manifest: dict[str, Any], path: Path, request: Request, minimise: Path | None, say: Say
 ) -> Verification:
     started = time.monotonic()
+    recording = Reference(path, manifest_keys(manifest, str(folder)))
     _check_belongs(recording, manifest)
     found = Verification(Ledger(), recording, describe_model(folder, manifest))
     found.repeat = f"torch2flow verify {folder.name} --reference {recording.path.name}"
@@ -185,7 +183,7 @@ def _find_reference(folder: Path, manifest: dict[str, Any], given: str | os.Path
 
 def _check_belongs(recording: Reference, manifest: dict[str, Any]) -> None:
     """Refuses the recording of another model: its parameters have other names or shapes."""
-    expected = set(json.loads(recording.metadata.get("state_dict", "[]")))
+    expected = recording.state
     names = {name for row in manifest.get("tensors", []) for name in (row["name"], *row.get("also", []))}
     if expected and names and not expected & names:
         raise FormatError(

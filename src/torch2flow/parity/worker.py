@@ -23,6 +23,7 @@ from torch2flow.parity.minimising import minimise
 from torch2flow.parity.reference import Reference
 from torch2flow.parity.running import Request, Run
 from torch2flow.parity.subjects import Package
+from torch2flow.writing.manifest import manifest_keys, read_manifest
 
 
 def main() -> int:
@@ -41,10 +42,12 @@ def main() -> int:
 
 
 def _run(job: dict[str, Any], emit: Any) -> None:
-    flow, subject, reference = import_oneflow(), Package(Path(job["folder"])), Reference(job["reference"])
+    folder = Path(job["folder"])
+    keys = manifest_keys(read_manifest(folder), str(folder))
+    flow, subject, reference = import_oneflow(), Package(folder), Reference(job["reference"], keys)
     if "where" in job:
         where = Divergence(**{**job["where"], "likely": tuple(job["where"]["likely"])})
-        sentence = minimise(flow, subject, Path(job["folder"]), reference, where, Path(job["out"]))
+        sentence = minimise(flow, subject, folder, reference, where, Path(job["out"]))
         emit({"minimised": sentence, "done": {}})
         return
     request = Request(**{**job["request"], "crashed": tuple(job["request"]["crashed"])})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.dtypes import DType, numpy_dtype
@@ -269,6 +269,23 @@ def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:
         stride.append(step)
         step *= max(size, 1)
     return tuple(reversed(stride))
+
+
+def reshaped(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A tensor of the same elements, in their order, with another shape; only a strided one is copied for that."""
+    if tensor.shape == shape or not isinstance(tensor, TensorRef):
+        return tensor
+    if is_contiguous(tensor.shape, tensor.stride):
+        return replace(tensor, shape=shape, stride=contiguous_stride(shape))
+    import numpy as np
+
+    return in_memory(np.ascontiguousarray(tensor.numpy()).reshape(shape), tensor.dtype)
+
+
+def in_memory(array: np.ndarray[Any, Any], dtype: DType) -> TensorRef:
+    """An array as a tensor that lies in no file."""
+    storage = Storage("", array.nbytes, data=array.tobytes())
+    return TensorRef(dtype, array.shape, contiguous_stride(array.shape), 0, storage)
 
 
 def check_shape(shape: tuple[Any, ...]) -> None:

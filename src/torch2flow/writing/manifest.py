@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.errors import FormatError
+from torch2flow.writing.keys import SAME, Keys
 from torch2flow.writing.plan import Entry, Plan
 
 MANIFEST = "manifest.json"
@@ -151,3 +152,13 @@ def read_manifest(path: Path) -> dict[str, Any]:
             "The manifest is of another version.", where=str(file), remedy="use the torch2flow that wrote it"
         )
     return manifest
+
+
+def manifest_keys(manifest: dict[str, Any], where: str) -> Keys:
+    """The rules by which names differ from PyTorch's; none unless the model is a twin of the zoo.
+
+    Raises:
+        FormatError: they can't be read.
+    """
+    zoo = manifest.get("zoo")
+    return Keys.from_json(zoo.get("keys"), where) if isinstance(zoo, dict) else SAME

@@ -1,0 +1,41 @@
+"""A checkpoint under another library's names: the same bytes, other names and shapes. Nothing is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from torch2flow.pickles import StatefulDict
+from torch2flow.pytorch import Checkpoint, Tensor
+from torch2flow.pytorch.tensor import reshaped
+from torch2flow.writing.keys import Keys
+
+
+def renamed(checkpoint: Checkpoint, keys: Keys, *, back: bool = False) -> Checkpoint:
+    """The tensors under the other side's names.
+
+    Args:
+        checkpoint: the one side's.
+        keys: the rules.
+        back: from OneFlow's side to PyTorch's; what only OneFlow's has is left out.
+
+    Raises:
+        UsageError: two tensors would get one name.
+    """
+    tensors = {}
+    for old, new, change in keys.pairs(checkpoint, back):
+        tensor = checkpoint[old]
+        tensors[new] = reshaped(tensor, (change.back if back else change.there)(tensor.shape))
+    return with_tensors(checkpoint, tensors, same=not keys)
+
+
+def with_tensors(checkpoint: Checkpoint, tensors: Mapping[str, Tensor], *, same: bool = False) -> Checkpoint:
+    """A checkpoint of these tensors, which lie in the files of another; `same` where their names are its own."""
+    root = StatefulDict(tensors)
+    attributes = getattr(checkpoint.tree, "attributes", None)
+    if attributes and same:  # versions of modules, by their paths
+        root.attributes = attributes
+    container = dataclasses.replace(checkpoint.container, root=root, program=None)
+    made = Checkpoint(checkpoint.path, container, ".")
+    made.reason = f"{checkpoint.reason}: {checkpoint.key!r}"
+    return made

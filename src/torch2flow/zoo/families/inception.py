@@ -1,0 +1,44 @@
+"""GoogLeNet and Inception v3: the same names, other arguments and another output."""
+
+from dataclasses import replace
+
+from torch2flow.zoo.twins import Tensors, Twin
+
+FORWARD = '''class {twin}({twin}):
+    """flowvision's, with torchvision's output: one tensor in eval mode."""
+
+    def forward(self, x):
+        outputs = super().forward({x})
+        return outputs if self.training and self.aux_logits else outputs[0]
+'''
+
+
+def fitted(twin: Twin, tensors: Tensors, weights: str) -> Twin:
+    """With the auxiliary heads where the checkpoint has them, as all of torchvision's files do.
+
+    torchvision sets `transform_input` for its own weights, and for nothing else.
+    """
+    auxiliary = any(name.startswith(("aux1.", "AuxLogits.")) for name in tensors)
+    arguments = (f"aux_logits={auxiliary}", f"transform_input={bool(weights)}", "init_weights=False")
+    return replace(twin, arguments=arguments)
+
+
+TWINS = (
+    Twin(
+        "googlenet",
+        "GoogLeNet",
+        module="flowvision.models.googlenet",
+        subclass=FORWARD.replace("{x}", "x"),
+        settle=fitted,
+        head="fc.weight",
+    ),
+    Twin(
+        "inception_v3",
+        "Inception3",
+        module="flowvision.models.inception_v3",
+        # flowvision 0.2.1 has `_transform_input` and never calls it
+        subclass=FORWARD.replace("{x}", "self._transform_input(x)"),
+        settle=fitted,
+        head="fc.weight",
+    ),
+)

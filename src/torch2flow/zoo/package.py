@@ -1,0 +1,140 @@
+"""The Python files beside a twin's weights: how flowvision's model is built, loaded and fed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch2flow.codegen.package import MODEL, PACKAGE
+from torch2flow.codegen.writer import formatted
+from torch2flow.zoo.twins import Twin
+from torch2flow.zoo.weights import Weights
+
+PREPROCESSING = "preprocessing.py"
+
+_PACKAGE = '''"""{title}: `from {folder} import load_model`."""
+
+from pathlib import Path
+
+import oneflow as flow
+
+from .model import build_model
+{imports}
+__all__ = ["build_model", "load_model"{names}]
+
+
+def load_model():
+    """The model with its weights, in eval mode; call `.train()` to train it."""
+    model = build_model()
+    model.load_state_dict(flow.load(str(Path(__file__).parent)))
+    return model.eval()
+'''
+
+_PREPROCESSING = '''"""What torchvision's {weights} expects of an image, and what its outputs mean."""
+
+import json
+from pathlib import Path
+
+from flowvision import transforms
+from flowvision.transforms import InterpolationMode
+
+CATEGORIES = json.loads((Path(__file__).parent / "manifest.json").read_text("utf-8"))["zoo"]["categories"]
+
+
+def preprocess(image):
+    """A tensor of shape (3, height, width) of a PIL image; the model takes several, stacked."""
+    return transforms.Compose([{steps}])(image.convert("RGB"))
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class TwinModel:
+    """What `zoo convert` writes beside the weights.
+
+    Attributes:
+        twin: settled for the checkpoint.
+        weights: what torchvision says of them, where they are its own.
+    """
+
+    twin: Twin
+    weights: Weights | None = None
+
+    @property
+    def title(self) -> str:
+        """One line on what it is."""
+        return f"{self.twin.library}'s {self.twin.name} in OneFlow: flowvision's {self.twin.twin}"
+
+    def write(self, folder: Path, name: str) -> None:
+        """Writes `model.py`, `__init__.py` and, where it is known, `preprocessing.py`."""
+        (folder / MODEL).write_text(model_source(self.twin, self.title), "utf-8")
+        steps = preprocessing_steps(self.weights.preprocessing) if self.weights else []
+        if steps:
+            assert self.weights is not None
+            text = _PREPROCESSING.format(weights=self.weights.name, steps=", ".join(steps))
+            (folder / PREPROCESSING).write_text(formatted(text), "utf-8")
+        package = _PACKAGE.format(
+            title=self.title,
+            folder=name if name.isidentifier() else "the_folder",
+            imports="from .preprocessing import CATEGORIES, preprocess\n" if steps else "",
+            names=', "preprocess", "CATEGORIES"' if steps else "",
+        )
+        (folder / PACKAGE).write_text(formatted(package), "utf-8")
+
+    def describe(self, manifest: dict[str, Any]) -> None:
+        """Says which pair it is, by which rules, and what torchvision says of the weights."""
+        twin, weights = self.twin, self.weights
+        manifest["model"] = {"class": twin.twin, "missing": [], "notes": [repair.why for repair in twin.repairs]}
+        manifest["zoo"] = {
+            "name": twin.name,
+            "library": twin.library,
+            "twin": twin.twin,
+            "keys": twin.keys.to_json(),
+            "weights": weights.name if weights else "",
+            "preprocessing": weights.preprocessing if weights else {},
+            "categories": weights.categories if weights else [],
+            "meta": weights.meta if weights else {},
+        }
+
+
+def model_source(twin: Twin, title: str) -> str:
+    """`model.py`: `build_model` gives flowvision's model, repaired where it needs it."""
+    lines, uses = [], "".join(repair.line for repair in twin.repairs)
+    if "nn." in uses:
+        lines.append("from oneflow import nn")
+    names = [name for name in twin.imports if "." not in name]
+    lines.append(f"from {twin.module} import {', '.join(sorted({twin.twin, *names}))}")
+    for name in twin.imports:
+        if "." in name:
+            where, _, what = name.rpartition(".")
+            lines.append(f"from {twin.module}.{where} import {what}")
+    built, subclass = twin.twin, ""
+    if twin.subclass:
+        built = "Model"
+        subclass = twin.subclass.replace("class {twin}(", "class Model(").replace("{twin}", twin.twin)
+    body = [f"    model = {built}({', '.join(twin.arguments)})"]
+    for repair in twin.repairs:
+        body += [f"    # {repair.why}", f"    {repair.line}"]
+    text = "\n".join(
+        [f'"""{title}."""', "", *lines, "", "", *([subclass, ""] if subclass else []),
+         "def build_model():", '    """The model with random weights."""', *body, "    return model", ""]
+    )  # fmt: skip
+    return formatted(text)
+
+
+def preprocessing_steps(settings: Mapping[str, Any]) -> list[str]:
+    """flowvision's transforms for what torchvision does with a picture, as source; none for clips and pairs."""
+    if settings.get("kind") == "ObjectDetection":
+        return ["transforms.ToTensor()"]
+    if settings.get("kind") not in ("ImageClassification", "SemanticSegmentation"):
+        return []
+    size = settings["resize_size"]
+    mode = f"InterpolationMode.{settings['interpolation'].upper()}"
+    steps = [f"transforms.Resize({size[0] if len(size) == 1 else size}, {mode})"]
+    if "crop_size" in settings:
+        crop = settings["crop_size"]
+        steps.append(f"transforms.CenterCrop({crop[0] if len(crop) == 1 else crop})")
+    steps.append("transforms.ToTensor()")
+    steps.append(f"transforms.Normalize(mean={settings['mean']}, std={settings['std']})")
+    return steps
