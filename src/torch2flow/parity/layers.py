@@ -52,6 +52,22 @@ class Comparison:
         """Whether this layer is to be judged."""
         return re.search(self.pattern, call.path) is not None
 
+    def tensors(self, value: Any) -> list[Any]:
+        """The OneFlow tensors of a nested value."""
+        return [leaf for leaf in leaves(value) if isinstance(leaf, self.flow.Tensor)]
+
+    def matched(self, found: list[Array], names: Iterable[str]) -> list[tuple[Array, str]]:
+        """Each array with the name of the recorded tensor that it is; "" where it is none of them.
+
+        A twin of the zoo may give its layers something in another arrangement, which says nothing.
+        """
+        pairs = matched(self.reference, found, names)
+        if not self.reference.keys:
+            return pairs
+        return [
+            (array, name if name and array.shape == self.reference.array(name).shape else "") for array, name in pairs
+        ]
+
     def recorded_outputs(self, row: RecordedCall) -> Any:
         """What PyTorch's layer gave."""
         given = tuple(self.flow.tensor(self.reference.array(name)) for name in row.outputs)
@@ -71,8 +87,7 @@ class EndToEnd(Comparison):
         output = forward(*args, **kwargs)
         self.leave(call.name)
         if row is not None and self.judged(row):
-            found = [leaf for leaf in leaves(output) if isinstance(leaf, self.flow.Tensor)]
-            for array, name in matched(self.reference, [leaf.numpy() for leaf in found], row.outputs):
+            for array, name in self.matched([leaf.numpy() for leaf in self.tensors(output)], row.outputs):
                 if name:
                     exact = self.reference.exact(name)
                     single = self.reference.single(name, exact)
@@ -98,16 +113,16 @@ class OneByOne(Comparison):
 
     def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls `forward` on the recorded inputs, judges, and returns the recorded outputs."""
-        row = self.reference.calls.get(call.name)
+        row, fed = self.reference.calls.get(call.name), True
         if row is not None:
-            args, kwargs = self._matched("inputs", row, (args, kwargs), row.inputs)
+            (args, kwargs), fed = self._matched("inputs", row, (args, kwargs), row.inputs)
             if call.name in self.crashed:
                 return self.recorded_outputs(row)
         self.inside.append(call)
         try:
             if row is None:
                 return forward(*args, **kwargs)
-            return self._matched("own", row, self._run(row, forward, args, kwargs), row.outputs)
+            return self._matched("own" if fed else "", row, self._run(row, forward, args, kwargs), row.outputs)[0]
         finally:
             self.inside.pop()
 
@@ -123,25 +138,33 @@ class OneByOne(Comparison):
         self.leave(row.name)
         return output
 
-    def _matched(self, part: str, row: RecordedCall, value: Any, names: list[str]) -> Any:
-        """Judges the tensors of a value, and puts the recorded ones in their place."""
-        tensors = [leaf for leaf in leaves(value) if isinstance(leaf, self.flow.Tensor)]
+    def _matched(self, part: str, row: RecordedCall, value: Any, names: list[str]) -> tuple[Any, bool]:
+        """Judges the tensors of a value, puts the recorded ones in their place, and says whether all were known.
+
+        What a layer gives is judged where it got what PyTorch's got; only layers of a twin may get something else.
+        """
+        tensors = self.tensors(value)
         arrays = [leaf.detach().numpy() for leaf in tensors]
         put: dict[int, Any] = {}
-        for tensor, (array, name) in zip(tensors, matched(self.reference, arrays, names), strict=True):
+        known: set[str] = set()
+        for tensor, (array, name) in zip(tensors, self.matched(arrays, names), strict=True):
             if not name:
                 continue
             recorded = self.reference.array(name)
             if part == "inputs" and array.dtype.kind != recorded.dtype.kind:
                 continue  # another tensor: PyTorch's module got one for its shape alone, and the converted one did not
-            if self.judged(row):
+            known.add(name)
+            if part and self.judged(row):
                 self._judge(part, row, name, array, recorded)
             if (row.fed and array.shape == recorded.shape) if part == "inputs" else not row.passes:
                 put[id(tensor)] = self.flow.tensor(recorded, dtype=tensor.dtype)
-        return replaced(value, lambda leaf: put.get(id(leaf), leaf))
+        complete = not self.reference.keys or known >= set(names)
+        return replaced(value, lambda leaf: put.get(id(leaf), leaf)), complete
 
     def _judge(self, part: str, row: RecordedCall, name: str, array: Array, recorded: Array) -> None:
         """An input that another layer gave was fed to this one bit for bit: else it is another layer's."""
+        if self.reference.keys and part == "inputs":
+            return  # a twin's code between its layers is its own; what it gives is judged with the layers' outputs
         if part == "own" or (name.startswith("inputs.") and name not in self.known):
             self.judge(part, name, array)
         elif part == "inputs" and not name.startswith("inputs.") and not np.array_equal(array, recorded):

@@ -25,7 +25,7 @@ def renamed(checkpoint: Checkpoint, keys: Keys, *, back: bool = False) -> Checkp
     tensors = {}
     for old, new, change in keys.pairs(checkpoint, back):
         tensor = checkpoint[old]
-        tensors[new] = reshaped(tensor, (change.back if back else change.there)(tensor.shape))
+        tensors[new] = reshaped(tensor, change.there(tensor.shape))
     return with_tensors(checkpoint, tensors, same=not keys)
 
 
