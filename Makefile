@@ -1,6 +1,6 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench faults coverage golden operators docs lint types clean distclean
+.PHONY: help setup demo test bench faults coverage zoo golden operators docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 TORCH := .venv-torch/bin/python
@@ -30,6 +30,9 @@ faults: setup ## put faults into converted models, and count how many verificati
 
 coverage: setup ## capture, convert, run and judge every model, for docs/coverage.md (hours; ARGS='timm/*' for some)
 	@$(ONEFLOW) scripts/coverage.py $(ARGS)
+
+zoo: setup ## load every model of the zoo into its flowvision twin and compare, for docs/zoo.md (hours; ARGS='vit_*')
+	@$(ONEFLOW) scripts/zoo.py $(ARGS)
 
 golden: setup ## write anew the source that tests/golden keeps of well-known models; read the difference
 	TORCH2FLOW_GOLDEN=1 $(ONEFLOW) -m pytest tests/models -k reads $(ARGS)

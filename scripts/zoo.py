@@ -27,11 +27,20 @@ from torch2flow.errors import Torch2FlowError
 from torch2flow.parity import together, verify_folder
 from torch2flow.parity.judge import VERDICTS, worst
 from torch2flow.zoo import convert, convert_back, twins
-from torch2flow.zoo.measured import RESULTS, TODAY, read_results
+from torch2flow.zoo.families.alone import ALONE
+from torch2flow.zoo.listing import WEIGHTS, Row, rows
+from torch2flow.zoo.measured import GENERATED, RESULTS, TODAY, read_results
 
 ROOT = Path(__file__).resolve().parent.parent
 OLD, NEW = ROOT / ".venv" / "bin" / "python", ROOT / ".venv-torch" / "bin" / "python"
+COVERAGE, PAGE = ROOT / "docs" / "coverage.jsonl", ROOT / "docs" / "zoo.md"
+FAITHFUL = ("identical", "within noise")
 SECONDS = 900
+WEIGHT_NAMES = """
+import json, scripts.models
+from torchvision.models import get_model_weights, list_models
+print(json.dumps({name: {w.name: w.url.rpartition("/")[2] for w in get_model_weights(name)} for name in list_models()}))
+"""
 SMALLER = ("min_size=128", "max_size=192")
 """For detection, as scripts/zoo_models.py builds the PyTorch side."""
 
@@ -49,7 +58,27 @@ def main() -> int:
         return 0
     if not arguments.write_docs:
         run(arguments.names, fresh=arguments.fresh)
+        collect()
+    write_page()
     return 0
+
+
+def collect() -> None:
+    """Takes what was measured of the generated models into the rows, and the names of torchvision's weights."""
+    known: dict[str, dict[str, str]] = {}
+    for python in (OLD, NEW):
+        done = subprocess.run([python, "-c", WEIGHT_NAMES], cwd=ROOT, capture_output=True, text=True, check=True)
+        known |= json.loads(done.stdout.strip().rpartition("\n")[2])
+    WEIGHTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", "utf-8")
+    rows = {name: row for name, row in read_results().items() if not name.startswith(GENERATED)}
+    for line in COVERAGE.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        library, _, name = row.pop("name").partition("/")
+        short = name.removesuffix(".trunk")
+        if library == "torchvision" and "skip" not in row and (short in ALONE or short in twins()):
+            row["note"] = "as far as nms: backbone and heads" if short != name else ""
+            rows[GENERATED + short] = {"name": GENERATED + short, **row}
+    write_results(rows)
 
 
 def run(patterns: list[str], *, fresh: bool) -> None:
@@ -116,11 +145,78 @@ def measure(name: str, python: Path, folder: Path) -> dict[str, Any]:
     return row
 
 
+def write_results(rows: dict[str, dict[str, Any]]) -> None:
+    RESULTS.write_text("".join(json.dumps(rows[name]) + "\n" for name in sorted(rows)), "utf-8")
+
+
 def record(row: dict[str, Any]) -> None:
     """Puts a row among the results: a line for each model, in alphabetical order."""
-    rows = {**read_results(), row["name"]: row}
-    RESULTS.write_text("".join(json.dumps(rows[name]) + "\n" for name in sorted(rows)), "utf-8")
+    write_results({**read_results(), row["name"]: row})
     print(f"{row['name']}: {row.get('failure') or row['verdict']} {row.get('sentence', '')}"[:300], flush=True)
+
+
+def write_page() -> None:
+    """docs/zoo.md, from the rows."""
+    found = rows()
+    good = [row for row in found if row.twin and row.verdict in FAITHFUL]
+    text = PAGE.read_text("utf-8")
+    text = between(text, "counts", counts(found, good))
+    PAGE.write_text(between(text, "models", table(found)), "utf-8")
+
+
+def counts(found: list[Row], good: list[Row]) -> str:
+    lines = [
+        "| library | models | keys equal | by rule | no twin | twins within noise | of these trained |",
+        "|---" * 7 + "|",
+    ]
+    for library in ("torchvision", "timm"):
+        mine = [row for row in found if row.name.startswith("timm/") == (library == "timm")]
+        of = {match: sum(row.match.startswith(match) for row in mine) for match in ("keys equal", "by rule", "no twin")}
+        twinned, faithful = [row for row in mine if row.twin], [row for row in good if row in mine]
+        lines.append(
+            f"| {library} | {len(mine)} | {of['keys equal']} | {of['by rule']} | {of['no twin']} | {len(faithful)} of"
+            f" {len(twinned)} | {sum(row.trained for row in faithful)} |"
+        )
+    return "\n".join(lines)
+
+
+def table(found: list[Row]) -> str:
+    measured = read_results()
+    lines = [
+        "| model | flowvision | match | weights | verdict | outputs | layers | gradients | today's | back |",
+        "|---" * 10 + "|",
+    ]
+    for row in found:
+        numbers = measured.get(row.name if row.twin else GENERATED + row.name, {})
+        today = row.today
+        if today in FAITHFUL:
+            today += f" {_ratio(measured[row.name + TODAY], 'outputs')}"
+        verdict = row.verdict if row.verdict in FAITHFUL else f"**{row.verdict}**"
+        reason = numbers.get("sentence") or numbers.get("failure") or ""
+        cells = [
+            row.name, row.twin or "-", row.match, ", ".join(row.weights) or "-",
+            verdict + (f" ({row.note})" if row.note else "") + (f": {_cell(reason)}" if reason else ""),
+            _ratio(numbers, "outputs"), str(numbers.get("own", {}).get("tensors", "")), _ratio(numbers, "gradients"),
+            today if row.twin else "", {True: "same bits", False: "**differs**"}.get(numbers.get("back"), ""),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _ratio(row: dict[str, Any], part: str) -> str:
+    return f"{row[part]['ratio']:.2f}" if part in row else ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", " or ").split())[:200]
+
+
+def between(text: str, name: str, content: str) -> str:
+    """The text with what stands between two marks replaced."""
+    before, start, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"\n<!-- end of {name} -->")
+    assert start and end, f"docs/zoo.md lacks the mark {name}"
+    return f"{before}{start}{content}{end}{after}"
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from torch2flow._version import __version__
+from torch2flow.cli_zoo import zoo
 from torch2flow.errors import DifferenceError, InstallationError, OutputError, Torch2FlowError, UsageError
+from torch2flow.printing import print_json
 
 if TYPE_CHECKING:
     from torch2flow.parity.against import Original
@@ -35,7 +35,7 @@ class _Group(click.Group):
     """Lists the commands in the order in which a user meets them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return ["inspect", "convert", "check", "diff", "verify", "capture", "operators", "doctor"]
+        return ["inspect", "convert", "check", "diff", "verify", "capture", "zoo", "operators", "doctor"]
 
 
 @click.group(
@@ -74,7 +74,7 @@ def inspect(file: Path, key: str | None, tree: bool, pattern: str, as_json: bool
     if as_json:
         from torch2flow.inspection import inspection
 
-        _print_json(inspection(checkpoint))
+        print_json(inspection(checkpoint))
         return
     from torch2flow import display
 
@@ -177,7 +177,7 @@ def convert(source: Path, out: Path, **given: Any) -> None:
             result = conversion.convert(source, out, options, **flags, progress=progress)
         display.show_result(result)
     if given["as_json"]:
-        _print_json(result.to_json())
+        print_json(result.to_json())
     if given["verify"] and not given["dry_run"]:
         _verify_converted(source, out, silent=given["quiet"] or given["as_json"])
 
@@ -204,7 +204,7 @@ def check(out: Path, against: Path | None, as_json: bool) -> None:
 
     result = checking.check(out, against)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "path": str(out),
                 "tensors": result.tensors,
@@ -254,7 +254,7 @@ def diff(a: Path, b: Path, every: bool, as_json: bool, quiet: bool, **given: Any
             given["progress"] = lambda total: stack.enter_context(display.progress_bar("comparing", total))
         found = diffing.diff(a, b, **given)
     if as_json:
-        _print_json(found.to_json())
+        print_json(found.to_json())
     elif not quiet:
         display.show_diff(found, every=every)
     if found.differs:
@@ -317,7 +317,7 @@ def capture(model: str, inputs: tuple[str, ...], out: Path, quiet: bool, as_json
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         captured = capture_named(model, inputs, out, say=say, **given)
     if as_json:
-        _print_json(captured.to_json())
+        print_json(captured.to_json())
     elif not quiet:
         display.show_capture(captured)
 
@@ -379,7 +379,7 @@ def verify(out: Path, report: Path | None, minimise: Path | None, overwrite: boo
 
         write_report(found.to_json(), report)
     if as_json:
-        _print_json(found.to_json())
+        print_json(found.to_json())
     else:
         from torch2flow import display
 
@@ -398,6 +398,9 @@ def _original(given: dict[str, Any]) -> Original | None:
     return Original(factory, **options) if factory else None
 
 
+cli.add_command(zoo)
+
+
 @cli.command(epilog="\b\nExamples:\n  torch2flow operators\n  torch2flow operators aten.upsample")
 @click.argument("name", default="")
 @click.option("--rules", multiple=True, type=click.Path(path_type=Path), metavar="FILE.py", help="Your own rules too.")
@@ -410,7 +413,7 @@ def operators(name: str, rules: tuple[Path, ...], as_json: bool) -> None:
         load_rules(path)
     rows = operator_rows(name)
     if as_json:
-        _print_json([row.to_json() for row in rows])
+        print_json([row.to_json() for row in rows])
     else:
         from torch2flow import display
 
@@ -427,22 +430,12 @@ def doctor(as_json: bool) -> None:
 
     report = diagnose()
     if as_json:
-        _print_json(report.to_json())
+        print_json(report.to_json())
     else:
         from torch2flow import display
 
         display.show_doctor(report)
     sys.exit(0 if report.core_works else InstallationError.exit_code)
-
-
-_OBEYED = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
-
-
-def _print_json(value: Any) -> None:
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    # JSON itself lets these through, which a terminal obeys: C1 controls, and marks that turn the direction.
-    text = _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from torch2flow.dtypes import DTYPES, DType
 from torch2flow.errors import FormatError, UnsupportedError, UsageError
 from torch2flow.opening import open_checkpoint
-from torch2flow.pytorch import CompositeTensor, Tensor, TensorRef
+from torch2flow.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
 from torch2flow.pytorch.dcp import PiecedTensor
 from torch2flow.writing import Options
 from torch2flow.writing.changes import INTEGER_OF, cast, changed_chunks
@@ -187,8 +187,8 @@ class Diff:
 
 
 def diff(
-    a: str | os.PathLike[str],
-    b: str | os.PathLike[str],
+    a: str | os.PathLike[str] | Checkpoint,
+    b: str | os.PathLike[str] | Checkpoint,
     *,
     key_a: str | None = None,
     key_b: str | None = None,
@@ -200,7 +200,7 @@ def diff(
     """Compares the tensors of two files or folders in any format of docs/formats.md.
 
     Args:
-        a, b: the two.
+        a, b: the two; or checkpoints that were opened already.
         key_a, key_b: the part of each, as a dotted path; None chooses by rule, "." is the whole.
         rename: pairs of regular expression and replacement, applied in order to A's names.
         include: only names that one of these matches are compared; A's after renaming.
@@ -218,7 +218,8 @@ def diff(
         >>> [row.name for row in found.group("values differ")]          # doctest: +SKIP
         ['fc.weight']
     """
-    left, right = open_checkpoint(a, key_a), open_checkpoint(b, key_b)
+    left = a if isinstance(a, Checkpoint) else open_checkpoint(a, key_a)
+    right = b if isinstance(b, Checkpoint) else open_checkpoint(b, key_b)
     naming = choose_names(left, Options(rename=tuple(rename)))
     chosen = Options(include=tuple(include), exclude=tuple(exclude))
     originals = {new: old for old, new in naming.names.items()}

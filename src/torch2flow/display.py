@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from torch2flow.parity import Verification
     from torch2flow.writing import Plan
     from torch2flow.writing.copying import Progress
+    from torch2flow.zoo.listing import Row as Model
+    from torch2flow.zoo.predicting import Prediction
+    from torch2flow.zoo.twins import Twin
 
 SHOWN_FROM = 64 << 20
 """Bytes from which on a progress bar is worth its place."""
@@ -422,6 +425,41 @@ def show_capture(captured: Captured) -> None:
     if captured.reference is not None:
         counted = f"{captured.recorded:,} tensors, {decimal(captured.reference_nbytes)}"
         err.print(f"[bold]{shown(_nearest(captured.reference), 1000)}[/]  {counted}")
+
+
+def show_zoo(rows: list[Model]) -> None:
+    """The models of the zoo as a table."""
+    columns = ("model", "flowvision", "match", "weights", "verdict")
+    lines = [
+        (row.name, row.twin or "-", row.match, f"{len(row.weights) or '-'}", row.verdict + (" *" if row.note else ""))
+        for row in rows
+    ]
+    for number, line in enumerate(_aligned([columns, *lines], right=(3,))):
+        out.print(escape(line), style="bold" if number == 0 else "")
+    for note in dict.fromkeys(row.note for row in rows if row.note):
+        out.print(f"* {shown(note, 400)}", style="dim")
+
+
+def show_twin(twin: Twin, result: Result) -> None:
+    """What was built around the weights, and what had to be mended."""
+    err.print(f"model: flowvision's [bold]{shown(twin.twin)}[/]({shown(', '.join(twin.arguments), 400)}), {twin.match}")
+    for repair in twin.repairs:
+        err.print(f"mended: {shown(repair.why, 400)}")
+    if result.written and result.out.name.isidentifier():
+        err.print(f"use it: from {result.out.name} import load_model; model = load_model()")
+
+
+def show_predictions(found: list[Prediction]) -> None:
+    """What both sides see in each picture."""
+    for each in found:
+        agree = "both agree" if each.agree else "[red]they differ[/]"
+        out.print(f"[bold]{shown(each.image, 1000)}[/]  {agree}; pixels differ by {each.pixels:.1e} at most")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in ("", "PyTorch", "", "OneFlow", ""):
+            table.add_column(column, justify="right" if not column else "left")
+        for place, (ours, first, theirs, second) in enumerate(each.top(), 1):
+            table.add_row(str(place), shown(ours), f"{first:.4f}", shown(theirs), f"{second:.4f}")
+        out.print(table)
 
 
 def show_doctor(report: Report) -> None:

@@ -12,6 +12,9 @@ RESULTS = Path(__file__).parent / "measured.jsonl"
 TODAY = "@today"
 """Ends the name of a row that was measured with today's torchvision, where there is one of the older too."""
 
+GENERATED = "generated/"
+"""Begins the name of a row of the model that torch2flow writes from a captured program."""
+
 
 def read_results() -> dict[str, dict[str, Any]]:
     """The last result of each pair."""
