@@ -105,7 +105,7 @@ def _copy(response: Any, stream: IO[bytes], length: int, advance: Callable[[int]
 
 
 def _unreachable(url: str, path: Path, error: Exception, come: int = 0) -> UsageError:
-    reason = getattr(error, "reason", None) or error
+    reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", None) or error
     so_far = f"; {come:,} bytes have come, and the next run goes on from there" if come else ""
     return UsageError(
         f"{path.name} is not in the cache, and could not be downloaded: {reason}{so_far}.",
