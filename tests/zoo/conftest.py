@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,3 +32,47 @@ def recorded(oneflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         return made[name]
 
     return record
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `data` under any name; `breaks` is after how many bytes each of the next answers ends too early."""
+
+    data: bytes
+    breaks: list[int]
+    ranges: bool
+    asked: list[str]
+
+    def url(self, name: str = "file.pth") -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{name}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        given = self.headers.get("Range", "")
+        self.server.asked.append(given)
+        if "missing" in self.path:
+            self.send_error(404)
+            return
+        start = int(given[6:-1]) if given and self.server.ranges else 0
+        if start >= len(self.server.data):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        body = self.server.data[start:]
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: self.server.breaks.pop(0)] if self.server.breaks else body)
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), Handler) as running:
+        running.data, running.breaks, running.ranges, running.asked = b"", [], True, []
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()

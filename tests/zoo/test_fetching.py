@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import os
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,51 +16,12 @@ DATA = bytes(range(256)) * 4000
 SHA = hashlib.sha256(DATA).hexdigest()[:8]
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `DATA`; `breaks` is after how many bytes each of the next answers ends too early."""
-
-    breaks: list[int]
-    ranges: bool
-    asked: list[str]
+@pytest.fixture(autouse=True)
+def _data(server: Any) -> None:
+    server.data = DATA
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        given = self.headers.get("Range", "")
-        self.server.asked.append(given)
-        if "missing" in self.path:
-            self.send_error(404)
-            return
-        start = int(given[6:-1]) if given and self.server.ranges else 0
-        if start >= len(DATA):
-            self.send_error(416)
-            return
-        self.send_response(206 if start else 200)
-        body = DATA[start:]
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: self.server.breaks.pop(0)] if self.server.breaks else body)
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Handler) as running:
-        running.breaks, running.ranges, running.asked = [], True, []
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield running
-        running.shutdown()
-
-
-def url(server: Server, name: str = "file.pth") -> str:
-    return f"http://127.0.0.1:{server.server_address[1]}/{name}"
-
-
-def test_a_file_comes_whole(server: Server, tmp_path: Path) -> None:
+def test_a_file_comes_whole(server: Any, tmp_path: Path) -> None:
     told: list[int] = []
     totals: list[int] = []
 
@@ -71,46 +29,46 @@ def test_a_file_comes_whole(server: Server, tmp_path: Path) -> None:
         totals.append(total)
         return told.append
 
-    path = fetch(url(server), tmp_path / "new" / "file.pth", SHA, progress)
+    path = fetch(server.url(), tmp_path / "new" / "file.pth", SHA, progress)
     assert path.read_bytes() == DATA and os.listdir(path.parent) == ["file.pth"]
     assert totals == [len(DATA)] and sum(told) == len(DATA)
-    fetch(url(server), path, SHA)
+    fetch(server.url(), path, SHA)
     assert len(server.asked) == 1, "the second time it is there"
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_connection_that_breaks_is_taken_up_again(ranges: bool, server: Server, tmp_path: Path) -> None:
+def test_a_connection_that_breaks_is_taken_up_again(ranges: bool, server: Any, tmp_path: Path) -> None:
     server.breaks, server.ranges = [1000, 500_000], ranges
-    assert fetch(url(server), tmp_path / "file.pth", SHA).read_bytes() == DATA
+    assert fetch(server.url(), tmp_path / "file.pth", SHA).read_bytes() == DATA
     assert len(server.asked) == 3
     assert server.asked[0] == "" and server.asked[1] == "bytes=1000-"
 
 
-def test_the_next_run_goes_on_where_this_one_stopped(server: Server, tmp_path: Path) -> None:
+def test_the_next_run_goes_on_where_this_one_stopped(server: Any, tmp_path: Path) -> None:
     server.breaks = [1000, 1000, 1000]
     with pytest.raises(UsageError, match=r"file\.pth .* 3,000 bytes have come, and the next run goes on") as caught:
-        fetch(url(server), tmp_path / "file.pth", SHA)
+        fetch(server.url(), tmp_path / "file.pth", SHA)
     assert str(tmp_path / "file.pth") in str(caught.value) and not (tmp_path / "file.pth").exists()
-    assert fetch(url(server), tmp_path / "file.pth", SHA).read_bytes() == DATA
+    assert fetch(server.url(), tmp_path / "file.pth", SHA).read_bytes() == DATA
     assert server.asked[-1] == "bytes=3000-"
 
 
-def test_a_run_that_was_killed_after_the_last_byte(server: Server, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_after_the_last_byte(server: Any, tmp_path: Path) -> None:
     (tmp_path / "file.pth.part").write_bytes(DATA)
-    assert fetch(url(server), tmp_path / "file.pth", SHA).read_bytes() == DATA
+    assert fetch(server.url(), tmp_path / "file.pth", SHA).read_bytes() == DATA
 
 
-def test_a_wrong_hash_is_refused_and_nothing_kept(server: Server, tmp_path: Path) -> None:
+def test_a_wrong_hash_is_refused_and_nothing_kept(server: Any, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=f"begins with {SHA}, not 00000000"):
-        fetch(url(server), tmp_path / "file.pth", "00000000")
+        fetch(server.url(), tmp_path / "file.pth", "00000000")
     assert os.listdir(tmp_path) == []
 
 
-def test_rubbish_of_an_older_run_is_not_built_upon(server: Server, tmp_path: Path) -> None:
+def test_rubbish_of_an_older_run_is_not_built_upon(server: Any, tmp_path: Path) -> None:
     (tmp_path / "file.pth.part").write_bytes(b"another file" * 10)
     with pytest.raises(FormatError, match="run again"):
-        fetch(url(server), tmp_path / "file.pth", SHA)
-    assert fetch(url(server), tmp_path / "file.pth", SHA).read_bytes() == DATA
+        fetch(server.url(), tmp_path / "file.pth", SHA)
+    assert fetch(server.url(), tmp_path / "file.pth", SHA).read_bytes() == DATA
 
 
 def test_a_cached_file_of_another_content_is_refused(tmp_path: Path) -> None:
@@ -120,9 +78,9 @@ def test_a_cached_file_of_another_content_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "file.pth").exists(), "it is the user's"
 
 
-def test_a_file_that_is_not_there(server: Server, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there(server: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"file\.pth is not in the cache.*404"):
-        fetch(url(server, "missing.pth"), tmp_path / "file.pth", SHA)
+        fetch(server.url("missing.pth"), tmp_path / "file.pth", SHA)
 
 
 def test_no_network(tmp_path: Path) -> None:
@@ -131,7 +89,7 @@ def test_no_network(tmp_path: Path) -> None:
     assert f"put it at {tmp_path / 'file.pth'}" in str(caught.value)
 
 
-def test_a_cache_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written(server: Any, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(OutputError, match="TORCH_HOME"):
-        fetch(url(server), tmp_path / "cache" / "file.pth", SHA)
+        fetch(server.url(), tmp_path / "cache" / "file.pth", SHA)
