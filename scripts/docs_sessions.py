@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "README.zh-CN.md", "docs/diff.md", "docs/formats.md")
+PAGES = ("README.md", "README.zh-CN.md", "docs/diff.md", "docs/formats.md", "docs/zoo.md")
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.M | re.S)
 MARK = "--- next command ---"
 HOME = "/home/you/torch2flow"

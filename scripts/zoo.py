@@ -34,6 +34,12 @@ from torch2flow.zoo.measured import GENERATED, RESULTS, TODAY, read_results
 ROOT = Path(__file__).resolve().parent.parent
 OLD, NEW = ROOT / ".venv" / "bin" / "python", ROOT / ".venv-torch" / "bin" / "python"
 COVERAGE, PAGE = ROOT / "docs" / "coverage.jsonl", ROOT / "docs" / "zoo.md"
+READMES = {
+    "README.md": "Of {twins} pairs, {good} are within noise, {trained} of them in a step of training too; of"
+    " {generated} models\nwithout a twin, {written} are as the source that `convert` writes.",
+    "README.zh-CN.md": "{twins} 对模型中有 {good} 对的误差在噪声以内，其中 {trained} 对还比较了一步训练；没有对应模型的"
+    " {generated} 个中，\n有 {written} 个由 `convert` 写出的源码达到同样结果。",
+}
 FAITHFUL = ("identical", "within noise")
 SECONDS = 900
 WEIGHT_NAMES = """
@@ -162,6 +168,19 @@ def write_page() -> None:
     text = PAGE.read_text("utf-8")
     text = between(text, "counts", counts(found, good))
     PAGE.write_text(between(text, "models", table(found)), "utf-8")
+    for page, sentence in READMES.items():
+        text = (ROOT / page).read_text("utf-8")
+        (ROOT / page).write_text(between(text, "zoo", in_words(sentence, found, good)), "utf-8")
+
+
+def in_words(sentence: str, found: list[Row], good: list[Row]) -> str:
+    """The sum of the table, as the READMEs say it."""
+    twinned = [row for row in found if row.twin]
+    generated = [row for row in found if not row.twin]
+    return sentence.format(
+        twins=len(twinned), good=len(good), trained=sum(row.trained for row in good), generated=len(generated),
+        written=sum(row.verdict in FAITHFUL for row in generated),
+    )  # fmt: skip
 
 
 def counts(found: list[Row], good: list[Row]) -> str:
