@@ -120,7 +120,7 @@ def in_float64(module: Any) -> Any:
     """A copy in float64 whose BatchNorm has the constants that float32 holds, as OneFlow's has."""
     twin = copy.deepcopy(module).double()
     twin.bn.eps = float(np.float32(twin.bn.eps))
-    twin.bn.momentum = 1 - float(np.float32(1 - twin.bn.momentum))
+    twin.bn.momentum = float(np.float32(1) - np.float32(1 - twin.bn.momentum))
     return twin
 
 

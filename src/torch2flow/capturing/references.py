@@ -368,8 +368,8 @@ def untouched(torch: Any, module: Any) -> Iterator[None]:
 def doubled(torch: Any, module: Any) -> Iterator[None]:
     """The module in float64; afterwards its parameters and buffers are the same objects with the same memory.
 
-    BatchNorm's eps, and what its momentum leaves of the old value, are what float32 makes of them: OneFlow 0.9.0 keeps
-    them so in float64 too, and the difference of 2.5e-8 would hide others.
+    BatchNorm's eps and momentum are what float32 makes of them: OneFlow 0.9.0 has them so in float64 too, and the
+    difference of 2.5e-8 would hide others. Its momentum is 1 less float32's 1 - momentum, in float32.
     """
     norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
     constants = [(part, name, getattr(part, name)) for part in norms for name in ("eps", "momentum")]
@@ -381,9 +381,8 @@ def doubled(torch: Any, module: Any) -> Iterator[None]:
             parameter.grad = None
         module.double()
         for part, name, value in constants:
-            kept = 1 - value if name == "momentum" else value
-            kept = float(torch.tensor(kept, dtype=torch.float32))
-            setattr(part, name, 1 - kept if name == "momentum" else kept)
+            single = torch.tensor(1 - value if name == "momentum" else value, dtype=torch.float32)
+            setattr(part, name, float(1 - single if name == "momentum" else single))
         yield
     finally:
         for part, name, value in constants:
@@ -399,14 +398,24 @@ def doubled(torch: Any, module: Any) -> Iterator[None]:
 def double_mode(torch: Any) -> Iterator[None]:
     """float64 also where the model's code asks for float32 by name: `x.float()`, `dtype=torch.float32`."""
 
+    def grouped_mm(rows: Any, weights: Any, *, offs: Any, **rest: Any) -> Any:
+        """Each run of rows times its own matrix, which PyTorch itself (2.13) has no float64 of."""
+        ends = offs.tolist()
+        parts = [rows[a:b] @ weights[n] for n, (a, b) in enumerate(zip([0, *ends], ends, strict=False))]
+        return torch.cat([*parts, rows.new_zeros(rows.shape[0] - ends[-1], weights.shape[-1])])
+
     class Doubles(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             if func is torch.Tensor.float:
                 func = torch.Tensor.double
+            if func in grouped:
+                func = grouped_mm
             args = tuple(torch.float64 if value is torch.float32 else value for value in args)
             named = {k: torch.float64 if value is torch.float32 else value for k, value in (kwargs or {}).items()}
             return func(*args, **named)
 
+    names = ((torch.nn.functional, "grouped_mm"), (torch, "_grouped_mm"))
+    grouped = [getattr(home, name) for home, name in names if hasattr(home, name)]
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

@@ -17,7 +17,7 @@ import numpy as np
 from torch2flow.errors import Torch2FlowError
 from torch2flow.parity.ledger import Ledger
 from torch2flow.parity.reference import RecordedCall, Reference
-from torch2flow.parity.values import leaves, nearest, replaced
+from torch2flow.parity.values import leaves, nearest, replaced, row_order
 from torch2flow.watching import Call
 
 Array = np.ndarray[Any, Any]
@@ -113,16 +113,17 @@ class OneByOne(Comparison):
 
     def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls `forward` on the recorded inputs, judges, and returns the recorded outputs."""
-        row, fed = self.reference.calls.get(call.name), True
+        row, fed, order = self.reference.calls.get(call.name), True, None
         if row is not None:
-            (args, kwargs), fed = self._matched("inputs", row, (args, kwargs), row.inputs)
+            (args, kwargs), fed, order = self._matched("inputs", row, (args, kwargs), row.inputs)
             if call.name in self.crashed:
                 return self.recorded_outputs(row)
         self.inside.append(call)
         try:
             if row is None:
                 return forward(*args, **kwargs)
-            return self._matched("own" if fed else "", row, self._run(row, forward, args, kwargs), row.outputs)[0]
+            output = self._run(row, forward, args, kwargs)
+            return self._matched("own" if fed else "", row, output, row.outputs, order)[0]
         finally:
             self.inside.pop()
 
@@ -138,10 +139,17 @@ class OneByOne(Comparison):
         self.leave(row.name)
         return output
 
-    def _matched(self, part: str, row: RecordedCall, value: Any, names: list[str]) -> tuple[Any, bool]:
-        """Judges the tensors of a value, puts the recorded ones in their place, and says whether all were known.
+    def _matched(
+        self, part: str, row: RecordedCall, value: Any, names: list[str], order: Array | None = None
+    ) -> tuple[Any, bool, Array | None]:
+        """Judges the tensors of a value and puts the recorded ones in their place.
 
         What a layer gives is judged where it got what PyTorch's got; only layers of a twin may get something else.
+        The same rows in another order are brought into PyTorch's for the judge, and back for the model: if the code
+        around does not undo the order, what it gives itself will show it.
+
+        Returns:
+            The value, whether all recorded tensors were found, and the order of rows.
         """
         tensors = self.tensors(value)
         arrays = [leaf.detach().numpy() for leaf in tensors]
@@ -154,12 +162,18 @@ class OneByOne(Comparison):
             if part == "inputs" and array.dtype.kind != recorded.dtype.kind:
                 continue  # another tensor: PyTorch's module got one for its shape alone, and the converted one did not
             known.add(name)
+            if part == "inputs" and order is None:
+                order = row_order(array, recorded)
+            there = order is not None and array.shape == recorded.shape and len(array) == len(order)
+            if there:
+                array = array[order]
             if part and self.judged(row):
                 self._judge(part, row, name, array, recorded)
             if (row.fed and array.shape == recorded.shape) if part == "inputs" else not row.passes:
-                put[id(tensor)] = self.flow.tensor(recorded, dtype=tensor.dtype)
+                rows = recorded[np.argsort(order)] if there and order is not None else recorded
+                put[id(tensor)] = self.flow.tensor(rows, dtype=tensor.dtype)
         complete = not self.reference.keys or known >= set(names)
-        return replaced(value, lambda leaf: put.get(id(leaf), leaf)), complete
+        return replaced(value, lambda leaf: put.get(id(leaf), leaf)), complete, order
 
     def _judge(self, part: str, row: RecordedCall, name: str, array: Array, recorded: Array) -> None:
         """An input that another layer gave was fed to this one bit for bit: else it is another layer's."""

@@ -57,6 +57,26 @@ def nearest(found: Sequence[Array], recorded: Sequence[Array]) -> list[int | Non
     return chosen
 
 
+def row_order(found: Array, recorded: Array) -> Array | None:
+    """Which row of `found` each recorded one is, where the same rows came in another order; else None.
+
+    What sorts tokens by expert puts those of one expert in any order: PyTorch's sort of 2.6 and newer keeps none.
+
+        >>> row_order(np.array([[3.0, 3.5], [1.0, 1.5]]), np.array([[1.0, 1.5], [3.0, 3.5]]))
+        array([1, 0])
+    """
+    if found.shape != recorded.shape or found.ndim < 2 or found.dtype.kind != "f" or len(found) < 2:
+        return None
+    rows, others = (array.reshape(len(array), -1).astype(np.float64) for array in (found, recorded))
+    tolerance = 1e-3 * float(np.abs(others).max(initial=0.0))
+    if not np.isfinite(rows).all() or not tolerance or np.abs(rows - others).max() <= tolerance:
+        return None
+    direction = np.random.default_rng(0).standard_normal(rows.shape[1])
+    order = np.empty(len(rows), np.int64)
+    order[np.argsort(others @ direction, kind="stable")] = np.argsort(rows @ direction, kind="stable")
+    return order if np.abs(rows[order] - others).max() <= tolerance else None
+
+
 def _comparable(one: Array, other: Array) -> bool:
     return one.shape == other.shape and (one.dtype.kind == "f") == (other.dtype.kind == "f")
 

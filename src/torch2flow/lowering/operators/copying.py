@@ -26,7 +26,7 @@ def detach(self):
 
 @operator("aten.to", "aten._to_copy", "aten.type_as", "aten._cast_Float")
 def to(self, dtype=None, layout=None, device=None, other=None, pin_memory=None, non_blocking=False, copy=False,
-       memory_format=None, *, in_dtype, out_dtype):  # fmt: skip
+       memory_format=None, *, in_dtype=None, out_dtype):  # fmt: skip
     if in_dtype == out_dtype:
         return self
     return self.to(out_dtype)

@@ -45,6 +45,27 @@ def bmm(self, mat2, *, in_shape, out_shape, out_dtype):
     return flow.bmm(self, mat2)
 
 
+@operator("transformers.grouped_mm_fallback")
+def grouped_mm_fallback(input, weight, offs):
+    return grouped_matmul(input, weight, offs)
+
+
+@operator("aten._grouped_mm")
+def grouped_mm(self, mat2, offs=None, bias=None, out_dtype=None):
+    if offs is None or bias is not None:
+        raise NotImplementedError("a grouped product that is not of runs of rows, or has a bias")
+    return grouped_matmul(self, mat2, offs)
+
+
+def grouped_matmul(rows, weights, ends):
+    """Each run of rows times its own matrix: a mixture of experts, whose rows are sorted by expert."""
+    stops = ends.tolist()
+    starts = [0, *stops[:-1]]
+    parts = [rows[a:b] @ weights[n] for n, (a, b) in enumerate(zip(starts, stops, strict=True)) if b > a]
+    rest = rows.shape[0] - stops[-1]
+    return flow.cat(parts + [rows.new_zeros(rest, weights.shape[-1])] * (rest > 0))
+
+
 @operator("aten.mv")
 def mv(self, vec, *, in_shape, out_shape, out_dtype):
     if 0 in in_shape or 0 in out_shape:

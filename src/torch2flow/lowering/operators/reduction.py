@@ -202,6 +202,13 @@ def vector_norm(self, ord=2, dim=None, keepdim=False, dtype=None, *, in_dtype, o
     return flow.linalg.vector_norm(self, ord=ord, dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
 
 
+@operator("aten.linalg_norm.default")
+def linalg_norm(self, ord=None, dim=None, keepdim=False, dtype=None, *, out_dtype, in_ndim):
+    if ord is not None and (in_ndim if dim is None else len(dim)) == 2:
+        raise NotImplementedError("norms of matrices need singular values, which OneFlow 0.9.0 has not")
+    return flow.linalg.vector_norm(self.to(out_dtype), 2 if ord is None else ord, dim or tuple(range(in_ndim)), keepdim)
+
+
 @operator("aten.norm.Scalar", "aten.norm.ScalarOpt_dim", "aten.norm.ScalarOpt_dim_dtype", "aten.norm.ScalarOpt_dtype")
 def norm(self, p=2, dim=None, keepdim=False, dtype=None, *, out_dtype, in_dtype, in_ndim):
     if in_ndim == 0:

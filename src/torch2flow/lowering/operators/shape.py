@@ -207,8 +207,8 @@ def repeat_interleave_by_tensor(self, repeats, dim=None, output_size=None):
 
 
 @operator("aten.unfold", "aten.unfold_copy")
-def unfold(self, dimension, size, step):
-    return self.unfold(dimension, size, step)
+def unfold(self, dimension, size, step, *, in_ndim):
+    return self.unfold(dimension % in_ndim, size, step)  # OneFlow 0.9.0 does not count from the end
 
 
 @operator("aten.as_strided", "aten.as_strided_copy")
