@@ -169,3 +169,14 @@ def _link(entry: Path, name: Path) -> None:
             (name / part.name).symlink_to(part)
     else:
         name.symlink_to(entry)
+
+
+@pytest.fixture(scope="session")
+def demo(oneflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """What `make demo` leaves behind, and what it prints."""
+    folder = tmp_path_factory.mktemp("demo") / "demo-out"
+    command = [oneflow_python, "scripts/demo.py", "--out", folder]
+    environment = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    return folder, done.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import runpy
 import subprocess
@@ -21,24 +20,20 @@ pytestmark = pytest.mark.oneflow
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo") / "demo-out"
-
-
-@pytest.fixture
-def demo(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the script defines."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return runpy.run_path(str(ROOT / "scripts" / "demo.py"))
+def folder(demo: tuple[Path, str]) -> Path:
+    return demo[0]
 
 
 @pytest.fixture(scope="module")
-def printed(folder: Path, oneflow_python: Path) -> str:
-    command = [oneflow_python, "scripts/demo.py", "--out", folder]
-    environment = {**os.environ, "COLUMNS": "100"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-    return done.stdout
+def printed(demo: tuple[Path, str]) -> str:
+    return demo[1]
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the script defines."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return runpy.run_path(str(ROOT / "scripts" / "demo.py"))
 
 
 def test_all_examples_are_equal(printed: str) -> None:
@@ -99,19 +94,19 @@ def test_the_commands_it_names_work_by_hand(printed: str, folder: Path) -> None:
     ("identical", "difference", "passed"),
     [(2, 3e-8, True), (2, 3.1e-8, False), (1, 0.0, False), (2, math.nan, False), (0, 0.0, False)],
 )
-def test_a_difference_would_be_noticed(demo: dict[str, Any], identical: int, difference: float, passed: bool) -> None:
-    assert demo["Measurement"]("flow.load", identical, 2, difference, 1e-8).passed is passed
+def test_a_difference_would_be_noticed(script: dict[str, Any], identical: int, difference: float, passed: bool) -> None:
+    assert script["Measurement"]("flow.load", identical, 2, difference, 1e-8).passed is passed
 
 
-def test_a_fault_is_no_measure(demo: dict[str, Any]) -> None:
+def test_a_fault_is_no_measure(script: dict[str, Any]) -> None:
     found = measure(np.zeros(3), np.ones(4), np.ones(4, np.float32))
-    assert not demo["measurement"]("load_model", (2, 2), found, 2.0).passed
+    assert not script["measurement"]("load_model", (2, 2), found, 2.0).passed
 
 
 def test_without_todays_pytorch_it_says_what_to_do(
-    demo: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    script: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["demo.py", "--out", str(tmp_path)])
-    monkeypatch.setitem(demo["main"].__globals__, "TORCH", tmp_path / ".venv-torch" / "bin" / "python")
-    assert demo["main"]() == 6
+    monkeypatch.setitem(script["main"].__globals__, "TORCH", tmp_path / ".venv-torch" / "bin" / "python")
+    assert script["main"]() == 6
     assert "make setup" in capsys.readouterr().out

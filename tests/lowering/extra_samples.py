@@ -132,6 +132,12 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
     ("upsample with scales", lambda *given: aten.upsample_bilinear2d(*given), lambda: [
         (randn(2, 3, 5, 7), (8, 9), False, 1.7, 1.3), (randn(2, 3, 5, 7), (8, 9), True, None, None),
     ]),
+    ("linalg_norm", lambda x, *given: torch.linalg.norm(x, *given), lambda: [
+        (randn(3, 4),), (randn(3, 4), 2, [-1]), (randn(3, 4), 1, [0], True), (randn(5), 3),
+    ]),
+    ("unfold dimension", lambda x, *given: x.unfold(*given), lambda: [
+        (randn(3, 8), -1, 4, 2), (randn(8, 3), -2, 3, 1),
+    ]),
     ("unfold", F.unfold, lambda: [
         (randn(2, 3, 8, 9), (3, 2), (1, 2), (1, 0), (2, 1)), (randn(3, 8, 9), 2), (randn(2, 3, 8, 9), 3, 1, 1, 2),
     ]),

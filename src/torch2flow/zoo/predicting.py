@@ -7,9 +7,7 @@ import importlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from torch2flow.errors import FormatError, InstallationError, UnsupportedError
 from torch2flow.loading import load_state_dict
@@ -20,6 +18,9 @@ from torch2flow.writing.renaming import renamed
 from torch2flow.zoo.converting import Prepared, prepare
 from torch2flow.zoo.package import preprocessing_steps
 from torch2flow.zoo.weights import DEFAULT, torchvision
+
+if TYPE_CHECKING:
+    import numpy as np
 
 IMAGENET = {
     "kind": "ImageClassification",
@@ -61,7 +62,7 @@ class Prediction:
 
     def top(self, count: int = 5) -> list[tuple[str, float, str, float]]:
         """The likeliest classes: PyTorch's with its probability, OneFlow's with its."""
-        ours, theirs = (np.argsort(-side, kind="stable")[:count] for side in (self.torch, self.flow))
+        ours, theirs = ((-side).argsort(kind="stable")[:count] for side in (self.torch, self.flow))
         return [
             (self.label(a), float(self.torch[a]), self.label(b), float(self.flow[b]))
             for a, b in zip(ours, theirs, strict=True)
@@ -83,7 +84,7 @@ class Prediction:
             "image": self.image,
             "agree": self.agree,
             "pixels": self.pixels,
-            "probabilities": float(np.abs(self.torch - self.flow).max()),
+            "probabilities": float(abs(self.torch - self.flow).max()),
             "top": [dict(zip(names, row, strict=True)) for row in self.top()],
         }
 
@@ -131,7 +132,7 @@ def predict(
         with torch.no_grad(), flow.no_grad():
             one = torch.softmax(ours(left[None]), -1)[0].numpy()
             two = flow.softmax(theirs(right.unsqueeze(0)), -1)[0].numpy()
-        pixels = float(np.abs(left.numpy() - right.numpy()).max())
+        pixels = float(abs(left.numpy() - right.numpy()).max())
         found.append(Prediction(str(image), one, two, pixels, prepared.weights.categories if prepared.weights else []))
     return found
 
@@ -181,6 +182,6 @@ def _torch_model(library: Any, prepared: Prepared) -> Any:
     state = {}
     for name, tensor in renamed(prepared.checkpoint, prepared.twin.keys, back=True).items():
         if isinstance(tensor, TensorRef):
-            state[name] = torch.from_numpy(np.array(tensor.numpy()))
+            state[name] = torch.from_numpy(tensor.numpy().copy())
     model.load_state_dict(state)
     return model.eval()

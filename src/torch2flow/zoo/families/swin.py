@@ -1,12 +1,15 @@
 """torchvision's SwinTransformer: flowvision's has the original's names, and keeps the masks of shifted windows."""
 
-import math
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
+import math
+from typing import TYPE_CHECKING, Any
 
 from torch2flow.writing.keys import Keys
 from torch2flow.zoo.twins import Tensors, Twin
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BLOCK = "features.{2*i+1}.{j}"
 
@@ -43,6 +46,8 @@ def shifted_window_masks(tensors: Tensors, resolution: int = 56) -> dict[str, np
 
 def shifted_window_mask(size: int, window: int) -> np.ndarray[Any, Any]:
     """-100 where two places of one window were no neighbours before the shift."""
+    import numpy as np
+
     shift = window // 2
     region = np.zeros(size, np.int64)
     region[-window:-shift], region[-shift:] = 1, 2
