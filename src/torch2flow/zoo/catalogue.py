@@ -6,17 +6,32 @@ import difflib
 from functools import cache
 
 from torch2flow.errors import UnsupportedError, UsageError
-from torch2flow.zoo.families import convnext, detection, inception, plain, quantized, regnet, segmentation, swin, vit
+from torch2flow.zoo.families import (
+    convnext,
+    detection,
+    inception,
+    plain,
+    quantized,
+    regnet,
+    segmentation,
+    swin,
+    timm_apart,
+    timm_made,
+    timm_plain,
+    timm_renamed,
+    vit,
+)
 from torch2flow.zoo.families.alone import ALONE
 from torch2flow.zoo.twins import Twin
 
 FAMILIES = (plain, convnext, inception, regnet, swin, vit, segmentation, detection, quantized)
+TIMM = (timm_plain, timm_renamed, timm_made, timm_apart)
 
 
 @cache
 def twins() -> dict[str, Twin]:
     """Every pair, by the PyTorch model's name; timm's as `timm/NAME`."""
-    found = [twin for family in FAMILIES for twin in family.TWINS]
+    found = [twin for family in (*FAMILIES, *TIMM) for twin in family.TWINS]
     return {twin.name if twin.library == "torchvision" else f"{twin.library}/{twin.name}": twin for twin in found}
 
 
