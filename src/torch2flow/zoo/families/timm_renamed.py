@@ -1,4 +1,4 @@
-"""timm's models that flowvision has under its own names for the layers: ConvMixer, DeiT III, ResMLP, ConvNeXt, MobileViT."""
+"""timm's models whose layers have other names in flowvision: ConvMixer, DeiT III, ResMLP, ConvNeXt, MobileViT."""
 
 from torch2flow.writing.keys import Keys
 from torch2flow.zoo.twins import Twin
@@ -11,7 +11,7 @@ CONVMIXER = Keys(
 
 
 def convmixer(depth: int) -> Keys:
-    """In flowvision the layers are one sequence, and the last is the classifier: after stem, blocks, pool and flatten."""
+    """In flowvision the layers are one sequence, and the classifier follows the stem, the blocks, pool and flatten."""
     return Keys(("head.{name}", f"{depth + 5}.{{name}}"), *((r.torch, r.flow) for r in CONVMIXER.rules))
 
 
@@ -103,4 +103,7 @@ FAMILIES: dict[str, tuple[Keys, str]] = {
     ),
 }  # fmt: skip
 
-TWINS = tuple(Twin(*names.split("="), library="timm", keys=keys, head=head) for names, (keys, head) in FAMILIES.items())
+TWINS = tuple(
+    Twin(names.partition("=")[0], names.partition("=")[2], library="timm", keys=keys, head=head)
+    for names, (keys, head) in FAMILIES.items()
+)
