@@ -30,7 +30,10 @@ def build(name: str) -> Any:
     """The model, by its library's own function, with random weights."""
     library, _, short = name.rpartition("/")
     if library == "timm":
-        return importlib.import_module("timm").create_model(short, pretrained=False)
+        module = importlib.import_module("timm").create_model(short, pretrained=False)
+        if hasattr(module, "set_distilled_training"):
+            module.set_distilled_training(True)  # both heads' outputs in train mode, as flowvision's has them always
+        return module
     models = importlib.import_module("torchvision.models")
     options: dict[str, Any] = {"weights": None}
     if "rcnn" in name or name.startswith(("ssd", "fcos", "retina", "fcn", "deeplab", "lraspp")):

@@ -11,10 +11,11 @@ import pytest
 
 from torch2flow import zoo
 from torch2flow.zoo.families.swin import shifted_window_mask
+from torch2flow.zoo.families.timm_counted import places_of_biases
 from torch2flow.zoo.families.timm_made import relative_positions
 
 SMALL = ("vit_tiny_patch16_224", "ghostnet_100", "deit3_small_patch16_224", "resmlp_12_224", "mobilevit_xxs", "dla34",
-         "convmixer_768_32", "swin_tiny_patch4_window7_224")  # fmt: skip
+         "convmixer_768_32", "swin_tiny_patch4_window7_224", "rexnet_100", "levit_128s", "gernet_s")  # fmt: skip
 
 SHAPES = """
 import json, sys
@@ -55,6 +56,9 @@ def test_what_flowvision_computes_when_it_is_built(flow: Any) -> None:
         mask = state[f"layers.{stage}.blocks.1.attn_mask"].numpy()
         assert np.array_equal(mask, shifted_window_mask(size, 7)) and mask.dtype == np.float32
     assert np.array_equal(state["layers.0.blocks.0.attn.relative_position_index"].numpy(), relative_positions(7))
+    state = import_flowvision().models.levit_128s().state_dict()
+    for name, index in places_of_biases(state).items():
+        assert np.array_equal(state[name].numpy(), index), name
 
 
 def test_each_pair_has_one_name() -> None:

@@ -35,9 +35,10 @@ CHANGES: dict[str, Change] = {
     "": Change(lambda shape: shape, lambda shape: shape),
     "leading ones": Change(lambda shape: shape[-1:], lambda shape: (1, 1, *shape)),
     "trailing ones": Change(lambda shape: shape[:1], lambda shape: (*shape, 1, 1)),
+    "two ones more": Change(lambda shape: (*shape, 1, 1), lambda shape: shape[:-2]),
     "square": Change(lambda shape: 2 * (math.isqrt(math.prod(shape)),), lambda shape: (math.prod(shape),)),
 }
-"""Of PyTorch's shape and back: (1, 1, C) to (C), (C, 1, 1) to (C), (N * N) to (N, N)."""
+"""Of PyTorch's shape and back: (1, 1, C) to (C), (C, 1, 1) to (C), (A, B) to (A, B, 1, 1), (N * N) to (N, N)."""
 
 
 @dataclass(frozen=True, slots=True)

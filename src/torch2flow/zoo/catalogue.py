@@ -16,6 +16,7 @@ from torch2flow.zoo.families import (
     segmentation,
     swin,
     timm_apart,
+    timm_counted,
     timm_made,
     timm_plain,
     timm_renamed,
@@ -25,7 +26,7 @@ from torch2flow.zoo.families.alone import ALONE
 from torch2flow.zoo.twins import Twin
 
 FAMILIES = (plain, convnext, inception, regnet, swin, vit, segmentation, detection, quantized)
-TIMM = (timm_plain, timm_renamed, timm_made, timm_apart)
+TIMM = (timm_plain, timm_renamed, timm_made, timm_counted, timm_apart)
 
 
 @cache
