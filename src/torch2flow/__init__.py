@@ -87,14 +87,17 @@ __all__ = [
     "operator",
     "verify",
     "verify_folder",
+    "zoo",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'torch2flow' has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "zoo":
+        return import_module("torch2flow.zoo")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'torch2flow' has no attribute {name!r}")
     value = getattr(import_module(_PUBLIC[name]), name)
     globals()[name] = value
     return value

@@ -16,7 +16,8 @@ from torch2flow.opening import open_checkpoint
 from torch2flow.pytorch import TensorRef
 from torch2flow.pytorch.tensor import CHUNK
 from torch2flow.writing import Options, make_plan
-from torch2flow.writing.manifest import read_manifest
+from torch2flow.writing.manifest import manifest_keys, read_manifest
+from torch2flow.writing.renaming import renamed
 
 Progress = Callable[[int], None]
 
@@ -115,7 +116,10 @@ def _compare_with_source(
     result: Check, manifest: dict[str, Any], stored: dict[str, TensorRef], against: Path, advance: Progress
 ) -> None:
     options = _saved_options(manifest)
-    plan = make_plan(open_checkpoint(against, options.key), options, FORMATS[manifest["format"]].target)
+    keys = manifest_keys(manifest, str(result.path))
+    source = open_checkpoint(against, manifest["zoo"].get("key") if "zoo" in manifest else options.key)
+    source = renamed(renamed(source, manifest_keys(manifest, str(result.path), "older")), keys)
+    plan = make_plan(source, options, FORMATS[manifest["format"]].target)
     planned: set[str] = set()
     for entry in plan.entries:
         planned.update(entry.names)
@@ -130,7 +134,8 @@ def _compare_with_source(
         difference = _first_difference(entry.chunks(), _stored_bytes(tensor, tensor.storage.nbytes), advance)
         if difference >= 0:
             result.differences.append(f"{entry.names[0]}: differs from the source at byte {difference}")
-    result.differences.extend(f"{name}: not in the source" for name in stored if name not in planned)
+    more = (name for name in stored if name not in planned and not keys.is_flow_only(name))
+    result.differences.extend(f"{name}: not in the source" for name in more)
 
 
 def _saved_options(manifest: dict[str, Any]) -> Options:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from torch2flow import zoo
+from torch2flow.checking import check
 from torch2flow.conversion import convert as convert_file
 from torch2flow.diffing import diff
 from torch2flow.errors import OutputError, UnsupportedError, UsageError
@@ -44,6 +45,9 @@ def test_a_pair(name: str, recorded: Recorded, tmp_path: Path) -> None:
     assert found.faithful, found.sentence
     zoo.convert_back(name, tmp_path / "back.pth", tmp_path / "out")
     back = diff(source / "weights.pth", tmp_path / "back.pth")
+    assert not check(tmp_path / "out").differences
+    against = check(tmp_path / "out", source / "weights.pth")
+    assert not against.differences and against.compared == len(back.rows)
     assert not back.differs and len(back.rows) == len(open_checkpoint(source / "weights.pth"))
 
 

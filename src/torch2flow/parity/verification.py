@@ -26,6 +26,9 @@ Say = Callable[[str], None]
 
 SUFFIX = ".reference.safetensors"
 
+OF_LAYERS = ("own", "inputs")
+"""The parts that are judged layer by layer."""
+
 
 @dataclass
 class Verification:
@@ -39,6 +42,7 @@ class Verification:
         versions: of what was involved.
         seconds: how long it took.
         notes: what else there is to say.
+        twin: the model was not made of PyTorch's, and computes the same in other layers.
     """
 
     ledger: Ledger
@@ -48,6 +52,7 @@ class Verification:
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    twin: bool = False
 
     @property
     def parts(self) -> list[str]:
@@ -56,8 +61,12 @@ class Verification:
 
     @property
     def verdict(self) -> str:
-        """The worst of all parts; what could not be run is different."""
-        return worst([*map(self.ledger.verdict, self.parts), *("different" for _ in self.ledger.failures)])
+        """The worst of all parts; what could not be run is different.
+
+        The layers of a twin say where it differs, but not whether: one of a name may hold more there than here.
+        """
+        parts = [part for part in self.parts if not (self.twin and "outputs" in self.parts and part in OF_LAYERS)]
+        return worst([*map(self.ledger.verdict, parts), *("different" for _ in self.ledger.failures)])
 
     @property
     def faithful(self) -> bool:
@@ -140,13 +149,15 @@ def _verify(
     started = time.monotonic()
     recording = Reference(path, manifest_keys(manifest, str(folder)))
     _check_belongs(recording, manifest)
-    found = Verification(Ledger(), recording, describe_model(folder, manifest))
+    found = Verification(Ledger(), recording, describe_model(folder, manifest), twin="zoo" in manifest)
     found.repeat = f"torch2flow verify {folder.name} --reference {recording.path.name}"
     versions = compare_isolated(folder, recording, request, found.ledger, say)
     if not found.ledger.parts and not found.ledger.failures:
         raise FormatError("There is nothing in the recording to compare.", where=str(recording.path))
     if minimise is not None and found.divergence is not None:
         found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise))
+    if found.twin and found.faithful and not found.ledger.fine(*OF_LAYERS):
+        found.notes.append("some layers hold other steps than PyTorch's of the same name; the whole decides")
     recording.calls  # noqa: B018 - what is kept of a recording that may go now
     found.versions = {"torch2flow": __version__, "torch": recording.metadata.get("torch", "unknown"), **versions}
     found.seconds = time.monotonic() - started

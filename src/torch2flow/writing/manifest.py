@@ -154,11 +154,16 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def manifest_keys(manifest: dict[str, Any], where: str) -> Keys:
+def manifest_keys(manifest: dict[str, Any], where: str, which: str = "keys") -> Keys:
     """The rules by which names differ from PyTorch's; none unless the model is a twin of the zoo.
+
+    Args:
+        manifest: of a converted model.
+        where: it lies.
+        which: `older` for those by which a file's names differ from today's.
 
     Raises:
         FormatError: they can't be read.
     """
     zoo = manifest.get("zoo")
-    return Keys.from_json(zoo.get("keys"), where) if isinstance(zoo, dict) else SAME
+    return Keys.from_json(zoo.get(which), where) if isinstance(zoo, dict) else SAME

@@ -22,19 +22,18 @@ def renamed(checkpoint: Checkpoint, keys: Keys, *, back: bool = False) -> Checkp
     Raises:
         UsageError: two tensors would get one name.
     """
+    if not keys:
+        return checkpoint
     tensors = {}
     for old, new, change in keys.pairs(checkpoint, back):
         tensor = checkpoint[old]
         tensors[new] = reshaped(tensor, change.there(tensor.shape))
-    return with_tensors(checkpoint, tensors, same=not keys)
+    return with_tensors(checkpoint, tensors)
 
 
-def with_tensors(checkpoint: Checkpoint, tensors: Mapping[str, Tensor], *, same: bool = False) -> Checkpoint:
-    """A checkpoint of these tensors, which lie in the files of another; `same` where their names are its own."""
+def with_tensors(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> Checkpoint:
+    """A checkpoint of these tensors, which lie in the files of another."""
     root = StatefulDict(tensors)
-    attributes = getattr(checkpoint.tree, "attributes", None)
-    if attributes and same:  # versions of modules, by their paths
-        root.attributes = attributes
     container = dataclasses.replace(checkpoint.container, root=root, program=None)
     made = Checkpoint(checkpoint.path, container, ".")
     made.reason = f"{checkpoint.reason}: {checkpoint.key!r}"

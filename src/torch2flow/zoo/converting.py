@@ -37,16 +37,18 @@ class Prepared:
         twin: settled for the checkpoint.
         checkpoint: lies where it lay; nothing has been read.
         weights: what torchvision says of them, where they are its own.
+        key: the part of the source that was taken.
     """
 
     twin: Twin
     checkpoint: Checkpoint
     weights: Weights | None
+    key: str
 
     @property
     def model(self) -> TwinModel:
         """What is written beside the weights."""
-        return TwinModel(self.twin, self.weights)
+        return TwinModel(self.twin, self.weights, self.key)
 
     def build(self) -> Any:
         """flowvision's model, with random weights.
@@ -97,7 +99,7 @@ def prepare(
     checkpoint = Checkpoint(path, open_any(path), key)
     twin = settled(twin, checkpoint, named.name if named else "")
     twin = dataclasses.replace(twin, arguments=_replaced(twin.arguments, arguments))
-    return Prepared(twin, to_flowvision(checkpoint, twin), named)
+    return Prepared(twin, to_flowvision(checkpoint, twin), named, checkpoint.key)
 
 
 def to_flowvision(checkpoint: Checkpoint, twin: Twin) -> Checkpoint:
@@ -108,7 +110,7 @@ def to_flowvision(checkpoint: Checkpoint, twin: Twin) -> Checkpoint:
     """
     translated = renamed(renamed(checkpoint, twin.older), twin.keys)
     made = {name: in_memory(array, DTYPES[array.dtype.name]) for name, array in twin.made(translated).items()}
-    return with_tensors(translated, {**translated, **made}, same=not twin.keys) if made else translated
+    return with_tensors(translated, {**translated, **made}) if made else translated
 
 
 def settled(twin: Twin, tensors: Tensors, weights: str = "") -> Twin:

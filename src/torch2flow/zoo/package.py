@@ -56,10 +56,12 @@ class TwinModel:
     Attributes:
         twin: settled for the checkpoint.
         weights: what torchvision says of them, where they are its own.
+        key: the part of the source that was taken.
     """
 
     twin: Twin
     weights: Weights | None = None
+    key: str = "."
 
     @property
     def title(self) -> str:
@@ -90,6 +92,8 @@ class TwinModel:
             "name": twin.name,
             "library": twin.library,
             "twin": twin.twin,
+            "key": self.key,
+            "older": twin.older.to_json(),
             "keys": twin.keys.to_json(),
             "weights": weights.name if weights else "",
             "preprocessing": weights.preprocessing if weights else {},
