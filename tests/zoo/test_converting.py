@@ -19,6 +19,7 @@ from torch2flow.opening import open_checkpoint
 from torch2flow.parity import Request, verify_folder
 from torch2flow.parity.against import Original
 from torch2flow.parity.subjects import load_package
+from torch2flow.zoo.converting import Prepared
 
 Recorded = Callable[[str], Path]
 
@@ -207,3 +208,10 @@ def test_listing_needs_neither_library(core_python: Path) -> None:
         [core_python, "-m", "torch2flow", "zoo", "list", "alexnet"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and "keys equal" in done.stdout
+
+
+def test_the_oldest_weights_of_detectors_have_norms_without_eps(flow: Any) -> None:
+    twin = zoo.find_twin("retinanet_resnet50_fpn")
+    model = Prepared(twin.settle(twin, {}, "COCO_V1"), None, None, ".").build()  # type: ignore[arg-type]
+    assert model.backbone.body.bn1.eps == 0.0
+    assert Prepared(twin, None, None, ".").build().backbone.body.bn1.eps == 1e-5  # type: ignore[arg-type]

@@ -113,10 +113,7 @@ def model_source(twin: Twin, title: str) -> str:
         if "." in name:
             where, _, what = name.rpartition(".")
             lines.append(f"from {twin.module}.{where} import {what}")
-    built, subclass = twin.twin, ""
-    if twin.subclass:
-        built = "Model"
-        subclass = twin.subclass.replace("class {twin}(", "class Model(").replace("{twin}", twin.twin)
+    built, subclass = "Model" if twin.subclass else twin.twin, twin.subclass.replace("{twin}", twin.twin)
     body = [f"    model = {built}({', '.join(twin.arguments)})"]
     for repair in twin.repairs:
         body += [f"    # {repair.why}", f"    {repair.line}"]

@@ -17,6 +17,7 @@ from torch2flow.pytorch import TensorRef
 from torch2flow.writing.renaming import renamed
 from torch2flow.zoo.converting import Prepared, prepare
 from torch2flow.zoo.package import preprocessing_steps
+from torch2flow.zoo.twins import Twin
 from torch2flow.zoo.weights import DEFAULT, torchvision
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def predict(
     """
     library, flow = torchvision(), import_oneflow()
     prepared = prepare(name, weights, key=key, progress=downloading)
-    settings = prepared.weights.preprocessing if prepared.weights else IMAGENET
+    settings = prepared.weights.preprocessing if prepared.weights else _usual(prepared.twin)
     if prepared.twin.library != "torchvision" or prepared.twin.classes != 1000 or "crop_size" not in settings:
         raise UnsupportedError(
             f"{name} is no classifier of torchvision's, and its answers can't be shown side by side.",
@@ -135,6 +136,12 @@ def predict(
         pixels = float(abs(left.numpy() - right.numpy()).max())
         found.append(Prediction(str(image), one, two, pixels, prepared.weights.categories if prepared.weights else []))
     return found
+
+
+def _usual(twin: Twin) -> dict[str, Any]:
+    """`IMAGENET`, or its like for a ViT of other images."""
+    sizes = [int(argument.partition("=")[2]) for argument in twin.arguments if argument.startswith("img_size=")]
+    return IMAGENET | {"resize_size": sizes, "crop_size": sizes} if sizes else IMAGENET
 
 
 def open_picture(path: str | os.PathLike[str]) -> Any:

@@ -38,7 +38,7 @@ class Twin:
         keys: names that differ.
         older: names in files that PyTorch's library itself changes when it loads them.
         repairs: lines to run after it is built.
-        subclass: source of a class `{twin}` in its place, where a line is not enough.
+        subclass: source of a class `Model` that derives from `{twin}`, where a line is not enough.
         settle: the twin for a checkpoint, where it depends on it: of its tensors, and the name of its weights.
         made: tensors that flowvision has besides, computed of the checkpoint's under flowvision's names.
         head: the tensor, under PyTorch's name, that has as many rows as there are classes.

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from torch2flow.zoo.twins import Tensors, Twin
 
-FORWARD = '''class {twin}({twin}):
+FORWARD = '''class Model({twin}):
     """flowvision's, with torchvision's output: one tensor in eval mode."""
 
     def forward(self, x):
