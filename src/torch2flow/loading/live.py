@@ -19,6 +19,7 @@ from torch2flow.dtypes import DType, find_dtype
 from torch2flow.errors import Torch2FlowError, UsageError
 from torch2flow.loading import matching
 from torch2flow.loading.filling import Filler, Piece
+from torch2flow.loading.sharding import own_part, own_piece, together
 from torch2flow.oneflow.adapting import adapt_optimizers
 from torch2flow.oneflow.dtypes import DATA_TYPES, widened_dtype
 from torch2flow.oneflow.runtime import import_oneflow
@@ -101,29 +102,16 @@ def load_state_dict(
             f"The model is a {type(model).__name__}, no oneflow.nn.Module.",
             remedy="give the module a graph was made of" if isinstance(model, flow.nn.Graph) else "",
         )
-    checkpoint = _open(source, key)
-    olds, notes = matching.rename(checkpoint, _rules(rename))
-    slots, found = _matched(model, checkpoint, olds, strict)
-    pieces = found.pieces
-    for piece in pieces.values():
-        piece.check_readable()
-    checkpoint.check_unchanged()
-
-    filler = Filler(flow)
-    try:
-        with flow.no_grad():
-            for name in found.reset:
-                slots[name].tensor.zero_()
-        # Of tied names the last counts, as in OneFlow.
-        last = {id(slots[name].tensor): name for name in pieces}
-        for name in sorted(last.values(), key=lambda name: pieces[name].place):
-            filler.fill(slots[name].tensor, pieces[name])
+    with together(flow, model):
+        checkpoint = _open(source, key)
+        olds, notes = matching.rename(checkpoint, _rules(rename))
+        slots, found = _matched(model, checkpoint, olds, strict)
+        pieces = found.pieces
+        for piece in pieces.values():
+            piece.check_readable()
         checkpoint.check_unchanged()
-    except Torch2FlowError as error:
-        error.maybe = "; ".join(filter(None, (error.maybe, "the model is partly loaded: load it again")))
-        raise
-    finally:
-        filler.finish()
+    with together(flow, model):
+        last = _fill(flow, checkpoint, slots, found)
     if found.reset:
         notes.append(f"set to zero, as the checkpoint is older than them: {', '.join(found.reset)}")
     if found.ignored:
@@ -135,9 +123,31 @@ def load_state_dict(
         converted=found.converted,
         tied=found.tied,
         notes=notes + found.notes,
-        nbytes=sum(pieces[name].nbytes for name in last.values()),
+        nbytes=sum(pieces[name].nbytes for name in last),
         seconds=time.perf_counter() - started,
     )
+
+
+def _fill(flow: Any, checkpoint: Checkpoint, slots: dict[str, matching.Slot], found: matching.Match) -> list[str]:
+    """Writes what was matched into the model, or this rank's part of it; returns the names that were written."""
+    pieces, filler = found.pieces, Filler(flow)
+    # Of tied names the last counts, as in OneFlow.
+    last = {id(slots[name].tensor): name for name in pieces}
+    try:
+        with flow.no_grad():
+            for name in found.reset:
+                own_part(slots[name].tensor).zero_()
+            for name in sorted(last.values(), key=lambda name: pieces[name].place):
+                tensor = slots[name].tensor
+                if own := own_piece(flow, tensor, pieces[name]):
+                    filler.fill(own_part(tensor), own)
+        checkpoint.check_unchanged()
+    except Torch2FlowError as error:
+        error.maybe = "; ".join(filter(None, (error.maybe, "the model is partly loaded: load it again")))
+        raise
+    finally:
+        filler.finish()
+    return list(last.values())
 
 
 def check_fits(model: Any, checkpoint: Checkpoint) -> None:

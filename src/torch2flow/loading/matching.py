@@ -12,6 +12,7 @@ from typing import Any
 from torch2flow.dtypes import DType, find_dtype, numpy_dtype
 from torch2flow.errors import Torch2FlowError, UnsupportedError, UsageError
 from torch2flow.loading.filling import Piece
+from torch2flow.loading.sharding import unsplittable
 from torch2flow.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
 
 SHOWN = 20
@@ -79,18 +80,17 @@ def find_slots(model: Any) -> dict[str, Slot]:
     """The names `model.state_dict()` lists, with the live tensors.
 
     Raises:
-        UnsupportedError: modules that load their state by code of their own, or hold global tensors.
+        UnsupportedError: modules that load their state by code of their own, or global tensors that are sums.
     """
     slots: dict[str, Slot] = {}
     refused: list[str] = []
     _walk(model, "", slots, refused)
     live = {name: slot.tensor for name, slot in slots.items() if slot.tensor is not None}
-    refused += [f"{name}: a global tensor" for name, tensor in live.items() if tensor.is_global]
+    refused += [f"{name}: {why}" for name, tensor in live.items() if tensor.is_global and (why := unsplittable(tensor))]
     if refused:
         raise UnsupportedError(
             _section("Parts of the model can't be loaded in place; nothing was changed", refused),
-            remedy="let OneFlow load: model.load_state_dict(torch2flow.load(PATH)); for global tensors, "
-            "convert the file and use flow.load(OUT, global_src_rank=0)",
+            remedy="let OneFlow load: model.load_state_dict(torch2flow.load(PATH))",
         )
     return slots
 

@@ -24,7 +24,7 @@ from torch2flow.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.pytorch.constructors import CONSTRUCTORS
 from torch2flow.pytorch.legacy import load_pickle_at
 from torch2flow.pytorch.source import SourceFile
-from torch2flow.pytorch.tensor import contiguous_stride
+from torch2flow.pytorch.tensor import contiguous_stride, is_contiguous
 from torch2flow.pytorch.tree import named, plain
 from torch2flow.writing.changes import narrow
 from torch2flow.writing.manifest import read_manifest
@@ -56,7 +56,14 @@ class FlowTensor(TensorRef):
     @property
     def is_plain(self) -> bool:
         """Whether the bytes lie in the file as they are."""
-        return self.source is None and not self.storage.big_endian
+        return self.source is None and not self.storage.big_endian and is_contiguous(self.shape, self.stride)
+
+    def region(self, start: tuple[int, ...], stop: tuple[int, ...]) -> FlowTensor:
+        """The block between two corners, of what is stored too."""
+        block = TensorRef.region(self, start, stop)
+        assert isinstance(block, FlowTensor)
+        block.source = self.source and self.source.region(start, stop)
+        return block
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values in the tensor's own dtype."""

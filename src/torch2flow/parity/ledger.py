@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -136,6 +137,12 @@ class Ledger:
     def fine(self, *parts: str) -> bool:
         """Whether everything in these parts is within noise."""
         return all(each.verdict in FINE for part in parts for each in self.measures(part))
+
+    def without(self, *parts: str) -> Ledger:
+        """A ledger in which these parts were not judged."""
+        other = copy.copy(self)
+        other.parts = {part: entries for part, entries in self.parts.items() if part not in parts}
+        return other
 
     def measures(self, part: str) -> list[Measure]:
         """The measures of a part."""

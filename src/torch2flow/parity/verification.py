@@ -65,8 +65,15 @@ class Verification:
 
         The layers of a twin say where it differs, but not whether: one of a name may hold more there than here.
         """
-        parts = [part for part in self.parts if not (self.twin and "outputs" in self.parts and part in OF_LAYERS)]
-        return worst([*map(self.ledger.verdict, parts), *("different" for _ in self.ledger.failures)])
+        deciding = self._deciding
+        return worst([*map(deciding.verdict, deciding.parts.keys() & PARTS), *("different" for _ in deciding.failures)])
+
+    @property
+    def _deciding(self) -> Ledger:
+        """The ledger without the layers of a twin whose outputs are PyTorch's."""
+        if not (self.twin and "outputs" in self.ledger.parts and self.ledger.fine("outputs")):
+            return self.ledger
+        return self.ledger.without(*OF_LAYERS)
 
     @property
     def faithful(self) -> bool:
@@ -76,7 +83,7 @@ class Verification:
     @property
     def divergence(self) -> Divergence | None:
         """Where it starts to differ; None where it does not."""
-        return None if self.faithful else first_divergence(self.ledger, self.reference)
+        return None if self.faithful else first_divergence(self._deciding, self.reference)
 
     @property
     def sentence(self) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,19 +75,32 @@ class PiecedTensor(TensorRef):
                 begin = () if axis == len(self.shape) else (start, *(0,) * (len(self.shape) - axis - 1))
                 yield self._region((*index, *begin), (*behind, *stop)).reshape(-1)
 
+    def region(self, start: tuple[int, ...], stop: tuple[int, ...]) -> PiecedTensor:
+        """The block between two corners, of what every piece has of it."""
+        shape = tuple(b - a for a, b in zip(start, stop, strict=True))
+        pieces = [
+            (tuple(a - s for a, s in zip(low, start, strict=True)), part) for low, part in self._parts(start, stop)
+        ]
+        return replace(self, shape=shape, stride=contiguous_stride(shape), pieces=pieces)
+
     def _region(self, start: tuple[int, ...], stop: tuple[int, ...]) -> np.ndarray[Any, Any]:
         """The block between two corners, copied from every piece that meets it."""
         import numpy as np
 
         block = np.empty([b - a for a, b in zip(start, stop, strict=True)], numpy_dtype(self.dtype))
-        for at, piece in self.pieces:
-            low = [max(a, p) for a, p in zip(start, at, strict=True)]
-            high = [min(b, p + n) for b, p, n in zip(stop, at, piece.shape, strict=True)]
-            if all(a < b for a, b in zip(low, high, strict=True)):
-                target = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
-                source = tuple(slice(a - p, b - p) for a, b, p in zip(low, high, at, strict=True))
-                block[target] = piece.resolve(piece.view()[source])
+        for low, part in self._parts(start, stop):
+            target = tuple(slice(a - s, a - s + n) for a, s, n in zip(low, start, part.shape, strict=True))
+            block[target] = part.resolve(part.view())
         return block
+
+    def _parts(self, start: tuple[int, ...], stop: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], TensorRef]]:
+        """What lies between two corners, piece by piece, and where each part begins."""
+        for at, piece in self.pieces:
+            low = tuple(max(a, p) for a, p in zip(start, at, strict=True))
+            high = tuple(min(b, p + n) for b, p, n in zip(stop, at, piece.shape, strict=True))
+            if all(a < b for a, b in zip(low, high, strict=True)):
+                corners = [tuple(x - p for x, p in zip(corner, at, strict=True)) for corner in (low, high)]
+                yield low, piece.region(corners[0], corners[1])
 
 
 def open_dcp(folder: Path) -> Container:

@@ -155,6 +155,12 @@ class TensorRef:
         """The values are the bytes in the file: nothing has to be swapped, conjugated or negated."""
         return not (self.conj or self.neg or (self.storage.big_endian and self.dtype.swap_size > 1))
 
+    def region(self, start: tuple[int, ...], stop: tuple[int, ...]) -> TensorRef:
+        """The block between two corners: the same bytes, seen through a smaller window."""
+        shape = tuple(b - a for a, b in zip(start, stop, strict=True))
+        offset = self.storage_offset + sum(a * step for a, step in zip(start, self.stride, strict=True))
+        return replace(self, shape=shape, storage_offset=offset if all(shape) else self.storage_offset)
+
     def view(self) -> np.ndarray[Any, Any]:
         """The bytes in the file as an array of `shape`, before `resolve`."""
         import numpy as np
