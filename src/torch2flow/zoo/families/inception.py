@@ -9,8 +9,14 @@ FORWARD = '''class Model({twin}):
 
     def forward(self, x):
         outputs = super().forward({x})
-        return outputs if self.training and self.aux_logits else outputs[0]
+        return {outputs} if self.training and self.aux_logits else outputs[0]
 '''
+
+GOOGLENET = FORWARD.replace("{x}", "x").replace("{outputs}", "(outputs[0], outputs[2], outputs[1])")
+"""torchvision 0.14.1 and 0.27 hand `_forward`'s (x, aux2, aux1) on as (x, aux1, aux2)."""
+
+INCEPTION = FORWARD.replace("{x}", "self._transform_input(x)").replace("{outputs}", "outputs")
+"""flowvision 0.2.1 has `_transform_input` and never calls it."""
 
 
 def fitted(twin: Twin, tensors: Tensors, weights: str) -> Twin:
@@ -28,7 +34,7 @@ TWINS = (
         "googlenet",
         "GoogLeNet",
         module="flowvision.models.googlenet",
-        subclass=FORWARD.replace("{x}", "x"),
+        subclass=GOOGLENET,
         settle=fitted,
         head="fc.weight",
     ),
@@ -36,8 +42,7 @@ TWINS = (
         "inception_v3",
         "Inception3",
         module="flowvision.models.inception_v3",
-        # flowvision 0.2.1 has `_transform_input` and never calls it
-        subclass=FORWARD.replace("{x}", "self._transform_input(x)"),
+        subclass=INCEPTION,
         settle=fitted,
         head="fc.weight",
     ),
