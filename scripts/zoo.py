@@ -35,10 +35,11 @@ ROOT = Path(__file__).resolve().parent.parent
 OLD, NEW = ROOT / ".venv" / "bin" / "python", ROOT / ".venv-torch" / "bin" / "python"
 COVERAGE, PAGE = ROOT / "docs" / "coverage.jsonl", ROOT / "docs" / "zoo.md"
 READMES = {
-    "README.md": "Of {twins} pairs, {good} are within noise, {trained} of them in a step of training too; of"
-    " {generated} models\nwithout a twin, {written} are as the source that `convert` writes.",
-    "README.zh-CN.md": "{twins} 对模型中有 {good} 对的误差在噪声以内，其中 {trained} 对还比较了一步训练；没有对应模型的"
-    " {generated} 个中，\n有 {written} 个由 `convert` 写出的源码达到同样结果。",
+    "README.md": "{measured} of {twins} pairs were measured: {good} are within noise, {trained} of them in a step of"
+    " training too. Of\n{generated} models without a twin, {written} are within noise as the source that `convert`"
+    " writes.",
+    "README.zh-CN.md": "{twins} 对模型中实测了 {measured} 对：{good} 对的误差在噪声以内，其中 {trained} 对还比较了"
+    "一步训练。没有对应模型的\n{generated} 个中，有 {written} 个由 `convert` 写出的源码误差在噪声以内。",
 }
 FAITHFUL = ("identical", "within noise")
 SECONDS = 900
@@ -179,23 +180,23 @@ def in_words(sentence: str, found: list[Row], good: list[Row]) -> str:
     generated = [row for row in found if not row.twin]
     return sentence.format(
         twins=len(twinned), good=len(good), trained=sum(row.trained for row in good), generated=len(generated),
+        measured=sum(row.verdict != "not measured" for row in twinned),
         written=sum(row.verdict in FAITHFUL for row in generated),
     )  # fmt: skip
 
 
 def counts(found: list[Row], good: list[Row]) -> str:
     lines = [
-        "| library | models | keys equal | by rule | no twin | twins within noise | of these trained |",
-        "|---" * 7 + "|",
+        "| library | models | keys equal | by rule | no twin | measured | within noise | of these trained |",
+        "|---" * 8 + "|",
     ]
     for library in ("torchvision", "timm"):
         mine = [row for row in found if row.name.startswith("timm/") == (library == "timm")]
         of = {match: sum(row.match.startswith(match) for row in mine) for match in ("keys equal", "by rule", "no twin")}
         twinned, faithful = [row for row in mine if row.twin], [row for row in good if row in mine]
-        lines.append(
-            f"| {library} | {len(mine)} | {of['keys equal']} | {of['by rule']} | {of['no twin']} | {len(faithful)} of"
-            f" {len(twinned)} | {sum(row.trained for row in faithful)} |"
-        )
+        measured = sum(row.verdict != "not measured" for row in twinned)
+        cells = [library, len(mine), *of.values(), measured, len(faithful), sum(row.trained for row in faithful)]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 
