@@ -10,9 +10,11 @@ carry one to run once only.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -171,12 +173,23 @@ def _link(entry: Path, name: Path) -> None:
         name.symlink_to(entry)
 
 
+@dataclass(frozen=True)
+class Demo:
+    """What `make demo` leaves behind, once for those who try things in it and once as it was, and what it prints."""
+
+    folder: Path
+    untouched: Path
+    printed: str
+
+
 @pytest.fixture(scope="session")
-def demo(oneflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """What `make demo` leaves behind, and what it prints."""
+def demo(oneflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """One run of `make demo` for all tests."""
     folder = tmp_path_factory.mktemp("demo") / "demo-out"
     command = [oneflow_python, "scripts/demo.py", "--out", folder]
     environment = {**os.environ, "COLUMNS": "100"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-    return folder, done.stdout
+    untouched = tmp_path_factory.mktemp("untouched") / "demo-out"
+    shutil.copytree(folder, untouched)
+    return Demo(folder, untouched, done.stdout)

@@ -20,13 +20,13 @@ pytestmark = pytest.mark.oneflow
 
 
 @pytest.fixture(scope="module")
-def folder(demo: tuple[Path, str]) -> Path:
-    return demo[0]
+def folder(demo: Any) -> Path:
+    return Path(demo.folder)
 
 
 @pytest.fixture(scope="module")
-def printed(demo: tuple[Path, str]) -> str:
-    return demo[1]
+def printed(demo: Any) -> str:
+    return str(demo.printed)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -42,10 +43,10 @@ def blocks(page: str, language: str) -> list[str]:
 
 @pytest.mark.oneflow
 @pytest.mark.parametrize("script", ["docs_sessions.py", "docs_tables.py"])
-def test_pages_are_what_a_new_run_gives(script: str, oneflow_python: Path, demo: tuple[Path, str]) -> None:
+def test_pages_are_what_a_new_run_gives(script: str, oneflow_python: Path, demo: Any) -> None:
     command = [oneflow_python, ROOT / "scripts" / script]
     if script == "docs_sessions.py":
-        command += ["--demo", demo[0]]
+        command += ["--demo", demo.untouched]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}\nif this is as it should be: make docs"
 
