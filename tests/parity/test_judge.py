@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from torch2flow.parity.judge import EXACT, LIMIT, Measure, distance_in_float64, measure, together, worst
+from torch2flow.parity.values import row_order
 
 EXACTLY = np.array([1.0, 2.0, -4.0])
 NOISE = np.array([1e-7, -1e-7, 1e-7])
@@ -188,3 +189,22 @@ def test_noise_that_could_hide_a_fault_is_doubtful() -> None:
 def test_the_worst_verdict_is_that_of_all() -> None:
     assert worst(["identical", "elevated", "within noise"]) == "elevated"
     assert worst([]) == "identical"
+
+
+def test_the_same_rows_in_another_order_are_found() -> None:
+    rng = np.random.default_rng(0)
+    recorded = rng.standard_normal((6, 3, 4)).astype(np.float32)
+    order = rng.permutation(6)
+    found = np.empty_like(recorded)
+    found[order] = recorded + np.float32(1e-6)
+    assert np.array_equal(row_order(found, recorded), order)
+    assert np.allclose(found[row_order(found, recorded)], recorded, atol=1e-5)
+
+
+def test_other_rows_are_no_other_order() -> None:
+    recorded = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
+    assert row_order(recorded, recorded) is None
+    assert row_order(recorded[::-1] * np.float32(1.01), recorded) is None
+    assert row_order(recorded[:, ::-1].copy(), recorded) is None
+    assert row_order(np.full_like(recorded, np.nan), recorded) is None
+    assert row_order(recorded[:3], recorded) is None and row_order(np.arange(6), np.arange(6)[::-1]) is None
