@@ -29,7 +29,6 @@ MODELS = (
     "swin_t",
     "convnext_tiny",
     "googlenet",
-    "quantized_mobilenet_v2",
 )
 
 
