@@ -23,7 +23,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts.measuring import ROOT, measured_parts, read_rows, run_row, write_rows
+from torch2flow.parity.judge import FINE
+
 TORCH = ROOT / ".venv-torch" / "bin" / "python"
 RESULTS = ROOT / "docs" / "coverage.jsonl"
 PAGE = ROOT / "docs" / "coverage.md"
@@ -48,7 +52,6 @@ TRAINED = (
 """The models that are also trained for a step; the others would take hours."""
 COLUMNS = ("model", "verdict", "outputs", "noise", "other size", "layers", "gradients", "SGD", "AdamW", "float64",
            "keys", "lines")  # fmt: skip
-FAITHFUL = ("identical", "within noise")
 CAPTURE_SECONDS, COMPARE_SECONDS = 240, 400
 
 
@@ -72,7 +75,7 @@ def main() -> int:
 
 
 def run(patterns: list[str], *, fresh: bool, captured: Path | None = None) -> None:
-    done = {} if fresh else read_results()
+    done = {} if fresh else read_rows(RESULTS)
     catalogue = list_models()
     chosen = [name for name in catalogue if any(fnmatch(name, p) for p in patterns) and name not in done]
     for name in [name for name in chosen if catalogue[name]]:
@@ -146,18 +149,7 @@ def judge(name: str, folder: Path, reason: str, out: Path | None = None) -> dict
     if not files:
         return {"failure": f"not captured: {reason or 'no reason given'}"[:400]}
     command = [sys.executable, __file__, "--one", str(files[0]), str((out or folder) / "converted" / files[0].stem)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=COMPARE_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        return {"failure": f"OneFlow took more than {COMPARE_SECONDS} s"}
-    line = done.stdout.strip().rpartition("\n")[2]
-    if done.returncode or not line.startswith("{"):
-        return {"failure": f"the process ended with {done.returncode}: {done.stderr.strip()[-300:]}"}
-    row: dict[str, Any] = json.loads(line)
-    return row
+    return run_row(command, COMPARE_SECONDS, "OneFlow")
 
 
 def compare_one(model: Path, out: Path) -> dict[str, Any]:
@@ -165,7 +157,7 @@ def compare_one(model: Path, out: Path) -> dict[str, Any]:
     from torch2flow.conversion import convert
     from torch2flow.errors import Torch2FlowError
     from torch2flow.opening import open_checkpoint
-    from torch2flow.parity import Reference, together, verify_folder
+    from torch2flow.parity import Reference, verify_folder
     from torch2flow.parity.presenting import as_data
 
     started = time.perf_counter()
@@ -181,11 +173,7 @@ def compare_one(model: Path, out: Path) -> dict[str, Any]:
         found = verify_folder(out, model)
     except Torch2FlowError as error:
         return {**row, "failure": str(error)[:600]}
-    for part in found.parts:
-        whole = together(found.ledger.measures(part))
-        row[part] = {"ratio": round(whole.ratio, 2), "tensors": len(found.ledger.measures(part))}
-        if whole.double is not None:
-            row[part]["double"] = whole.double
+    row |= measured_parts(found)
     outputs = found.ledger.measures("outputs")
     row["noise"] = max((each.noise / each.scale for each in outputs if each.scale), default=0.0)
     row["verdict"] = found.verdict
@@ -196,24 +184,15 @@ def compare_one(model: Path, out: Path) -> dict[str, Any]:
     return row
 
 
-def read_results() -> dict[str, dict[str, Any]]:
-    """The last result of each model."""
-    if not RESULTS.exists():
-        return {}
-    rows = [json.loads(line) for line in RESULTS.read_text("utf-8").splitlines()]
-    return {row["name"]: row for row in rows}
-
-
 def record(row: dict[str, Any]) -> None:
-    """Puts a row among the results: a line for each model, in alphabetical order."""
-    rows = {**read_results(), row["name"]: row}
-    RESULTS.write_text("".join(json.dumps(rows[name]) + "\n" for name in sorted(rows)), "utf-8")
+    """Puts a row among the results."""
+    write_rows(RESULTS, {**read_rows(RESULTS), row["name"]: row})
     verdict = "skipped" if "skip" in row else row.get("failure") or row["verdict"]
     print(f"{row['name']}: {verdict[:160]} {row.get('sentence', '')}", flush=True)
 
 
 def write_page() -> None:
-    rows = read_results()
+    rows = read_rows(RESULTS)
     lines = [
         "# Coverage",
         "",
@@ -228,7 +207,7 @@ def write_page() -> None:
     for library in dict.fromkeys(name.partition("/")[0] for name in rows):
         mine = {name: row for name, row in rows.items() if name.startswith(f"{library}/")}
         tried = {name: row for name, row in mine.items() if "skip" not in row}
-        good = sum(row.get("verdict") in FAITHFUL for row in tried.values())
+        good = sum(row.get("verdict") in FINE for row in tried.values())
         lines += [f"## {library}: {good} of {len(tried)}", ""]
         lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
         lines += [_row(name.partition("/")[2], row) for name, row in sorted(tried.items())]
@@ -249,7 +228,7 @@ def _row(name: str, row: dict[str, Any]) -> str:
     doubles = [row[part]["double"] for part in row if isinstance(row[part], dict) and "double" in row[part]]
     keys = "equal" if row["keys"] and row["order"] else "order differs" if row["keys"] else "differ"
     verdict = row["verdict"]
-    if verdict not in FAITHFUL:
+    if verdict not in FINE:
         verdict = f"**{verdict}**: {KNOWN.get(row['name']) or _cell(row['sentence'])}"
     cells = [
         name, verdict, ratio("outputs"), f"{row['noise']:.0e}", ratio("second"),

@@ -22,16 +22,18 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts.measuring import ROOT, measured_parts, read_rows, run_row, write_rows
 from torch2flow.diffing import diff
 from torch2flow.errors import Torch2FlowError
-from torch2flow.parity import together, verify_folder
-from torch2flow.parity.judge import VERDICTS, worst
+from torch2flow.parity import verify_folder
+from torch2flow.parity.judge import FINE, worst
 from torch2flow.zoo import convert, convert_back, twins
 from torch2flow.zoo.families.alone import ALONE
 from torch2flow.zoo.listing import WEIGHTS, Row, rows
 from torch2flow.zoo.measured import GENERATED, RESULTS, TODAY, read_results
 
-ROOT = Path(__file__).resolve().parent.parent
 OLD, NEW = ROOT / ".venv" / "bin" / "python", ROOT / ".venv-torch" / "bin" / "python"
 COVERAGE, PAGE = ROOT / "docs" / "coverage.jsonl", ROOT / "docs" / "zoo.md"
 READMES = {
@@ -41,7 +43,6 @@ READMES = {
     "README.zh-CN.md": "{twins} 对模型中实测了 {measured} 对：{good} 对的误差在噪声以内，其中 {trained} 对还比较了"
     "一步训练。没有对应模型的\n{generated} 个中，有 {written} 个由 `convert` 写出的源码误差在噪声以内。",
 }
-FAITHFUL = ("identical", "within noise")
 SECONDS = 900
 WEIGHT_NAMES = """
 import json, scripts.models
@@ -78,14 +79,13 @@ def collect() -> None:
         known |= json.loads(done.stdout.strip().rpartition("\n")[2])
     WEIGHTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", "utf-8")
     rows = {name: row for name, row in read_results().items() if not name.startswith(GENERATED)}
-    for line in COVERAGE.read_text("utf-8").splitlines():
-        row = json.loads(line)
-        library, _, name = row.pop("name").partition("/")
+    for key, row in read_rows(COVERAGE).items():
+        library, _, name = key.partition("/")
         short = name.removesuffix(".trunk")
         if library == "torchvision" and "skip" not in row and (short in ALONE or short in twins()):
             row["note"] = "as far as nms: backbone and heads" if short != name else ""
-            rows[GENERATED + short] = {"name": GENERATED + short, **row}
-    write_results(rows)
+            rows[GENERATED + short] = {**row, "name": GENERATED + short}
+    write_rows(RESULTS, rows)
 
 
 def run(patterns: list[str], *, fresh: bool) -> None:
@@ -101,18 +101,8 @@ def run(patterns: list[str], *, fresh: bool) -> None:
 
 def isolated(name: str, python: Path) -> dict[str, Any]:
     """A row, measured in a process of its own."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-        command = [sys.executable, __file__, "--one", name, str(python), folder]
-        try:
-            done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS)
-        except subprocess.TimeoutExpired:
-            return {"failure": f"it took more than {SECONDS} s"}
-    line = done.stdout.strip().rpartition("\n")[2]
-    if done.returncode or not line.startswith("{"):
-        return {"failure": f"the process ended with {done.returncode}: {done.stderr.strip()[-300:]}"}
-    row: dict[str, Any] = json.loads(line)
-    return row
+        return run_row([sys.executable, __file__, "--one", name, str(python), folder], SECONDS, "it")
 
 
 def measure(name: str, python: Path, folder: Path) -> dict[str, Any]:
@@ -135,16 +125,11 @@ def measure(name: str, python: Path, folder: Path) -> dict[str, Any]:
         found = verify_folder(folder / "out", folder / "recording.safetensors")
     except Torch2FlowError as error:
         return {**row, "failure": str(error)[:600]}
-    parts = found.parts
-    for part in parts:
-        whole = together(found.ledger.measures(part))
-        row[part] = {"ratio": round(whole.ratio, 2), "tensors": len(found.ledger.measures(part))}
-        if whole.double is not None:
-            row[part]["double"] = whole.double
+    row |= measured_parts(found)
     row["verdict"] = found.verdict
     if prepared.twin.stages and found.ledger.failures:
-        row["verdict"], row["whole"] = worst(map(found.ledger.verdict, parts)), False
-    if VERDICTS.index(row["verdict"]) > VERDICTS.index("within noise"):
+        row["verdict"], row["whole"] = worst(map(found.ledger.verdict, found.parts)), False
+    if row["verdict"] not in FINE:
         row["sentence"] = found.sentence
     if found.ledger.failures:
         row["failures"] = list(found.ledger.failures)[:3]
@@ -152,20 +137,16 @@ def measure(name: str, python: Path, folder: Path) -> dict[str, Any]:
     return row
 
 
-def write_results(rows: dict[str, dict[str, Any]]) -> None:
-    RESULTS.write_text("".join(json.dumps(rows[name]) + "\n" for name in sorted(rows)), "utf-8")
-
-
 def record(row: dict[str, Any]) -> None:
-    """Puts a row among the results: a line for each model, in alphabetical order."""
-    write_results({**read_results(), row["name"]: row})
+    """Puts a row among the results."""
+    write_rows(RESULTS, {**read_results(), row["name"]: row})
     print(f"{row['name']}: {row.get('failure') or row['verdict']} {row.get('sentence', '')}"[:300], flush=True)
 
 
 def write_page() -> None:
     """docs/zoo.md, from the rows."""
     found = rows()
-    good = [row for row in found if row.twin and row.verdict in FAITHFUL]
+    good = [row for row in found if row.twin and row.verdict in FINE]
     text = PAGE.read_text("utf-8")
     text = between(text, "counts", counts(found, good))
     PAGE.write_text(between(text, "models", table(found)), "utf-8")
@@ -181,7 +162,7 @@ def in_words(sentence: str, found: list[Row], good: list[Row]) -> str:
     return sentence.format(
         twins=len(twinned), good=len(good), trained=sum(row.trained for row in good), generated=len(generated),
         measured=sum(row.verdict != "not measured" for row in twinned),
-        written=sum(row.verdict in FAITHFUL for row in generated),
+        written=sum(row.verdict in FINE for row in generated),
     )  # fmt: skip
 
 
@@ -209,9 +190,9 @@ def table(found: list[Row]) -> str:
     for row in found:
         numbers = measured.get(row.name if row.twin else GENERATED + row.name, {})
         today = row.today
-        if today in FAITHFUL:
+        if today in FINE:
             today += f" {_ratio(measured[row.name + TODAY], 'outputs')}"
-        verdict = row.verdict if row.verdict in FAITHFUL else f"**{row.verdict}**"
+        verdict = row.verdict if row.verdict in FINE else f"**{row.verdict}**"
         reason = numbers.get("sentence") or numbers.get("failure") or ""
         cells = [
             row.name, row.twin or "-", row.match, ", ".join(row.weights) or "-",

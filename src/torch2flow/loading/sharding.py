@@ -8,10 +8,11 @@ its own shards on 2 and 4 ranks).
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from torch2flow.errors import FormatError, Torch2FlowError
+from torch2flow.errors import FormatError
 from torch2flow.loading.filling import Piece
 from torch2flow.pytorch import TensorRef
 
@@ -49,13 +50,13 @@ def together(flow: Any, model: Any) -> Iterator[None]:
     Raises:
         FormatError: on the ranks where nothing failed.
     """
-    tensors = [*model.parameters(), *model.buffers()]
+    tensors = itertools.chain(model.parameters(), model.buffers())
     if flow.env.get_world_size() == 1 or not any(tensor.is_global for tensor in tensors):
         yield
         return
     try:
         yield
-    except Torch2FlowError:
+    except Exception:
         _failures(flow, 1)
         raise
     count = _failures(flow, 0)

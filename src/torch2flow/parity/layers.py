@@ -164,13 +164,13 @@ class OneByOne(Comparison):
             known.add(name)
             if part == "inputs" and order is None:
                 order = row_order(array, recorded)
-            there = order is not None and array.shape == recorded.shape and len(array) == len(order)
-            if there:
-                array = array[order]
+            moved = order if order is not None and array.shape == recorded.shape and len(array) == len(order) else None
+            if moved is not None:
+                array = array[moved]
             if part and self.judged(row):
                 self._judge(part, row, name, array, recorded)
             if (row.fed and array.shape == recorded.shape) if part == "inputs" else not row.passes:
-                rows = recorded[np.argsort(order)] if there and order is not None else recorded
+                rows = recorded if moved is None else recorded[np.argsort(moved)]
                 put[id(tensor)] = self.flow.tensor(rows, dtype=tensor.dtype)
         complete = not self.reference.keys or known >= set(names)
         return replaced(value, lambda leaf: put.get(id(leaf), leaf)), complete, order

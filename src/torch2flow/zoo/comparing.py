@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import tempfile
@@ -57,8 +58,8 @@ def cached_weights(twin: Twin) -> Path:
         UsageError: there are none.
     """
     import_flowvision()
-    module = __import__(twin.module, fromlist=[twin.twin])
-    urls = getattr(sys.modules[getattr(module, twin.twin).__module__], "model_urls", {})
+    function = getattr(importlib.import_module(twin.module), twin.twin)
+    urls = getattr(sys.modules[function.__module__], "model_urls", {})
     url = urls.get(twin.twin) or urls.get(twin.name)
     if not url:
         raise UsageError(

@@ -67,13 +67,13 @@ def _rows() -> Iterator[Row]:
                 "gradients" in found, note,
             )  # fmt: skip
         else:
-            yield _generated(name, twin.differs)
+            yield _generated(name, twin.differs, measured)
     for name, reason in ALONE.items():
-        yield _generated(name, reason)
+        yield _generated(name, reason, measured)
 
 
-def _generated(name: str, reason: str) -> Row:
-    found = read_results().get(GENERATED + name, {})
+def _generated(name: str, reason: str, measured: dict[str, dict[str, Any]]) -> Row:
+    found = measured.get(GENERATED + name, {})
     weights = list(known_weights().get(name, {}))
     return Row(
         name, "", "no twin: generated", weights, _verdict(found), "", "gradients" in found, found.get("note") or reason

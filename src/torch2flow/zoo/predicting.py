@@ -125,11 +125,11 @@ def predict(
     load_state_dict(theirs, prepared.checkpoint)
     theirs.eval()
     torch = importlib.import_module("torch")
-    transforms = _torch_transforms(library, settings)
+    transforms, flow_side = _torch_transforms(library, settings), flow_transforms(settings)
     found = []
     for image in images:
         picture = open_picture(image)
-        left, right = transforms(picture), flow_transforms(settings)(picture)
+        left, right = transforms(picture), flow_side(picture)
         with torch.no_grad(), flow.no_grad():
             one = torch.softmax(ours(left[None]), -1)[0].numpy()
             two = flow.softmax(theirs(right.unsqueeze(0)), -1)[0].numpy()
