@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
-    from torch2flow.loading import load, load_state_dict
+    from torch2flow.loading import input_placement, load, load_state_dict, to_global
     from torch2flow.lowering.registry import operator
     from torch2flow.opening import open_checkpoint
     from torch2flow.parity import Verification, verify_folder
@@ -49,6 +49,8 @@ _PUBLIC = {
     "Checkpoint": "torch2flow.pytorch",
     "load": "torch2flow.loading",
     "load_state_dict": "torch2flow.loading",
+    "to_global": "torch2flow.loading",
+    "input_placement": "torch2flow.loading",
     "diff": "torch2flow.diffing",
     "verify": "torch2flow.parity.live",
     "verify_folder": "torch2flow.parity",
@@ -81,10 +83,12 @@ __all__ = [
     "capture",
     "convert",
     "diff",
+    "input_placement",
     "load",
     "load_state_dict",
     "open_checkpoint",
     "operator",
+    "to_global",
     "verify",
     "verify_folder",
     "zoo",

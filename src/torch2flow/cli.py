@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from torch2flow._version import __version__
+from torch2flow.cli_scale import launch, plan
 from torch2flow.cli_zoo import zoo
 from torch2flow.errors import DifferenceError, InstallationError, OutputError, Torch2FlowError, UsageError
 from torch2flow.printing import print_json
@@ -35,7 +36,19 @@ class _Group(click.Group):
     """Lists the commands in the order in which a user meets them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return ["inspect", "convert", "check", "diff", "verify", "capture", "zoo", "operators", "doctor"]
+        return [
+            "inspect",
+            "convert",
+            "check",
+            "diff",
+            "verify",
+            "capture",
+            "zoo",
+            "plan",
+            "launch",
+            "operators",
+            "doctor",
+        ]
 
 
 @click.group(
@@ -398,7 +411,8 @@ def _original(given: dict[str, Any]) -> Original | None:
     return Original(factory, **options) if factory else None
 
 
-cli.add_command(zoo)
+for command in (zoo, plan, launch):
+    cli.add_command(command)
 
 
 @cli.command(epilog="\b\nExamples:\n  torch2flow operators\n  torch2flow operators aten.upsample")

@@ -21,7 +21,7 @@ from torch2flow.dtypes import DTYPES, DType
 from torch2flow.errors import FormatError, UnsupportedError, UsageError
 from torch2flow.opening import open_checkpoint
 from torch2flow.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
-from torch2flow.pytorch.dcp import PiecedTensor
+from torch2flow.pytorch.pieced import PiecedTensor
 from torch2flow.writing import Options
 from torch2flow.writing.changes import INTEGER_OF, cast, changed_chunks
 from torch2flow.writing.naming import choose_names

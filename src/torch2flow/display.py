@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from torch2flow.pytorch import Checkpoint, CompositeTensor, TensorRef
-from torch2flow.pytorch.dcp import PiecedTensor
+from torch2flow.pytorch.pieced import PiecedTensor
 from torch2flow.pytorch.selection import Search
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch2flow.doctor import Report
     from torch2flow.lowering.listing import Row
     from torch2flow.parity import Verification
+    from torch2flow.scaling import Estimate
     from torch2flow.writing import Plan
     from torch2flow.writing.copying import Progress
     from torch2flow.zoo.listing import Row as Model
@@ -460,6 +461,28 @@ def show_predictions(found: list[Prediction]) -> None:
         for place, (ours, first, theirs, second) in enumerate(each.top(), 1):
             table.add_row(str(place), shown(ours), f"{first:.4f}", shown(theirs), f"{second:.4f}")
         out.print(table)
+
+
+def show_estimate(found: Estimate, checkpoint: Checkpoint, speed: float) -> None:
+    """What each rank would hold: sums, evenness, and what costs most."""
+    settled, mesh = found.settled, found.settled.mesh
+    sizes = " x ".join(f"{name} {size}" for name, size in mesh.sizes.items())
+    out.print(f"[bold]{shown(str(checkpoint.path), 4096)}[/]  {totals(checkpoint)}")
+    out.print(f"{mesh.ranks:,} ranks: {sizes}")
+    table = Table("", "least", "mean", "most", box=None)
+    for label, numbers in (("held by a rank", found.held), ("read for it, in pages", found.touched)):
+        table.add_row(label, *(decimal(int(n)) for n in (numbers.min(), numbers.mean(), numbers.max())))
+    out.print(table)
+    out.print(f"imbalance {found.imbalance:.3f} (most to mean; rank {int(found.held.argmax())} holds most)")
+    total = int(found.held.sum())
+    out.print(f"held by all ranks together {decimal(total)}, {total / max(1, found.whole):.2f} times the checkpoint")
+    out.print(f"the slowest rank reads for {found.seconds:.2g} s at {speed:g} GB/s")
+    if found.repeated:
+        whole = sum(found.repeated.values())
+        out.print(f"whole on every rank: {len(found.repeated)} tensors, {decimal(whole)}")
+        for name, nbytes in list(found.repeated.items())[:5]:
+            why = "" if name not in settled.unmatched else ", no pattern matches it"
+            out.print(f"  {shown(name)}  {decimal(nbytes)}{why}", style="dim")
 
 
 def show_doctor(report: Report) -> None:

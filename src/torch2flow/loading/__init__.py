@@ -1,6 +1,8 @@
 """From any checkpoint straight into live OneFlow tensors: `live.py` is the way, `matching.py` finds what belongs
-where and refuses what does not fit, `filling.py` moves the values."""
+where and refuses what does not fit, `filling.py` moves the values. Global tensors: `globalizing.py` makes a model
+global by a plan, `sharding.py` fills each rank's part."""
 
+from torch2flow.loading.globalizing import input_placement, to_global
 from torch2flow.loading.live import LoadReport, load, load_state_dict
 
-__all__ = ["LoadReport", "load", "load_state_dict"]
+__all__ = ["LoadReport", "input_placement", "load", "load_state_dict", "to_global"]

@@ -46,7 +46,7 @@ class LoadReport:
         converted: dtype in the checkpoint and in the model, where they differ.
         tied: groups of the model's names that are one tensor; one of them in the checkpoint is enough.
         notes: what a person should know.
-        nbytes: bytes written into the model.
+        nbytes: bytes written into the model; of a global one, by this rank.
         seconds: how long it took, opening included.
     """
 
@@ -74,7 +74,8 @@ def load_state_dict(
     cast to the dtypes of the model, within floating and within integer ones, and each cast is reported.
 
     Args:
-        model: an `oneflow.nn.Module` with local tensors, on any device.
+        model: an `oneflow.nn.Module` on any device. Where its tensors are global, every rank calls this, and each
+            reads its own part of the file and nothing else.
         source: a path that `open_checkpoint` reads, or a checkpoint it opened.
         key: the part to take, as a dotted path; None chooses by rule.
         rename: `OLD=NEW` regular expressions (or pairs of them), applied in order to the checkpoint's names.
@@ -86,8 +87,8 @@ def load_state_dict(
     Raises:
         UsageError: names, shapes or kinds of dtype differ; all of them are listed. Also if no name fits.
         UnsupportedError: sparse, quantized or complex tensors would have to be loaded, or the model holds
-            global tensors or modules that load themselves.
-        FormatError: the file is broken, hostile, or changes meanwhile.
+            global tensors that are sums of their parts, or modules that load themselves.
+        FormatError: the file is broken, hostile, or changes meanwhile; or another rank could not load it.
         InstallationError: OneFlow does not import.
 
     Example:
@@ -111,7 +112,7 @@ def load_state_dict(
             piece.check_readable()
         checkpoint.check_unchanged()
     with together(flow, model):
-        last = _fill(flow, checkpoint, slots, found)
+        nbytes = _fill(flow, checkpoint, slots, found)
     if found.reset:
         notes.append(f"set to zero, as the checkpoint is older than them: {', '.join(found.reset)}")
     if found.ignored:
@@ -123,14 +124,14 @@ def load_state_dict(
         converted=found.converted,
         tied=found.tied,
         notes=notes + found.notes,
-        nbytes=sum(pieces[name].nbytes for name in last),
+        nbytes=nbytes,
         seconds=time.perf_counter() - started,
     )
 
 
-def _fill(flow: Any, checkpoint: Checkpoint, slots: dict[str, matching.Slot], found: matching.Match) -> list[str]:
-    """Writes what was matched into the model, or this rank's part of it; returns the names that were written."""
-    pieces, filler = found.pieces, Filler(flow)
+def _fill(flow: Any, checkpoint: Checkpoint, slots: dict[str, matching.Slot], found: matching.Match) -> int:
+    """Writes what was matched into the model, or this rank's part of it; returns how many bytes that were."""
+    pieces, filler, nbytes = found.pieces, Filler(flow), 0
     # Of tied names the last counts, as in OneFlow.
     last = {id(slots[name].tensor): name for name in pieces}
     try:
@@ -141,13 +142,14 @@ def _fill(flow: Any, checkpoint: Checkpoint, slots: dict[str, matching.Slot], fo
                 tensor = slots[name].tensor
                 if own := own_piece(flow, tensor, pieces[name]):
                     filler.fill(own_part(tensor), own)
+                    nbytes += own.nbytes
         checkpoint.check_unchanged()
     except Torch2FlowError as error:
         error.maybe = "; ".join(filter(None, (error.maybe, "the model is partly loaded: load it again")))
         raise
     finally:
         filler.finish()
-    return list(last.values())
+    return nbytes
 
 
 def check_fits(model: Any, checkpoint: Checkpoint) -> None:

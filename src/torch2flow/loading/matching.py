@@ -12,7 +12,7 @@ from typing import Any
 from torch2flow.dtypes import DType, find_dtype, numpy_dtype
 from torch2flow.errors import Torch2FlowError, UnsupportedError, UsageError
 from torch2flow.loading.filling import Piece
-from torch2flow.loading.sharding import unsplittable
+from torch2flow.loading.sharding import grown, unsplittable
 from torch2flow.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
 
 SHOWN = 20
@@ -168,7 +168,10 @@ def _pair(result: Match, name: str, slot: Slot, tensor: Tensor) -> None:
         layout = tensor.layout if isinstance(tensor, CompositeTensor) else "dense"
         result.unsupported.append(f"{name} ({slot.owner}): {layout} {tensor.dtype} into {slot.tensor.dtype}")
     elif tensor.shape != shape:
-        result.misfits.append(f"{name} ({slot.owner}): {[*tensor.shape]} in the checkpoint, {[*shape]} in the model")
+        result.misfits.append(
+            f"{name} ({slot.owner}): {[*tensor.shape]} in the checkpoint, {[*shape]} in the model"
+            + grown(slot.tensor, tensor.shape)
+        )
     elif FAMILY[tensor.dtype.kind] != FAMILY[dtype.kind]:
         result.misfits.append(f"{name} ({slot.owner}): {tensor.dtype} in the checkpoint, {dtype} in the model")
     elif not _in_range(tensor, dtype):

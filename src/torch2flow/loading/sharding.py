@@ -1,22 +1,16 @@
-"""Which part of a tensor a rank holds, and how it is read alone: global tensors without any collective.
-
-OneFlow splits in balance: of 5 rows on 2 ranks the first has 3. A tensor that is split along several dimensions of a
-placement is split by the first, and each part by the next (`oneflow/core/framework/nd_sbp.cpp`, 0.9.0; measured against
-its own shards on 2 and 4 ranks).
-"""
+"""Global tensors, filled by each rank from the file alone, without any collective; and one vote, so that none hangs."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from torch2flow.errors import FormatError
 from torch2flow.loading.filling import Piece
+from torch2flow.oneflow.placement import layout_of
 from torch2flow.pytorch import TensorRef
-
-Corner = tuple[int, ...]
 
 
 def own_part(tensor: Any) -> Any:
@@ -28,13 +22,12 @@ def own_piece(flow: Any, tensor: Any, piece: Piece) -> Piece | None:
     """What goes into `own_part`: the piece, or the block of it that this rank holds; None where it holds none."""
     if not tensor.is_global:
         return piece
-    place = place_of(tensor.placement.ranks.tolist(), flow.env.get_rank())
-    if place is None:
+    block = layout_of(tensor).block(piece.shape, flow.env.get_rank())
+    if block is None:
         return None
-    axes = [axis_of(sbp) for sbp in tensor.sbp]
-    start, stop = box(piece.shape, axes, tensor.placement.ranks.shape, place)
     assert isinstance(piece.tensor, TensorRef)  # others were refused: they fit no tensor of OneFlow's
-    return Piece(piece.tensor.region(start, stop), piece.dtype, _sizes(start, stop), piece.change)
+    shape = tuple(b - a for a, b in zip(*block, strict=True))
+    return Piece(piece.tensor.region(*block), piece.dtype, shape, piece.change)
 
 
 def unsplittable(tensor: Any) -> str:
@@ -43,9 +36,23 @@ def unsplittable(tensor: Any) -> str:
     return f"a global tensor that is a sum of its parts ({', '.join(partial)})" if partial else ""
 
 
+def grown(tensor: Any, shape: tuple[int, ...]) -> str:
+    """What a shape of the model's that is a multiple of the checkpoint's may mean; "" where it is none."""
+    if not tensor.is_global or len(shape) != tensor.ndim or tuple(tensor.shape) == shape:
+        return ""
+    if any(size and (large % size or large < size) for large, size in zip(tensor.shape, shape, strict=True)):
+        return ""
+    return ": Module.to_global with split takes whole tensors for parts; torch2flow.to_global(model, plan) does not"
+
+
 @contextlib.contextmanager
-def together(flow: Any, model: Any) -> Iterator[None]:
+def together(flow: Any, model: Any, what: str = "load this checkpoint") -> Iterator[None]:
     """What fails on one rank fails on all: else the others would wait for it without end, in the next collective.
+
+    Args:
+        flow: the module `oneflow`.
+        model: if it holds global tensors, all ranks are expected here.
+        what: they do here, for the message.
 
     Raises:
         FormatError: on the ranks where nothing failed.
@@ -54,6 +61,17 @@ def together(flow: Any, model: Any) -> Iterator[None]:
     if flow.env.get_world_size() == 1 or not any(tensor.is_global for tensor in tensors):
         yield
         return
+    with vote(flow, what, "the model is partly loaded"):
+        yield
+
+
+@contextlib.contextmanager
+def vote(flow: Any, what: str, maybe: str = "") -> Iterator[None]:
+    """The same where all ranks are known to come here.
+
+    Raises:
+        FormatError: on the ranks where nothing failed.
+    """
     try:
         yield
     except Exception:
@@ -62,9 +80,9 @@ def together(flow: Any, model: Any) -> Iterator[None]:
     count = _failures(flow, 0)
     if count:
         raise FormatError(
-            f"{count} of {flow.env.get_world_size()} ranks could not load this checkpoint; this one could.",
+            f"{count} of {flow.env.get_world_size()} ranks could not {what}; this one could.",
             where=f"rank {flow.env.get_rank()}",
-            maybe="the model is partly loaded",
+            maybe=maybe,
             remedy="the other ranks say why",
         )
 
@@ -75,46 +93,21 @@ def _failures(flow: Any, mine: int) -> int:
     return int(counts.to_global(sbp=flow.sbp.broadcast).to_local().item())
 
 
-def axis_of(sbp: Any) -> int | None:
-    """The dimension that one SBP splits; None for broadcast."""
-    text = str(sbp)  # oneflow.sbp.split(dim=0)
-    return int(text.rpartition("=")[2].rstrip(")")) if "split" in text else None
-
-
-def box(
-    shape: Corner, axes: Sequence[int | None], counts: Sequence[int], place: Sequence[int]
-) -> tuple[Corner, Corner]:
-    """The two corners of the block that a rank holds.
+def agree(flow: Any, number: int, what: str) -> None:
+    """Refuses to go on where the ranks hold different numbers: they would mix their tensors up.
 
     Args:
-        shape: of the whole tensor.
-        axes: for each dimension of the placement, the dimension of the tensor it splits, or None.
-        counts: ranks along each dimension of the placement.
-        place: of this rank in it.
+        flow: the module `oneflow`.
+        number: below 2**63, the same on every rank.
+        what: is wrong otherwise.
 
-    Example:
-        >>> box((5, 4), [0], [2], [1])
-        ((3, 0), (5, 4))
+    Raises:
+        FormatError: on all ranks, if any two differ.
     """
-    start, stop = [0] * len(shape), list(shape)
-    for axis, count, index in zip(axes, counts, place, strict=True):
-        if axis is None:
-            continue
-        each, more = divmod(stop[axis] - start[axis], count)
-        first = start[axis] + index * each + min(index, more)
-        start[axis], stop[axis] = first, first + each + (index < more)
-    return tuple(start), tuple(stop)
-
-
-def place_of(ranks: Any, rank: int) -> list[int] | None:
-    """Where a rank is in nested lists of ranks; None where it is not."""
-    for index, item in enumerate(ranks):
-        if item == rank:
-            return [index]
-        if isinstance(item, list) and (rest := place_of(item, rank)) is not None:
-            return [index, *rest]
-    return None
-
-
-def _sizes(start: Corner, stop: Corner) -> Corner:
-    return tuple(b - a for a, b in zip(start, stop, strict=True))
+    world = flow.env.get_world_size()
+    everyone = flow.placement("cpu", list(range(world)))
+    numbers = flow.tensor([number], dtype=flow.int64).to_global(placement=everyone, sbp=flow.sbp.split(0))
+    found = numbers.to_global(sbp=flow.sbp.broadcast).to_local().numpy().tolist()
+    if len(set(found)) > 1:
+        others = [rank for rank, other in enumerate(found) if other != number]
+        raise FormatError(what, where=f"rank {flow.env.get_rank()} differs from {', '.join(map(str, others[:8]))}")
