@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch2flow.conversion import FORMATS
+from torch2flow.conversion import target_of
 from torch2flow.errors import FormatError
+from torch2flow.oneflow.ranks import is_ranks, rank_folder
 from torch2flow.opening import open_checkpoint
 from torch2flow.pytorch import TensorRef
+from torch2flow.pytorch.pieced import PiecedTensor
 from torch2flow.pytorch.tensor import CHUNK
-from torch2flow.writing import Options, make_plan
+from torch2flow.writing import Entry, Options, make_plan
+from torch2flow.writing.changes import cast, changed_chunks
 from torch2flow.writing.manifest import manifest_keys, read_manifest
 from torch2flow.writing.renaming import renamed
 
@@ -58,6 +61,12 @@ def check(
     manifest = read_manifest(path)
     result = Check(path)
     advance = progress or (lambda count: None)
+    if is_ranks(path) and against is None:
+        for rank in range(int(manifest.get("ranks", 0))):
+            part = check(rank_folder(path, rank), progress=progress)
+            result.tensors, result.compared = result.tensors + part.tensors, result.compared + part.compared
+            result.differences += [f"rank {rank}: {sentence}" for sentence in part.differences]
+        return result
     raw = open_checkpoint(path, ".")
     stored = {name: tensor for name, tensor in raw.items() if isinstance(tensor, TensorRef)}
     if against is not None:
@@ -119,7 +128,7 @@ def _compare_with_source(
     keys = manifest_keys(manifest, str(result.path))
     source = open_checkpoint(against, manifest["zoo"].get("key") if "zoo" in manifest else options.key)
     source = renamed(renamed(source, manifest_keys(manifest, str(result.path), "older")), keys)
-    plan = make_plan(source, options, FORMATS[manifest["format"]].target)
+    plan = make_plan(source, options, target_of(manifest["format"]))
     planned: set[str] = set()
     for entry in plan.entries:
         planned.update(entry.names)
@@ -130,12 +139,22 @@ def _compare_with_source(
         result.tensors += len(entry.names)
         result.compared += len(entry.names)
         tensor = stored[entry.names[0]]
-        tensor = getattr(tensor, "source", None) or tensor
-        difference = _first_difference(entry.chunks(), _stored_bytes(tensor, tensor.storage.nbytes), advance)
+        if isinstance(tensor, PiecedTensor):
+            expected, found = _as_read(entry), (chunk.tobytes() for chunk in tensor.chunks())
+        else:
+            tensor = getattr(tensor, "source", None) or tensor
+            expected, found = entry.chunks(), _stored_bytes(tensor, tensor.storage.nbytes)
+        difference = _first_difference(expected, found, advance)
         if difference >= 0:
             result.differences.append(f"{entry.names[0]}: differs from the source at byte {difference}")
     more = (name for name in stored if name not in planned and not keys.is_flow_only(name))
     result.differences.extend(f"{name}: not in the source" for name in more)
+
+
+def _as_read(entry: Entry) -> Any:
+    """The values of an entry in the dtype in which an output of ours gives them back."""
+    dtype = entry.tensor.dtype if entry.change == "widened" else entry.dtype
+    return (cast(chunk, dtype) for chunk in changed_chunks(entry.tensor, entry.change))
 
 
 def _saved_options(manifest: dict[str, Any]) -> Options:

@@ -105,6 +105,7 @@ Examples:
   torch2flow convert parallel.pth -o out --rename '^module\\.='
   torch2flow convert model.pth -o out --exclude '^head\\.' --dtype float16
   torch2flow convert run.ckpt -o out --key .          everything, optimizer included
+  torch2flow convert big.safetensors.index.json -o out --plan llama --ranks 8     a folder for each rank
   torch2flow convert out -o model.safetensors         back to PyTorch"""
 )
 @click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
@@ -137,9 +138,11 @@ Examples:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["folder", "file", "snapshot", "safetensors", "pth"]),
+    type=click.Choice(["folder", "file", "snapshot", "safetensors", "pth", "dcp"]),
     help="Default: folder, or by the suffix of -o.",
 )
+@click.option("--plan", metavar="PLAN", help="Cut it for the ranks of a job: a TOML file or a preset (docs/scale.md).")
+@click.option("--ranks", type=click.IntRange(1), help="How many ranks PLAN is for.")
 @click.option("--hash", "hashing", is_flag=True, help="Add a sha256 per tensor and of the source; verify checksums.")
 @click.option("--sync", is_flag=True, help="Flush to disk before the output appears (power loss).")
 @click.option("--resume", is_flag=True, help="Go on with what an interrupted conversion left.")
@@ -178,8 +181,11 @@ def convert(source: Path, out: Path, **given: Any) -> None:
         sparse=given["sparse"] or "",
     )
     flags = {
-        name: given[name] for name in ("overwrite", "resume", "hashing", "sync", "dry_run", "partial", "weights_only")
-    }
+        name: given[name]
+        for name in (
+            "overwrite", "resume", "hashing", "sync", "dry_run", "partial", "weights_only", "plan", "ranks"
+        )
+    }  # fmt: skip
     flags["format"] = given["format_"] or ""
     if given["quiet"] or given["as_json"]:
         result = conversion.convert(source, out, options, **flags)

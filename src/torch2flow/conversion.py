@@ -21,11 +21,14 @@ from torch2flow.errors import FormatError, OutputError, UsageError
 from torch2flow.oneflow.adapting import adapt_optimizers, restore_optimizers
 from torch2flow.oneflow.dtypes import stored_dtype, widened_dtype
 from torch2flow.oneflow.folder import assign_places, write_folder
+from torch2flow.oneflow.ranks import FORMAT as RANKS
 from torch2flow.oneflow.single_file import write_single_file
 from torch2flow.oneflow.snapshot import write_snapshot
 from torch2flow.opening import open_any
 from torch2flow.pickles import StatefulDict
 from torch2flow.pytorch import Checkpoint, Container
+from torch2flow.scaling.cutting import Cut, cut_plan
+from torch2flow.scaling.plan import ShardingPlan, read_plan
 from torch2flow.writing import Options, Plan, Target, make_plan
 from torch2flow.writing.copying import Progress
 from torch2flow.writing.manifest import MANIFEST, describe, sidecar, tensor_rows, write_manifest
@@ -54,7 +57,7 @@ class Format:
 
 
 _ONEFLOW = Target("OneFlow 0.9.0", stored_dtype, widened_dtype, adapt_optimizers)
-_ONEFLOW_FLAT = Target("OneFlow's snapshot format", stored_dtype, widened_dtype, flat=True)
+_ONEFLOW_FLAT = Target("OneFlow's flat checkpoints", stored_dtype, widened_dtype, flat=True)
 
 FORMATS: dict[str, Format] = {
     "folder": Format(_ONEFLOW, write_folder, is_folder=True, holds_manifest=True),
@@ -62,8 +65,10 @@ FORMATS: dict[str, Format] = {
     "snapshot": Format(_ONEFLOW_FLAT, write_snapshot, is_folder=True),
     "safetensors": Format(Target("safetensors", _safetensors_only, flat=True), exporting.write_safetensors),
     "pth": Format(Target("PyTorch", _keep, adapt=restore_optimizers), exporting.write_pth),
+    "dcp": Format(Target("torch.distributed.checkpoint", _keep, flat=True), exporting.write_dcp, is_folder=True),
 }
 """`--format`; the first is the default, and a suffix of `-o` chooses by `SUFFIXES`."""
+
 
 SUFFIXES = {".safetensors": "safetensors", ".pth": "pth", ".pt": "pth", ".bin": "pth", ".ckpt": "pth"}
 
@@ -112,7 +117,9 @@ def convert(
     dry_run: bool = False,
     partial: bool = False,
     weights_only: bool = False,
-    progress: Callable[[Plan], Progress] | None = None,
+    plan: str | os.PathLike[str] | ShardingPlan | None = None,
+    ranks: int | None = None,
+    progress: Callable[[int], Progress] | None = None,
 ) -> Result:
     """Converts a checkpoint. Neither torch nor oneflow is imported, and nothing in the file is executed.
 
@@ -120,7 +127,7 @@ def convert(
         source: any file or folder that `open_checkpoint` reads.
         out: the output; it appears complete or not at all.
         options: which part, names and dtypes; see `Options`.
-        format: `folder` (default), `file`, `snapshot`, `safetensors` or `pth`; "" goes by the suffix of `out`.
+        format: `folder` (default), `file`, `snapshot`, `safetensors`, `pth` or `dcp`; "" goes by the suffix of `out`.
         overwrite: replace an existing checkpoint.
         resume: go on with what an interrupted run left.
         hashing: add a sha256 of every tensor and of the source, and verify the archive's checksums.
@@ -128,7 +135,9 @@ def convert(
         dry_run: plan everything, write nothing.
         partial: write a model's source also where operators are missing, with a stub for each.
         weights_only: write no source.
-        progress: called with the plan, gives a function that is called with each number of bytes written.
+        plan: cut it for the ranks of a job, a folder for each: a TOML file, a preset's name, or a plan.
+        ranks: how many; None if the plan says so.
+        progress: called with the number of bytes, gives a function that is called with each that are written.
 
     Raises:
         FormatError: the source is broken or hostile.
@@ -146,22 +155,33 @@ def convert(
     format = format or SUFFIXES.get(out.suffix, "folder")
     if format not in FORMATS:
         raise UsageError(f"There is no format {format!r}.", remedy=f"choose one of {', '.join(FORMATS)}")
+    if plan is not None and format != "folder":
+        raise UsageError(f"--plan cuts a OneFlow folder, and no {format}.", remedy="leave out --format")
+    if plan is None and ranks is not None:
+        raise UsageError("--ranks says how many ranks a plan is for.", remedy="add --plan")
+    sharding = read_plan(plan) if plan is not None else None
     container = open_any(source)
     program = None if weights_only or format != "folder" else _model(container, options)
     checkpoint = Checkpoint(source, container, options.key if program is None else "state_dict")
     check_apart(out, checkpoint)
-    plan = make_plan(checkpoint, options, FORMATS[format].target)
+    whole = make_plan(checkpoint, options, _ONEFLOW_FLAT if sharding else FORMATS[format].target)
+    cut = cut_plan(whole, sharding, ranks) if sharding else None
     written = program.source() if program is not None else None
     if program is None and not weights_only and format == "folder" and not _is_changed(options):
         written, notes = pickled_source(checkpoint)
-        plan.notes += notes
+        whole.notes += notes
     if written is not None and not partial and not dry_run:
         check_complete(written, str(source))
     result = write(
-        plan, out, format, Generated(written, checkpoint) if written is not None else None, overwrite=overwrite,
-        resume=resume, hashing=hashing, sync=sync, dry_run=dry_run, progress=progress,
+        whole, out, format, Generated(written, checkpoint) if written is not None else None, cut=cut,
+        overwrite=overwrite, resume=resume, hashing=hashing, sync=sync, dry_run=dry_run, progress=progress,
     )  # fmt: skip
     return replace(result, seconds=time.perf_counter() - started, source=written)
+
+
+def target_of(format: str) -> Target:
+    """What the format that a manifest names can hold."""
+    return _ONEFLOW_FLAT if format == RANKS else FORMATS[format].target
 
 
 class Model(Protocol):
@@ -208,12 +228,13 @@ def write(
     format: str,
     model: Model | None = None,
     *,
+    cut: Cut | None = None,
     overwrite: bool = False,
     resume: bool = False,
     hashing: bool = False,
     sync: bool = False,
     dry_run: bool = False,
-    progress: Callable[[Plan], Progress] | None = None,
+    progress: Callable[[int], Progress] | None = None,
 ) -> Result:
     """Carries a plan out: the output appears complete, with its manifest, or not at all.
 
@@ -222,34 +243,42 @@ def write(
         out: where, absolute.
         format: a name of `FORMATS`.
         model: files that go beside the weights.
+        cut: the plan as it is cut for ranks, each of which gets a folder.
         overwrite, resume, hashing, sync, dry_run, progress: as for `convert`.
     """
     started = time.perf_counter()
     chosen, checkpoint = FORMATS[format], plan.checkpoint
     if dry_run:
-        if format == "folder":
-            assign_places(plan.entries)
-        manifest = _manifest(plan, format, model)
+        for part in [plan] if cut is None else cut.parts:
+            if format == "folder":
+                assign_places(part.entries)
+        manifest = _manifest(plan, format, model, cut)
         return Result(out, format, plan, manifest, time.perf_counter() - started, False)
     staging = Staging(
         out,
         folder=chosen.is_folder,
         overwrite=overwrite,
         resume=resume,
-        fingerprint=_fingerprint(plan, format),
+        fingerprint=_fingerprint(plan, format, cut),
         replaceable=_is_checkpoint,
     )
-    check_space(out.parent, plan.nbytes + (SMALL_FILES * len(plan.entries) if chosen.is_folder else 0))
+    nbytes, tensors = (plan.nbytes, len(plan.entries)) if cut is None else (cut.nbytes, cut.tensors)
+    check_space(out.parent, nbytes + (SMALL_FILES * tensors if chosen.is_folder else 0))
     with staging:
         try:
-            chosen.write(plan, staging.path, progress(plan) if progress else _no_progress, hashing)
+            advance = progress(nbytes) if progress else _no_progress
+            if cut is None:
+                chosen.write(plan, staging.path, advance, hashing)
+            else:
+                cut.write(staging.path, advance, hashing, __version__)
             if model is not None:
                 model.write(staging.path, out.name)
             checkpoint.check_unchanged()
-            manifest = _manifest(plan, format, model, _sha256(checkpoint.container.files) if hashing else "")
+            sha256 = _sha256(checkpoint.container.files) if hashing else ""
+            manifest = _manifest(plan, format, model, cut, sha256)
             write_manifest(
                 manifest,
-                tensor_rows(plan),
+                tensor_rows(plan) if cut is None else cut.rows(),
                 staging.path / MANIFEST if chosen.holds_manifest else sidecar(out),
             )
             if sync:
@@ -266,10 +295,11 @@ def write(
     return Result(out, format, plan, manifest, time.perf_counter() - started, True)
 
 
-def _manifest(plan: Plan, format: str, model: Model | None, sha256: str = "") -> dict[str, Any]:
+def _manifest(plan: Plan, format: str, model: Model | None, cut: Cut | None = None, sha256: str = "") -> dict[str, Any]:
     manifest = describe(plan, format, __version__, sha256)
-    if model is not None:
-        model.describe(manifest)
+    for each in (model, cut):
+        if each is not None:
+            each.describe(manifest)
     return manifest
 
 
@@ -313,16 +343,20 @@ def _is_checkpoint(path: Path) -> bool:
     """Whether an existing output is something that `--overwrite` may replace."""
     if path.is_dir():
         names = {entry.name for entry in os.scandir(path)}
-        return not names or bool(names & {"pickled_data", "snapshot_done"})
+        return (
+            not names
+            or bool(names & {"pickled_data", "snapshot_done", ".metadata"})
+            or {"manifest.json", "rank_0"} <= names
+        )
     with open(path, "rb") as stream:
         head = stream.read(16)
     return path.is_file() and (not head or head[:4] == b"PK\x03\x04" or head[:1] == b"\x80" or head[8:9] == b"{")
 
 
-def _fingerprint(plan: Plan, format: str) -> str:
+def _fingerprint(plan: Plan, format: str, cut: Cut | None) -> str:
     """Everything that decides what is written where."""
     files = [(file.path.name, file.size, file.status.st_mtime_ns) for file in plan.checkpoint.container.files]
-    return json.dumps([__version__, format, plan.checkpoint.key, repr(plan.options), files])
+    return json.dumps([__version__, format, plan.checkpoint.key, repr(plan.options), files, repr(cut and cut.settled)])
 
 
 def _sha256(files: list[Any]) -> str:

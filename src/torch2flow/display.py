@@ -200,6 +200,8 @@ def show_result(result: Result) -> None:
         counts.append(f"{len(plan.naming.sources)} renamed")
     if plan.naming.skipped:
         counts.append(f"{len(plan.naming.skipped)} left out")
+    if "mesh" in result.manifest:
+        counts.append(f"cut for {result.manifest['ranks']} ranks")
     verb = "wrote" if result.written else "would write"
     rate = f", {decimal(int(plan.nbytes / result.seconds))}/s" if result.written and result.seconds > 0 else ""
     err.print(f"{verb} {', '.join(counts)}: {plan.nbytes:,} bytes in {result.seconds:.2f} s{rate}")
@@ -364,10 +366,10 @@ def show_verification(found: Verification, *, brief: bool = False) -> None:
 
 
 @contextmanager
-def conversion_progress() -> Iterator[Callable[[Plan], Progress]]:
+def conversion_progress() -> Iterator[Callable[[int], Progress]]:
     """Gives a conversion its progress bar: on a terminal, and for work that is longer than a moment."""
     with ExitStack() as stack:
-        yield lambda plan: stack.enter_context(progress_bar("writing", plan.nbytes))
+        yield lambda total: stack.enter_context(progress_bar("writing", total))
 
 
 @contextmanager

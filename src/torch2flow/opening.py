@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from torch2flow.errors import FormatError
+from torch2flow.oneflow.ranks import is_ranks, open_ranks
 from torch2flow.oneflow.reading import (
     is_oneflow,
     is_single_file,
@@ -45,6 +46,8 @@ def open_any(path: Path) -> Container:
     """The container at a path, PyTorch's or OneFlow's."""
     if is_oneflow(path):
         return open_folder(path)
+    if is_ranks(path):
+        return open_ranks(path)
     if os.path.isfile(path) and _begins_as_pickle(path):
         return _open_pickle(path)
     return open_container(path)

@@ -30,7 +30,7 @@ def test_two_processes_write_what_one_writes(
     monkeypatch.setattr(sharing, "WORTH_A_PROCESS", 0)
     monkeypatch.setattr(sharing, "BATCH", batch)
     written: list[int] = []
-    result = torch2flow.convert(source, tmp_path / "shared", options, progress=lambda plan: written.append)
+    result = torch2flow.convert(source, tmp_path / "shared", options, progress=lambda total: written.append)
     assert files_of(tmp_path / "shared") == files_of(tmp_path / "alone")
     assert sum(written) == result.plan.nbytes, "progress counts the bytes of both"
 

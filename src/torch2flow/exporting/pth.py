@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,26 +41,38 @@ def write_pth(plan: Plan, path: Path, progress: Progress, hashing: bool = False)
         FormatError: the source is damaged.
         OSError: the file can't be written.
     """
-    stem = "archive"
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
-        archive = _ArchiveWriter(fd)
-        keys = {id(entry): str(number) for number, entry in enumerate(plan.entries)}
-
-        def replace(value: Any) -> Any:
-            return _tensor(value, keys[id(value)]) if isinstance(value, Entry) else _other(value)
-
-        pickle = write_pickle(plan.tree, replace, plan.identify, protocol=2)
-        archive.add(f"{stem}/data.pkl", pickle)
-        archive.add(f"{stem}/byteorder", b"little")
-        for entry in plan.entries:
-            archive.begin(f"{stem}/data/{keys[id(entry)]}", entry.nbytes)
-            write_entry(entry, fd, progress, hashing)
-            archive.end(entry.crc32)
-        archive.add(f"{stem}/version", b"3\n")
-        archive.finish()
+        append_archive(fd, 0, plan.tree, plan.entries, plan.identify, progress, hashing)
     finally:
         os.close(fd)
+
+
+def append_archive(
+    fd: int,
+    start: int,
+    tree: Any,
+    entries: list[Entry],
+    identify: Callable[[Any], Any],
+    progress: Progress,
+    hashing: bool = False,
+) -> int:
+    """Appends what `torch.save(tree)` would write to a file that is `start` bytes long; returns its length."""
+    stem = "archive"
+    archive = _ArchiveWriter(fd, start)
+    keys = {id(entry): str(number) for number, entry in enumerate(entries)}
+
+    def replace(value: Any) -> Any:
+        return _tensor(value, keys[id(value)]) if isinstance(value, Entry) else _other(value)
+
+    archive.add(f"{stem}/data.pkl", write_pickle(tree, replace, identify, protocol=2))
+    archive.add(f"{stem}/byteorder", b"little")
+    for entry in entries:
+        archive.begin(f"{stem}/data/{keys[id(entry)]}", entry.nbytes)
+        write_entry(entry, fd, progress, hashing)
+        archive.end(entry.crc32)
+    archive.add(f"{stem}/version", b"3\n")
+    return archive.finish()
 
 
 def _storage_class(dtype: DType) -> Name:
@@ -91,10 +104,10 @@ def _other(value: Any) -> Any:
 
 
 class _ArchiveWriter:
-    """A zip64 archive whose records are aligned, written front to back."""
+    """A zip64 archive whose records are aligned, written front to back, from a place in a file on."""
 
-    def __init__(self, fd: int) -> None:
-        self.fd, self.at = fd, 0
+    def __init__(self, fd: int, start: int) -> None:
+        self.fd, self.start, self.at = fd, start, 0
         self.central: list[bytes] = []
         self.open: tuple[bytes, int, int] = (b"", 0, 0)
 
@@ -119,7 +132,7 @@ class _ArchiveWriter:
     def end(self, crc32: int | None) -> None:
         """Closes the record; its checksum is computed from the file unless it is known."""
         name, offset, size = self.open
-        crc = crc32 if crc32 is not None else self._crc(self.at, size)
+        crc = crc32 if crc32 is not None else self._crc(self.start + self.at, size)
         descriptor = struct.pack("<4sIQQ" if size >= FULL else "<4sIII", b"PK\x07\x08", crc, size, size)
         write_all(self.fd, descriptor)
         self.at += size + len(descriptor)
@@ -160,8 +173,8 @@ class _ArchiveWriter:
             offset, size = offset + len(chunk), size - len(chunk)
         return crc
 
-    def finish(self) -> None:
-        """The central directory and both of its ends; PyTorch writes the zip64 end always."""
+    def finish(self) -> int:
+        """The central directory and both of its ends, of which PyTorch writes the zip64 one always; all its bytes."""
         directory = b"".join(self.central)
         count, start = len(self.central), self.at
         end64 = _END64.pack(b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, len(directory), start)
@@ -169,3 +182,4 @@ class _ArchiveWriter:
         short = min(count, 0xFFFF)
         end = _END.pack(b"PK\x05\x06", 0, 0, short, short, min(len(directory), FULL), min(start, FULL), 0)
         write_all(self.fd, directory + end64 + locator + end)
+        return start + len(directory) + len(end64) + len(locator) + len(end)

@@ -108,8 +108,7 @@ class Job:
 
     def run(self) -> int:
         """Runs it to its end; 0, or the exit code of the rank that failed first."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
+        before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
         if self.logs is not None:
             self.logs.mkdir(parents=True, exist_ok=True)
         try:
@@ -123,6 +122,8 @@ class Job:
                 time.sleep(POLL)
         finally:
             own = self._end()
+            for number, handler in before.items():
+                signal.signal(number, handler)
         for each in self.ranks:
             for reader in each.readers:
                 reader.join(timeout=GRACE)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch2flow.dtypes import numpy_dtype
 from torch2flow.errors import FormatError
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 MAX_CUTS = 6  # dimensions along which one tensor is cut: a device mesh has as many at most
 
 
+class Piece(Protocol):
+    """A block, or a promise of one: what it is read from is opened when a part of it is asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def region(self, start: tuple[int, ...], stop: tuple[int, ...]) -> TensorRef:
+        """The block between two corners of this one."""
+        ...
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class PiecedTensor(TensorRef):
     """A dense tensor whose blocks lie in several places.
@@ -26,7 +37,7 @@ class PiecedTensor(TensorRef):
         pieces: each block and the index at which it starts, one number a dimension.
     """
 
-    pieces: list[tuple[tuple[int, ...], TensorRef]] = field(default_factory=list)
+    pieces: Sequence[tuple[tuple[int, ...], Piece]] = ()
 
     @property
     def is_plain(self) -> bool:
@@ -64,7 +75,7 @@ class PiecedTensor(TensorRef):
         block = np.empty([b - a for a, b in zip(start, stop, strict=True)], numpy_dtype(self.dtype))
         for low, part in self._parts(start, stop):
             target = tuple(slice(a - s, a - s + n) for a, s, n in zip(low, start, part.shape, strict=True))
-            block[target] = part.resolve(part.view())
+            block[target] = part.numpy()
         return block
 
     def _parts(self, start: tuple[int, ...], stop: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], TensorRef]]:

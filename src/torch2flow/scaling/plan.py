@@ -152,26 +152,27 @@ class ShardingPlan:
         """
         mesh = self.meshed(ranks)
         stages = self._stages(tensors, mesh)
-        hits = [0] * len(self.split)
+        rules = {name: self._rule(name) for name in tensors}
+        hits = {number for number in rules.values() if number is not None}
+        first: dict[str, int] = {}  # of tied names, the first that a pattern matches counts
+        for name, tensor in tensors.items():
+            if (number := rules[name]) is not None:
+                first.setdefault(tensor.tied or name, number)
         layouts: dict[str, Layout] = {}
         refused: list[str] = []
         unmatched: list[str] = []
         grids = [mesh.grid(stage) for stage in range(mesh.stages)]
         for name, tensor in tensors.items():
-            number = next((n for n, (pattern, _) in enumerate(self.split) if matches(pattern, name)), None)
-            if number is not None:
-                hits[number] += 1
-            if tensor.tied in layouts:  # the first of tied names counts
+            if tensor.tied in layouts:
                 layouts[name] = layouts[tensor.tied]
                 continue
+            number = first.get(tensor.tied or name)
             if number is None:
                 unmatched.append(name)
-            split = {} if number is None else self.split[number][1]
-            axes = _axes(split, mesh, tensor.shape)
-            layout = Layout(grids[stages[name]], axes)
-            if why := _why_not(layout, tensor.shape, mesh):
+            axes = _axes({} if number is None else self.split[number][1], mesh, tensor.shape)
+            layouts[name] = Layout(grids[stages[name]], axes)
+            if why := _why_not(layouts[name], tensor.shape, mesh):
                 refused.append(f"{name} {[*tensor.shape]}: {why}")
-            layouts[name] = layout
         refused += self._unused(hits)
         if refused:
             more = f"\n    and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
@@ -214,12 +215,14 @@ class ShardingPlan:
             )
         return found
 
-    def _unused(self, hits: list[int]) -> Iterable[str]:
-        own = [pattern for pattern, _ in self.split[: self.own]]
-        unused = [pattern for pattern, count in zip(own, hits, strict=False) if not count]
-        if self.split and not any(hits):
+    def _rule(self, name: str) -> int | None:
+        return next((number for number, (pattern, _) in enumerate(self.split) if matches(pattern, name)), None)
+
+    def _unused(self, hits: set[int]) -> Iterable[str]:
+        if self.split and not hits:
             return [f"no name matches any of its {len(self.split)} patterns: it is for other names than these"]
-        return [f"the pattern {pattern!r} is the first to match no name at all" for pattern in unused]
+        own = [pattern for number, (pattern, _) in enumerate(self.split[: self.own]) if number not in hits]
+        return [f"the pattern {pattern!r} is the first to match no name at all" for pattern in own]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from torch2flow.oneflow.runtime import import_flowvision, quiet_stderr
 from torch2flow.opening import open_any
 from torch2flow.pytorch import Checkpoint
 from torch2flow.pytorch.tensor import in_memory
-from torch2flow.writing import Options, Plan, make_plan
+from torch2flow.writing import Options, make_plan
 from torch2flow.writing.copying import Progress
 from torch2flow.writing.renaming import renamed, with_tensors
 from torch2flow.zoo.catalogue import find_twin
@@ -148,7 +148,7 @@ def convert(
     overwrite: bool = False,
     hashing: bool = False,
     dry_run: bool = False,
-    progress: Callable[[Plan], Progress] | None = None,
+    progress: Callable[[int], Progress] | None = None,
     downloading: Callable[[int], Any] | None = None,
 ) -> tuple[Result, Prepared]:
     """Writes a folder that `flow.load` reads, that flowvision's model loads strictly, and that has `load_model()`.
@@ -190,7 +190,7 @@ def convert_back(
     overwrite: bool = False,
     hashing: bool = False,
     dry_run: bool = False,
-    progress: Callable[[Plan], Progress] | None = None,
+    progress: Callable[[int], Progress] | None = None,
 ) -> Result:
     """Writes flowvision's weights as PyTorch's model loads them.
 
