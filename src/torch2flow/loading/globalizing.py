@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from torch2flow.dtypes import find_dtype
 from torch2flow.errors import UsageError
 from torch2flow.loading.creating import made_globally
 from torch2flow.loading.sharding import agree, vote
@@ -116,7 +117,8 @@ def _sizes(model: Any, homes: list[tuple[dict[str, Any], str, str, Any]]) -> dic
                 maybe="Module.to_global was called on it, which makes shapes grow by the number of ranks",
                 remedy="give torch2flow.to_global the local model",
             )
-        sizes[name] = Sized(tuple(tensor.shape), tensor.element_size(), first.setdefault(id(tensor), name))
+        dtype = find_dtype(str(tensor.dtype).removeprefix("oneflow."))  # `element_size` fails for bfloat16 in 0.9.0
+        sizes[name] = Sized(tuple(tensor.shape), dtype.itemsize if dtype else 1, first.setdefault(id(tensor), name))
     if not sizes:
         raise UsageError(f"The model {type(model).__name__} has neither parameters nor buffers.")
     return sizes
