@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from lab import Lab
 from report import Comparison
 
-from cases import convert_folder, inspect_large, load_live, other_formats, run_models, start_up, verify_large
+from cases import (
+    convert_folder,
+    inspect_large,
+    load_global,
+    load_live,
+    other_formats,
+    run_models,
+    start_up,
+    verify_large,
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,7 @@ BENCHMARKS = {
     "convert": Benchmark(convert_folder.NEEDS, convert_folder.run),
     "formats": Benchmark(other_formats.NEEDS, other_formats.run),
     "load": Benchmark(load_live.NEEDS, load_live.run),
+    "global": Benchmark(load_global.NEEDS, load_global.run),
     "models": Benchmark(run_models.NEEDS, run_models.run),
     "verify": Benchmark(verify_large.NEEDS, verify_large.run),
 }

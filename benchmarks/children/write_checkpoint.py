@@ -45,7 +45,7 @@ def main(path: str, nbytes: str, tensors: str, dtype: str, kind: str) -> None:
     """Writes the file."""
     kept = getattr(torch, dtype)
     count = int(nbytes) // int(tensors) // torch.empty((), dtype=kept).element_size()
-    columns = 64 if count % 64 == 0 or count > 4096 else 1
+    columns = 4096 if count % 4096**2 == 0 else 64 if count % 64 == 0 or count > 4096 else 1
     shape = (count // columns, columns)
     state = OrderedDict()
     for number in range(int(tensors)):
