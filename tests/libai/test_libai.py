@@ -1,0 +1,170 @@
+"""LiBai's models from transformers' weights: names, shapes and values, lazily, and back bit for bit.
+
+models.json has the names and shapes of LiBai's own models (make_models.py); the checkpoints are real transformers'.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from torch2flow.conversion import FORMATS, write
+from torch2flow.dtypes import DTYPES
+from torch2flow.errors import UsageError
+from torch2flow.libai import FAMILIES, from_libai, to_libai
+from torch2flow.libai.rules import LAYOUTS, fused, parted
+from torch2flow.opening import open_checkpoint
+from torch2flow.pytorch import Checkpoint, TensorRef
+from torch2flow.pytorch.tensor import in_memory
+from torch2flow.writing import Options, make_plan
+from torch2flow.writing.keys import translate
+from torch2flow.writing.renaming import with_tensors
+
+HERE = Path(__file__).resolve().parent
+MODELS: dict[str, dict[str, list[int]]] = json.loads((HERE / "models.json").read_text())
+HEADS = 4
+
+
+@pytest.fixture(scope="module")
+def folder(torch_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("transformers")
+    command = [torch_python, "-W", "ignore", "-m", "tests.libai.make_checkpoints", made]
+    done = subprocess.run(command, cwd=HERE.parent.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def test_every_model_has_a_family() -> None:
+    assert set(MODELS) == set(FAMILIES)
+
+
+@pytest.mark.oneflow  # once is enough
+@pytest.mark.parametrize("name", MODELS)
+def test_names_and_shapes_are_those_of_libais_own_model(name: str, folder: Path) -> None:
+    found = to_libai(open_checkpoint(folder / name), name, heads=HEADS)
+    constants = [key for key in MODELS[name] if any(translate(key, t, t) for t in FAMILIES[name].flow_only)]
+    assert {key: [*tensor.shape] for key, tensor in found.items()} == {
+        key: shape for key, shape in MODELS[name].items() if key not in constants
+    }
+
+
+@pytest.mark.oneflow
+@pytest.mark.parametrize("name", MODELS)
+def test_the_way_back_is_bit_for_bit(name: str, folder: Path, tmp_path: Path) -> None:
+    source = open_checkpoint(folder / name)
+    ours = to_libai(source, name, heads=HEADS, vocabulary=64)
+    convert_checkpoint(ours, tmp_path / "libai.safetensors")
+    back = from_libai(open_checkpoint(tmp_path / "libai.safetensors"), name, heads=HEADS, vocabulary=50)
+    left = [key for key in source if key not in back]
+    assert all("lm_head" in key or "decoder." in key or "embed_tokens" in key for key in left), left
+    for key, tensor in back.items():
+        before = source.get(key) or source["shared.weight"]  # a head that is tied to it is not in the file
+        assert isinstance(tensor, TensorRef) and isinstance(before, TensorRef)
+        assert np.array_equal(tensor.numpy(), before.numpy()), key
+
+
+def convert_checkpoint(checkpoint: Checkpoint, out: Path) -> None:
+    write(make_plan(checkpoint, Options(key="."), FORMATS["safetensors"].target), out, "safetensors")
+
+
+@pytest.mark.oneflow
+def test_queries_keys_and_values_are_ordered_by_heads(folder: Path) -> None:
+    """As LiBai's attention takes them apart: (heads, 3 * size), of which the first third is the query's."""
+    for name, parts, whole in (
+        ("bert", [f"bert.encoder.layer.1.attention.self.{part}.weight" for part in ("query", "key", "value")],
+         "bert.encoders.1.self_attention.query_key_value.weight"),
+        ("gpt2", [], "GPT_model.transformer.layers.1.self_attention.query_key_value.weight"),
+    ):  # fmt: skip
+        source = open_checkpoint(folder / name)
+        if parts:
+            query, key, value = (source[part].numpy() for part in parts)
+        else:
+            query, key, value = np.split(source["transformer.h.1.attn.c_attn.weight"].numpy().T, 3)
+        found = to_libai(source, name, heads=HEADS)[whole].numpy().reshape(HEADS, 3, 8, 32)
+        for at, part in enumerate((query, key, value)):
+            assert np.array_equal(found[:, at], part.reshape(HEADS, 8, 32))
+
+
+@pytest.mark.oneflow
+def test_a_vocabulary_is_padded_with_zeros_and_ranks_read_their_own_part(folder: Path) -> None:
+    source = open_checkpoint(folder / "gpt2")
+    found = to_libai(source, "gpt2", heads=HEADS, vocabulary=64)["GPT_model.embeddings.token_embeddings.weight"]
+    assert isinstance(found, TensorRef) and found.shape == (64, 32)
+    whole = found.numpy()
+    assert np.array_equal(whole[:50], source["transformer.wte.weight"].numpy()) and not whole[50:].any()
+    for start, stop in (((0, 0), (16, 32)), ((48, 0), (64, 32)), ((10, 8), (60, 16)), ((52, 3), (53, 9))):
+        expected = whole[start[0] : stop[0], start[1] : stop[1]]
+        assert np.array_equal(found.region(start, stop).numpy(), expected)
+
+
+@pytest.mark.oneflow
+def test_a_model_without_a_head_and_old_names(folder: Path) -> None:
+    source = open_checkpoint(folder / "bert")
+    bare = {
+        key.removeprefix("bert.").replace("LayerNorm.weight", "LayerNorm.gamma"): tensor
+        for key, tensor in source.items()
+        if key.startswith("bert.")
+    }
+    found = to_libai(with_tensors(source, bare), "bert", heads=HEADS)
+    assert set(found) == {key for key in MODELS["bert"] if key.startswith("bert.")}
+
+
+@pytest.mark.oneflow
+@pytest.mark.parametrize(
+    ("family", "heads", "vocabulary", "said"),
+    [
+        ("gtp2", 4, None, "There is no family 'gtp2'"),
+        ("bert", 4, None, "no rule of bert is for it"),
+        ("gpt2", 5, None, "96 rows can't be 3 times 5 blocks"),
+        ("gpt2", 4, 49, "A vocabulary of 50 does not fit into 49 rows"),
+    ],
+)
+def test_what_does_not_fit_is_told(family: str, heads: int, vocabulary: int | None, said: str, folder: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        to_libai(open_checkpoint(folder / "gpt2"), family, heads=heads, vocabulary=vocabulary)
+    assert said in str(caught.value)
+
+
+@pytest.mark.oneflow
+def test_a_missing_weight_and_grouped_queries_are_told(folder: Path) -> None:
+    source = open_checkpoint(folder / "llama")
+    less = {key: tensor for key, tensor in source.items() if key != "model.layers.0.self_attn.k_proj.weight"}
+    with pytest.raises(UsageError, match="k_proj.weight is missing"):
+        to_libai(with_tensors(source, less), "llama", heads=HEADS)
+    key = source["model.layers.0.self_attn.k_proj.weight"]
+    assert isinstance(key, TensorRef)
+    grouped = {**source, "model.layers.0.self_attn.k_proj.weight": key.region((0, 0), (16, 32))}
+    with pytest.raises(UsageError, match="80 rows can't be 3 times 4 blocks"):
+        to_libai(with_tensors(source, grouped), "llama", heads=HEADS)
+
+
+# -- the language --------------------------------------------------------------------------------------------------
+
+
+@given(
+    layout=st.sampled_from([name for name in LAYOUTS if name != "vocabulary"]),
+    heads=st.integers(1, 4), size=st.integers(1, 3), columns=st.integers(1, 5), data=st.data(),
+)  # fmt: skip
+def test_any_layout_there_and_back(layout: str, heads: int, size: int, columns: int, data: st.DataObject) -> None:
+    kind = LAYOUTS[layout]
+    count = kind.parts if data.draw(st.booleans()) else 1
+    rows = heads * size * kind.parts // count
+    whole = np.arange(rows * count * columns, dtype="f4").reshape(count, rows, columns)
+    sources = [in_memory(np.ascontiguousarray(part.T if kind.turned else part), DTYPES["float32"]) for part in whole]
+    one = fused(sources, kind, heads, None)
+    expected = whole.reshape(-1, columns)
+    if kind.heads:
+        expected = expected.reshape(kind.parts, heads, size, columns).swapaxes(0, 1).reshape(-1, columns)
+    assert np.array_equal(one.numpy(), expected)
+    start = tuple(data.draw(st.integers(0, n - 1)) for n in one.shape)
+    stop = tuple(data.draw(st.integers(a + 1, n)) for a, n in zip(start, one.shape, strict=True))
+    block = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    assert np.array_equal(one.region(start, stop).numpy(), expected[block])
+    for source, part in zip(sources, parted(one, kind, count, heads, None), strict=True):
+        assert np.array_equal(part.numpy(), source.numpy())
