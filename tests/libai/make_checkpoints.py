@@ -46,7 +46,7 @@ def build() -> dict[str, Any]:
         "vit": t.ViTForImageClassification(
             t.ViTConfig(
                 hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=INNER,
-                image_size=32, patch_size=8, **labels,
+                image_size=32, patch_size=8, layer_norm_eps=1e-6, **labels,
             )
         ),
         "swin": t.SwinForImageClassification(t.SwinConfig(**WINDOWS, **labels)),

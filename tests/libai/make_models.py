@@ -36,7 +36,13 @@ def build(name: str) -> Any:
     def cfg(**more: Any) -> Any:
         return DictConfig({**COMMON, **more})
 
-    t5 = {"head_size": 8, "relative_attention_num_buckets": 32, "padding_idx": 0, "is_encoder_decoder": True}
+    t5 = {
+        "head_size": 8,
+        "layernorm_eps": 1e-6,
+        "relative_attention_num_buckets": 32,
+        "padding_idx": 0,
+        "is_encoder_decoder": True,
+    }
     bert = {"num_tokentypes": 2, "add_pooling_layer": True, "add_binary_head": True}
     bert["apply_residual_post_layernorm"] = True
     if name == "gpt2":
