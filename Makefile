@@ -3,8 +3,6 @@
 .PHONY: help setup demo test bench faults coverage zoo golden operators docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
-TORCH := .venv-torch/bin/python
-CORE := .venv-core/bin/python
 # Arguments for pytest: make test ARGS='-k conv -x'
 ARGS ?=
 
@@ -18,9 +16,7 @@ demo: setup ## convert four models that PyTorch wrote and run them in OneFlow
 	@$(ONEFLOW) scripts/demo.py
 
 test: setup ## run every test, each environment running the tests whose packages it has
-	$(ONEFLOW) -m pytest $(ARGS)
-	$(TORCH) -m pytest -m 'not oneflow' --ignore tests/attacks $(ARGS)  # those run in the oldest and the newest Python
-	$(CORE) -m pytest -m 'not oneflow and not torch' $(ARGS)
+	@sh scripts/test.sh $(ARGS)
 
 bench: setup ## measure speed and memory (minutes, and some 20 GB of disk)
 	@$(ONEFLOW) benchmarks/run.py $(ARGS)

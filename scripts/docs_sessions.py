@@ -4,7 +4,7 @@
     python scripts/docs_sessions.py --write    put what the commands print now into the pages
 
 The blocks of one page are one session of bash: `cd` holds from one to the next. It starts in a folder like a
-clone after `make demo`: `demo-out/`, `tests/`, and `torch2flow` and `python` on PATH.
+clone after `make demo`: `demo-out/`, `tests/`, `examples/`, and `torch2flow` and `python` on PATH.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "README.zh-CN.md", "docs/diff.md", "docs/formats.md", "docs/zoo.md")
+PAGES = ("README.md", "README.zh-CN.md", "docs/diff.md", "docs/formats.md", "docs/scale.md", "docs/zoo.md")
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.M | re.S)
 MARK = "--- next command ---"
 HOME = "/home/you/torch2flow"
@@ -83,7 +83,8 @@ def renew(page: str, demo: Path, known: Known) -> str:
     """
     with tempfile.TemporaryDirectory(dir=demo.parent) as folder:
         shutil.copytree(demo, Path(folder, "demo-out"), copy_function=os.link)
-        Path(folder, "tests").symlink_to(ROOT / "tests")
+        for name in ("tests", "examples"):
+            Path(folder, name).symlink_to(ROOT / name)
         fresh = run_once(tuple(BLOCK.findall(page)), Path(folder))
     for text in (BLOCK.findall(page), fresh):
         for key, line in numbered(text):

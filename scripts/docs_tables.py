@@ -1,7 +1,7 @@
-"""Writes the table of docs/formats.md that the code decides: what becomes of each dtype in each target.
+"""Writes the tables of the documentation that the code decides: dtypes, modules, plans.
 
-python scripts/docs_tables.py            print it
-python scripts/docs_tables.py --write    put it into the page
+python scripts/docs_tables.py            check them
+python scripts/docs_tables.py --write    put them into the pages
 """
 
 from __future__ import annotations
@@ -12,10 +12,17 @@ import re
 import sys
 from pathlib import Path
 
+from rich.filesize import decimal
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts.trillion import LAYERS, embeddings, layer
 from torch2flow.conversion import FORMATS
 from torch2flow.dtypes import DTYPES, DType
 from torch2flow.errors import UnsupportedError
 from torch2flow.pytorch import Checkpoint, CompositeTensor, Container, Storage, Tensor, TensorRef
+from torch2flow.scaling import ShardingPlan, estimate, read_plan
+from torch2flow.scaling.plan import Sized
 from torch2flow.writing import Entry, Options, make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,7 +89,36 @@ def module_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-TABLES = {"dtypes": ("formats.md", dtype_table), "modules": ("architecture.md", module_table)}
+MESHES = (
+    {"tensor": 64},
+    {"data": 8, "pipeline": 2, "tensor": 64},
+    {"data": 16, "pipeline": 8, "tensor": 8},
+    {"data": 32, "pipeline": 16, "tensor": 8},
+    {"data": 64, "pipeline": 61, "tensor": 1},
+)
+
+
+def scale_table() -> str:
+    """What ranks would hold of a model of a trillion parameters."""
+    shapes = embeddings() | {name: shape for number in range(LAYERS) for name, shape in layer(number).items()}
+    sizes = {name: Sized(shape, 2, name) for name, shape in shapes.items()}
+    rows = []
+    for mesh in MESHES:
+        plan = ShardingPlan(mesh, read_plan("llama").split)
+        found = estimate(plan, sizes)
+        axes = ", ".join(f"{name} = {size}" for name, size in mesh.items())
+        rows.append(
+            f"| {found.settled.mesh.ranks:,} | `{axes}` | {decimal(int(found.held.max()))} | {found.imbalance:.3f} "
+            f"| {found.seconds:.1f} s |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+TABLES = {
+    "scale": ("scale.md", scale_table),
+    "dtypes": ("formats.md", dtype_table),
+    "modules": ("architecture.md", module_table),
+}
 """By the name of the comment that marks its place: the page, and what makes it."""
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from torch2flow._version import __version__
-from torch2flow.cli_scale import launch, plan
+from torch2flow.cli_scale import launch, libai, plan
 from torch2flow.cli_zoo import zoo
 from torch2flow.errors import DifferenceError, InstallationError, OutputError, Torch2FlowError, UsageError
 from torch2flow.printing import print_json
@@ -417,7 +417,7 @@ def _original(given: dict[str, Any]) -> Original | None:
     return Original(factory, **options) if factory else None
 
 
-for command in (zoo, plan, launch):
+for command in (zoo, plan, launch, libai):
     cli.add_command(command)
 
 

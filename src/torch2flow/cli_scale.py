@@ -1,9 +1,11 @@
-"""`torch2flow plan | launch`: what a distributed job would hold, and the job itself."""
+"""`torch2flow plan | launch | libai`: what a distributed job would hold, the job itself, and LiBai's models."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -63,7 +65,7 @@ Examples:
 @click.option("--timeout", type=float, default=60, show_default=True, metavar="S", help="For rank 0 to be ready.")
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def launch(script: str, arguments: tuple[str, ...], **given: object) -> None:
+def launch(script: str, arguments: tuple[str, ...], **given: Any) -> None:
     """Runs SCRIPT as a job of OneFlow's, a process for each rank: all start in order, and end together.
 
     What a rank prints is shown with its number. When one fails, the others are ended within seconds, and its error is
@@ -71,4 +73,44 @@ def launch(script: str, arguments: tuple[str, ...], **given: object) -> None:
     """
     from torch2flow.launching import Job
 
-    sys.exit(Job(script, arguments, **given).run())  # type: ignore[arg-type]
+    sys.exit(Job(script, arguments, **given).run())
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  torch2flow libai gpt2 gpt2-medium -o out
+  torch2flow libai llama Llama-2-7b-hf -o out --vocabulary 32256
+  torch2flow libai bert bert.pth -o out --heads 12
+  torch2flow libai gpt2 out -o model.safetensors --reverse --heads 16 --vocabulary 50257"""
+)
+@click.argument("family")
+@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="The output folder or file."
+)
+@click.option("--heads", type=click.IntRange(1), help="Attention heads. Default: as the config.json beside FILE says.")
+@click.option("--vocabulary", type=click.IntRange(1), help="Rows of the vocabulary on the other side, if not as many.")
+@click.option("--reverse", is_flag=True, help="From LiBai's weights to those of transformers.")
+@click.option("--key", metavar="PATH", help="The part of FILE, as a dotted path.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing checkpoint at -o.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def libai(family: str, source: Path, out: Path, as_json: bool, quiet: bool, **given: Any) -> None:
+    """Puts weights of PyTorch's transformers into the names and layouts of LiBai's models, or back.
+
+    FAMILY is one of gpt2, bert, roberta, llama, t5, mt5, vit, swin; FILE is whatever holds the weights, such as a
+    folder of Hugging Face's. OUT is read by flow.load, and by torch2flow.load_state_dict, where the model is global.
+    """
+    from torch2flow.libai.converting import convert_libai
+
+    with contextlib.ExitStack() as stack:
+        if not (quiet or as_json):
+            from torch2flow import display
+
+            given["progress"] = stack.enter_context(display.conversion_progress())
+        result = convert_libai(family, source, out, **given)
+    if as_json:
+        print_json(result.to_json())
+    elif not quiet:
+        display.show_result(result)

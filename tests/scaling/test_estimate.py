@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scripts.trillion import LAYERS, embeddings, layer
 from torch2flow.scaling import estimate, read_plan
 from torch2flow.scaling.estimate import PAGE
 from torch2flow.scaling.plan import ShardingPlan, Sized
@@ -41,21 +42,11 @@ def test_stages_hold_their_own_tensors() -> None:
 @pytest.fixture(scope="module")
 def trillion(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """A Llama of a trillion parameters in bfloat16, sharded: headers are real, the rest of each file is a hole."""
-    hidden, inner, vocabulary, layers = 25600, 87040, 128256, 122
-    block = {
-        "input_layernorm.weight": (hidden,), "post_attention_layernorm.weight": (hidden,),
-        **{f"self_attn.{name}_proj.weight": (hidden, hidden) for name in "qo"},
-        **{f"self_attn.{name}_proj.weight": (hidden // 8, hidden) for name in "kv"},
-        **{f"mlp.{name}_proj.weight": (inner, hidden) for name in ("gate", "up")},
-        "mlp.down_proj.weight": (hidden, inner),
-    }  # fmt: skip
     folder = tmp_path_factory.mktemp("trillion")
     weight_map: dict[str, str] = {}
     parameters = 0
-    for number in range(layers + 1):
-        rows: dict[str, Any] = {f"model.layers.{number}.{name}": shape for name, shape in block.items()}
-        if number == layers:
-            rows = {f"{name}.weight": (vocabulary, hidden) for name in ("model.embed_tokens", "lm_head")}
+    for number in range(LAYERS + 1):
+        rows = layer(number) if number < LAYERS else embeddings()
         at, header = 0, {}
         for name, shape in rows.items():
             count = int(np.prod(shape))
