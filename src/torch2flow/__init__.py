@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
-    from torch2flow.loading import input_placement, load, load_state_dict, to_global
+    from torch2flow.loading import input_placement, load, load_state_dict, to_global, without_values
     from torch2flow.lowering.registry import operator
     from torch2flow.opening import open_checkpoint
     from torch2flow.parity import Verification, verify_folder
@@ -51,6 +51,7 @@ _PUBLIC = {
     "load_state_dict": "torch2flow.loading",
     "to_global": "torch2flow.loading",
     "input_placement": "torch2flow.loading",
+    "without_values": "torch2flow.loading",
     "diff": "torch2flow.diffing",
     "verify": "torch2flow.parity.live",
     "verify_folder": "torch2flow.parity",
@@ -91,6 +92,7 @@ __all__ = [
     "to_global",
     "verify",
     "verify_folder",
+    "without_values",
     "zoo",
 ]
 

@@ -173,7 +173,7 @@ def convert(
     if written is not None and not partial and not dry_run:
         check_complete(written, str(source))
     result = write(
-        whole, out, format, Generated(written, checkpoint) if written is not None else None, cut=cut,
+        whole, out, format, Generated(written, checkpoint, cut is not None) if written is not None else None, cut=cut,
         overwrite=overwrite, resume=resume, hashing=hashing, sync=sync, dry_run=dry_run, progress=progress,
     )  # fmt: skip
     return replace(result, seconds=time.perf_counter() - started, source=written)
@@ -202,10 +202,11 @@ class Generated:
 
     source: Source
     checkpoint: Checkpoint
+    cut: bool = False
 
     def write(self, folder: Path, name: str) -> None:
         """Writes source, package and constants."""
-        write_package(self.source, folder, name)
+        write_package(self.source, folder, name, cut=self.cut)
         if self.source.constants:
             (folder / CONSTANTS).mkdir(exist_ok=True)
             held = Container("pt2", StatefulDict(self.source.constants), self.checkpoint.container.files)

@@ -213,14 +213,14 @@ def show_result(result: Result) -> None:
     if len(left) > SHOWN_ROWS:
         err.print(f"and {len(left) - SHOWN_ROWS} more that were not converted: the manifest lists them", style="dim")
     if result.source is not None:
-        _show_source(result.source, result.written, result.out.name)
+        _show_source(result.source, result.written, result.out.name, cut="mesh" in result.manifest)
     for note in plan.notes:
         err.print(f"note: {shown(note, 1000)}")
     done = "" if result.written else "  (dry run: nothing was written)"
     err.print(f"[bold]{shown(_nearest(result.out), 1000)}[/]{done}")
 
 
-def _show_source(source: Source, written: bool, name: str) -> None:
+def _show_source(source: Source, written: bool, name: str, *, cut: bool) -> None:
     """The model that was written, and what of it could not be."""
     lines = source.text.count("\n")
     err.print(f"{'wrote' if written else 'would write'} [bold]model.py[/]: class {shown(source.root)}, {lines} lines")
@@ -231,7 +231,8 @@ def _show_source(source: Source, written: bool, name: str) -> None:
     for note in source.notes:
         err.print(f"note: {shown(note, 1000)}")
     if written and name.isidentifier():
-        err.print(f"use it: from {name} import load_model; model = load_model()")
+        use = f"from {name} import {shown(source.root)}; torch2flow.to_global({shown(source.root)}(), PLAN)"
+        err.print(f"use it: {use}" if cut else f"use it: from {name} import load_model; model = load_model()")
 
 
 def _nearest(path: Path) -> str:

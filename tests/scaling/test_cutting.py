@@ -143,6 +143,14 @@ def test_the_command_line(source: Path, tmp_path: Path, run_cli: Any) -> None:
     assert code == 0 and "oneflow-ranks" in out and "in pieces" in out
 
 
+def test_a_model_comes_with_its_cut_weights(torch: Any, tmp_path: Path) -> None:
+    torch.save(torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.ReLU()), tmp_path / "model.pth")
+    convert(tmp_path / "model.pth", tmp_path / "cut", plan="zero", ranks=2)
+    assert "nn.Linear(4, 6)" in (tmp_path / "cut" / "model.py").read_text()
+    assert "load_model" not in (tmp_path / "cut" / "__init__.py").read_text()
+    assert not diff(tmp_path / "model.pth", tmp_path / "cut").differs
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     shapes=st.lists(st.tuples(st.integers(0, 6), st.integers(1, 6), st.booleans()), min_size=1, max_size=4),

@@ -129,6 +129,20 @@ def test_the_bytes_a_rank_reads_are_those_of_the_estimate(
 
 
 @pytest.mark.oneflow
+def test_a_model_larger_than_a_rank_is_built_and_loaded(torch: Any, oneflow_python: Path, tmp_path: Path) -> None:
+    """272 MB of weights, of which each of four ranks holds a quarter; and beside that one tensor, of 17 MB."""
+    state = {f"layers.{n}.weight": torch.full((2048, 2048), n + 0.5) for n in range(16)}
+    state |= {"norm.weight": torch.ones(16), "norm.bias": torch.zeros(16), "head.weight": state["layers.0.weight"]}
+    torch.save(state, tmp_path / "model.pth")
+    ran = run_job(oneflow_python, 4, "building.py", str(tmp_path / "model.pth"))
+    assert ran.code == 0, ran.errors
+    for lines in ran.printed:
+        found = json.loads(lines[0])
+        assert found["values"] == 3.5
+        assert found["built"] < 40e6 and found["loaded"] < 67e6 + 50e6, found
+
+
+@pytest.mark.oneflow
 @pytest.mark.parametrize("plan", ["zero", "data"])
 def test_what_oneflow_gathered_and_saved_is_a_checkpoint_again(plan: str, oneflow_python: Path, tmp_path: Path) -> None:
     ran = run_job(oneflow_python, 2, "saving.py", str(tmp_path / "saved"), plan)

@@ -40,6 +40,13 @@ def load_model():
     return model.eval()
 '''
 
+_CUT_PACKAGE = '''"""A OneFlow model, whose weights lie beside it in a folder for each rank of a job."""
+
+from .model import {root}
+
+__all__ = ["{root}"]
+'''
+
 
 @dataclass(slots=True)
 class Program:
@@ -133,8 +140,9 @@ def check_complete(source: Source, origin: str) -> None:
     )
 
 
-def write_package(source: Source, path: Path, name: str) -> None:
-    """Writes the Python files of a converted model into its folder."""
+def write_package(source: Source, path: Path, name: str, *, cut: bool = False) -> None:
+    """Writes the Python files of a converted model into its folder; without `load_model` where the weights are cut."""
     (path / MODEL).write_text(source.text, "utf-8")
     folder = name if name.isidentifier() else "the_folder"
-    (path / PACKAGE).write_text(_PACKAGE.format(root=source.root, folder=folder), "utf-8")
+    package = _CUT_PACKAGE if cut else _PACKAGE
+    (path / PACKAGE).write_text(package.format(root=source.root, folder=folder), "utf-8")
