@@ -9,13 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch2flow import exporting
 from torch2flow._version import __version__
-from torch2flow.codegen.package import CONSTANTS, Program, check_complete, open_program, write_package
-from torch2flow.codegen.pickled import pickled_source
-from torch2flow.codegen.writer import Source
 from torch2flow.dtypes import DType
 from torch2flow.errors import FormatError, OutputError, UsageError
 from torch2flow.oneflow.adapting import adapt_optimizers, restore_optimizers
@@ -27,13 +24,19 @@ from torch2flow.oneflow.snapshot import write_snapshot
 from torch2flow.opening import open_any
 from torch2flow.pickles import StatefulDict
 from torch2flow.pytorch import Checkpoint, Container
-from torch2flow.scaling.cutting import Cut, cut_plan
-from torch2flow.scaling.plan import ShardingPlan, read_plan
+from torch2flow.pytorch.tree import at_path, is_module
 from torch2flow.writing import Options, Plan, Target, make_plan
 from torch2flow.writing.copying import Progress
 from torch2flow.writing.manifest import MANIFEST, describe, sidecar, tensor_rows, write_manifest
 from torch2flow.writing.placing import BUFFER, SourceChangedError
 from torch2flow.writing.staging import Staging, check_space, output_error
+
+if TYPE_CHECKING:
+    # Half of what this module would import, and for weights alone there is no use for it.
+    from torch2flow.codegen.package import Program
+    from torch2flow.codegen.writer import Source
+    from torch2flow.scaling.cutting import Cut
+    from torch2flow.scaling.plan import ShardingPlan
 
 Writer = Callable[[Plan, Path, Progress, bool], None]
 
@@ -159,18 +162,19 @@ def convert(
         raise UsageError(f"--plan cuts a OneFlow folder, and no {format}.", remedy="leave out --format")
     if plan is None and ranks is not None:
         raise UsageError("--ranks says how many ranks a plan is for.", remedy="add --plan")
-    sharding = read_plan(plan) if plan is not None else None
     container = open_any(source)
     program = None if weights_only or format != "folder" else _model(container, options)
     checkpoint = Checkpoint(source, container, options.key if program is None else "state_dict")
     check_apart(out, checkpoint)
-    whole = make_plan(checkpoint, options, _ONEFLOW_FLAT if sharding else FORMATS[format].target)
-    cut = cut_plan(whole, sharding, ranks) if sharding else None
+    whole = make_plan(checkpoint, options, FORMATS[format].target if plan is None else _ONEFLOW_FLAT)
+    cut = None if plan is None else _cut(whole, plan, ranks)
     written = program.source() if program is not None else None
     if program is None and not weights_only and format == "folder" and not _is_changed(options):
-        written, notes = pickled_source(checkpoint)
+        written, notes = _pickled(checkpoint)
         whole.notes += notes
     if written is not None and not partial and not dry_run:
+        from torch2flow.codegen.package import check_complete
+
         check_complete(written, str(source))
     result = write(
         whole, out, format, Generated(written, checkpoint, cut is not None) if written is not None else None, cut=cut,
@@ -206,6 +210,8 @@ class Generated:
 
     def write(self, folder: Path, name: str) -> None:
         """Writes source, package and constants."""
+        from torch2flow.codegen.package import CONSTANTS, write_package
+
         write_package(self.source, folder, name, cut=self.cut)
         if self.source.constants:
             (folder / CONSTANTS).mkdir(exist_ok=True)
@@ -215,6 +221,8 @@ class Generated:
 
     def describe(self, manifest: dict[str, Any]) -> None:
         """Says what is missing, and takes the constants off the list of what was not converted: the source has them."""
+        from torch2flow.codegen.package import CONSTANTS
+
         missing = [
             {"operator": each.target, "module": each.path, "line": str(each.line or ""), "reason": each.reason}
             for each in self.source.missing
@@ -314,6 +322,8 @@ def _model(container: Container, options: Options) -> Program | None:
     changed = options.rename or options.include or options.exclude
     if container.program is None or changed or options.key not in (None, "state_dict"):
         return None
+    from torch2flow.codegen.package import open_program
+
     program = open_program(container)
     if program is not None:
         if options.dtype:
@@ -322,6 +332,22 @@ def _model(container: Container, options: Options) -> Program | None:
         order = [name for name in program.key_order() if name in weights]
         container.root["state_dict"] = StatefulDict({name: weights[name] for name in [*order, *weights]})
     return program
+
+
+def _pickled(checkpoint: Checkpoint) -> tuple[Source | None, list[str]]:
+    """The source of a checkpoint that is a pickled module, and what a person should know."""
+    if not is_module(at_path(checkpoint.root, checkpoint.key)):
+        return None, []
+    from torch2flow.codegen.pickled import pickled_source
+
+    return pickled_source(checkpoint)
+
+
+def _cut(whole: Plan, plan: str | os.PathLike[str] | ShardingPlan, ranks: int | None) -> Cut:
+    from torch2flow.scaling.cutting import cut_plan
+    from torch2flow.scaling.plan import read_plan
+
+    return cut_plan(whole, read_plan(plan), ranks)
 
 
 def _no_progress(count: int) -> None:
