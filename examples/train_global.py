@@ -1,4 +1,7 @@
-"""Trains `make demo`'s GPT-2 as a job: `torch2flow launch --nproc-per-node 4 train_global.py`, in demo-out/4-gpt2."""
+"""Trains `make demo`'s GPT-2 as a job of four ranks. In demo-out/4-gpt2:
+
+PYTHONPATH=. torch2flow launch --nproc-per-node 4 ../../examples/train_global.py
+"""
 
 from pathlib import Path
 
