@@ -88,7 +88,7 @@ class Mesh:
 
     @property
     def axes(self) -> list[str]:
-        """The axes a tensor lies on, which have more than one rank; one of them in any case."""
+        """The axes a tensor lies on: those with more than one rank, and not the pipeline."""
         return [name for name, size in self.sizes.items() if name != PIPELINE and size > 1]
 
     def grid(self, stage: int) -> list[Any]:
