@@ -74,6 +74,10 @@ def fused(sources: Sequence[TensorRef], layout: Layout, heads: int, rows: int | 
     Raises:
         UsageError: the shapes do not allow it.
     """
+    if len({source.shape for source in sources}) > 1:
+        # Of 32 heads and 8 of keys, the rows would divide all the same: into a wrong order.
+        shapes = ", ".join(str([*source.shape]) for source in sources)
+        raise UsageError(f"Weights of the shapes {shapes} can't be one: LiBai has as many key heads as heads.")
     whole = stacked([transposed(each) for each in sources] if layout.turned else list(sources))
     if layout.heads:
         return _reordered(whole, layout.parts, heads)
@@ -81,12 +85,21 @@ def fused(sources: Sequence[TensorRef], layout: Layout, heads: int, rows: int | 
 
 
 def parted(source: TensorRef, layout: Layout, count: int, heads: int, rows: int | None) -> list[TensorRef]:
-    """The reverse of `fused`: PyTorch's weights, `count` of them."""
+    """The reverse of `fused`: PyTorch's weights, `count` of them.
+
+    Raises:
+        UsageError: the shape does not allow it.
+    """
+    there = source.shape[0] if source.shape else 0
     if layout.heads:
         source = _reordered(source, heads, layout.parts)
-    if layout.padded and rows is not None and source.shape[0] > rows:
+    if layout.padded and rows is not None:
+        if there < rows:
+            raise UsageError(f"A vocabulary of {rows} can't be cut from {there} rows.")
         source = source.region((0,) * len(source.shape), (rows, *source.shape[1:]))
-    each = source.shape[0] // count if source.shape else 0
+    each, left = divmod(there, count)
+    if left:
+        raise UsageError(f"{there} rows can't be {count} weights.")
     found = [source] if count == 1 else [_rows(source, at * each, (at + 1) * each) for at in range(count)]
     return [transposed(part) for part in found] if layout.turned else found
 
@@ -159,8 +172,9 @@ def _padded(tensor: TensorRef, rows: int) -> TensorRef:
     Raises:
         UsageError: it has more already.
     """
-    if tensor.shape[0] > rows:
-        raise UsageError(f"A vocabulary of {tensor.shape[0]} does not fit into {rows} rows.")
+    if not tensor.shape or tensor.shape[0] > rows:
+        found = tensor.shape[0] if tensor.shape else "no rows"
+        raise UsageError(f"A vocabulary of {found} does not fit into {rows} rows.")
     missing = (rows - tensor.shape[0], *tensor.shape[1:])
     if not missing[0]:
         return tensor
