@@ -83,9 +83,13 @@ def _t5(*others: Rule, left_out: tuple[str, ...] = (), tied: tuple[str, str] | N
               layout="heads of two"),
         _rule("decoder.layers.{i}.cross_attention.dense.weight", f"{cross}.o.weight"),
     ]  # fmt: skip
-    # Both embeddings are the shared one.
-    embeddings = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
-    return Family((*rules, *others), left_out=(*embeddings, *left_out), tied=tied)
+    # Both embeddings are the shared one. What Google published has a bias that no T5 uses, and transformers ignores it
+    # too: `_keys_to_ignore_on_load_unexpected` of its models/t5/modeling_t5.py and models/mt5/modeling_mt5.py (5.24).
+    unused = (
+        "encoder.embed_tokens.weight", "decoder.embed_tokens.weight",
+        "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",
+    )  # fmt: skip
+    return Family((*rules, *others), left_out=(*unused, *left_out), tied=tied)
 
 
 def _wide(name: str, other: str) -> tuple[Rule, ...]:
@@ -151,7 +155,10 @@ FAMILIES: dict[str, Family] = {
                   *(f"model.layers.{{i}}.self_attn.{name}_proj.weight" for name in "qkv"), layout="heads"),
             _rule("model.embed_tokens.weight", "model.embed_tokens.weight", layout="vocabulary"),
             _rule("lm_head.weight", "lm_head.weight", layout="vocabulary"),
-            _rule("model.layers.{i}.{rest}", "model.layers.{i}.{rest}"),
+            # No name for all: Qwen's biases and Mixtral's experts are beside the same names, and LiBai's has neither.
+            *(_rule(f"model.layers.{{i}}.{name}.weight", f"model.layers.{{i}}.{name}.weight")
+              for name in ("self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj", "input_layernorm",
+                           "post_attention_layernorm")),
             _rule("model.norm.weight", "model.norm.weight"),
         ),
         left_out=("model.layers.{i}.self_attn.rotary_emb.inv_freq",),
