@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from torch2flow.conversion import FORMATS, write
-from torch2flow.dtypes import DTYPES
+from torch2flow.dtypes import DTYPES, numpy_dtype
 from torch2flow.errors import UsageError
 from torch2flow.libai import FAMILIES, from_libai, to_libai
 from torch2flow.libai.rules import LAYOUTS, fused, parted
@@ -67,6 +68,33 @@ def test_the_way_back_is_bit_for_bit(name: str, folder: Path, tmp_path: Path) ->
         before = source.get(key) or source["shared.weight"]  # a head that is tied to it is not in the file
         assert isinstance(tensor, TensorRef) and isinstance(before, TensorRef)
         assert np.array_equal(tensor.numpy(), before.numpy()), key
+
+
+@pytest.mark.oneflow
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("out", ["libai", "libai.safetensors"])
+def test_half_precision_comes_back_through_a_folder_and_a_file(dtype: str, out: str, tmp_path: Path) -> None:
+    """A folder of OneFlow's has bfloat16 as float32, and what is turned has to be turned in that too."""
+    layer, random = "transformer.h.0", np.random.default_rng(0)
+    shapes = {"attn.c_attn.weight": (8, 24), "attn.c_attn.bias": (24,), "attn.c_proj.weight": (8, 8)}
+    shapes |= {"mlp.c_fc.weight": (8, 32), "mlp.c_proj.weight": (32, 8)}
+    kind = DTYPES[dtype]
+    state = {
+        f"{layer}.{name}": in_memory(random.normal(size=shape).astype(numpy_dtype(kind)), kind)
+        for name, shape in shapes.items()
+    }
+    save_file({"x": np.zeros(1)}, tmp_path / "x.safetensors")
+    source = with_tensors(open_checkpoint(tmp_path / "x.safetensors"), state)
+    format = "safetensors" if out.endswith(".safetensors") else "folder"
+    plan = make_plan(to_libai(source, "gpt2", heads=2), Options(key="."), FORMATS[format].target)
+    write(plan, tmp_path / out, format)
+    back = from_libai(open_checkpoint(tmp_path / out), "gpt2", heads=2)
+    assert set(back) == set(state)
+    for name, tensor in back.items():
+        assert isinstance(tensor, TensorRef) and tensor.dtype is kind
+        expected = state[name].numpy()
+        assert tensor.numpy().tobytes() == expected.tobytes(), name
+        assert b"".join(chunk.tobytes() for chunk in tensor.chunks()) == expected.tobytes(), name
 
 
 def convert_checkpoint(checkpoint: Checkpoint, out: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch2flow.errors import UsageError
 from torch2flow.pytorch import Storage, TensorRef
@@ -130,7 +130,7 @@ def transposed(tensor: TensorRef) -> TensorRef:
     shape = (tensor.shape[1], tensor.shape[0])
     if isinstance(tensor, PiecedTensor):
         return _pieced(tensor, shape, [((at[1], at[0]), _Turned(piece)) for at, piece in tensor.pieces])
-    return replace(tensor, shape=shape, stride=(tensor.stride[1], tensor.stride[0]))
+    return tensor.seen(shape, (tensor.stride[1], tensor.stride[0]))
 
 
 @dataclass(frozen=True, slots=True)
