@@ -132,6 +132,21 @@ def test_a_vocabulary_is_padded_with_zeros_and_ranks_read_their_own_part(folder:
 
 
 @pytest.mark.oneflow
+def test_swin_v2_has_a_dimension_for_the_batch_and_no_bias_of_keys(folder: Path) -> None:
+    source = open_checkpoint(folder / "swinv2")
+    ours, theirs = "layers.1.blocks.0.attn", "swinv2.encoder.layers.1.blocks.0.attention.self"
+    found = to_libai(source, "swinv2", heads=1)
+    assert np.array_equal(found[f"{ours}.logit_scale"].numpy(), source[f"{theirs}.logit_scale"].numpy()[None])
+    parts = [source[f"{theirs}.{part}.weight"].numpy() for part in ("query", "key", "value")]
+    assert np.array_equal(found[f"{ours}.qkv.weight"].numpy(), np.concatenate(parts))
+    assert np.array_equal(found[f"{ours}.q_bias"].numpy(), source[f"{theirs}.query.bias"].numpy())
+    assert np.array_equal(found[f"{ours}.v_bias"].numpy(), source[f"{theirs}.value.bias"].numpy())
+    two = {**found, f"{ours}.logit_scale": source[f"{theirs}.logit_scale"]}
+    with pytest.raises(UsageError, match="has no dimension of one in front"):
+        from_libai(with_tensors(source, two), "swinv2", heads=1)
+
+
+@pytest.mark.oneflow
 def test_a_model_without_a_head_and_old_names(folder: Path) -> None:
     source = open_checkpoint(folder / "bert")
     bare = {
@@ -238,7 +253,7 @@ def test_what_does_not_fit_on_the_way_back_is_told(folder: Path) -> None:
 
 
 @given(
-    layout=st.sampled_from([name for name in LAYOUTS if name != "vocabulary"]),
+    layout=st.sampled_from([name for name in LAYOUTS if name not in ("vocabulary", "for a batch")]),
     heads=st.integers(1, 4), size=st.integers(1, 3), columns=st.integers(1, 5), data=st.data(),
 )  # fmt: skip
 def test_any_layout_there_and_back(layout: str, heads: int, size: int, columns: int, data: st.DataObject) -> None:

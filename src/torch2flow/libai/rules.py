@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch2flow.errors import UsageError
 from torch2flow.pytorch import Storage, TensorRef
 from torch2flow.pytorch.pieced import Piece, PiecedTensor
-from torch2flow.pytorch.tensor import contiguous_stride
+from torch2flow.pytorch.tensor import contiguous_stride, reshaped
 
 Shape = tuple[int, ...]
 
@@ -42,12 +42,14 @@ class Layout:
         heads: rows are ordered (part, head, size) in PyTorch and (head, part, size) in LiBai.
         turned: a matrix is (inputs, outputs) in PyTorch and (outputs, inputs) in LiBai.
         padded: LiBai's has further rows, of zeros.
+        batched: LiBai's has a dimension of one more in front, for the batch.
     """
 
     parts: int = 1
     heads: bool = False
     turned: bool = False
     padded: bool = False
+    batched: bool = False
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -58,6 +60,7 @@ LAYOUTS: dict[str, Layout] = {
     "heads of two": Layout(parts=2, heads=True),
     "one below the other": Layout(parts=3),
     "vocabulary": Layout(padded=True),
+    "for a batch": Layout(batched=True),
 }
 """`_fix_qkv_ordering` of LiBai's `base_loader.py` says how heads are ordered; `attention.py` how they are used."""
 
@@ -81,6 +84,8 @@ def fused(sources: Sequence[TensorRef], layout: Layout, heads: int, rows: int | 
     whole = stacked([transposed(each) for each in sources] if layout.turned else list(sources))
     if layout.heads:
         return _reordered(whole, layout.parts, heads)
+    if layout.batched:
+        return _shaped(whole, (1, *whole.shape))
     return _padded(whole, rows) if layout.padded and rows is not None else whole
 
 
@@ -91,6 +96,10 @@ def parted(source: TensorRef, layout: Layout, count: int, heads: int, rows: int 
         UsageError: the shape does not allow it.
     """
     there = source.shape[0] if source.shape else 0
+    if layout.batched:
+        if there != 1:
+            raise UsageError(f"A weight of the shape {[*source.shape]} has no dimension of one in front.")
+        return [_shaped(source, source.shape[1:])]
     if layout.heads:
         source = _reordered(source, heads, layout.parts)
     if layout.padded and rows is not None:
@@ -145,6 +154,12 @@ class _Turned:
 
     def region(self, start: Shape, stop: Shape) -> TensorRef:
         return transposed(self.piece.region((start[1], start[0]), (stop[1], stop[0])))
+
+
+def _shaped(tensor: TensorRef, shape: Shape) -> TensorRef:
+    found = reshaped(tensor, shape)
+    assert isinstance(found, TensorRef)
+    return found
 
 
 def _reordered(tensor: TensorRef, outer: int, inner: int) -> TensorRef:
