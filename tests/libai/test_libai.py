@@ -6,6 +6,7 @@ models.json has the names and shapes of LiBai's own models (make_models.py); the
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from torch2flow.errors import UsageError
 from torch2flow.libai import FAMILIES, from_libai, to_libai
 from torch2flow.libai.rules import LAYOUTS, fused, parted
 from torch2flow.opening import open_checkpoint
-from torch2flow.pytorch import Checkpoint, TensorRef
+from torch2flow.pytorch import Checkpoint, Storage, TensorRef
+from torch2flow.pytorch.pieced import PiecedTensor
 from torch2flow.pytorch.tensor import in_memory
 from torch2flow.writing import Options, make_plan
 from torch2flow.writing.keys import translate
@@ -68,6 +70,23 @@ def test_the_way_back_is_bit_for_bit(name: str, folder: Path, tmp_path: Path) ->
         before = source.get(key) or source["shared.weight"]  # a head that is tied to it is not in the file
         assert isinstance(tensor, TensorRef) and isinstance(before, TensorRef)
         assert np.array_equal(tensor.numpy(), before.numpy()), key
+
+
+@pytest.mark.oneflow
+@pytest.mark.parametrize("name", MODELS)
+def test_nothing_is_read_until_it_is_asked_for(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_checkpoint(folder / name)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("bytes were read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "read", fail)
+        patch.setattr(Storage, "map", fail)
+        ours = to_libai(source, name, heads=HEADS, vocabulary=64)
+        with pytest.raises(AssertionError, match="bytes were read"):
+            next(iter(ours.values())).numpy()
+    assert len(ours) == len(to_libai(source, name, heads=HEADS))
 
 
 @pytest.mark.oneflow
@@ -270,6 +289,9 @@ def test_any_layout_there_and_back(layout: str, heads: int, size: int, columns: 
     start = tuple(data.draw(st.integers(0, n - 1)) for n in one.shape)
     stop = tuple(data.draw(st.integers(a + 1, n)) for a, n in zip(start, one.shape, strict=True))
     block = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-    assert np.array_equal(one.region(start, stop).numpy(), expected[block])
+    part = one.region(start, stop)
+    assert np.array_equal(part.numpy(), expected[block])
+    if isinstance(part, PiecedTensor):  # what is read for it is no more than it is
+        assert sum(math.prod(piece.shape) for _, piece in part.pieces) == part.numel
     for source, part in zip(sources, parted(one, kind, count, heads, None), strict=True):
         assert np.array_equal(part.numpy(), source.numpy())
