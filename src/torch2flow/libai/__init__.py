@@ -84,6 +84,9 @@ def from_libai(checkpoint: Checkpoint, family: str, *, heads: int, vocabulary: i
     Raises:
         UsageError: there is no such family, names belong to no rule, or shapes do not fit; all are listed.
         UnsupportedError: a tensor is not dense.
+
+    Example:
+        >>> from_libai(checkpoint, "llama", heads=32, vocabulary=32000)      # doctest: +SKIP
     """
     kind = _family(family, heads, vocabulary)
     rules = _numbered(kind, checkpoint, side=0)
