@@ -51,7 +51,7 @@ flow._C.rms_norm = lambda x, weight, shape, epsilon: _normalize(x, False, weight
 
 def forward(name: str, model: Any, given: dict[str, Any]) -> Any:
     """The logits of one of LiBai's models, for inputs as transformers takes them."""
-    if name in ("vit", "swin"):
+    if name in ("vit", "swin", "swinv2"):
         return model(given["pixel_values"])["prediction_scores"]
     ids, mask = given["input_ids"], given["attention_mask"]
     if name in ("t5", "mt5"):

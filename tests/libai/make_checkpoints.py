@@ -50,6 +50,7 @@ def build() -> dict[str, Any]:
             )
         ),
         "swin": t.SwinForImageClassification(t.SwinConfig(**WINDOWS, **labels)),
+        "swinv2": t.Swinv2ForImageClassification(t.Swinv2Config(**WINDOWS, **labels)),
     }  # fmt: skip
     return {name: model.eval() for name, model in models.items()}
 
@@ -63,7 +64,7 @@ def main(folder: str) -> None:
             for parameter in model.parameters():
                 parameter.normal_(0, 0.3)
             model.save_pretrained(Path(folder) / name)
-            if name in ("vit", "swin"):
+            if name in ("vit", "swin", "swinv2"):
                 given = {"pixel_values": torch.randn(2, 3, 32, 32)}
             else:
                 given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

@@ -28,7 +28,9 @@ COMMON = {
 
 def build(name: str) -> Any:
     """One of LiBai's models."""
-    from libai.models import bert_model, gpt_model, roberta_model, swin_transformer, vision_transformer
+    from libai.models import bert_model, gpt_model, roberta_model, vision_transformer
+    from libai.models.swin_transformer import SwinTransformer
+    from libai.models.swin_transformer_v2 import SwinTransformerV2
     from omegaconf import DictConfig
     from projects.Llama.llama import LlamaForCausalLM
     from projects.T5.models.t5_model import T5Model
@@ -63,7 +65,7 @@ def build(name: str) -> Any:
         return vision_transformer.VisionTransformer(
             img_size=32, patch_size=8, embed_dim=HIDDEN, depth=LAYERS, num_heads=HEADS, mlp_ratio=2.0, num_classes=10
         )
-    return swin_transformer.SwinTransformer(
+    return {"swin": SwinTransformer, "swinv2": SwinTransformerV2}[name](
         img_size=32, patch_size=2, embed_dim=16, depths=[2, 2], num_heads=[2, 4], window_size=4, num_classes=10
     )
 
@@ -80,7 +82,7 @@ def main() -> None:
         )
     )
     found = {}
-    for name in ("gpt2", "bert", "roberta", "llama", "t5", "mt5", "vit", "swin"):
+    for name in ("gpt2", "bert", "roberta", "llama", "t5", "mt5", "vit", "swin", "swinv2"):
         try:
             state = build(name).state_dict()
         except Exception as error:

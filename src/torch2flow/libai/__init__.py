@@ -38,14 +38,18 @@ def to_libai(checkpoint: Checkpoint, family: str, *, heads: int, vocabulary: int
     Example:
         >>> to_libai(checkpoint, "llama", heads=32)                # doctest: +SKIP
     """
-    kind = _family(family)
+    kind = _family(family, heads, vocabulary)
     bare = bool(kind.prefix) and not any(name.startswith(kind.prefix) for name in checkpoint)
-    named = {_torch_name(name, kind, bare): name for name in checkpoint}
+    lost: list[str] = []
+    named: dict[str, str] = {}
+    for name in checkpoint:
+        new = _torch_name(name, kind, bare)
+        if named.setdefault(new, name) != name:
+            lost.append(f"{name}: it is {new}, as is {named[new]}")
     if kind.tied is not None and kind.tied[1] in named:
         named.setdefault(kind.tied[0], named[kind.tied[1]])
     rules = _numbered(kind, named, side=1)
     tensors: dict[str, TensorRef] = {}
-    lost: list[str] = []
     for name in named:
         rule, found = _find(rules, name)
         if rule is None:
@@ -80,8 +84,11 @@ def from_libai(checkpoint: Checkpoint, family: str, *, heads: int, vocabulary: i
     Raises:
         UsageError: there is no such family, names belong to no rule, or shapes do not fit; all are listed.
         UnsupportedError: a tensor is not dense.
+
+    Example:
+        >>> from_libai(checkpoint, "llama", heads=32, vocabulary=32000)      # doctest: +SKIP
     """
-    kind = _family(family)
+    kind = _family(family, heads, vocabulary)
     rules = _numbered(kind, checkpoint, side=0)
     tensors: dict[str, TensorRef] = {}
     lost: list[str] = []
@@ -101,7 +108,10 @@ def from_libai(checkpoint: Checkpoint, family: str, *, heads: int, vocabulary: i
     return with_tensors(checkpoint, tensors)
 
 
-def _family(name: str) -> Family:
+def _family(name: str, heads: int, vocabulary: int | None) -> Family:
+    for what, count in (("heads", heads), ("rows of a vocabulary", vocabulary)):
+        if count is not None and count < 1:
+            raise UsageError(f"There can't be {count} {what}.")
     if name not in FAMILIES:
         raise UsageError(f"There is no family {name!r} of LiBai's.", remedy=f"choose one of {', '.join(FAMILIES)}")
     return FAMILIES[name]

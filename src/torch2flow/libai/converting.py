@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch2flow.conversion import FORMATS, SUFFIXES, Result, check_apart, write
 from torch2flow.errors import UsageError
-from torch2flow.libai import from_libai, to_libai
+from torch2flow.libai import FAMILIES, from_libai, to_libai
 from torch2flow.opening import open_checkpoint
 from torch2flow.writing import Options, make_plan
 from torch2flow.writing.copying import Progress
@@ -62,7 +62,7 @@ def _configured_heads(path: Path, family: str) -> int:
     except (OSError, ValueError):
         config = {}
     found = next((config[name] for name in HEADS if isinstance(config, dict) and name in config), None)
-    if family == "swin":  # its queries, keys and values are not ordered by heads
+    if family in FAMILIES and not FAMILIES[family].by_heads:  # Swin's differ from stage to stage
         return 1
     if type(found) is not int or found < 1:
         raise UsageError(

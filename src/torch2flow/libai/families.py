@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch2flow.libai.rules import Rule
+from torch2flow.libai.rules import LAYOUTS, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ class Family:
     left_out: tuple[str, ...] = ()
     flow_only: tuple[str, ...] = ()
     tied: tuple[str, str] | None = None
+
+    @property
+    def by_heads(self) -> bool:
+        """Whether the number of heads matters."""
+        return any(LAYOUTS[rule.layout].heads for rule in self.rules)
 
 
 def _rule(libai: str, *torch: str, layout: str = "") -> Rule:
@@ -55,6 +60,23 @@ def _encoder(prefix: str) -> tuple[Rule, ...]:
         _rule(f"{ours}.mlp.dense_4h_to_h.{{rest}}", f"{theirs}.output.dense.{{rest}}"),
         _rule(f"{prefix}.pooler.dense.{{rest}}", f"{prefix}.pooler.dense.{{rest}}"),
     )  # fmt: skip
+
+
+def _swin(prefix: str) -> tuple[Rule, ...]:
+    """What both versions of Swin have."""
+    ours, theirs = "layers.{i}.blocks.{j}", f"{prefix}.encoder.layers.{{i}}.blocks.{{j}}"
+    return (
+        _rule("patch_embed.proj.{rest}", f"{prefix}.embeddings.patch_embeddings.projection.{{rest}}"),
+        _rule("patch_embed.norm.{rest}", f"{prefix}.embeddings.norm.{{rest}}"),
+        _rule(f"{ours}.norm1.{{rest}}", f"{theirs}.layernorm_before.{{rest}}"),
+        _rule(f"{ours}.norm2.{{rest}}", f"{theirs}.layernorm_after.{{rest}}"),
+        _rule(f"{ours}.attn.proj.{{rest}}", f"{theirs}.attention.output.dense.{{rest}}"),
+        _rule(f"{ours}.mlp.dense_h_to_4h.{{rest}}", f"{theirs}.intermediate.dense.{{rest}}"),
+        _rule(f"{ours}.mlp.dense_4h_to_h.{{rest}}", f"{theirs}.output.dense.{{rest}}"),
+        _rule("layers.{i}.downsample.{rest}", f"{prefix}.encoder.layers.{{i}}.downsample.{{rest}}"),
+        _rule("norm.{rest}", f"{prefix}.layernorm.{{rest}}"),
+        _rule("head.{rest}", "classifier.{rest}"),
+    )
 
 
 def _t5(*others: Rule, left_out: tuple[str, ...] = (), tied: tuple[str, str] | None = None) -> Family:
@@ -83,9 +105,13 @@ def _t5(*others: Rule, left_out: tuple[str, ...] = (), tied: tuple[str, str] | N
               layout="heads of two"),
         _rule("decoder.layers.{i}.cross_attention.dense.weight", f"{cross}.o.weight"),
     ]  # fmt: skip
-    # Both embeddings are the shared one.
-    embeddings = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
-    return Family((*rules, *others), left_out=(*embeddings, *left_out), tied=tied)
+    # Both embeddings are the shared one. What Google published has a bias that no T5 uses, and transformers ignores it
+    # too: `_keys_to_ignore_on_load_unexpected` of its models/t5/modeling_t5.py and models/mt5/modeling_mt5.py (5.24).
+    unused = (
+        "encoder.embed_tokens.weight", "decoder.embed_tokens.weight",
+        "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",
+    )  # fmt: skip
+    return Family((*rules, *others), left_out=(*unused, *left_out), tied=tied)
 
 
 def _wide(name: str, other: str) -> tuple[Rule, ...]:
@@ -99,6 +125,7 @@ def _wide(name: str, other: str) -> tuple[Rule, ...]:
 _GPT, _GPT_TORCH = "GPT_model.transformer.layers.{i}", "transformer.h.{i}"
 _VIT, _VIT_TORCH = "blocks.{i}", "vit.encoder.layer.{i}"
 _SWIN, _SWIN_TORCH = "layers.{i}.blocks.{j}", "swin.encoder.layers.{i}.blocks.{j}"
+_SWIN2_TORCH = "swinv2.encoder.layers.{i}.blocks.{j}"
 
 FAMILIES: dict[str, Family] = {
     # libai/models/gpt_model.py, libai/models/utils/model_loader/gpt_loader.py
@@ -151,7 +178,10 @@ FAMILIES: dict[str, Family] = {
                   *(f"model.layers.{{i}}.self_attn.{name}_proj.weight" for name in "qkv"), layout="heads"),
             _rule("model.embed_tokens.weight", "model.embed_tokens.weight", layout="vocabulary"),
             _rule("lm_head.weight", "lm_head.weight", layout="vocabulary"),
-            _rule("model.layers.{i}.{rest}", "model.layers.{i}.{rest}"),
+            # No name for all: Qwen's biases and Mixtral's experts are beside the same names, and LiBai's has neither.
+            *(_rule(f"model.layers.{{i}}.{name}.weight", f"model.layers.{{i}}.{name}.weight")
+              for name in ("self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj", "input_layernorm",
+                           "post_attention_layernorm")),
             _rule("model.norm.weight", "model.norm.weight"),
         ),
         left_out=("model.layers.{i}.self_attn.rotary_emb.inv_freq",),
@@ -186,24 +216,34 @@ FAMILIES: dict[str, Family] = {
     # libai/models/swin_transformer.py, libai/models/utils/model_loader/swin_loader.py
     "swin": Family(
         (
-            _rule("patch_embed.proj.{rest}", "swin.embeddings.patch_embeddings.projection.{rest}"),
-            _rule("patch_embed.norm.{rest}", "swin.embeddings.norm.{rest}"),
-            _rule(f"{_SWIN}.norm1.{{rest}}", f"{_SWIN_TORCH}.layernorm_before.{{rest}}"),
-            _rule(f"{_SWIN}.norm2.{{rest}}", f"{_SWIN_TORCH}.layernorm_after.{{rest}}"),
+            *_swin("swin"),
             _rule(f"{_SWIN}.attn.relative_position_bias_table",
                   f"{_SWIN_TORCH}.attention.self.relative_position_bias_table"),
             _rule(f"{_SWIN}.attn.qkv.{{rest}}",
                   *(f"{_SWIN_TORCH}.attention.self.{name}.{{rest}}" for name in ("query", "key", "value")),
                   layout="one below the other"),
-            _rule(f"{_SWIN}.attn.proj.{{rest}}", f"{_SWIN_TORCH}.attention.output.dense.{{rest}}"),
-            _rule(f"{_SWIN}.mlp.dense_h_to_4h.{{rest}}", f"{_SWIN_TORCH}.intermediate.dense.{{rest}}"),
-            _rule(f"{_SWIN}.mlp.dense_4h_to_h.{{rest}}", f"{_SWIN_TORCH}.output.dense.{{rest}}"),
-            _rule("layers.{i}.downsample.{rest}", "swin.encoder.layers.{i}.downsample.{rest}"),
-            _rule("norm.{rest}", "swin.layernorm.{rest}"),
-            _rule("head.{rest}", "classifier.{rest}"),
         ),
         prefix="swin.",
         left_out=(f"{_SWIN_TORCH}.attention.self.relative_position_index",),
         flow_only=(f"{_SWIN}.attn.relative_position_index", f"{_SWIN}.attn_mask"),
+    ),
+    # libai/models/swin_transformer_v2.py, libai/models/utils/model_loader/swinv2_loader.py
+    "swinv2": Family(
+        (
+            *_swin("swinv2"),
+            # Keys have no bias, so those of queries and values are not put together.
+            _rule(f"{_SWIN}.attn.qkv.weight",
+                  *(f"{_SWIN2_TORCH}.attention.self.{name}.weight" for name in ("query", "key", "value")),
+                  layout="one below the other"),
+            _rule(f"{_SWIN}.attn.q_bias", f"{_SWIN2_TORCH}.attention.self.query.bias"),
+            _rule(f"{_SWIN}.attn.v_bias", f"{_SWIN2_TORCH}.attention.self.value.bias"),
+            _rule(f"{_SWIN}.attn.logit_scale", f"{_SWIN2_TORCH}.attention.self.logit_scale", layout="for a batch"),
+            _rule(f"{_SWIN}.attn.cpb_mlp.{{rest}}",
+                  f"{_SWIN2_TORCH}.attention.self.continuous_position_bias_mlp.{{rest}}"),
+        ),
+        prefix="swinv2.",
+        left_out=tuple(f"{_SWIN2_TORCH}.attention.self.relative_{name}" for name in ("coords_table", "position_index")),
+        flow_only=(*(f"{_SWIN}.attn.relative_{name}" for name in ("coords_table", "position_index")),
+                   f"{_SWIN}.attn_mask"),
     ),
 }  # fmt: skip

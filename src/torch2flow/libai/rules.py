@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch2flow.errors import UsageError
 from torch2flow.pytorch import Storage, TensorRef
 from torch2flow.pytorch.pieced import Piece, PiecedTensor
-from torch2flow.pytorch.tensor import contiguous_stride
+from torch2flow.pytorch.tensor import contiguous_stride, reshaped
 
 Shape = tuple[int, ...]
 
@@ -42,12 +42,14 @@ class Layout:
         heads: rows are ordered (part, head, size) in PyTorch and (head, part, size) in LiBai.
         turned: a matrix is (inputs, outputs) in PyTorch and (outputs, inputs) in LiBai.
         padded: LiBai's has further rows, of zeros.
+        batched: LiBai's has a dimension of one more in front, for the batch.
     """
 
     parts: int = 1
     heads: bool = False
     turned: bool = False
     padded: bool = False
+    batched: bool = False
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -58,6 +60,7 @@ LAYOUTS: dict[str, Layout] = {
     "heads of two": Layout(parts=2, heads=True),
     "one below the other": Layout(parts=3),
     "vocabulary": Layout(padded=True),
+    "for a batch": Layout(batched=True),
 }
 """`_fix_qkv_ordering` of LiBai's `base_loader.py` says how heads are ordered; `attention.py` how they are used."""
 
@@ -74,19 +77,38 @@ def fused(sources: Sequence[TensorRef], layout: Layout, heads: int, rows: int | 
     Raises:
         UsageError: the shapes do not allow it.
     """
+    if len({source.shape for source in sources}) > 1:
+        # Of 32 heads and 8 of keys, the rows would divide all the same: into a wrong order.
+        shapes = ", ".join(str([*source.shape]) for source in sources)
+        raise UsageError(f"Weights of the shapes {shapes} can't be one: LiBai has as many key heads as heads.")
     whole = stacked([transposed(each) for each in sources] if layout.turned else list(sources))
     if layout.heads:
         return _reordered(whole, layout.parts, heads)
+    if layout.batched:
+        return _shaped(whole, (1, *whole.shape))
     return _padded(whole, rows) if layout.padded and rows is not None else whole
 
 
 def parted(source: TensorRef, layout: Layout, count: int, heads: int, rows: int | None) -> list[TensorRef]:
-    """The reverse of `fused`: PyTorch's weights, `count` of them."""
+    """The reverse of `fused`: PyTorch's weights, `count` of them.
+
+    Raises:
+        UsageError: the shape does not allow it.
+    """
+    there = source.shape[0] if source.shape else 0
+    if layout.batched:
+        if there != 1:
+            raise UsageError(f"A weight of the shape {[*source.shape]} has no dimension of one in front.")
+        return [_shaped(source, source.shape[1:])]
     if layout.heads:
         source = _reordered(source, heads, layout.parts)
-    if layout.padded and rows is not None and source.shape[0] > rows:
+    if layout.padded and rows is not None:
+        if there < rows:
+            raise UsageError(f"A vocabulary of {rows} can't be cut from {there} rows.")
         source = source.region((0,) * len(source.shape), (rows, *source.shape[1:]))
-    each = source.shape[0] // count if source.shape else 0
+    each, left = divmod(there, count)
+    if left:
+        raise UsageError(f"{there} rows can't be {count} weights.")
     found = [source] if count == 1 else [_rows(source, at * each, (at + 1) * each) for at in range(count)]
     return [transposed(part) for part in found] if layout.turned else found
 
@@ -117,7 +139,7 @@ def transposed(tensor: TensorRef) -> TensorRef:
     shape = (tensor.shape[1], tensor.shape[0])
     if isinstance(tensor, PiecedTensor):
         return _pieced(tensor, shape, [((at[1], at[0]), _Turned(piece)) for at, piece in tensor.pieces])
-    return replace(tensor, shape=shape, stride=(tensor.stride[1], tensor.stride[0]))
+    return tensor.seen(shape, (tensor.stride[1], tensor.stride[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +154,12 @@ class _Turned:
 
     def region(self, start: Shape, stop: Shape) -> TensorRef:
         return transposed(self.piece.region((start[1], start[0]), (stop[1], stop[0])))
+
+
+def _shaped(tensor: TensorRef, shape: Shape) -> TensorRef:
+    found = reshaped(tensor, shape)
+    assert isinstance(found, TensorRef)
+    return found
 
 
 def _reordered(tensor: TensorRef, outer: int, inner: int) -> TensorRef:
@@ -159,8 +187,9 @@ def _padded(tensor: TensorRef, rows: int) -> TensorRef:
     Raises:
         UsageError: it has more already.
     """
-    if tensor.shape[0] > rows:
-        raise UsageError(f"A vocabulary of {tensor.shape[0]} does not fit into {rows} rows.")
+    if not tensor.shape or tensor.shape[0] > rows:
+        found = tensor.shape[0] if tensor.shape else "no rows"
+        raise UsageError(f"A vocabulary of {found} does not fit into {rows} rows.")
     missing = (rows - tensor.shape[0], *tensor.shape[1:])
     if not missing[0]:
         return tensor

@@ -65,6 +65,13 @@ class FlowTensor(TensorRef):
         block.source = self.source and self.source.region(start, stop)
         return block
 
+    def seen(self, shape: tuple[int, ...], stride: tuple[int, ...]) -> FlowTensor:
+        """The elements through another shape and other strides, and what is stored too, which has the same ones."""
+        other = TensorRef.seen(self, shape, stride)
+        assert isinstance(other, FlowTensor)
+        other.source = self.source and self.source.seen(shape, stride)
+        return other
+
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values in the tensor's own dtype."""
         return TensorRef.numpy(self) if self.source is None else self._narrow(self.source.numpy())

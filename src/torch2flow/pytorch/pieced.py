@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch2flow.dtypes import numpy_dtype
 from torch2flow.errors import FormatError
-from torch2flow.pytorch.tensor import CHUNK, TensorRef, contiguous_stride, split_rows
+from torch2flow.pytorch.tensor import CHUNK, TensorRef, contiguous_stride, in_memory, split_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,6 +67,12 @@ class PiecedTensor(TensorRef):
             (tuple(a - s for a, s in zip(low, start, strict=True)), part) for low, part in self._parts(start, stop)
         ]
         return replace(self, shape=shape, stride=contiguous_stride(shape), pieces=pieces)
+
+    def seen(self, shape: tuple[int, ...], stride: tuple[int, ...]) -> TensorRef:
+        """The elements through another shape and other strides: of a copy, as no block has them."""
+        import numpy as np
+
+        return in_memory(np.ascontiguousarray(self.numpy()), self.dtype).seen(shape, stride)
 
     def _region(self, start: tuple[int, ...], stop: tuple[int, ...]) -> np.ndarray[Any, Any]:
         """The block between two corners, copied from every piece that meets it."""

@@ -161,6 +161,10 @@ class TensorRef:
         offset = self.storage_offset + sum(a * step for a, step in zip(start, self.stride, strict=True))
         return replace(self, shape=shape, storage_offset=offset if all(shape) else self.storage_offset)
 
+    def seen(self, shape: tuple[int, ...], stride: tuple[int, ...]) -> TensorRef:
+        """The same elements through another shape and other strides, counted from the first."""
+        return replace(self, shape=shape, stride=stride)
+
     def view(self) -> np.ndarray[Any, Any]:
         """The bytes in the file as an array of `shape`, before `resolve`."""
         import numpy as np
@@ -278,11 +282,11 @@ def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def reshaped(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A tensor of the same elements, in their order, with another shape; only a strided one is copied for that."""
+    """A tensor of the same elements, in their order, with another shape; copied if strided, or in several places."""
     if tensor.shape == shape or not isinstance(tensor, TensorRef):
         return tensor
     if is_contiguous(tensor.shape, tensor.stride):
-        return replace(tensor, shape=shape, stride=contiguous_stride(shape))
+        return tensor.seen(shape, contiguous_stride(shape))
     import numpy as np
 
     return in_memory(np.ascontiguousarray(tensor.numpy()).reshape(shape), tensor.dtype)
