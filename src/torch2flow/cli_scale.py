@@ -99,8 +99,8 @@ Examples:
 def libai(family: str, source: Path, out: Path, as_json: bool, quiet: bool, **given: Any) -> None:
     """Puts weights of PyTorch's transformers into the names and layouts of LiBai's models, or back.
 
-    FAMILY is one of gpt2, bert, roberta, llama, t5, mt5, vit, swin; FILE is whatever holds the weights, such as a
-    folder of Hugging Face's. OUT is read by flow.load, and by torch2flow.load_state_dict, where the model is global.
+    FAMILY is one of gpt2, bert, roberta, llama, t5, mt5, vit, swin, swinv2; FILE is whatever holds the weights, such as
+    a folder of Hugging Face's. OUT is read by flow.load, and by torch2flow.load_state_dict, where the model is global.
     """
     from torch2flow.libai.converting import convert_libai
 

@@ -3,7 +3,7 @@
     PYTHONPATH=LIBAI .venv/bin/python tests/libai/make_models.py > tests/libai/models.json
 
 LIBAI is a checkout of LiBai (its main branch), beside which omegaconf, hydra-core, termcolor, dill, scipy, nltk, boto3,
-regex, sentencepiece, wget and what they need are installed. The sizes are those of `CONFIGURATIONS` in test_libai.py.
+regex, sentencepiece, wget, cloudpickle, portalocker and what they need are installed.
 """
 
 from __future__ import annotations
