@@ -16,7 +16,7 @@ demo: setup ## convert four models that PyTorch wrote and run them in OneFlow
 	@$(ONEFLOW) scripts/demo.py
 
 test: setup ## run every test, each environment running the tests whose packages it has
-	@sh scripts/test.sh $(ARGS)
+	@bash scripts/test.sh $(ARGS)
 
 bench: setup ## measure speed and memory (minutes, and some 20 GB of disk)
 	@$(ONEFLOW) benchmarks/run.py $(ARGS)

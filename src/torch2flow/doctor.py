@@ -92,7 +92,7 @@ class Report:
 def diagnose() -> Report:
     """Examines this interpreter and what is installed for it. Takes about as long as importing OneFlow."""
     with ThreadPoolExecutor() as pool:
-        core = pool.submit(_probe, _IMPORT_EACH, *(package.module for package in CORE))
+        core = pool.submit(_probe, _IMPORT_EACH, *(package.module for package in CORE if package.is_needed))
         oneflow = pool.submit(_probe, _IMPORT_ONEFLOW)
         torch = pool.submit(_probe, _IMPORT_TORCH)
     findings = [*_interpreter(), *_core(core.result()), *_oneflow(oneflow.result())]
@@ -110,7 +110,8 @@ def _interpreter() -> list[Finding]:
 
 
 def _core(probed: dict[str, Any]) -> list[Finding]:
-    return [_core_package(package, probed.get(package.module, probed.get("crash", ""))) for package in CORE]
+    needed = [package for package in CORE if package.is_needed]
+    return [_core_package(package, probed.get(package.module, probed.get("crash", ""))) for package in needed]
 
 
 def _core_package(package: Package, error: str) -> Finding:

@@ -25,12 +25,18 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Package:
-    """A distribution and the releases of it that work, `first` included, `end` not."""
+    """A distribution and its releases that work, `first` included, `end` not; Pythons from `before` on need none."""
 
     distribution: str
     module: str
     first: Version
     end: Version | None = None
+    before: Version | None = None
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether this Python needs it."""
+        return self.before is None or sys.version_info < self.before
 
     @property
     def requirement(self) -> str:
@@ -38,7 +44,8 @@ class Package:
         bounds = [">=" + ".".join(map(str, self.first))]
         if self.end is not None:
             bounds.append("<" + ".".join(map(str, self.end)))
-        return self.distribution + ",".join(bounds)
+        marker = f"; python_version < '{'.'.join(map(str, self.before))}'" if self.before is not None else ""
+        return self.distribution + ",".join(bounds) + marker
 
     def installed(self) -> str | None:
         """The version that runs here (the imported module's own word first), or None."""
@@ -81,6 +88,7 @@ CORE = (
     Package("click", "click", (8, 1)),
     Package("rich", "rich", (13,)),
     Package("black", "black", (23, 1)),
+    Package("tomli", "tomli", (2,), before=(3, 11)),
 )
 
 
