@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _end(code: int) -> None:
-    """Ends the process without OneFlow's exit hook; a moment later, as it aborts ranks that still say what they know."""
+    """Ends the process without OneFlow's exit hook: a moment later, since it aborts ranks that are still speaking."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
