@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from measuring import Figures
 
 DOCS = Path(__file__).parents[1] / "docs" / "performance.md"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+BLOCK = "<!-- measured: {0} -->\n{1}<!-- end of {0} -->"
+"""A benchmark's part of the page, by its name."""
 
 MIB = 1 << 20
 
@@ -105,30 +107,30 @@ def as_text(comparison: Comparison) -> str:
 
 
 def as_markdown(comparisons: Sequence[Comparison], circumstances: str) -> str:
-    """The part of docs/performance.md that is measured."""
-    lines = [circumstances, "", " ".join(LEGEND.split())]
+    """A benchmark's part of docs/performance.md."""
+    lines = [circumstances]
     for comparison in comparisons:
         lines += ["", f"### {comparison.title}", "", _row(HEAD), _row(["---", *["---:"] * (len(HEAD) - 1)])]
         lines += [_row(row) for row in comparison.rows()]
         if comparison.targets:
             lines += ["", _row(["", "measured", "target", ""]), _row(["---", "---:", "---", "---"])]
             lines += [_row([target.what, *target.cells]) for target in comparison.targets]
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write_docs(text: str) -> None:
-    """Replaces what stands between the markers.
+def write_docs(name: str, text: str) -> None:
+    """Replaces the part of the page that a benchmark has.
 
     Raises:
-        ValueError: the page has no markers.
+        ValueError: it has none.
     """
     page = DOCS.read_text("utf-8")
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{DOCS.name} lacks its markers {BEGIN} and {END}")
-    DOCS.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
+    part = re.compile(BLOCK.format(re.escape(name), ".*?"), re.S)
+    page, count = part.subn(lambda _: BLOCK.format(name, text), page)
+    if count != 1:
+        raise ValueError(f"{DOCS.name} has {count} parts for {name}")
+    DOCS.write_text(page, "utf-8")
