@@ -464,7 +464,10 @@ def test_an_interrupted_run_leaves_nothing(torch: Any, tmp_path: Path) -> None:
         "        return x + 1\n"
     )
     command = [sys.executable, "-m", "torch2flow", "capture", "slow:Slow", "-o", "net.pt2", "--input", "float32[2]"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's `&` has it ignored
+    )  # fmt: skip
     end = time.monotonic() + 60
     while not (tmp_path / "running").exists():
         assert time.monotonic() < end and process.poll() is None
