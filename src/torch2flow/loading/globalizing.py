@@ -81,13 +81,9 @@ def input_placement(model: Any, axis: str = "data") -> dict[str, Any]:
     Example:
         >>> x = x.to_global(**input_placement(model))              # doctest: +SKIP
     """
-    settled = _settled(model)
-    return signature(import_oneflow(), batch_layout(settled.mesh, 0, axis))
-
-
-def batch_layout(mesh: Mesh, stage: int, axis: str = "data") -> Layout:
-    """Of a batch in a stage: its first dimension is split over one axis of the mesh."""
-    return Layout(mesh.grid(stage), tuple(0 if name == axis else None for name in mesh.axes) or (None,))
+    mesh = _settled(model).mesh
+    axes = tuple(0 if name == axis else None for name in mesh.axes) or (None,)
+    return signature(import_oneflow(), Layout(mesh.grid(0), axes))
 
 
 def _settled(model: Any) -> Settled:
