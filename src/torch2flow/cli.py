@@ -36,19 +36,8 @@ class _Group(click.Group):
     """Lists the commands in the order in which a user meets them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return [
-            "inspect",
-            "convert",
-            "check",
-            "diff",
-            "verify",
-            "capture",
-            "zoo",
-            "plan",
-            "launch",
-            "operators",
-            "doctor",
-        ]
+        first = ["inspect", "convert", "check", "diff", "verify", "capture", "zoo"]
+        return [*first, "plan", "launch", "libai", "operators", "doctor"]
 
 
 @click.group(

@@ -11,8 +11,6 @@ import click
 
 from torch2flow.printing import print_json
 
-PLAN_HELP = "A TOML file, or the name of a preset: llama, gpt2, bert, t5, ..., data, zero, pipeline."
-
 
 @click.command(
     epilog="""\b

@@ -72,7 +72,6 @@ FORMATS: dict[str, Format] = {
 }
 """`--format`; the first is the default, and a suffix of `-o` chooses by `SUFFIXES`."""
 
-
 SUFFIXES = {".safetensors": "safetensors", ".pth": "pth", ".pt": "pth", ".bin": "pth", ".ckpt": "pth"}
 
 SMALL_FILES = 3 * 4096

@@ -137,21 +137,20 @@ def _placed(flow: Any, tensor: Any, layout: Layout) -> Any:
 
 def _wrap_forwards(flow: Any, model: Any, settled: Settled) -> None:
     """Lets what is computed in a module be global: of its stage, for the largest modules that lie in one."""
-    staged = list(_staged(model, settled))
+    staged = list(_staged(flow, model, settled))
     for module, stage in staged:
         module.forward = _globally(flow, module.forward, settled.mesh, stage, moves=settled.mesh.stages > 1)
     if all(module is not model for module, _ in staged):
         model.forward = _explained(_globally(flow, model.forward, settled.mesh, 0, moves=False))
 
 
-def _staged(model: Any, settled: Settled) -> Iterator[tuple[Any, int]]:
+def _staged(flow: Any, model: Any, settled: Settled) -> Iterator[tuple[Any, int]]:
     """The largest modules that lie in one stage and have a `forward` of their own, and which that is."""
     stages: dict[str, set[int]] = {}
     for name, stage in settled.stages.items():
         parts = name.split(".")
         for length in range(len(parts)):
             stages.setdefault(".".join(parts[:length]), set()).add(stage)
-    flow = import_oneflow()
     done: set[int] = set()
 
     def visit(module: Any, path: str) -> Iterator[tuple[Any, int]]:

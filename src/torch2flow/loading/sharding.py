@@ -46,13 +46,12 @@ def grown(tensor: Any, shape: tuple[int, ...]) -> str:
 
 
 @contextlib.contextmanager
-def together(flow: Any, model: Any, what: str = "load this checkpoint") -> Iterator[None]:
+def together(flow: Any, model: Any) -> Iterator[None]:
     """What fails on one rank fails on all: else the others would wait for it without end, in the next collective.
 
     Args:
         flow: the module `oneflow`.
         model: if it holds global tensors, all ranks are expected here.
-        what: they do here, for the message.
 
     Raises:
         FormatError: on the ranks where nothing failed.
@@ -61,7 +60,7 @@ def together(flow: Any, model: Any, what: str = "load this checkpoint") -> Itera
     if flow.env.get_world_size() == 1 or not any(tensor.is_global for tensor in tensors):
         yield
         return
-    with vote(flow, what, "the model is partly loaded"):
+    with vote(flow, "load this checkpoint", "the model is partly loaded"):
         yield
 
 

@@ -9,6 +9,7 @@ its own shards on 2 and 4 ranks).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,10 +83,6 @@ class Layout:
                 least = min(least, sizes[axis])
         return least
 
-    def to_json(self) -> dict[str, Any]:
-        """As a manifest keeps it."""
-        return {"ranks": self.ranks, "split": list(self.axes)}
-
     @classmethod
     def from_json(cls, value: Any, where: str) -> Layout:
         """What a manifest says.
@@ -97,7 +94,7 @@ class Layout:
             axes = tuple(value["split"])
             layout = cls(value["ranks"], axes)
             sound = all(axis is None or (type(axis) is int and axis >= 0) for axis in axes) and bool(axes)
-            sound = sound and len(layout.places) == _product(layout.counts)
+            sound = sound and len(layout.places) == math.prod(layout.counts)
             sound = sound and all(
                 type(rank) is int and len(place) == len(axes) for rank, place in layout.places.items()
             )
@@ -155,10 +152,3 @@ def _leaves(ranks: Any, place: Corner = ()) -> Iterator[tuple[Corner, int]]:
             yield from _leaves(item, (*place, index))
         else:
             yield (*place, index), item
-
-
-def _product(numbers: Sequence[int]) -> int:
-    total = 1
-    for number in numbers:
-        total *= number
-    return total
