@@ -30,8 +30,8 @@ coverage: setup ## capture, convert, run and judge every model, for docs/coverag
 zoo: setup ## load every model of the zoo into its flowvision twin and compare, for docs/zoo.md (hours; ARGS='vit_*')
 	@$(ONEFLOW) scripts/zoo.py $(ARGS)
 
-golden: setup ## write anew the source that tests/golden keeps of well-known models; read the difference
-	TORCH2FLOW_GOLDEN=1 $(ONEFLOW) -m pytest tests/models -k reads $(ARGS)
+golden: setup ## write anew the source that tests/models/golden keeps of well-known models; read the difference
+	TORCH2FLOW_GOLDEN=1 $(ONEFLOW) -m pytest tests/models/test_models.py -k reads $(ARGS)
 
 operators: setup ## try every operator rule on PyTorch's samples, for docs/operators.md (minutes)
 	@$(ONEFLOW) scripts/operators.py $(ARGS)

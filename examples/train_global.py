@@ -6,7 +6,7 @@ PYTHONPATH=. torch2flow launch --nproc-per-node 4 ../../examples/train_global.py
 from pathlib import Path
 
 import torch2flow
-from torch2flow.oneflow.runtime import import_oneflow
+from torch2flow.runtime import import_oneflow
 
 flow = import_oneflow()
 from gpt2.model import GPT2LMHeadModel  # noqa: E402 - what `torch2flow convert gpt2.pt2 -o gpt2` wrote

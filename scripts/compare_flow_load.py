@@ -41,7 +41,7 @@ def work(side: str, folder: Path, numbers: list[int]) -> None:
     if side == "PyTorch":
         import torch as lib
     else:
-        from torch2flow.oneflow.runtime import import_oneflow
+        from torch2flow.runtime import import_oneflow
 
         lib = import_oneflow()
     with open(folder / f"{side}.jsonl", "a", encoding="utf-8") as results:

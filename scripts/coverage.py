@@ -26,7 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scripts.measuring import ROOT, measured_parts, read_rows, run_row, write_rows
-from torch2flow.parity.judge import FINE
+from torch2flow.proof.parity.judge import FINE
 
 TORCH = ROOT / ".venv-torch" / "bin" / "python"
 RESULTS = ROOT / "docs" / "coverage.jsonl"
@@ -154,11 +154,11 @@ def judge(name: str, folder: Path, reason: str, out: Path | None = None) -> dict
 
 def compare_one(model: Path, out: Path) -> dict[str, Any]:
     """Converts one captured model and verifies it; runs in a process of its own."""
+    from torch2flow.checkpoints.opening import open_checkpoint
     from torch2flow.conversion import convert
     from torch2flow.errors import Torch2FlowError
-    from torch2flow.opening import open_checkpoint
-    from torch2flow.parity import Reference, verify_folder
-    from torch2flow.parity.presenting import as_data
+    from torch2flow.proof.parity import Reference, verify_folder
+    from torch2flow.proof.parity.presenting import as_data
 
     started = time.perf_counter()
     row: dict[str, Any] = {}

@@ -37,10 +37,10 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
+from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.errors import InstallationError
-from torch2flow.oneflow.runtime import import_flowvision, import_oneflow
-from torch2flow.opening import open_checkpoint
-from torch2flow.parity import LIMIT, Measure, Reference, Request, measure, together, verify_folder
+from torch2flow.proof.parity import LIMIT, Measure, Reference, Request, measure, together, verify_folder
+from torch2flow.runtime import import_flowvision, import_oneflow
 
 ROOT = Path(__file__).resolve().parent.parent
 TORCH = ROOT / ".venv-torch" / "bin" / "python"

@@ -32,7 +32,7 @@ model = nn.Sequential(nn.Linear(128, 2), nn.Softmax(dim=1))
 torch.save(model, "model.pth")
 """,
     load="""\
-from torch2flow.oneflow.runtime import import_oneflow
+from torch2flow.runtime import import_oneflow
 
 flow = import_oneflow()  # 'import oneflow as flow', without its two lines of noise
 model = flow.nn.Sequential(flow.nn.Linear(128, 2), flow.nn.Softmax(dim=1))
@@ -40,7 +40,7 @@ print(model.load_state_dict(flow.load("out"), strict=True))
 """,
     direct="""\
 import torch2flow
-from torch2flow.oneflow.runtime import import_oneflow
+from torch2flow.runtime import import_oneflow
 
 flow = import_oneflow()
 model = flow.nn.Sequential(flow.nn.Linear(128, 2), flow.nn.Softmax(dim=1))
@@ -60,7 +60,7 @@ model = torchvision.models.alexnet()
 torch.save(model.state_dict(), "model.pth")
 """,
     load="""\
-from torch2flow.oneflow.runtime import import_flowvision, import_oneflow
+from torch2flow.runtime import import_flowvision, import_oneflow
 
 flow, flowvision = import_oneflow(), import_flowvision()
 model = flowvision.models.alexnet()
@@ -68,7 +68,7 @@ print(model.load_state_dict(flow.load("out"), strict=True))
 """,
     direct="""\
 import torch2flow
-from torch2flow.oneflow.runtime import import_flowvision
+from torch2flow.runtime import import_flowvision
 
 model = import_flowvision().models.alexnet()
 print(torch2flow.load_state_dict(model, "model.pth"))
@@ -113,7 +113,7 @@ nms.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 from torchvision.models import resnet18
 """,
     load="""\
-from torch2flow.oneflow.runtime import import_oneflow
+from torch2flow.runtime import import_oneflow
 
 flow = import_oneflow()
 from resnet18 import load_model
@@ -153,7 +153,7 @@ def gpt2():
     return GPT2LMHeadModel(config)
 """,
     load="""\
-from torch2flow.oneflow.runtime import import_oneflow
+from torch2flow.runtime import import_oneflow
 
 flow = import_oneflow()
 from gpt2 import load_model

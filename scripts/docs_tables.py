@@ -17,13 +17,14 @@ from rich.filesize import decimal
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scripts.trillion import LAYERS, embeddings, layer
+from torch2flow.checkpoints.dtypes import DTYPES, DType
+from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Container, Storage, Tensor, TensorRef
+from torch2flow.checkpoints.sharding import ShardingPlan, read_plan
+from torch2flow.checkpoints.sharding.plan import Sized
+from torch2flow.checkpoints.writing import Entry, Options, make_plan
 from torch2flow.conversion import FORMATS
-from torch2flow.dtypes import DTYPES, DType
 from torch2flow.errors import UnsupportedError
-from torch2flow.pytorch import Checkpoint, CompositeTensor, Container, Storage, Tensor, TensorRef
-from torch2flow.scaling import ShardingPlan, estimate, read_plan
-from torch2flow.scaling.plan import Sized
-from torch2flow.writing import Entry, Options, make_plan
+from torch2flow.scale.estimate import estimate
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {"OneFlow": "folder", "safetensors": "safetensors", "`.pth`": "pth"}

@@ -3,7 +3,7 @@
     .venv-torch/bin/python -m tests.libai.make_checkpoints FOLDER
     PYTHONPATH=LIBAI .venv/bin/python scripts/libai_forward.py FOLDER [NAME ...]
 
-LIBAI is a checkout of LiBai and what it needs, as for tests/libai/make_models.py, which builds the models.
+LIBAI is a checkout of LiBai and what it needs, as for tests/scale/libai/make_models.py, which builds the models.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch2flow
 from tests.libai.make_models import HEADS, HIDDEN, build
-from torch2flow.libai import FAMILIES, to_libai
-from torch2flow.oneflow.runtime import import_oneflow
+from torch2flow.runtime import import_oneflow
+from torch2flow.scale.libai import FAMILIES, to_libai
 
 flow = import_oneflow()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch2flow.parity import Verification
+    from torch2flow.proof.parity import Verification
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,7 +39,7 @@ def run_row(command: Sequence[str], seconds: float, late: str) -> Row:
 
 def measured_parts(found: Verification) -> Row:
     """For each part of a verification: how far from PyTorch's, in units of noise; how many tensors; in float64."""
-    from torch2flow.parity import together
+    from torch2flow.proof.parity import together
 
     row: Row = {}
     for part in found.parts:

@@ -21,11 +21,11 @@ sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "lowering"
 from exceptions import why_exempt  # noqa: E402
 from operator_samples import Outcome, Sample, called_by, samples, try_all  # noqa: E402
 
-from torch2flow.lowering import operators  # noqa: E402, F401 - registers the rules
-from torch2flow.lowering.defects import DEFECTS  # noqa: E402
-from torch2flow.lowering.registry import RULES, Rule, find  # noqa: E402
-from torch2flow.lowering.renames import FLOAT_RENAMES, RENAMES  # noqa: E402
-from torch2flow.lowering.unsupported import UNSUPPORTED  # noqa: E402
+from torch2flow.models.lowering import operators  # noqa: E402, F401 - registers the rules
+from torch2flow.models.lowering.defects import DEFECTS  # noqa: E402
+from torch2flow.models.lowering.registry import RULES, Rule, find  # noqa: E402
+from torch2flow.models.lowering.renames import FLOAT_RENAMES, RENAMES  # noqa: E402
+from torch2flow.models.lowering.unsupported import UNSUPPORTED  # noqa: E402
 
 PAGE = ROOT / "docs" / "operators.md"
 INTRODUCTION = """# Operators
@@ -71,7 +71,7 @@ def record(path: Path, count: int) -> None:
     python = ROOT / ".venv-torch" / "bin" / "python"
     if not python.exists():
         sys.exit(".venv-torch is not there: run make setup")
-    command = [python, ROOT / "tests/lowering/record.py", path, "--samples", str(count), "--decomposed", "1"]
+    command = [python, ROOT / "tests/models/lowering/record.py", path, "--samples", str(count), "--decomposed", "1"]
     subprocess.run([*command, "--dtypes", "float32,int64,int32,bool"], check=True)
 
 

@@ -25,10 +25,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scripts.measuring import ROOT, measured_parts, read_rows, run_row, write_rows
-from torch2flow.diffing import diff
+from torch2flow.checkpoints.diffing import diff
 from torch2flow.errors import Torch2FlowError
-from torch2flow.parity import verify_folder
-from torch2flow.parity.judge import FINE, worst
+from torch2flow.proof.parity import verify_folder
+from torch2flow.proof.parity.judge import FINE, worst
 from torch2flow.zoo import convert, convert_back, twins
 from torch2flow.zoo.families.alone import ALONE
 from torch2flow.zoo.listing import WEIGHTS, Row, rows

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from scripts.models.weights import randomise
-from torch2flow.capturing.unexported import record_module
+from torch2flow.proof.capture.unexported import record_module
 
 SEED = 0
 TRAINED_BELOW = 70e6

@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def flow() -> ModuleType:
     """OneFlow in this process."""
-    from torch2flow.oneflow.runtime import import_oneflow
+    from torch2flow.runtime import import_oneflow
 
     return import_oneflow()
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torch2flow.parity import measure
+from torch2flow.proof.parity import measure
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -14,10 +14,10 @@ import click
 import pytest
 
 from torch2flow import errors
-from torch2flow.cli import EXIT_CODES, cli
-from torch2flow.oneflow.optimizer_rules import RULES
-from torch2flow.pytorch.constructors import CONSTRUCTORS
-from torch2flow.pytorch.selection import NAMES
+from torch2flow.checkpoints.oneflow.optimizer_rules import RULES
+from torch2flow.checkpoints.pytorch.constructors import CONSTRUCTORS
+from torch2flow.checkpoints.pytorch.selection import NAMES
+from torch2flow.cli.commands import EXIT_CODES, cli
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "torch2flow"
@@ -235,7 +235,7 @@ def test_only_their_rooms_import_libraries() -> None:
         room = path.relative_to(SOURCE)
         if room.parent == COPIED:
             continue
-        assert not any(name.startswith("torch2flow.lowering.modules.classes") for name, _ in imports(path)), room
+        assert not any(name.startswith("torch2flow.models.lowering.modules.classes") for name, _ in imports(path)), room
         tops = {name.partition(".")[0] for name, _ in imports(path)}
         assert not tops & {"torch", "oneflow", "flowvision"}, room
         assert not tops & {"click", "rich"} or room.name in ("cli.py", "cli_scale.py", "cli_zoo.py", "display.py"), room

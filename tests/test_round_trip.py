@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import torch2flow
+from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef
+from torch2flow.checkpoints.writing import Options
 from torch2flow.conversion import FORMATS
-from torch2flow.pytorch import Checkpoint, TensorRef
-from torch2flow.writing import Options
 
 
 def back_and_forth(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import torch2flow
-from torch2flow.pickles import read_pickle
+from torch2flow.checkpoints.pickles import read_pickle
 
 Load = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch2flow
-from torch2flow.oneflow.runtime import import_oneflow
+from torch2flow.runtime import import_oneflow
 
 flow = import_oneflow()
 EVERYONE = list(range(flow.env.get_world_size()))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch2flow
-from torch2flow.oneflow.runtime import import_oneflow
+from torch2flow.runtime import import_oneflow
 
 flow = import_oneflow()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from torch2flow.launching import Job
+from torch2flow.scale.launching import Job
 
 
 def write(line: str, is_error: bool) -> None:

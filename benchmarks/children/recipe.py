@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-from torch2flow.oneflow.runtime import import_oneflow  # imports it quietly; that is all
+from torch2flow.runtime import import_oneflow  # imports it quietly; that is all
 
 
 def main(source: str, out: str) -> None:

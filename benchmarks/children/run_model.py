@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from torch2flow.oneflow.runtime import import_flowvision, import_oneflow
+from torch2flow.runtime import import_flowvision, import_oneflow
 
 flow = import_oneflow()
 SHAPE, ROUNDS = (4, 3, 128, 128), 7
@@ -34,7 +34,7 @@ def main(which: str) -> None:
     """Runs and prints."""
     warnings.simplefilter("ignore")
     if Path(which).is_dir():
-        from torch2flow.parity.subjects import load_package
+        from torch2flow.proof.parity.subjects import load_package
 
         model = load_package(Path(which)).load_model()
     else:

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from scripts.models.weights import randomise
-from torch2flow.capturing import Captured, capture
-from torch2flow.capturing.inputs import choose_sizes, make_inputs, parse_input
-from torch2flow.capturing.request import live_call
+from torch2flow.proof.capture import Captured, capture
+from torch2flow.proof.capture.inputs import choose_sizes, make_inputs, parse_input
+from torch2flow.proof.capture.request import live_call
 
 LIBRARIES = ("torchvision", "timm", "transformers")
 SEED = 0

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 from torch2flow._version import __version__
 
 if TYPE_CHECKING:
-    from torch2flow.capturing import Captured, capture
+    from torch2flow.checkpoints.diffing import Diff, diff
+    from torch2flow.checkpoints.opening import open_checkpoint
+    from torch2flow.checkpoints.pytorch import Checkpoint
+    from torch2flow.checkpoints.writing import Options
     from torch2flow.conversion import Result, convert
-    from torch2flow.diffing import Diff, diff
     from torch2flow.errors import (
         DifferenceError,
         FormatError,
@@ -29,33 +31,31 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
-    from torch2flow.loading import input_placement, load, load_state_dict, to_global, without_values
-    from torch2flow.lowering.registry import operator
-    from torch2flow.opening import open_checkpoint
-    from torch2flow.parity import Verification, verify_folder
-    from torch2flow.parity.live import verify
-    from torch2flow.pytorch import Checkpoint
-    from torch2flow.writing import Options
+    from torch2flow.models.lowering.registry import operator
+    from torch2flow.proof.capture import Captured, capture
+    from torch2flow.proof.parity import Verification, verify_folder
+    from torch2flow.proof.parity.live import verify
+    from torch2flow.runtime.loading import input_placement, load, load_state_dict, to_global, without_values
 
 _PUBLIC = {
-    "capture": "torch2flow.capturing",
-    "Captured": "torch2flow.capturing",
+    "capture": "torch2flow.proof.capture",
+    "Captured": "torch2flow.proof.capture",
     "convert": "torch2flow.conversion",
     "Result": "torch2flow.conversion",
-    "Diff": "torch2flow.diffing",
-    "Options": "torch2flow.writing",
-    "operator": "torch2flow.lowering.registry",
-    "open_checkpoint": "torch2flow.opening",
-    "Checkpoint": "torch2flow.pytorch",
-    "load": "torch2flow.loading",
-    "load_state_dict": "torch2flow.loading",
-    "to_global": "torch2flow.loading",
-    "input_placement": "torch2flow.loading",
-    "without_values": "torch2flow.loading",
-    "diff": "torch2flow.diffing",
-    "verify": "torch2flow.parity.live",
-    "verify_folder": "torch2flow.parity",
-    "Verification": "torch2flow.parity",
+    "Diff": "torch2flow.checkpoints.diffing",
+    "Options": "torch2flow.checkpoints.writing",
+    "operator": "torch2flow.models.lowering.registry",
+    "open_checkpoint": "torch2flow.checkpoints.opening",
+    "Checkpoint": "torch2flow.checkpoints.pytorch",
+    "load": "torch2flow.runtime.loading",
+    "load_state_dict": "torch2flow.runtime.loading",
+    "to_global": "torch2flow.runtime.loading",
+    "input_placement": "torch2flow.runtime.loading",
+    "without_values": "torch2flow.runtime.loading",
+    "diff": "torch2flow.checkpoints.diffing",
+    "verify": "torch2flow.proof.parity.live",
+    "verify_folder": "torch2flow.proof.parity",
+    "Verification": "torch2flow.proof.parity",
     "Torch2FlowError": "torch2flow.errors",
     "DifferenceError": "torch2flow.errors",
     "FormatError": "torch2flow.errors",

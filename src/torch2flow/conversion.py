@@ -11,32 +11,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from torch2flow import exporting
 from torch2flow._version import __version__
-from torch2flow.dtypes import DType
+from torch2flow.checkpoints import exporting
+from torch2flow.checkpoints.dtypes import DType
+from torch2flow.checkpoints.oneflow.adapting import adapt_optimizers, restore_optimizers
+from torch2flow.checkpoints.oneflow.dtypes import stored_dtype, widened_dtype
+from torch2flow.checkpoints.oneflow.folder import assign_places, write_folder
+from torch2flow.checkpoints.oneflow.single_file import write_single_file
+from torch2flow.checkpoints.oneflow.snapshot import write_snapshot
+from torch2flow.checkpoints.opening import open_any
+from torch2flow.checkpoints.pickles import StatefulDict
+from torch2flow.checkpoints.pytorch import Checkpoint, Container
+from torch2flow.checkpoints.pytorch.tree import at_path, is_module
+from torch2flow.checkpoints.sharding.rank_folders import FORMAT as RANKS
+from torch2flow.checkpoints.writing import Options, Plan, Target, make_plan
+from torch2flow.checkpoints.writing.entry_bytes import Progress
+from torch2flow.checkpoints.writing.kernel_copy import BUFFER, SourceChangedError
+from torch2flow.checkpoints.writing.manifest import MANIFEST, describe, sidecar, tensor_rows, write_manifest
+from torch2flow.checkpoints.writing.staging import Staging, check_space, output_error
 from torch2flow.errors import FormatError, OutputError, UsageError
-from torch2flow.oneflow.adapting import adapt_optimizers, restore_optimizers
-from torch2flow.oneflow.dtypes import stored_dtype, widened_dtype
-from torch2flow.oneflow.folder import assign_places, write_folder
-from torch2flow.oneflow.ranks import FORMAT as RANKS
-from torch2flow.oneflow.single_file import write_single_file
-from torch2flow.oneflow.snapshot import write_snapshot
-from torch2flow.opening import open_any
-from torch2flow.pickles import StatefulDict
-from torch2flow.pytorch import Checkpoint, Container
-from torch2flow.pytorch.tree import at_path, is_module
-from torch2flow.writing import Options, Plan, Target, make_plan
-from torch2flow.writing.copying import Progress
-from torch2flow.writing.manifest import MANIFEST, describe, sidecar, tensor_rows, write_manifest
-from torch2flow.writing.placing import BUFFER, SourceChangedError
-from torch2flow.writing.staging import Staging, check_space, output_error
 
 if TYPE_CHECKING:
     # Half of what this module would import, and for weights alone there is no use for it.
-    from torch2flow.codegen.package import Program
-    from torch2flow.codegen.writer import Source
-    from torch2flow.scaling.cutting import Cut
-    from torch2flow.scaling.plan import ShardingPlan
+    from torch2flow.checkpoints.sharding.cutting import Cut
+    from torch2flow.checkpoints.sharding.plan import ShardingPlan
+    from torch2flow.models.codegen.package import Program
+    from torch2flow.models.codegen.writer import Source
 
 Writer = Callable[[Plan, Path, Progress, bool], None]
 
@@ -172,7 +172,7 @@ def convert(
         written, notes = _pickled(checkpoint)
         whole.notes += notes
     if written is not None and not partial and not dry_run:
-        from torch2flow.codegen.package import check_complete
+        from torch2flow.models.codegen.package import check_complete
 
         check_complete(written, str(source))
     result = write(
@@ -209,7 +209,7 @@ class Generated:
 
     def write(self, folder: Path, name: str) -> None:
         """Writes source, package and constants."""
-        from torch2flow.codegen.package import CONSTANTS, write_package
+        from torch2flow.models.codegen.package import CONSTANTS, write_package
 
         write_package(self.source, folder, name, cut=self.cut)
         if self.source.constants:
@@ -220,7 +220,7 @@ class Generated:
 
     def describe(self, manifest: dict[str, Any]) -> None:
         """Says what is missing, and takes the constants off the list of what was not converted: the source has them."""
-        from torch2flow.codegen.package import CONSTANTS
+        from torch2flow.models.codegen.package import CONSTANTS
 
         missing = [
             {"operator": each.target, "module": each.path, "line": str(each.line or ""), "reason": each.reason}
@@ -321,7 +321,7 @@ def _model(container: Container, options: Options) -> Program | None:
     changed = options.rename or options.include or options.exclude
     if container.program is None or changed or options.key not in (None, "state_dict"):
         return None
-    from torch2flow.codegen.package import open_program
+    from torch2flow.models.codegen.package import open_program
 
     program = open_program(container)
     if program is not None:
@@ -337,14 +337,14 @@ def _pickled(checkpoint: Checkpoint) -> tuple[Source | None, list[str]]:
     """The source of a checkpoint that is a pickled module, and what a person should know."""
     if not is_module(at_path(checkpoint.root, checkpoint.key)):
         return None, []
-    from torch2flow.codegen.pickled import pickled_source
+    from torch2flow.models.codegen.pickled import pickled_source
 
     return pickled_source(checkpoint)
 
 
 def _cut(whole: Plan, plan: str | os.PathLike[str] | ShardingPlan, ranks: int | None) -> Cut:
-    from torch2flow.scaling.cutting import cut_plan
-    from torch2flow.scaling.plan import read_plan
+    from torch2flow.checkpoints.sharding.cutting import cut_plan
+    from torch2flow.checkpoints.sharding.plan import read_plan
 
     return cut_plan(whole, read_plan(plan), ranks)
 

@@ -15,8 +15,8 @@ from typing import Any
 from corpus import build
 
 from torch2flow import Options, convert
+from torch2flow.checkpoints.pytorch.constructors import CONSTRUCTORS
 from torch2flow.errors import Torch2FlowError
-from torch2flow.pytorch.constructors import CONSTRUCTORS
 
 SECONDS_A_CASE = 10
 ASK_FOR_ALL = Options(key=".", complex="real", quantized="dequantize", sparse="dense")

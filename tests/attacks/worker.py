@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from torch2flow.checkpoints.opening import open_checkpoint
+from torch2flow.checkpoints.pickles import write_pickle
+from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, TensorRef
 from torch2flow.errors import Torch2FlowError
-from torch2flow.opening import open_checkpoint
-from torch2flow.pickles import write_pickle
-from torch2flow.pytorch import Checkpoint, CompositeTensor, TensorRef
 
 MEMORY = 1 << 30
 """Address space of a fork. NumPy and the interpreter take some 150 MiB of it."""
@@ -55,7 +55,14 @@ WRITING = ("os.fork", "os.remove", "os.rmdir", "os.rename", "shutil.rmtree")
 EXECUTED = 99
 
 ON_DEMAND = tuple(
-    f"torch2flow.{name}" for name in ("cli", "display", "conversion", "pytorch.dcp", "pytorch.pt2", "pytorch.sharded")
+    f"torch2flow.{name}"
+    for name in (
+        "cli.display",
+        "conversion",
+        "checkpoints.pytorch.dcp",
+        "checkpoints.pytorch.pt2",
+        "checkpoints.pytorch.sharded",
+    )
 )
 
 
@@ -65,9 +72,9 @@ def main() -> None:
         importlib.import_module(name)
     from fuzz import fuzz
 
-    import torch2flow.pytorch.dcp
-    import torch2flow.pytorch.pt2
-    import torch2flow.pytorch.sharded  # noqa: F401 - opened on demand otherwise, by every fork again
+    import torch2flow.checkpoints.pytorch.dcp
+    import torch2flow.checkpoints.pytorch.pt2
+    import torch2flow.checkpoints.pytorch.sharded  # noqa: F401 - opened on demand otherwise, by every fork again
 
     tasks = {"drive": drive, "sweep": sweep, "fuzz": fuzz, "cli": cli}
     for line in sys.stdin:
@@ -175,7 +182,7 @@ def sweep(job: dict[str, Any]) -> dict[str, Any]:
 
 def cli(job: dict[str, Any]) -> dict[str, Any]:
     """The command line, in this process."""
-    from torch2flow.cli import main as command
+    from torch2flow.cli.commands import main as command
 
     try:
         command(job["args"])

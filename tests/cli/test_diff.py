@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import torch2flow
-from torch2flow.dtypes import DTYPES
+from torch2flow.checkpoints.dtypes import DTYPES
 
 WRITTEN = "torch-2.13.0"
 STATE_DICT = f"{WRITTEN}/state_dict-zip.pth"

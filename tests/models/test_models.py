@@ -13,15 +13,15 @@ from types import ModuleType
 import pytest
 
 from torch2flow.conversion import convert
-from torch2flow.parity import open_reference, verify_folder
-from torch2flow.parity.subjects import load_package
+from torch2flow.proof.parity import open_reference, verify_folder
+from torch2flow.proof.parity.subjects import load_package
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import NAMES, ROOT, TRAINED
 
 pytestmark = pytest.mark.oneflow  # capturing takes minutes: once is enough, where the linter is too
 
-GOLDEN = ROOT / "tests" / "golden"
+GOLDEN = ROOT / "tests" / "models" / "golden"
 GOLDEN_MODELS = [
     "torchvision/resnet18", "torchvision/mobilenet_v3_small", "torchvision/vit_b_32", "torchvision/swin_t",
     "transformers/gpt2", "transformers/bert", "transformers/t5",

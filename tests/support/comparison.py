@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from torch2flow.dtypes import DTYPES
-from torch2flow.oneflow.dtypes import stored_dtype, widened_dtype
-from torch2flow.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
-from torch2flow.pytorch.tree import flatten
-from torch2flow.writing import Entry, Options
+from torch2flow.checkpoints.dtypes import DTYPES
+from torch2flow.checkpoints.oneflow.dtypes import stored_dtype, widened_dtype
+from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
+from torch2flow.checkpoints.pytorch.tree import flatten
+from torch2flow.checkpoints.writing import Entry, Options
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch2flow.codegen.literals import UNIFORM, dtype_name
-from torch2flow.lowering import operators  # noqa: F401 - registers the rules
-from torch2flow.lowering.lazy import is_float
-from torch2flow.lowering.promotion import common_dtype
-from torch2flow.lowering.registry import FACTS, Rule, find
-from torch2flow.lowering.renames import FLOAT_RENAMES, RENAMES
-from torch2flow.program import Dtype, Graph, Node, Ref, Symbol
-from torch2flow.program.functional import SETITEM, STORE, functionalize
+from torch2flow.models.codegen.literals import UNIFORM, dtype_name
+from torch2flow.models.lowering import operators  # noqa: F401 - registers the rules
+from torch2flow.models.lowering.lazy import is_float
+from torch2flow.models.lowering.promotion import common_dtype
+from torch2flow.models.lowering.registry import FACTS, Rule, find
+from torch2flow.models.lowering.renames import FLOAT_RENAMES, RENAMES
+from torch2flow.models.program import Dtype, Graph, Node, Ref, Symbol
+from torch2flow.models.program.functional import SETITEM, STORE, functionalize
 
 
 class NoRuleError(Exception):

@@ -1,4 +1,4 @@
-"""Reads what `tests/lowering/record.py` recorded, and tries the samples with the operator rules.
+"""Reads what `tests/models/lowering/record.py` recorded, and tries the samples with the operator rules.
 
     python operator_samples.py RECORDING [FIRST]
 
@@ -23,8 +23,8 @@ from comparison import difference
 from interpreter import NoRuleError, run, targets
 
 from torch2flow.errors import Torch2FlowError
-from torch2flow.program import Graph
-from torch2flow.program.exported import read_program
+from torch2flow.models.program import Graph
+from torch2flow.models.program.exported import read_program
 
 _HELD = {"int16": "int32", "uint16": "int32", "uint32": "int64", "uint64": "int64"}
 
@@ -188,7 +188,7 @@ def called_by(recording: Path, sample: Sample, outcome: Outcome) -> list[str]:
 
 
 def main() -> None:
-    from torch2flow.oneflow.runtime import import_oneflow
+    from torch2flow.runtime import import_oneflow
 
     flow = import_oneflow()
     recording, first = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-JOBS = Path(__file__).resolve().parent.parent / "scaling" / "jobs"
+JOBS = Path(__file__).resolve().parent.parent / "scale" / "jobs"
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import pytest
 
 from torch2flow import zoo
 from torch2flow.checking import check
+from torch2flow.checkpoints.diffing import diff
+from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.conversion import convert as convert_file
-from torch2flow.diffing import diff
 from torch2flow.errors import OutputError, UnsupportedError, UsageError
-from torch2flow.opening import open_checkpoint
-from torch2flow.parity import Request, verify_folder
-from torch2flow.parity.against import Original
-from torch2flow.parity.subjects import load_package
+from torch2flow.proof.parity import Request, verify_folder
+from torch2flow.proof.parity.against import Original
+from torch2flow.proof.parity.subjects import load_package
 from torch2flow.zoo.converting import Prepared
 
 Recorded = Callable[[str], Path]
@@ -103,7 +103,7 @@ def test_older_names_in_files(tmp_path: Path, recorded: Recorded) -> None:
     name = "fasterrcnn_mobilenet_v3_large_fpn"
     now = recorded(name) / "weights.pth"
     older = tmp_path / "older.pth"  # from before 0.13 a pyramid's layers were no blocks yet
-    from torch2flow.writing import Options
+    from torch2flow.checkpoints.writing import Options
 
     rules = ((r"(fpn\.\w+_blocks\.\d)\.0\.", r"\1."), (r"(rpn\.head\.conv)\.0\.0\.", r"\1."))
     convert_file(now, older, Options(rename=rules))

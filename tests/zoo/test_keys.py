@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from torch2flow.checkpoints.names.templates import CHANGES, Keys, translate
 from torch2flow.errors import FormatError, UsageError
-from torch2flow.writing.keys import CHANGES, Keys, translate
 from torch2flow.zoo import twins
 
 

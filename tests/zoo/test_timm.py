@@ -32,7 +32,7 @@ print(json.dumps({name: {key: list(value.shape) for key, value in model.state_di
 def test_names_and_shapes_fit(flow: Any, run_python: Any, torch_python: Path) -> None:
     from types import SimpleNamespace
 
-    from torch2flow.oneflow.runtime import import_flowvision
+    from torch2flow.runtime import import_flowvision
 
     models = import_flowvision().models
     for name, shapes in json.loads(run_python(torch_python, SHAPES, *SMALL)).items():
@@ -49,7 +49,7 @@ def test_names_and_shapes_fit(flow: Any, run_python: Any, torch_python: Path) ->
 
 @pytest.mark.oneflow
 def test_what_flowvision_computes_when_it_is_built(flow: Any) -> None:
-    from torch2flow.oneflow.runtime import import_flowvision
+    from torch2flow.runtime import import_flowvision
 
     state = import_flowvision().models.swin_tiny_patch4_window7_224().state_dict()
     for stage, size in enumerate((56, 28, 14)):

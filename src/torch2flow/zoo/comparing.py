@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from torch2flow.diffing import Diff, diff
+from torch2flow.checkpoints.diffing import Diff, diff
+from torch2flow.checkpoints.opening import open_checkpoint
+from torch2flow.checkpoints.writing.entry_bytes import Progress
 from torch2flow.errors import UsageError
-from torch2flow.oneflow.runtime import import_flowvision
-from torch2flow.opening import open_checkpoint
-from torch2flow.writing.copying import Progress
+from torch2flow.runtime import import_flowvision
 from torch2flow.zoo.catalogue import find_twin
 from torch2flow.zoo.converting import prepare
 from torch2flow.zoo.twins import Twin

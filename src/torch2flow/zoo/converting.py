@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch2flow.checkpoints.dtypes import DTYPES
+from torch2flow.checkpoints.names.renamed_checkpoint import renamed, with_tensors
+from torch2flow.checkpoints.opening import open_any
+from torch2flow.checkpoints.pytorch import Checkpoint
+from torch2flow.checkpoints.pytorch.tensor import in_memory
+from torch2flow.checkpoints.writing import Options, make_plan
+from torch2flow.checkpoints.writing.entry_bytes import Progress
 from torch2flow.conversion import FORMATS, SUFFIXES, Result, check_apart, write
-from torch2flow.dtypes import DTYPES
 from torch2flow.errors import InstallationError, UsageError
-from torch2flow.loading import load_state_dict
-from torch2flow.loading.live import check_fits
-from torch2flow.oneflow.runtime import import_flowvision, quiet_stderr
-from torch2flow.opening import open_any
-from torch2flow.pytorch import Checkpoint
-from torch2flow.pytorch.tensor import in_memory
-from torch2flow.writing import Options, make_plan
-from torch2flow.writing.copying import Progress
-from torch2flow.writing.renaming import renamed, with_tensors
+from torch2flow.runtime.importing import import_flowvision, quiet_stderr
+from torch2flow.runtime.loading import load_state_dict
+from torch2flow.runtime.loading.live import check_fits
 from torch2flow.zoo.catalogue import find_twin
 from torch2flow.zoo.package import TwinModel, model_source
 from torch2flow.zoo.twins import Tensors, Twin

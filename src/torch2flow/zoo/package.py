@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch2flow.codegen.package import MODEL, PACKAGE
-from torch2flow.codegen.writer import formatted
+from torch2flow.models.codegen.package import MODEL, PACKAGE
+from torch2flow.models.codegen.writer import formatted
 from torch2flow.zoo.twins import Twin
 from torch2flow.zoo.weights import Weights
 

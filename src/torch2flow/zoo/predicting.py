@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from torch2flow.checkpoints.names.renamed_checkpoint import renamed
+from torch2flow.checkpoints.pytorch import TensorRef
 from torch2flow.errors import FormatError, InstallationError, UnsupportedError
-from torch2flow.loading import load_state_dict
-from torch2flow.oneflow.runtime import import_oneflow
-from torch2flow.packages import install_command
-from torch2flow.pytorch import TensorRef
-from torch2flow.writing.renaming import renamed
+from torch2flow.runtime import import_oneflow
+from torch2flow.runtime.loading import load_state_dict
+from torch2flow.runtime.packages import install_command
 from torch2flow.zoo.converting import Prepared, prepare
 from torch2flow.zoo.package import preprocessing_steps
 from torch2flow.zoo.twins import Twin

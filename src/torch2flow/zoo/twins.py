@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from torch2flow.writing.keys import SAME, Keys
+from torch2flow.checkpoints.names.templates import SAME, Keys
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from torch2flow.pytorch import Tensor
+    from torch2flow.checkpoints.pytorch import Tensor
 
 Tensors = Mapping[str, "Tensor"]
 

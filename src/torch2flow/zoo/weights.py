@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.errors import InstallationError, UsageError
-from torch2flow.packages import install_command
+from torch2flow.runtime.packages import install_command
 from torch2flow.zoo.fetching import fetch
 
 DEFAULT = "DEFAULT"

@@ -1,6 +1,6 @@
 """torchvision's ConvNeXt: flowvision's has the original's names."""
 
-from torch2flow.writing.keys import Keys
+from torch2flow.checkpoints.names.templates import Keys
 from torch2flow.zoo.twins import Twin
 
 BLOCK, THERE = "features.{2*i+1}.{j}", "stages.{i}.{j}"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from torch2flow.writing.keys import Keys
+from torch2flow.checkpoints.names.templates import Keys
 from torch2flow.zoo.twins import Repair, Tensors, Twin
 
 PYRAMID = (

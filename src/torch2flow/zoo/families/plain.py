@@ -1,6 +1,6 @@
 """Families in which torchvision's and flowvision's models have the same names and compute the same."""
 
-from torch2flow.writing.keys import SAME, Keys
+from torch2flow.checkpoints.names.templates import SAME, Keys
 from torch2flow.zoo.twins import Twin
 
 HEADS = {

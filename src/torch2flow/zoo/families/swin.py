@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from torch2flow.writing.keys import Keys
+from torch2flow.checkpoints.names.templates import Keys
 from torch2flow.zoo.twins import Tensors, Twin
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from torch2flow.writing.keys import Keys
+from torch2flow.checkpoints.names.templates import Keys
 from torch2flow.zoo.families.swin import shifted_window_masks
 from torch2flow.zoo.twins import Tensors, Twin
 

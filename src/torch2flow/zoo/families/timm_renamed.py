@@ -1,6 +1,6 @@
 """timm's models whose layers have other names in flowvision: ConvMixer, DeiT III, ResMLP, ConvNeXt, MobileViT."""
 
-from torch2flow.writing.keys import Keys
+from torch2flow.checkpoints.names.templates import Keys
 from torch2flow.zoo.twins import Twin
 
 CONVMIXER = Keys(

@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from torch2flow.writing.keys import Keys
+from torch2flow.checkpoints.names.templates import Keys
 from torch2flow.zoo.twins import Tensors, Twin
 
 BLOCK = "encoder.layers.encoder_layer_{i}"

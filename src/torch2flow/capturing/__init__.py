@@ -1,7 +1,0 @@
-"""From a live PyTorch model to a `.pt2` and a recording of what it computes: the room that uses PyTorch."""
-
-from __future__ import annotations
-
-from torch2flow.capturing.live import Captured, capture
-
-__all__ = ["Captured", "capture"]

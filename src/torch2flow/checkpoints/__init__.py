@@ -1,0 +1,1 @@
+"""Files: opens, plans, writes, cuts, checks and compares whatever PyTorch or OneFlow wrote, with neither installed."""

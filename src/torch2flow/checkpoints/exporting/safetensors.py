@@ -1,0 +1,57 @@
+"""Writes `.safetensors`: an 8-byte length, a JSON header, and all tensors' bytes without holes.
+
+Follows the format's README (safetensors 0.8). The header is padded with spaces so that the data begins at a
+multiple of 8, and tensors go by falling element size, so that each is aligned to its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+from torch2flow.checkpoints.writing import Plan
+from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
+from torch2flow.checkpoints.writing.kernel_copy import write_all
+
+
+def write_safetensors(plan: Plan, path: Path, progress: Progress, hashing: bool = False) -> None:
+    """Writes every name; the format knows no ties, so tied tensors become copies.
+
+    Raises:
+        FormatError: the source is damaged.
+        OSError: the file can't be written.
+    """
+    header: dict[str, Any] = {"__metadata__": _metadata(plan)}
+    order = sorted(
+        ((name, entry) for entry in plan.entries for name in entry.names),
+        key=lambda pair: -pair[1].stored.itemsize,
+    )
+    at = 0
+    for name, entry in order:
+        shape = list(entry.shape)
+        if entry.stored.kind == "x" and shape:  # float4: the format counts elements, PyTorch pairs of them
+            shape[-1] *= 2
+        header[name] = {
+            "dtype": entry.stored.safetensors,
+            "shape": shape,
+            "data_offsets": [at, at + entry.nbytes],
+        }
+        at += entry.nbytes
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+    text += b" " * (-len(text) % 8)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        write_all(fd, struct.pack("<Q", len(text)) + text)
+        for _, entry in order:
+            write_entry(entry, fd, progress, hashing)
+    finally:
+        os.close(fd)
+
+
+def _metadata(plan: Plan) -> dict[str, str]:
+    """What the source said of itself; `format: pt` is what transformers asks for."""
+    carried = plan.checkpoint.container.metadata.get("__metadata__", {})
+    return {"format": "pt", **{str(key): str(value) for key, value in carried.items()}}

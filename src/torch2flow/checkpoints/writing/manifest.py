@@ -1,0 +1,169 @@
+"""`manifest.json`: what was converted, from what, by which rules, and what was not; enough to check it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from torch2flow.checkpoints.names.templates import SAME, Keys
+from torch2flow.checkpoints.writing.plan import Entry, Plan
+from torch2flow.errors import FormatError
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+
+
+def sidecar(path: Path) -> Path:
+    """Where a manifest lies that can't lie inside: beside a file, or a snapshot, which holds nothing else."""
+    return path.with_name(f"{path.name}.{MANIFEST}")
+
+
+def describe(plan: Plan, output_format: str, version: str, source_sha256: str = "") -> dict[str, Any]:
+    """The manifest of a plan as plain data, without its tensors: those are `tensor_rows`."""
+    checkpoint, options = plan.checkpoint, plan.options
+    files = [
+        {
+            "name": file.path.name,
+            "bytes": file.size,
+            "modified": datetime.fromtimestamp(file.status.st_mtime, timezone.utc).isoformat(timespec="seconds"),
+        }
+        for file in checkpoint.container.files
+    ]
+    source = {
+        "name": checkpoint.path.name,
+        "format": checkpoint.format,
+        "producer": checkpoint.container.producer,
+        "files": files,
+    }
+    if source_sha256:
+        source["sha256"] = source_sha256
+    return {
+        "schema": SCHEMA,
+        "torch2flow": version,
+        "format": output_format,
+        "source": source,
+        "key": checkpoint.key,
+        "key_reason": checkpoint.reason,
+        "options": {name: getattr(options, name) for name in options.__slots__},
+        "ties": plan.ties,
+        "shared_storage": checkpoint.overlaps,
+        "not_converted": not_converted(plan),
+        "opaque": checkpoint.container.opaque,
+        "notes": plan.notes,
+    }
+
+
+def not_converted(plan: Plan) -> list[dict[str, str]]:
+    """Every part of the source that is not in the output, with the reason."""
+    rows = [{"name": name, "reason": "left out by --include/--exclude"} for name in plan.naming.skipped]
+    chosen = plan.checkpoint.key
+    if chosen != ".":
+        root = plan.checkpoint.root
+        for key in root if isinstance(root, dict) else ():
+            if not (str(key) == chosen or chosen.startswith(f"{key}.")):
+                rows.append(
+                    {
+                        "name": str(key),
+                        "reason": f"not part of {chosen!r}; --key {key} or --key . converts it",
+                    }
+                )
+    return rows
+
+
+def tensor_row(plan: Plan, entry: Entry) -> dict[str, Any]:
+    """One tensor's row; keys that say nothing are left out."""
+    row: dict[str, Any] = {
+        "name": entry.names[0],
+        "dtype": entry.dtype.name,
+        "shape": list(entry.shape),
+        "bytes": entry.nbytes,
+    }
+    if entry.place:
+        row["path"] = entry.place
+    if len(entry.names) > 1:
+        row["also"] = entry.names[1:]
+    sources = plan.naming.sources
+    if sources and any(name in sources for name in entry.names):
+        row["source"] = [sources.get(name, name) for name in entry.names]
+    if entry.stored is not entry.dtype:
+        row["stored"] = entry.stored.name
+    if entry.change:
+        row["change"] = entry.change
+        row["source_dtype"] = entry.tensor.dtype.name
+        attributes = getattr(entry.tensor, "attributes", None)
+        if attributes:
+            row["source_attributes"] = {
+                key: value for key, value in attributes.items() if isinstance(value, str | int | float)
+            }
+    if entry.crc32 is not None:
+        row["crc32"] = f"{entry.crc32:08x}"
+    if entry.sha256:
+        row["sha256"] = entry.sha256
+    return row
+
+
+def tensor_rows(plan: Plan) -> Iterator[dict[str, Any]]:
+    """A row for each tensor."""
+    return (tensor_row(plan, entry) for entry in plan.entries)
+
+
+def write_manifest(head: dict[str, Any], rows: Iterable[dict[str, Any]], path: Path) -> None:
+    """Writes it with one tensor a line: readable, and small to compare.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write(json.dumps(head, indent=2, ensure_ascii=False)[:-2])
+        separator = ',\n  "tensors": [\n    '
+        for row in rows:
+            stream.write(separator + encode(row))
+            separator = ",\n    "
+        stream.write("\n  ]\n}\n" if separator == ",\n    " else ',\n  "tensors": []\n}\n')
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest in or beside an output.
+
+    Raises:
+        FormatError: there is none, or it is damaged.
+    """
+    file = path / MANIFEST if (path / MANIFEST).is_file() else sidecar(path)
+    try:
+        manifest = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise FormatError(
+            "There is no manifest.",
+            where=str(file),
+            maybe="this output was not written by torch2flow, or was moved without it",
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise FormatError(f"The manifest can't be read: {error}.", where=str(file)) from None
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("schema") != SCHEMA
+        or not isinstance(manifest.get("tensors"), list)
+    ):
+        raise FormatError(
+            "The manifest is of another version.", where=str(file), remedy="use the torch2flow that wrote it"
+        )
+    return manifest
+
+
+def manifest_keys(manifest: dict[str, Any], where: str, which: str = "keys") -> Keys:
+    """The rules by which names differ from PyTorch's; none unless the model is a twin of the zoo.
+
+    Args:
+        manifest: of a converted model.
+        where: it lies.
+        which: `older` for those by which a file's names differ from today's.
+
+    Raises:
+        FormatError: they can't be read.
+    """
+    zoo = manifest.get("zoo")
+    return Keys.from_json(zoo.get(which), where) if isinstance(zoo, dict) else SAME

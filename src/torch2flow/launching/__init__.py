@@ -1,5 +1,0 @@
-"""Starts the processes of a OneFlow job in order, shows what they say, and ends them together."""
-
-from torch2flow.launching.job import Job
-
-__all__ = ["Job"]

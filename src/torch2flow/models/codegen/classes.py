@@ -1,0 +1,178 @@
+"""Writes a structure as a class: its constructor, with the arguments that its modules differ in, and its methods."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from typing import Any
+
+from torch2flow.models.codegen.literals import attribute, literal
+from torch2flow.models.codegen.names import is_attribute
+from torch2flow.models.codegen.optional import make_optional
+from torch2flow.models.codegen.structures import (
+    ANY,
+    REQUIRED,
+    Construct,
+    Instance,
+    New,
+    Repeated,
+    Slot,
+    Structure,
+    constants,
+    key_of,
+    structures_in,
+)
+
+
+class ClassWriter:
+    """Writes a structure as a class."""
+
+    def __init__(self, structure: Structure) -> None:
+        self.structure = structure
+        self.column = 0
+
+    def write(self) -> ast.ClassDef:
+        draft = copy.deepcopy(self.structure.draft, {id(s): s for s in structures_in(self.structure.draft)})
+        body: list[ast.stmt] = []
+        for own in draft.owns:
+            self._fill(own.statement, in_method=False)
+            body.append(own.statement)
+        children: dict[str, ast.expr] = {name: self.construct(child) for name, child in draft.children.items()}
+        optional = self.structure.optional
+        if optional:
+            flag = attribute(self.structure.arguments_for(len(self.structure.rows[0]) - 1).name)
+            children[optional] = ast.IfExp(flag, children[optional], ast.Constant(None))
+        needed: set[str] = set()
+        for method in draft.methods:
+            needed |= self._fill(method, in_method=True)
+        if optional:
+            draft.methods = [make_optional(method, optional) for method in draft.methods]
+        kept = [argument.name for argument in self.structure.arguments if argument.name in needed]
+        keep: list[ast.stmt] = [ast.parse(f"self.{name} = {name}").body[0] for name in kept]
+        if draft.base == "nn.Sequential":
+            items = children.values() if _is_counted(children) else [_ordered(children)]
+            start = ast.Expr(ast.Call(ast.parse("super().__init__").body[0].value, list(items), []))  # type: ignore[attr-defined]
+            statements: list[ast.stmt] = [start, *keep, *body]
+        else:
+            start = ast.parse("super().__init__()").body[0]  # type: ignore[assignment]
+            statements = [start, *keep, *body, *(_set_child(name, child) for name, child in children.items())]
+        methods: list[ast.stmt] = list(draft.methods)
+        if len(statements) > 1 or draft.base == "nn.Sequential":
+            methods.insert(0, self._constructor(statements))
+        return ast.ClassDef(self.structure.name, [ast.parse(draft.base, mode="eval").body], [], methods, [])
+
+    def _constructor(self, statements: list[ast.stmt]) -> ast.FunctionDef:
+        names = self.structure.arguments
+        defaults = [literal(argument.default) for argument in names if argument.default is not REQUIRED]
+        arguments = ast.arguments(
+            [], [ast.arg("self"), *(ast.arg(each.name) for each in names)], None, [], [], None, defaults
+        )
+        return ast.FunctionDef("__init__", arguments, statements, [])
+
+    def _fill(self, tree: ast.AST, *, in_method: bool) -> set[str]:
+        """Puts arguments in the place of the numbers that differ; returns those used."""
+        used: set[str] = set()
+        replaced: dict[int, ast.expr] = {}
+        for constant in constants(tree):
+            argument = self.structure.by_column.get(self.column)
+            self.column += 1
+            if argument is not None:
+                used.add(argument.name)
+                replaced[id(constant)] = attribute("self", argument.name) if in_method else attribute(argument.name)
+        _Replace(replaced).visit(tree)
+        return used
+
+    def construct(self, part: Construct) -> ast.expr:
+        """A construction as an expression."""
+        if isinstance(part, New):
+            return self._new(part)
+        if isinstance(part, Instance):
+            return self._instance(part)
+        if isinstance(part, Repeated):
+            item = self.construct(part.item)
+            count = self._column(part.count)
+            if part.names:
+                loop = ast.parse(f"OrderedDict([(f'{part.names}', 0) for i in range(0)])", mode="eval").body
+                generator = loop.args[0]  # type: ignore[attr-defined]
+                generator.elt.elts[1] = item
+                generator.generators[0].iter = ast.Call(attribute("range"), [count], [])
+                return ast.Call(attribute(*part.kind.split(".")), [loop], [])
+            comprehension = ast.parse("[0 for _ in range(0)]", mode="eval").body
+            assert isinstance(comprehension, ast.ListComp)
+            comprehension.elt = item
+            comprehension.generators[0].iter = ast.Call(attribute("range"), [count], [])
+            starred = part.kind == "nn.Sequential"
+            argument: ast.expr = ast.Starred(comprehension, ast.Load()) if starred else comprehension
+            return ast.Call(attribute(*part.kind.split(".")), [argument], [])
+        items = {name: self.construct(item) for name, item in part.items.items()}
+        kind = attribute(*part.kind.split("."))
+        if part.kind == "nn.Sequential":
+            return ast.Call(kind, list(items.values()) if _is_counted(items) else [_ordered(items)], [])
+        if part.kind == "nn.ModuleDict":
+            return ast.Call(kind, [_dictionary(items)], [])
+        return ast.Call(kind, [ast.List(list(items.values()), ast.Load())], [])
+
+    def _column(self, slot: Slot) -> ast.expr:
+        argument = self.structure.by_column.get(self.column)
+        self.column += 1
+        return attribute(argument.name) if argument is not None else literal(slot.value)
+
+    def _new(self, part: New) -> ast.expr:
+        positional: list[ast.expr] = []
+        keywords: list[ast.keyword] = []
+        for name, slot in part.slots.items():
+            varies = self.column in self.structure.by_column
+            value = self._column(slot)
+            if slot.default is REQUIRED:
+                positional.append(value)
+            elif varies or key_of(slot.value) != key_of(slot.default):
+                keywords.append(ast.keyword(name, value))
+        return ast.Call(attribute(*part.function.split(".")), positional, keywords)
+
+    def _instance(self, part: Instance) -> ast.expr:
+        start = self.column
+        self.column += len(part.row)
+        positional: list[ast.expr] = []
+        keywords: list[ast.keyword] = []
+        for argument in part.structure.arguments:
+            column = next((each for each in argument.columns if part.row[each].value is not ANY), argument.columns[0])
+            outer = self.structure.by_column.get(start + column)
+            value = part.row[column].value
+            if value is ANY and outer is None and argument.default is not REQUIRED:
+                continue
+            if value is ANY:
+                value = part.structure.slot(column).value
+            if outer is None and argument.default is not REQUIRED and key_of(value) == key_of(argument.default):
+                continue
+            expression = attribute(outer.name) if outer is not None else literal(value)
+            if argument.default is REQUIRED:
+                positional.append(expression)
+            else:
+                keywords.append(ast.keyword(argument.name, expression))
+        return ast.Call(attribute(part.structure.name), positional, keywords)
+
+
+class _Replace(ast.NodeTransformer):
+    def __init__(self, replaced: dict[int, ast.expr]) -> None:
+        self.replaced = replaced
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        return self.replaced.get(id(node), node)
+
+
+def _is_counted(items: dict[str, Any]) -> bool:
+    return list(items) == [str(number) for number in range(len(items))]
+
+
+def _dictionary(items: dict[str, ast.expr]) -> ast.expr:
+    return ast.Dict([ast.Constant(name) for name in items], list(items.values()))
+
+
+def _ordered(items: dict[str, ast.expr]) -> ast.expr:
+    return ast.Call(attribute("OrderedDict"), [_dictionary(items)], [])
+
+
+def _set_child(name: str, child: ast.expr) -> ast.stmt:
+    if is_attribute(name):
+        return ast.Assign([ast.Attribute(ast.Name("self", ast.Load()), name, ast.Store())], child)
+    return ast.Expr(ast.Call(attribute("self", "add_module"), [ast.Constant(name), child], []))

@@ -1,0 +1,201 @@
+"""One call of an operator as a OneFlow expression: its rule, the casts PyTorch makes by itself, and train or eval."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch2flow.models.codegen.bodies import Body
+from torch2flow.models.codegen.inlining import Inliner, RefusedError
+from torch2flow.models.codegen.literals import attribute, dtype_name, is_tensor, literal, tensor
+from torch2flow.models.lowering.promotion import common_dtype, kind
+from torch2flow.models.lowering.registry import Rule, closest, find
+from torch2flow.models.lowering.renames import FLOAT_RENAMES, RENAMES
+from torch2flow.models.lowering.unsupported import UNSUPPORTED
+from torch2flow.models.program import Graph, Line, Node, Ref
+from torch2flow.models.program.functional import STORE
+
+_TRAINING = {"aten.dropout": "train", "aten.feature_dropout": "train", "aten.alpha_dropout": "train",
+             "aten.native_dropout": "train", "aten.batch_norm": "training"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A call that no rule can write."""
+
+    target: str
+    path: str
+    line: Line | None
+    reason: str
+    closest: str
+
+
+@dataclass(slots=True)
+class Operators:
+    """Writes operators' calls, and keeps account of those it can't."""
+
+    graph: Graph
+    inliner: Inliner = field(default_factory=Inliner)
+    missing: list[Missing] = field(default_factory=list)
+
+    def expression(self, node: Node, body: Body) -> ast.expr:
+        """The expression of a call; where there is no rule, a call that raises, and a note in `missing`."""
+        if node.operator == STORE:
+            return self._store(node, body)
+        arguments = {name: body.argument(value, name) for name, value in node.arguments.items()}
+        names = (node.target, node.operator)
+        rename = next((table[key] for table in (RENAMES, FLOAT_RENAMES) for key in names if key in table), "")
+        rule = find(node.target)
+        if rule is not None and (not rename or not rule.is_ours):
+            rename = ""  # A user's rule comes before a row of ours.
+        try:
+            if rename:
+                return self._renamed(rename, arguments, node)
+            if rule is None:
+                raise RefusedError(
+                    next((UNSUPPORTED[key] for key in names if key in UNSUPPORTED), "there is no rule for it")
+                )
+            self._by_mode(node, arguments, body)
+            self._promote(rule, node, arguments)
+            expression = self.inliner.expression(rule, arguments, self._facts(node), body.bind)
+        except RefusedError as error:
+            self.missing.append(Missing(node.target, node.path, node.line, str(error), closest(node.target)))
+            return _stub(node, arguments)
+        return self._single(_on_device(expression, body), node, body)
+
+    def _single(self, expression: ast.expr, node: Node, body: Body) -> ast.expr:
+        """Only the first of several results, where no other is used."""
+        step = next(step for step in body.steps if step.item is node)
+        if len(node.outputs) > 1 and len(step.outputs) == 1 and not node.is_list:
+            if isinstance(expression, ast.Tuple):
+                return expression.elts[0]
+            return ast.Subscript(expression, ast.Constant(0), ast.Load())
+        return expression
+
+    def _store(self, node: Node, body: Body) -> ast.expr:
+        state, value = node.arguments["state"], node.arguments["value"]
+        owner = body.context.state(state.name, body.call.path)
+        assert owner is not None
+        return ast.Call(ast.Attribute(owner, "copy_", ast.Load()), [body.value(value.name)], [])
+
+    def _renamed(self, name: str, arguments: dict[str, ast.expr], node: Node) -> ast.expr:
+        """A call of the function that does the same; of integers it makes floats first where PyTorch does."""
+        if node.operator in FLOAT_RENAMES:
+            for key, value in node.arguments.items():
+                meta = self.graph.metas.get(value.name) if isinstance(value, Ref) else None
+                if meta is not None and kind(meta.dtype) < 2:
+                    arguments[key] = cast(arguments[key], "float32")
+        positional = [value for value in arguments.values() if is_tensor(value)]
+        keywords = [ast.keyword(key, value) for key, value in arguments.items() if not is_tensor(value)]
+        if name.startswith("flow.Tensor."):
+            method = ast.Attribute(positional[0], name.rpartition(".")[2], ast.Load())
+            return ast.Call(method, positional[1:], keywords)
+        return ast.Call(attribute(*name.split(".")), positional, keywords)
+
+    def _by_mode(self, node: Node, arguments: dict[str, ast.expr], body: Body) -> None:
+        """Dropout and batch norm act by `self.training`, also when the program was captured in eval mode."""
+        rate = node.arguments.get("dropout_p")
+        if rate:
+            arguments["dropout_p"] = ast.IfExp(attribute("self", "training"), literal(rate), literal(0.0))
+        name = _TRAINING.get(node.operator)
+        if name is None or name not in arguments:
+            return
+        if node.operator == "aten.batch_norm":
+            mean = node.arguments.get("running_mean")
+            state = self.graph.states.get(mean.name) if isinstance(mean, Ref) else None
+            owner = state.path.rpartition(".")[0] if state else ""
+            counter = f"{owner}.num_batches_tracked" if owner else "num_batches_tracked"
+            name_of_counter = next((each for each, state in self.graph.states.items() if state.path == counter), "")
+            if not name_of_counter:
+                return
+            self._count_batches(name_of_counter, body)
+        arguments[name] = attribute("self", "training")
+
+    def _count_batches(self, counter: str, body: Body) -> None:
+        """`num_batches_tracked` counts in train mode; a program captured in eval mode does not say so."""
+        stored = (node.arguments["state"] for node in self.graph.nodes if node.operator == STORE)
+        owner = body.context.state(counter, body.call.path)
+        if owner is None or any(isinstance(ref, Ref) and ref.name == counter for ref in stored):
+            return
+        count = ast.Expr(ast.Call(ast.Attribute(owner, "add_", ast.Load()), [ast.Constant(1)], []))
+        body.statements.append(ast.If(attribute("self", "training"), [count], []))
+
+    def _promote(self, rule: Rule, node: Node, arguments: dict[str, ast.expr]) -> None:
+        if not rule.promotes:
+            return
+        given = [(name, node.arguments.get(name)) for name in rule.promotes]
+        operands = [operand for _, value in given for operand in self._operands(value)]
+        common = common_dtype(operands)
+        if rule.floats and kind(common) < 2:
+            common = "float32"
+        for name, value in given:
+            if isinstance(value, Ref):
+                arguments[name] = self._cast(arguments[name], value, common)
+            elif isinstance(value, list) and isinstance(arguments[name], ast.Tuple):
+                items = zip(arguments[name].elts, value, strict=True)  # type: ignore[attr-defined]
+                arguments[name] = ast.Tuple(
+                    [self._cast(item, ref, common) if isinstance(ref, Ref) else item for item, ref in items], ast.Load()
+                )
+
+    def _operands(self, value: Any) -> Iterator[tuple[str, int | None]]:
+        if isinstance(value, Ref):
+            meta = self.graph.metas.get(value.name)
+            if meta is not None:
+                yield meta.dtype, len(meta.shape)
+        elif isinstance(value, list):
+            for item in value:
+                yield from self._operands(item)
+        elif isinstance(value, bool | int | float):
+            yield type(value).__name__, None
+
+    def _cast(self, expression: ast.expr, value: Ref, dtype: str) -> ast.expr:
+        meta = self.graph.metas.get(value.name)
+        if meta is None or dtype_name(meta.dtype) == dtype_name(dtype) or not dtype:
+            return expression
+        return cast(expression, dtype)
+
+    def _facts(self, node: Node) -> dict[str, ast.expr]:
+        facts: dict[str, ast.expr] = {}
+        names = node.refs()
+        for prefix, name in (("in", names[0] if names else ""), ("out", node.outputs[0] if node.outputs else "")):
+            meta = self.graph.metas.get(name)
+            if meta is not None:
+                facts[f"{prefix}_shape"] = literal(list(meta.hint))
+                facts[f"{prefix}_ndim"] = literal(len(meta.shape))
+                facts[f"{prefix}_dtype"] = attribute("flow", dtype_name(meta.dtype))
+        return facts
+
+
+_CREATORS = {"zeros", "ones", "full", "empty", "tensor", "arange", "linspace", "eye", "rand", "randn", "randint"}
+
+
+def _on_device(expression: ast.expr, body: Body) -> ast.expr:
+    """Makes new tensors where the body's input is, as PyTorch's code does by whatever means."""
+    owner = next((name for name, value in body.bound.items() if value in body.call.inputs), "")
+    owner = owner or next(iter(body.bound), "")
+    for node in ast.walk(expression):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="flow"), attr=name)) if name in _CREATORS and owner:
+                if not any(keyword.arg == "device" for keyword in node.keywords):
+                    node.keywords.append(ast.keyword("device", attribute(owner, "device")))
+    return expression
+
+
+def cast(expression: ast.expr, dtype: str) -> ast.expr:
+    """`x.to(flow.float32)`."""
+    return tensor(ast.Call(ast.Attribute(expression, "to", ast.Load()), [attribute("flow", dtype_name(dtype))], []))
+
+
+def _stub(node: Node, arguments: dict[str, ast.expr]) -> ast.expr:
+    """What `--partial` writes for an operator without a rule."""
+    values = [value for value in arguments.values() if is_tensor(value)]
+    return ast.Call(attribute("missing_operator"), [ast.Constant(node.target), *values], [])
+
+
+MISSING_HELPER = '''
+def missing_operator(name, *tensors):
+    """Stands for an operator that torch2flow has no rule for: write it here, or add a rule and convert again."""
+    raise NotImplementedError(f"{name} has no OneFlow equivalent yet: see where it is called")
+'''

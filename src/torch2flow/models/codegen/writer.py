@@ -1,0 +1,295 @@
+"""Puts the file together: what it is, its imports, helpers, classes; formatted by black."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from torch2flow._version import __version__
+from torch2flow.checkpoints.pytorch.tensor import TensorRef
+from torch2flow.models.codegen import constants, operators
+from torch2flow.models.codegen.classes import ClassWriter
+from torch2flow.models.codegen.constants import Constants
+from torch2flow.models.codegen.model import ModelWriter
+from torch2flow.models.codegen.names import RESERVED
+from torch2flow.models.codegen.operators import Missing
+from torch2flow.models.codegen.optional import OptionalChild, find_optional, outdated
+from torch2flow.models.codegen.signature import records
+from torch2flow.models.codegen.structures import Instance, Structure, structures_in
+from torch2flow.models.lowering.promotion import kind
+from torch2flow.models.program import Graph, Ref, SymInt
+from torch2flow.models.program.functional import functionalize
+from torch2flow.models.program.vocabulary import modernize
+
+LINE_LENGTH = 100
+_ROUNDS = 8
+"""How often the drafts are made again, after classes were found to be one: it may make those around them one too."""
+
+
+@dataclass(slots=True)
+class Source:
+    """A model as source.
+
+    Attributes:
+        text: the whole file.
+        root: the name of the model's class.
+        constants: tensors the source loads from `constants/`, by name.
+        missing: the operators no rule could write; their places in `text` raise.
+        notes: what a person should know of the model.
+    """
+
+    text: str
+    root: str
+    constants: dict[str, TensorRef] = field(default_factory=dict)
+    missing: list[Missing] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def missing_lines(self) -> list[str]:
+        """One line for each operator without a rule: how often, where first, why, and which rule is closest."""
+        places: dict[tuple[str, str], list[Missing]] = {}
+        for each in self.missing:
+            places.setdefault((each.target, each.reason), []).append(each)
+        lines = []
+        for (target, reason), found in places.items():
+            first = found[0]
+            line = f" ({first.line})" if first.line else ""
+            hint = f"; closest: {first.closest}" if first.closest else ""
+            count = "once" if len(found) == 1 else f"{len(found)} times, first"
+            lines.append(f"{target}: {count} in {first.path or 'the model itself'}{line}: {reason}{hint}")
+        return lines
+
+
+def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") -> Source:
+    """The OneFlow source of a program.
+
+    Args:
+        graph: the program, as read.
+        tensors: its buffers and constants that are not in the `state_dict()`, by name.
+        origin: the file it came from, for the docstring.
+
+    Raises:
+        UnsupportedError: the program does something that no source is written for.
+    """
+    known = Constants(tensors)
+    graph = modernize(functionalize(graph, known.numbers(graph.states)))
+    writer, root = _drafts(graph, known)
+    order = _ordered(root.structure)
+    _name(order, {*RESERVED, *records(graph.output_tree)})
+    classes: list[ast.stmt] = [ClassWriter(structure).write() for structure in order]
+    _finish_root(classes[-1], writer, root)
+    helpers = writer.operators.inliner.definitions()
+    if writer.operators.missing:
+        helpers += ast.parse(textwrap.dedent(operators.MISSING_HELPER)).body
+    if known.stored:
+        helpers += ast.parse(textwrap.dedent(constants.HELPER)).body
+    helpers += list(_records(graph))
+    body = [*helpers, *classes]
+    text = assemble(_header(graph, origin, root.structure.name), body)
+    notes = list(_notes(graph, writer))
+    return Source(text, root.structure.name, known.stored, writer.operators.missing, notes)
+
+
+def _drafts(graph: Graph, known: Constants) -> tuple[ModelWriter, Instance]:
+    """The drafts of all modules, once no more of their classes are found to be one."""
+    optional: dict[str, OptionalChild] = {}
+    for _ in range(_ROUNDS):
+        writer = ModelWriter(graph, known.expression, optional)
+        root = writer.write()
+        gone = outdated(writer.structures)
+        found = {} if gone else find_optional(writer.structures)
+        if not gone and not found.keys() - optional.keys():
+            return writer, root
+        optional = {key: case for key, case in {**optional, **found}.items() if key not in gone}
+    writer = ModelWriter(graph, known.expression)
+    return writer, writer.write()
+
+
+def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
+    metas = [(value.name, graph.metas[value.name]) for value in graph.inputs if isinstance(value, Ref)]
+    if metas and not any(isinstance(size, SymInt) for _, meta in metas for size in meta.shape):
+        sizes = ", ".join(f"{name} {meta.dtype}{list(meta.shape)}" for name, meta in metas)
+        yield f"captured with fixed sizes ({sizes}): other sizes may fail; name the axes that change when capturing"
+    arguments = writer.inputs_tree.arguments
+    pairs = zip(arguments.args[::-1], arguments.defaults[::-1], strict=False)
+    fixed = [f"{each.arg}={ast.unparse(value)}" for each, value in pairs if ast.unparse(value) != "None"]
+    if fixed:
+        yield f"captured with {', '.join(fixed[::-1])}: forward takes these arguments, and knows no other values"
+    written = [writer.inputs_tree.values.get(name, name) for name in graph.stores]
+    if written:
+        yield f"PyTorch's forward writes into {', '.join(written)}, which the caller gave: this one leaves it as it was"
+    short = sorted({meta.dtype for meta in graph.metas.values()} & {"float16", "bfloat16"})
+    if short:
+        yield (
+            f"the model computes in {' and '.join(short)}, for which OneFlow 0.9.0 lacks most CPU kernels:"
+            " --dtype float32 makes one that runs everywhere"
+        )
+    gone = sorted({module.path for module in writer.modules.values() if writer.is_gone(module)})
+    if gone:
+        yield (
+            f"{len(gone)} module{'s' if len(gone) > 1 else ''} did nothing in the capture and"
+            f" {'are' if len(gone) > 1 else 'is'} nn.Identity() now: {', '.join(gone[:3])}"
+            f"{', ...' if len(gone) > 3 else ''}; what they do in train mode is lost"
+        )
+
+
+def _ordered(root: Structure) -> list[Structure]:
+    """The structures that are used, each after those it uses."""
+    ordered: list[Structure] = []
+
+    def visit(structure: Structure) -> None:
+        if structure not in ordered:
+            for other in structures_in(structure.draft):
+                visit(other)
+            ordered.append(structure)
+
+    visit(root)
+    return ordered
+
+
+def _name(structures: list[Structure], taken: set[str]) -> None:
+    # The model's own class first: it keeps its name whatever else has it.
+    for structure in [structures[-1], *structures[:-1]]:
+        wanted = structure.draft.class_name
+        name, count = wanted, 1
+        while name in taken:
+            count += 1
+            name = f"{wanted}{count}"
+        taken.add(name)
+        structure.name = name
+    for structure in structures:
+        structure.settle(RESERVED)
+
+
+def _finish_root(root: ast.stmt, writer: ModelWriter, instance: Instance) -> None:
+    """Ties tensors that are one in the original, and freezes what it had frozen."""
+    assert isinstance(root, ast.ClassDef)
+    extra: list[ast.stmt] = []
+    groups: dict[str, list[str]] = {}
+    for state in writer.graph.states.values():
+        if state.alias and state.kind == "parameter":
+            groups.setdefault(state.alias, []).append(state.path)
+    for paths in groups.values():
+        first, *others = paths
+        for path in others:
+            target = writer.access("", path)
+            source = writer.access("", first)
+            extra.append(ast.parse(f"{ast.unparse(target)} = {ast.unparse(source)}").body[0])
+    extra += _frozen(writer)
+    extra += _typed(writer)
+    if not extra:
+        return
+    constructor = next(
+        (item for item in root.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None
+    )
+    if constructor is not None:
+        constructor.body += extra
+
+
+def _frozen(writer: ModelWriter) -> Iterator[ast.stmt]:
+    """Statements that freeze the parameters of OneFlow's own modules which the original had frozen."""
+    for name, state in writer.graph.states.items():
+        owner = state.path.rpartition(".")[0]
+        construct = writer.constructs.get(owner)
+        if state.kind != "parameter" or writer.graph.metas[name].requires_grad or isinstance(construct, Instance):
+            continue
+        yield ast.parse(f"{ast.unparse(writer.access('', state.path))}.requires_grad_(False)").body[0]
+
+
+def _typed(writer: ModelWriter) -> Iterator[ast.stmt]:
+    """Statements that give OneFlow's own modules the dtype of the original's, where that is not float32."""
+    dtypes: dict[str, str] = {}
+    for name, state in writer.graph.states.items():
+        dtype = writer.graph.metas[name].dtype
+        if state.persistent and kind(dtype) == 2:
+            owner = state.path.rpartition(".")[0]
+            if not isinstance(writer.constructs.get(owner), Instance) or dtypes.get(owner):
+                dtypes[owner] = dtype
+    if not dtypes or set(dtypes.values()) == {"float32"}:
+        return
+    if len(set(dtypes.values())) == 1:
+        yield ast.parse(f"self.to(flow.{next(iter(dtypes.values()))})").body[0]
+        return
+    for owner, dtype in dtypes.items():
+        if dtype != "float32":
+            yield ast.parse(f"{ast.unparse(writer.access('', owner))}.to(flow.{dtype})").body[0]
+
+
+def _records(graph: Graph) -> Iterator[ast.stmt]:
+    for name, fields in records(graph.output_tree).items():
+        lines = "\n".join(f"    {each}: flow.Tensor = None" for each in fields)
+        yield ast.parse(f"class {name}(NamedTuple):\n{lines}").body[0]
+
+
+def _header(graph: Graph, origin: str, root: str) -> str:
+    # Both come from outside, and must not end the docstring.
+    origin, producer = (re.sub(r"[^\w .-]", "", text)[:80] for text in (origin, graph.producer.partition("+")[0]))
+    made = f" from {origin}" if origin else ""
+    by = f", which {producer} wrote" if producer else ""
+    return f'"""{root} for OneFlow.\n\nWritten by torch2flow {__version__}{made}{by}.\n"""\n\n'
+
+
+def assemble(header: str, body: list[ast.stmt], helpers: list[str] | None = None) -> str:
+    """A whole file: its docstring, the imports it needs, helpers that are source already, and statements."""
+    copied = "\n\n\n".join(helpers or ())
+    names = [*ast.parse(copied).body, *body]
+    return formatted(f"{header}{_imports(names)}{copied}\n\n\n{_unparse(body)}")
+
+
+_IMPORTS = {
+    "copy": "import copy",
+    "math": "import math",
+    "OrderedDict": "from collections import OrderedDict",
+    "Path": "from pathlib import Path",
+    "NamedTuple": "from typing import NamedTuple",
+    "flow": "import oneflow as flow",
+    "nn": "import oneflow.nn as nn",
+    "F": "import oneflow.nn.functional as F",
+}
+
+
+def _imports(body: list[ast.stmt]) -> str:
+    used = {node.id for statement in body for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    lines = [line for name, line in _IMPORTS.items() if name in used]
+    standard = [line for line in lines if "oneflow" not in line]
+    return "\n".join([*standard, *([""] if standard else []), *(line for line in lines if "oneflow" in line)]) + "\n\n"
+
+
+def _unparse(body: list[ast.stmt]) -> str:
+    for statement in body:
+        _check_names(statement)
+    text = "\n\n".join(ast.unparse(ast.fix_missing_locations(statement)) for statement in body) + "\n"
+    text = re.sub(r"(class .*:\n)\n", r"\1", text)
+    return re.sub(r"^( *return )\((.+)\)$", _without_parentheses, text, flags=re.MULTILINE)
+
+
+_NAMES = {"id", "attr", "arg", "name"}
+
+
+def _check_names(tree: ast.AST) -> None:
+    """Refuses what is no identifier: a name out of a file is printed as it is, and must not become code."""
+    for node in ast.walk(tree):
+        for part in _NAMES.intersection(node._fields):
+            name = getattr(node, part)
+            if isinstance(name, str) and not all(piece.isidentifier() for piece in name.split(".")):
+                raise ValueError(f"{name[:50]!r} is no name that Python code can have")
+
+
+def _without_parentheses(match: re.Match[str]) -> str:
+    """`return a, b`: `ast.unparse` puts every tuple in parentheses."""
+    depth = 0
+    for character in match[2]:
+        depth += (character in "([{") - (character in ")]}")
+        if depth < 0:
+            return match[0]
+    tuple_ = isinstance(ast.parse(f"({match[2]})", mode="eval").body, ast.Tuple)
+    return f"{match[1]}{match[2]}" if tuple_ else match[0]
+
+
+def formatted(text: str) -> str:
+    """Python source as a standard formatter writes it."""
+    import black
+
+    return black.format_str(text, mode=black.Mode(line_length=LINE_LENGTH))

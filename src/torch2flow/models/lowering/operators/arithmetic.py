@@ -1,0 +1,292 @@
+"""Elementwise arithmetic of two operands: sums, products, quotients, remainders, powers, extremes."""
+
+from __future__ import annotations
+
+from torch2flow.models.lowering.lazy import flow, is_float
+from torch2flow.models.lowering.registry import operator
+
+
+@operator("aten.add", promotes=("self", "other"))
+def add(self, other, alpha=1, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_or(self, other)
+    if alpha == 1:
+        return self + other
+    return self + alpha * other
+
+
+@operator("aten.sub", "aten.subtract", promotes=("self", "other"))
+def sub(self, other, alpha=1):
+    if alpha == 1:
+        return self - other
+    return self - alpha * other
+
+
+@operator("aten.rsub", promotes=("self", "other"))
+def rsub(self, other, alpha=1):
+    if alpha == 1:
+        return other - self
+    return other - alpha * self
+
+
+@operator("aten.mul", "aten.multiply", promotes=("self", "other"))
+def mul(self, other, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_and(self, other)
+    if isinstance(other, bool):
+        return self * int(other)
+    return self * other
+
+
+@operator(
+    "aten.div.Tensor", "aten.div.Scalar", "aten.divide.Tensor", "aten.divide.Scalar", "aten.true_divide",
+    promotes=("self", "other"), floats=True,
+)  # fmt: skip
+def div(self, other):
+    return self / other
+
+
+@operator(
+    "aten.div.Tensor_mode", "aten.div.Scalar_mode", "aten.divide.Tensor_mode", "aten.divide.Scalar_mode",
+    promotes=("self", "other"),
+)  # fmt: skip
+def div_mode(self, other, rounding_mode=None, *, out_dtype):
+    if rounding_mode is None:
+        return self.to(out_dtype) / other
+    if rounding_mode == "trunc" and is_float(out_dtype):
+        return flow.trunc(self / other)
+    if rounding_mode == "trunc":
+        return flow.trunc(self.to(flow.float64) / other).to(out_dtype)
+    if is_float(out_dtype):
+        return floor_quotient(self, other)
+    return flow.floor(self.to(flow.float64) / other).to(out_dtype)
+
+
+@operator("aten.floor_divide", promotes=("self", "other"))
+def floor_divide(self, other, *, out_dtype):
+    if is_float(out_dtype):
+        return floor_quotient(self, other)
+    return flow.floor(self.to(flow.float64) / other).to(out_dtype)
+
+
+def floor_quotient(x, y):
+    """PyTorch's and Python's floor division of floats: 1.0 // 0.1 is 9, where `floor(1.0 / 0.1)` is 10."""
+    quotient = x / y
+    exact = (x - floor_remainder(x, y)) / y
+    return flow.where(quotient.isinf(), quotient, flow.round(exact))
+
+
+@operator("aten.remainder", promotes=("self", "other"))
+def remainder(self, other):
+    return floor_remainder(self, other)
+
+
+@operator("aten.remainder.Scalar_Tensor", promotes=("self", "other"))
+def remainder_of_scalar(self, other):
+    return floor_remainder(flow.full_like(other, self), other)
+
+
+def floor_remainder(x, y):
+    """PyTorch's `remainder`, which takes the sign of the divisor; OneFlow's `%` takes the dividend's."""
+    rest = flow.fmod(x, y)
+    return flow.where(rest * y < 0, rest + y, rest)
+
+
+@operator("aten.fmod", promotes=("self", "other"))
+def fmod(self, other):
+    return flow.fmod(self, other)
+
+
+@operator("aten.pow", promotes=("self", "exponent"))
+def pow_(self, exponent):
+    return self**exponent
+
+
+@operator("aten.pow.Tensor_Tensor", promotes=("self", "exponent"))
+def pow_of_tensors(self, exponent, *, out_dtype):
+    if is_float(out_dtype):
+        return self**exponent
+    # OneFlow gives float32 for integers, which holds them up to 2 ** 24 only.
+    return (self.to(flow.float64) ** exponent.to(flow.float64)).to(out_dtype)
+
+
+@operator("aten.pow.Scalar", promotes=("self", "exponent"))
+def pow_of_scalar(self, exponent):
+    return flow.pow(self, exponent)
+
+
+@operator("aten.float_power.Tensor_Tensor", "aten.float_power.Tensor_Scalar")
+def float_power(self, exponent):
+    return self.to(flow.float64) ** exponent
+
+
+@operator("aten.float_power.Scalar")
+def float_power_of_scalar(self, exponent):
+    return flow.pow(self, exponent.to(flow.float64))
+
+
+@operator("aten.addcmul", promotes=("self", "tensor1", "tensor2"))
+def addcmul(self, tensor1, tensor2, value=1):
+    if value == 1:
+        return self + tensor1 * tensor2
+    return self + value * tensor1 * tensor2
+
+
+@operator("aten.addcdiv", promotes=("self", "tensor1", "tensor2"))
+def addcdiv(self, tensor1, tensor2, value=1):
+    if value == 1:
+        return self + tensor1 / tensor2
+    return self + value * tensor1 / tensor2
+
+
+@operator("aten.lerp")
+def lerp(self, end, weight):
+    return self + weight * (end - self)
+
+
+@operator("aten.maximum", "aten.max.other", promotes=("self", "other"))
+def maximum(self, other, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_or(self, other)
+    return flow.maximum(self, other)
+
+
+@operator("aten.minimum", "aten.min.other", promotes=("self", "other"))
+def minimum(self, other, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_and(self, other)
+    return flow.minimum(self, other)
+
+
+@operator("aten.fmax", promotes=("self", "other"))
+def fmax(self, other, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_or(self, other)
+    if not is_float(out_dtype):
+        return flow.maximum(self, other)
+    return flow.where(flow.isnan(self), other, flow.where(flow.isnan(other), self, flow.maximum(self, other)))
+
+
+@operator("aten.fmin", promotes=("self", "other"))
+def fmin(self, other, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_and(self, other)
+    if not is_float(out_dtype):
+        return flow.minimum(self, other)
+    return flow.where(flow.isnan(self), other, flow.where(flow.isnan(other), self, flow.minimum(self, other)))
+
+
+@operator("aten.clamp", "aten.clip", promotes=("self", "min", "max"))
+def clamp(self, min=None, max=None):
+    return flow.clamp(self, min=min, max=max)
+
+
+@operator("aten.clamp.Tensor", "aten.clip.Tensor", promotes=("self", "min", "max"))
+def clamp_by_tensors(self, min=None, max=None):
+    if min is None:
+        return flow.minimum(self, max)
+    if max is None:
+        return flow.maximum(self, min)
+    return flow.minimum(flow.maximum(self, min), max)
+
+
+@operator("aten.clamp_min", promotes=("self", "min"))
+def clamp_min(self, min):
+    return flow.clamp(self, min=min)
+
+
+@operator("aten.clamp_min.Tensor", promotes=("self", "min"))
+def clamp_min_by_tensor(self, min, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_or(self, min)
+    return flow.maximum(self, min)
+
+
+@operator("aten.clamp_max", promotes=("self", "max"))
+def clamp_max(self, max):
+    return flow.clamp(self, max=max)
+
+
+@operator("aten.clamp_max.Tensor", promotes=("self", "max"))
+def clamp_max_by_tensor(self, max, *, out_dtype):
+    if out_dtype == flow.bool:
+        return flow.logical_and(self, max)
+    return flow.minimum(self, max)
+
+
+@operator("aten.atan2", "aten.arctan2", promotes=("self", "other"), floats=True)
+def atan2(self, other, *, out_shape, out_dtype):
+    if 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    return flow.atan2(*flow.broadcast_tensors(self, other))
+
+
+@operator("aten.hypot", promotes=("self", "other"))
+def hypot(self, other):
+    return flow.sqrt(self * self + other * other)
+
+
+@operator("aten.logaddexp", promotes=("self", "other"))
+def logaddexp(self, other):
+    return log_sum_of_two(self, other)
+
+
+def log_sum_of_two(x, y):
+    """PyTorch's `logaddexp`: log(exp(x) + exp(y)), without overflow."""
+    larger = flow.maximum(x, y)
+    difference = flow.where(x == y, flow.zeros_like(larger), flow.abs(x - y))
+    return larger + flow.log1p(flow.exp(-difference))
+
+
+@operator("aten.logaddexp2", promotes=("self", "other"))
+def logaddexp2(self, other):
+    return log2_sum_of_two(self, other)
+
+
+def log2_sum_of_two(x, y):
+    """PyTorch's `logaddexp2`: log2(2 ** x + 2 ** y), without overflow."""
+    larger = flow.maximum(x, y)
+    difference = flow.where(x == y, flow.zeros_like(larger), flow.abs(x - y))
+    return larger + flow.log2(1 + flow.pow(2.0, -difference))
+
+
+@operator("aten.xlogy", "aten.special_xlogy", promotes=("self", "other"), floats=True)
+def xlogy(self, other, *, out_shape, out_dtype):
+    if 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    return times_log(self, other)
+
+
+def times_log(x, y):
+    """PyTorch's `xlogy`: x * log(y), and 0 where x is 0."""
+    none = flow.logical_and(x == 0, y == y)
+    return flow.where(none, flow.zeros_like(x * y), x * flow.log(flow.where(none, flow.ones_like(x * y), y)))
+
+
+@operator("aten.special_xlog1py", promotes=("self", "other"), floats=True)
+def xlog1py(self, other, *, out_shape, out_dtype):
+    if 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    return times_log(self, 1 + other)
+
+
+@operator("aten.ldexp", promotes=("self", "other"), floats=True)
+def ldexp(self, other):
+    return self * flow.pow(2.0, other)
+
+
+@operator("aten.dist", promotes=("self", "other"))
+def dist(self, other, p=2):
+    return flow.linalg.vector_norm((self - other).reshape(-1), p)
+
+
+@operator("aten.heaviside", promotes=("self", "values"))
+def heaviside(self, values):
+    return flow.where(self == 0, values, (self > 0).to(values.dtype))
+
+
+@operator("aten.copysign", promotes=("self", "other"), floats=True)
+def copysign(self, other):
+    if isinstance(other, (int, float)):  # noqa: UP038 - the source is read, not run
+        return flow.abs(self) * (-1 if other < 0 else 1)
+    return flow.where(other < 0, -flow.abs(self), flow.abs(self))

@@ -1,0 +1,320 @@
+"""Elementwise functions of one operand that need more than another name; plain ones are rows of `renames.py`."""
+
+from __future__ import annotations
+
+from torch2flow.models.lowering.lazy import F, flow, is_float
+from torch2flow.models.lowering.registry import operator
+
+
+@operator("aten.neg", "aten.negative")
+def neg(self, *, in_dtype):
+    if is_float(in_dtype):
+        return -self
+    return 0 - self
+
+
+@operator("aten.sign", "aten.sgn")
+def sign(self, *, in_dtype):
+    if in_dtype == flow.bool:
+        return self
+    if is_float(in_dtype):
+        return flow.sign(self)
+    return flow.sign(self).to(in_dtype)
+
+
+@operator("aten.ceil")
+def ceil(self, *, in_dtype):
+    if is_float(in_dtype):
+        return flow.ceil(self)
+    return self
+
+
+@operator("aten.floor")
+def floor(self, *, in_dtype):
+    if is_float(in_dtype):
+        return flow.floor(self)
+    return self
+
+
+@operator("aten.trunc", "aten.fix")
+def trunc(self, *, in_dtype):
+    if is_float(in_dtype):
+        return flow.trunc(self)
+    return self
+
+
+@operator("aten.round")
+def round_(self, *, in_dtype):
+    if is_float(in_dtype):
+        return flow.round(self)
+    return self
+
+
+@operator("aten.round.decimals")
+def round_decimals(self, decimals=0, *, in_dtype):
+    if decimals == 0:
+        return flow.round(self)
+    if decimals > 0:
+        return flow.round(self * 10**decimals) / 10**decimals
+    return flow.round(self / 10**-decimals) * 10**-decimals
+
+
+@operator("aten.frac")
+def frac(self):
+    return self - flow.trunc(self)
+
+
+@operator("aten.square")
+def square(self, *, in_dtype, out_dtype):
+    if is_float(in_dtype):
+        return flow.square(self)
+    if in_dtype != out_dtype:
+        return self.to(out_dtype)
+    return self * self
+
+
+@operator("aten.exp2", "aten.special_exp2", promotes=("self",), floats=True)
+def exp2(self):
+    return flow.pow(2.0, self)
+
+
+@operator("aten.logit", "aten.special_logit", promotes=("self",), floats=True)
+def logit(self, eps=None):
+    if eps is None:
+        return flow.log(self / (1 - self))
+    return log_odds(flow.clamp(self, min=eps, max=1 - eps))
+
+
+def log_odds(x):
+    """PyTorch's `logit`."""
+    return flow.log(x / (1 - x))
+
+
+@operator("aten.deg2rad", promotes=("self",), floats=True)
+def deg2rad(self):
+    return self * 0.017453292519943295
+
+
+@operator("aten.rad2deg", promotes=("self",), floats=True)
+def rad2deg(self):
+    return self * 57.29577951308232
+
+
+@operator("aten.sinc", "aten.special_sinc", promotes=("self",), floats=True)
+def sinc(self):
+    return sine_cardinal(self * 3.141592653589793)
+
+
+def sine_cardinal(x):
+    """sin(x) / x, and 1 at 0."""
+    zero = x == 0
+    return flow.where(zero, flow.ones_like(x), flow.sin(x) / flow.where(zero, flow.ones_like(x), x))
+
+
+@operator("aten.nan_to_num")
+def nan_to_num(self, nan=None, posinf=None, neginf=None, *, in_dtype):
+    if not is_float(in_dtype):
+        return self
+    return replace_non_finite(self, nan, posinf, neginf)
+
+
+def replace_non_finite(x, nan=None, posinf=None, neginf=None):
+    """PyTorch's `nan_to_num`."""
+    limits = flow.finfo(x.dtype)
+    x = x.masked_fill(flow.isnan(x), nan or 0.0)
+    x = x.masked_fill(x == float("inf"), limits.max if posinf is None else posinf)
+    return x.masked_fill(x == -float("inf"), limits.min if neginf is None else neginf)
+
+
+@operator("aten.isnan")
+def isnan(self, *, in_dtype):
+    if is_float(in_dtype):
+        return flow.isnan(self)
+    return self != self
+
+
+@operator("aten.isinf")
+def isinf(self, *, in_dtype):
+    if is_float(in_dtype):
+        return flow.isinf(self)
+    return self != self
+
+
+@operator("aten.isfinite")
+def isfinite(self, *, in_dtype):
+    if is_float(in_dtype):
+        return flow.logical_not(flow.logical_or(flow.isnan(self), flow.isinf(self)))
+    return self == self
+
+
+@operator("aten.isreal")
+def isreal(self):
+    return self == self
+
+
+@operator("aten.angle", promotes=("self",), floats=True)
+def angle(self):
+    return (self < 0).to(self.dtype) * 3.141592653589793 + self * 0
+
+
+@operator("aten.special_entr", promotes=("self",), floats=True)
+def entropy(self):
+    return entropy_of(self)
+
+
+def entropy_of(x):
+    """PyTorch's `special.entr`: -x * log(x)."""
+    result = flow.where(x > 0, -x * flow.log(x), flow.zeros_like(x))
+    return flow.where(x < 0, flow.full_like(x, float("-inf")), result + x * 0)
+
+
+@operator("aten.special_ndtr", promotes=("self",), floats=True)
+def normal_distribution(self):
+    return 0.5 * (1 + flow.erf(self * 0.7071067811865476))
+
+
+@operator("aten.isposinf")
+def isposinf(self):
+    return self == float("inf")
+
+
+@operator("aten.isneginf")
+def isneginf(self):
+    return self == -float("inf")
+
+
+@operator("aten.signbit")
+def signbit(self):
+    return self < 0
+
+
+@operator("aten.gelu")
+def gelu(self, approximate="none"):
+    return F.gelu(self, approximate=approximate)
+
+
+@operator("aten.softplus")
+def softplus(self, beta=1, threshold=20):
+    return F.softplus(self, beta=beta, threshold=threshold)
+
+
+@operator("aten.elu")
+def elu(self, alpha=1, scale=1, input_scale=1):
+    if scale == 1 and input_scale == 1:
+        return F.elu(self, alpha)
+    return scaled_elu(self, alpha, scale, input_scale)
+
+
+def scaled_elu(x, alpha, scale, input_scale):
+    """ATen's `elu`, of which `selu` and `celu` are cases."""
+    return scale * (F.relu(x) + alpha * flow.expm1(-F.relu(-input_scale * x)))
+
+
+@operator("aten.celu")
+def celu(self, alpha=1.0):
+    return F.celu(self, alpha=alpha)
+
+
+@operator("aten.leaky_relu")
+def leaky_relu(self, negative_slope=0.01):
+    return F.leaky_relu(self, alpha=negative_slope)
+
+
+@operator("aten.hardtanh")
+def hardtanh(self, min_val=-1, max_val=1, *, in_dtype):
+    if not is_float(in_dtype):
+        return flow.clamp(self, min=min_val, max=max_val)
+    return F.hardtanh(self, min_val, max_val)
+
+
+@operator("aten.relu6")
+def relu6(self, *, in_dtype):
+    if not is_float(in_dtype):
+        return flow.clamp(self, min=0, max=6)
+    return F.relu6(self)
+
+
+@operator("aten.threshold")
+def threshold_(self, threshold, value, *, in_dtype):
+    if not is_float(in_dtype):
+        return self.masked_fill(self <= threshold, value)
+    return F.threshold(self, threshold=threshold, value=value)
+
+
+@operator("aten.hardshrink")
+def hardshrink(self, lambd=0.5):
+    return F.hardshrink(self, lambd=lambd)
+
+
+@operator("aten.softshrink")
+def softshrink(self, lambd=0.5):
+    return F.softshrink(self, alpha=lambd)
+
+
+@operator("aten.rrelu")
+def rrelu(self, lower=0.125, upper=0.3333333333333333, training=False, generator=None):
+    if training:
+        return random_leaky_relu(self, lower, upper)
+    return F.leaky_relu(self, alpha=(lower + upper) / 2)
+
+
+def random_leaky_relu(x, lower, upper):
+    """PyTorch's `rrelu` while training: each slope is drawn evenly between two bounds."""
+    slope = lower + (upper - lower) * flow.rand(x.shape, device=x.device)
+    return flow.where(x >= 0, x, slope * x)
+
+
+@operator("aten.prelu", "aten._prelu_kernel")
+def prelu(self, weight):
+    return parametric_relu(self, weight)
+
+
+def parametric_relu(x, weight):
+    """PyTorch's `prelu`: the slopes lie along dimension 1."""
+    if weight.numel() > 1 and weight.ndim == 1:
+        weight = weight.reshape(1, -1, *[1] * (x.ndim - 2))
+    return flow.where(x > 0, x, weight * x)
+
+
+@operator("aten.glu")
+def glu(self, dim=-1):
+    return F.glu(self, dim=dim)
+
+
+@operator("aten.log_sigmoid")
+def log_sigmoid(self):
+    return F.logsigmoid(self)
+
+
+@operator("aten.log_sigmoid_forward")
+def log_sigmoid_forward(self):
+    return (F.logsigmoid(self), flow.exp(-flow.abs(self)))
+
+
+@operator("aten.softmax", "aten._softmax", "aten.special_softmax")
+def softmax(self, dim, dtype=None, half_to_float=False, *, in_dtype, out_dtype, in_ndim):
+    if in_ndim == 0:
+        return flow.ones_like(self, dtype=out_dtype)
+    if in_dtype != out_dtype:
+        return F.softmax(self.to(out_dtype), dim=dim)
+    return F.softmax(self, dim=dim)
+
+
+@operator("aten.log_softmax", "aten._log_softmax", "aten.special_log_softmax")
+def log_softmax(self, dim, dtype=None, half_to_float=False, *, in_dtype, out_dtype, in_ndim):
+    if in_ndim == 0:
+        return flow.zeros_like(self, dtype=out_dtype)
+    if in_dtype != out_dtype:
+        return F.log_softmax(self.to(out_dtype), dim=dim)
+    return F.log_softmax(self, dim=dim)
+
+
+@operator("aten._safe_softmax")
+def safe_softmax(self, dim, dtype=None):
+    return softmax_of_masked(self, dim)
+
+
+def softmax_of_masked(x, dim):
+    """`softmax` that gives zeros where a whole row is -inf, as PyTorch's attention does."""
+    empty = (x == -float("inf")).all(dim=dim, keepdim=True)
+    return F.softmax(x.masked_fill(empty, 0.0), dim=dim).masked_fill(empty, 0.0)

@@ -1,0 +1,43 @@
+"""Look-ups in tables."""
+
+from __future__ import annotations
+
+from torch2flow.models.lowering.lazy import F, flow
+from torch2flow.models.lowering.registry import operator
+
+
+@operator("aten.embedding")
+def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
+    if padding_idx < 0:
+        return F.embedding(indices, weight)
+    return F.embedding(indices, weight, padding_idx=padding_idx)
+
+
+@operator("aten._embedding_bag", "aten._embedding_bag_forward_only", "aten.embedding_bag", restriction="no mode max")
+def embedding_bag(
+    weight, indices, offsets, scale_grad_by_freq=False, mode=0, sparse=False, per_sample_weights=None,
+    include_last_offset=False, padding_idx=-1,
+):  # fmt: skip
+    if mode == 2:
+        raise NotImplementedError("embedding_bag with mode 'max'")
+    return (
+        sum_of_bags(weight, indices, offsets, mode, per_sample_weights, include_last_offset, padding_idx),
+        None,
+        None,
+        None,
+    )
+
+
+def sum_of_bags(weight, indices, offsets, mode=0, factors=None, include_last=False, padding=-1):
+    """PyTorch's `embedding_bag`: the sum (mode 0) or mean (mode 1) of the rows of each bag."""
+    starts = offsets.narrow(0, 0, offsets.shape[0] - 1) if include_last else offsets
+    bags = (flow.arange(indices.shape[0], device=indices.device).unsqueeze(0) >= starts.unsqueeze(1)).to(flow.int64)
+    # Column j of `member` is 1 in the last bag that starts at or before index j.
+    last = bags.sum(dim=0) - 1
+    member = flow.arange(starts.shape[0], device=indices.device).unsqueeze(1) == last.unsqueeze(0)
+    if padding is not None and padding >= 0:
+        member = flow.logical_and(member, indices != padding)
+    member = member.to(weight.dtype)
+    share = member if factors is None else member * factors
+    total = flow.matmul(share, F.embedding(indices, weight))
+    return total / flow.clamp(member.sum(dim=1, keepdim=True), min=1) if mode == 1 else total

@@ -1,0 +1,351 @@
+"""Picking parts of a tensor, and writing into parts of it: always a new tensor, never in place."""
+
+from __future__ import annotations
+
+from torch2flow.models.lowering.lazy import at, flow, keys
+from torch2flow.models.lowering.registry import operator
+
+
+@operator("aten.slice", "aten.slice_copy")
+def slice_(self, dim=0, start=None, end=None, step=1):
+    return self[at(dim, slice(start, end, step))]
+
+
+@operator("aten.select", "aten.select_copy")
+def select(self, dim, index):
+    return self[at(dim, index)]
+
+
+@operator("aten.narrow", "aten.narrow_copy")
+def narrow(self, dim, start, length):
+    return self[at(dim, slice(start, start + length, 1))]
+
+
+@operator("aten.index", "aten._unsafe_index")
+def index_(self, indices):
+    return self[keys(indices)]
+
+
+@operator("aten.index_select")
+def index_select(self, dim, index, *, in_ndim):
+    if in_ndim == 0:
+        return self
+    return flow.index_select(self, dim, index)
+
+
+@operator("aten.gather")
+def gather(self, dim, index, sparse_grad=False, *, in_ndim, out_shape):
+    if in_ndim == 0:
+        return self.reshape(1)[index]
+    return flow.gather(self, dim, index)
+
+
+@operator("aten.take_along_dim")
+def take_along_dim(self, indices, dim=None):
+    if dim is None:
+        return flow.gather(self.reshape(-1), 0, indices.reshape(-1))
+    return gather_broadcast(self, indices, dim)
+
+
+def gather_broadcast(x, indices, dim):
+    """PyTorch's `take_along_dim`: `gather` of tensors that fit but for broadcasting."""
+    dim = dim % x.ndim
+    indices = flow.where(indices < 0, indices + x.shape[dim], indices)
+    sizes = [max(a, b) for a, b in zip(x.shape, indices.shape, strict=True)]
+    x = x.expand(*[x.shape[d] if d == dim else sizes[d] for d in range(x.ndim)])
+    return flow.gather(x, dim, indices.expand(*[indices.shape[d] if d == dim else sizes[d] for d in range(x.ndim)]))
+
+
+@operator("aten.take")
+def take(self, index):
+    return self.reshape(-1)[index]
+
+
+@operator("aten.masked_select")
+def masked_select(self, mask, *, in_ndim):
+    if in_ndim == 0:
+        return flow.masked_select(self.reshape(1), mask.reshape(-1))
+    return flow.masked_select(self, mask)
+
+
+@operator("aten.slice_scatter")
+def slice_scatter(self, src, dim=0, start=None, end=None, step=1, *, in_ndim):
+    if step == 1:
+        return with_slice(self, src, dim, start, end)
+    return with_positions(self, src, (None,) * (dim % in_ndim) + (slice(start, end, step),))
+
+
+def with_slice(x, value, dim, start=None, end=None):
+    """`x` with `value` at `start:end` of one dimension, as a new tensor."""
+    start, end, _ = slice(start, end).indices(x.shape[dim])
+    parts = [x.narrow(dim, 0, start), value.to(x.dtype), x.narrow(dim, end, x.shape[dim] - end)]
+    return flow.cat([part for part in parts if part.shape[dim] > 0], dim=dim) if end > start else x
+
+
+def with_positions(x, value, indices):
+    """`x` with `value` at `x[indices]`, as a new tensor; OneFlow's `x[i] = value` fails inside `nn.Graph`."""
+    key = tuple(slice(None) if index is None else index for index in indices)
+    positions = flow.arange(x.numel(), device=x.device).reshape(*x.shape)[key]
+    value = value.to(x.dtype).expand(*positions.shape)
+    return flow.scatter(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
+
+
+@operator("aten.select_scatter")
+def select_scatter(self, src, dim, index):
+    return with_selected(self, src, dim, index)
+
+
+def with_selected(x, value, dim, index):
+    """`x` with `value` at one index of a dimension, as a new tensor."""
+    size = x.shape[dim]
+    index = index % size
+    parts = [x.narrow(dim, 0, index), value.to(x.dtype).unsqueeze(dim), x.narrow(dim, index + 1, size - index - 1)]
+    return flow.cat([part for part in parts if part.shape[dim] > 0], dim=dim)
+
+
+@operator("aten.index_put", "aten._unsafe_index_put", "aten._index_put_impl")
+def index_put(self, indices, values, accumulate=False, unsafe=False):
+    if accumulate:
+        return with_added(self, values, indices)
+    return with_indexed(self, values, indices)
+
+
+def with_indexed(x, value, indices):
+    """`x` with `value` at `x[indices]`, as a new tensor; a single value goes where a mask is true."""
+    mask = indices[0]
+    if len(indices) == 1 and mask.dtype == flow.bool and value.numel() == 1:
+        return flow.where(mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim)), value.to(x.dtype).reshape(()), x)
+    return with_positions(x, value, indices)
+
+
+def with_added(x, value, indices):
+    """`x` with `value` added at `x[indices]`, at every place as often as it is named."""
+    key = tuple(slice(None) if index is None else index for index in indices)
+    positions = flow.arange(x.numel(), device=x.device).reshape(*x.shape)[key]
+    value = value.to(x.dtype).expand(*positions.shape)
+    return flow.scatter_add(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
+
+
+@operator("aten.masked_scatter")
+def masked_scatter(self, mask, source):
+    return with_masked(self, mask, source)
+
+
+def with_masked(x, mask, source):
+    """PyTorch's `masked_scatter`: the elements of `source`, in order, where `mask` is true."""
+    x, mask = flow.broadcast_tensors(x, mask)
+    order = flow.clamp(flow.cumsum(mask.to(flow.int64).reshape(-1), 0) - 1, min=0).reshape(*x.shape)
+    return flow.where(mask, source.to(x.dtype).reshape(-1)[order], x)
+
+
+@operator("aten.scatter.src")
+def scatter(self, dim, index, src):
+    return scatter_part(self, dim, index, src)
+
+
+@operator("aten.scatter_add")
+def scatter_add(self, dim, index, src):
+    return scatter_part(self, dim, index, src, "add")
+
+
+@operator("aten.scatter.reduce")
+def scatter_reduce_of_old(self, dim, index, src, reduce):
+    return scatter_part(self, dim, index, src, reduce)
+
+
+def scatter_part(x, dim, index, src, reduce=None):
+    """PyTorch's `scatter`, whose `src` may be larger than `index`; OneFlow 0.9.0 has no gradient for that."""
+    if x.ndim == 0:
+        return scatter_part(x.reshape(1), 0, index.reshape(-1), src.reshape(-1), reduce).reshape(())
+    for axis in range(x.ndim):
+        src = src.narrow(axis, 0, index.shape[axis])
+    if reduce is None:
+        return flow.scatter(x, dim, index, src)
+    if reduce == "add":
+        return flow.scatter_add(x, dim, index, src)
+    return flow.scatter(x, dim, index, src, reduce=reduce)
+
+
+@operator("aten.scatter.value")
+def scatter_value(self, dim, index, value, *, in_ndim):
+    if in_ndim == 0:
+        return flow.full_like(self, value)
+    return flow.scatter(self, dim, index, value)
+
+
+@operator("aten.scatter.value_reduce")
+def scatter_value_reduce(self, dim, index, value, reduce, *, in_ndim):
+    if in_ndim == 0 and reduce == "add":
+        return self + value
+    if in_ndim == 0:
+        return self * value
+    return flow.scatter(self, dim, index, value, reduce=reduce)
+
+
+@operator("aten.scatter_reduce.two")
+def scatter_reduce(self, dim, index, src, reduce, include_self=True):
+    if reduce == "sum" and include_self:
+        return scatter_part(self, dim, index, src, "add")
+    return reduce_by_index(self, dim, index, src, reduce, include_self)
+
+
+def reduce_by_index(x, dim, index, src, reduce, include_self=True):
+    """PyTorch's `scatter_reduce`."""
+    if x.ndim == 0:
+        return reduce_by_index(x.reshape(1), 0, index.reshape(-1), src.reshape(-1), reduce, include_self).reshape(())
+    dim = dim % x.ndim
+    for axis in range(x.ndim):
+        src = src.narrow(axis, 0, index.shape[axis])
+    counts = flow.scatter_add(flow.zeros_like(x), dim, index, flow.ones_like(src))
+    if reduce in ("sum", "mean"):
+        start = x if include_self else flow.where(counts > 0, flow.zeros_like(x), x)
+        total = flow.scatter_add(start, dim, index, src)
+        if reduce == "sum":
+            return total
+        counts = flow.where(counts > 0, counts + int(include_self), flow.ones_like(counts))
+        return total / counts if x.dtype.is_floating_point else flow.floor(total.double() / counts).to(x.dtype)
+    # The others go through a dense mask, places along `dim` against entries of `index`; what is missing names no place.
+    for axis in range(x.ndim):
+        if axis != dim and index.shape[axis] < x.shape[axis]:
+            shape = [x.shape[d] - index.shape[d] if d == axis else index.shape[d] for d in range(x.ndim)]
+            index = flow.cat([index, flow.full(shape, -1, dtype=index.dtype, device=x.device)], dim=axis)
+            src = flow.cat([src, flow.zeros(shape, dtype=src.dtype, device=x.device)], dim=axis)
+    places = flow.arange(x.shape[dim], device=x.device).reshape(*[-1 if d == dim else 1 for d in range(x.ndim)])
+    hits = index.unsqueeze(dim) == places.unsqueeze(dim + 1)
+    src = src.unsqueeze(dim)
+    if reduce == "prod":
+        made = flow.prod(flow.where(hits, src, flow.ones_like(src)), dim=dim + 1)
+        kept = x if include_self else flow.ones_like(x)
+        return flow.where(counts > 0, kept * made, x)
+    worst = float("-inf") if reduce == "amax" else float("inf")
+    spread = flow.where(hits, src.double(), flow.full_like(src, worst, dtype=flow.float64))
+    made = flow.amax(spread, dim + 1) if reduce == "amax" else flow.amin(spread, dim + 1)
+    if include_self:
+        made = flow.maximum(made, x.double()) if reduce == "amax" else flow.minimum(made, x.double())
+    return flow.where(counts > 0, made, x.double()).to(x.dtype)
+
+
+@operator("aten.index_add")
+def index_add(self, dim, index, source, alpha=1):
+    return added_at(self, dim, index, source, alpha)
+
+
+def added_at(x, dim, index, source, alpha=1):
+    """PyTorch's `index_add`; OneFlow 0.9.0's has no gradient, no integers, and crashes on a negative dimension."""
+    source = source if alpha == 1 else alpha * source
+    if x.ndim == 0:
+        return x + source.sum()
+    shape = [-1 if axis == dim % x.ndim else 1 for axis in range(x.ndim)]
+    return flow.scatter_add(x, dim % x.ndim, index.reshape(*shape).expand(*source.shape), source.to(x.dtype))
+
+
+@operator("aten.index_copy")
+def index_copy(self, dim, index, source):
+    return copied_at(self, dim, index, source)
+
+
+def copied_at(x, dim, index, source):
+    """PyTorch's `index_copy`: slices of `source` at some indices of a dimension."""
+    if x.ndim == 0:
+        return source.reshape(())
+    shape = [-1 if axis == dim % x.ndim else 1 for axis in range(x.ndim)]
+    return flow.scatter(x, dim % x.ndim, index.reshape(*shape).expand(*source.shape), source)
+
+
+@operator("aten.index_fill.int_Scalar")
+def index_fill(self, dim, index, value):
+    return filled_at(self, dim, index, value)
+
+
+@operator("aten.index_fill.int_Tensor")
+def index_fill_by_tensor(self, dim, index, value):
+    return flow.where(filled_at(flow.zeros_like(self), dim, index, 1) != 0, value.to(self.dtype), self)
+
+
+def filled_at(x, dim, index, value):
+    """PyTorch's `index_fill`: one value at some indices of a dimension."""
+    if x.ndim == 0:
+        return flow.full_like(x, value) if index.numel() else x
+    shape = [-1 if axis == dim % x.ndim else 1 for axis in range(x.ndim)]
+    hit = (flow.arange(x.shape[dim], device=x.device).unsqueeze(1) == index.reshape(1, -1) % x.shape[dim]).any(dim=1)
+    return x.masked_fill(hit.reshape(*shape).expand(*x.shape), value)
+
+
+@operator("aten.diagonal", "aten.diagonal_copy")
+def diagonal_(self, offset=0, dim1=0, dim2=1):
+    return flow.diagonal(self, offset, dim1, dim2)
+
+
+@operator("aten.linalg_diagonal")
+def linalg_diagonal(A, offset=0, dim1=-2, dim2=-1):
+    return flow.diagonal(A, offset, dim1, dim2)
+
+
+@operator("aten.diagonal_scatter")
+def diagonal_scatter(self, src, offset=0, dim1=0, dim2=1):
+    return with_diagonal(self, src, offset, dim1, dim2)
+
+
+def with_diagonal(x, value, offset=0, dim1=0, dim2=1):
+    """`x` with `value` on a diagonal, as a new tensor."""
+    positions = flow.diagonal(flow.arange(x.numel(), device=x.device).reshape(*x.shape), offset, dim1, dim2)
+    return flow.scatter(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
+
+
+@operator("aten.diag")
+def diag(self, diagonal=0):
+    return flow.diag(self, diagonal)
+
+
+@operator("aten.diag_embed")
+def diag_embed(self, offset=0, dim1=-2, dim2=-1):
+    return matrix_of_diagonal(self, offset, dim1, dim2)
+
+
+def matrix_of_diagonal(x, offset=0, dim1=-2, dim2=-1):
+    """PyTorch's `diag_embed`: the last dimension becomes the diagonal of a matrix."""
+    size = x.shape[-1] + abs(offset)
+    rows = flow.arange(x.shape[-1], device=x.device) + max(-offset, 0)
+    columns = rows + offset
+    ones = (flow.arange(size, device=x.device) == columns.unsqueeze(1)).to(x.dtype)
+    place = (flow.arange(size, device=x.device) == rows.unsqueeze(1)).to(x.dtype)
+    matrix = (place.unsqueeze(2) * ones.unsqueeze(1) * x.unsqueeze(-1).unsqueeze(-1)).sum(dim=-3)
+    return flow.movedim(matrix.to(x.dtype), [-2, -1], [dim1, dim2])
+
+
+@operator("aten.diagflat")
+def diagflat(self, offset=0):
+    return matrix_of_diagonal(self.reshape(-1), offset)
+
+
+@operator("aten.put")
+def put(self, index, source, accumulate=False):
+    if accumulate:
+        return flow.scatter_add(self.reshape(-1), 0, index.reshape(-1), source.reshape(-1)).reshape(*self.shape)
+    return flow.scatter(self.reshape(-1), 0, index.reshape(-1), source.reshape(-1)).reshape(*self.shape)
+
+
+@operator("aten.as_strided_scatter")
+def as_strided_scatter(self, src, size, stride, storage_offset=None):
+    return with_strided(self, src, size, stride, storage_offset or 0)
+
+
+def with_strided(x, value, size, stride, offset=0):
+    """PyTorch's `as_strided_scatter`, as a new tensor."""
+    positions = flow.as_strided(flow.arange(x.numel(), device=x.device), size, stride, offset)
+    return flow.scatter(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
+
+
+@operator("aten.argwhere")
+def argwhere(self):
+    return flow.argwhere(self).to(flow.int64)
+
+
+@operator("aten.tril")
+def tril(self, diagonal=0):
+    return flow.tril(self, diagonal)
+
+
+@operator("aten.triu")
+def triu(self, diagonal=0):
+    return flow.triu(self, diagonal)

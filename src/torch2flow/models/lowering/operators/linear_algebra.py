@@ -1,0 +1,329 @@
+"""Matrix products and what is made of them."""
+
+from __future__ import annotations
+
+from torch2flow.models.lowering.lazy import F, flow, is_float
+from torch2flow.models.lowering.registry import operator
+
+# A product of matrices of which one is empty aborts the whole process in OneFlow 0.9.0 (broadcast_matmul.h:58).
+
+
+@operator("aten.linear")
+def linear(input, weight, bias=None, *, in_ndim, in_shape, out_shape, out_dtype):
+    if 0 in in_shape or 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=input.device)
+    if in_ndim == 1:
+        return F.linear(input.unsqueeze(0), weight, bias).squeeze(0)
+    return F.linear(input, weight, bias)
+
+
+@operator("aten.matmul", "aten.linalg_matmul")
+def matmul(self, other, *, in_shape, out_shape, out_ndim, in_ndim, out_dtype):
+    if 0 in in_shape or 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    if out_ndim == 0:
+        return (self * other).sum().to(out_dtype)
+    if in_ndim == 1:
+        return flow.matmul(self.unsqueeze(0), other).squeeze(-2)
+    if in_ndim > 2 and out_ndim == in_ndim - 1:
+        # OneFlow 0.9.0 aborts in the gradient of matrices times one vector.
+        return flow.matmul(self, other.unsqueeze(-1)).squeeze(-1)
+    return flow.matmul(self, other)
+
+
+@operator("aten.mm")
+def mm(self, mat2, *, in_shape, out_shape, out_dtype):
+    if 0 in in_shape or 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    return flow.mm(self, mat2)
+
+
+@operator("aten.bmm")
+def bmm(self, mat2, *, in_shape, out_shape, out_dtype):
+    if 0 in in_shape or 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    return flow.bmm(self, mat2)
+
+
+@operator("transformers.grouped_mm_fallback")
+def grouped_mm_fallback(input, weight, offs):
+    return grouped_matmul(input, weight, offs)
+
+
+@operator("aten._grouped_mm")
+def grouped_mm(self, mat2, offs=None, bias=None, out_dtype=None):
+    if offs is None or bias is not None:
+        raise NotImplementedError("a grouped product that is not of runs of rows, or has a bias")
+    return grouped_matmul(self, mat2, offs)
+
+
+def grouped_matmul(rows, weights, ends):
+    """Each run of rows times its own matrix: a mixture of experts, whose rows are sorted by expert."""
+    stops = ends.tolist()
+    starts = [0, *stops[:-1]]
+    parts = [rows[a:b] @ weights[n] for n, (a, b) in enumerate(zip(starts, stops, strict=True)) if b > a]
+    rest = rows.shape[0] - stops[-1]
+    return flow.cat(parts + [rows.new_zeros(rest, weights.shape[-1])] * (rest > 0))
+
+
+@operator("aten.mv")
+def mv(self, vec, *, in_shape, out_shape, out_dtype):
+    if 0 in in_shape or 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    return flow.matmul(self, vec)
+
+
+@operator("aten.dot", "aten.vdot", "aten.inner")
+def dot(self, tensor=None, other=None, *, out_ndim, out_dtype):
+    if out_ndim == 0 and is_float(out_dtype):
+        return (self * (tensor if other is None else other)).sum()
+    if out_ndim == 0:
+        return (self * (tensor if other is None else other)).sum().to(out_dtype)
+    return inner_product(self, other).to(out_dtype)
+
+
+def inner_product(x, y):
+    """PyTorch's `inner`: sums of products along both last dimensions."""
+    if x.ndim == 0 or y.ndim == 0:
+        return x * y
+    return flow.matmul(x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1]).t()).reshape(*x.shape[:-1], *y.shape[:-1])
+
+
+@operator("aten.outer", "aten.ger")
+def outer(self, vec2):
+    return self.unsqueeze(1) * vec2
+
+
+@operator("aten.addmm")
+def addmm(self, mat1, mat2, beta=1, alpha=1):
+    if beta == 1 and alpha == 1:
+        return self + flow.matmul(mat1, mat2)
+    if beta == 0:
+        return alpha * flow.matmul(mat1, mat2)
+    return beta * self + alpha * flow.matmul(mat1, mat2)
+
+
+@operator("aten.addmv")
+def addmv(self, mat, vec, beta=1, alpha=1):
+    if beta == 1 and alpha == 1:
+        return self + flow.matmul(mat, vec)
+    if beta == 0:
+        return alpha * flow.matmul(mat, vec)
+    return beta * self + alpha * flow.matmul(mat, vec)
+
+
+@operator("aten.addr")
+def addr(self, vec1, vec2, beta=1, alpha=1):
+    if beta == 0:
+        return alpha * (vec1.unsqueeze(1) * vec2)
+    return beta * self + alpha * (vec1.unsqueeze(1) * vec2)
+
+
+@operator("aten.baddbmm")
+def baddbmm(self, batch1, batch2, beta=1, alpha=1, *, out_dtype):
+    if beta == 0:
+        return alpha * flow.bmm(batch1, batch2)
+    if not is_float(out_dtype):
+        return beta * self + alpha * flow.bmm(batch1, batch2)
+    return flow.baddbmm(self, batch1, batch2, beta=beta, alpha=alpha)
+
+
+@operator("aten.addbmm")
+def addbmm(self, batch1, batch2, beta=1, alpha=1, *, out_dtype):
+    if beta == 0:
+        return alpha * flow.bmm(batch1, batch2).sum(dim=0).to(out_dtype)
+    return beta * self + alpha * flow.bmm(batch1, batch2).sum(dim=0).to(out_dtype)
+
+
+@operator("aten.einsum")
+def einsum(equation, tensors, path=None):
+    return flow.einsum(equation, *tensors)
+
+
+@operator("aten.tensordot")
+def tensordot(self, other, dims_self, dims_other):
+    return flow.tensordot(self, other, [dims_self, dims_other])
+
+
+@operator("aten.kron")
+def kron(self, other):
+    return kronecker(self, other)
+
+
+def kronecker(x, y):
+    """PyTorch's `kron`: each element of `x` times all of `y`."""
+    count = max(x.ndim, y.ndim)
+    x = x.reshape(*[1] * (count - x.ndim), *x.shape)
+    y = y.reshape(*[1] * (count - y.ndim), *y.shape)
+    sizes = [a * b for a, b in zip(x.shape, y.shape, strict=True)]
+    for dim in range(count):
+        x, y = x.unsqueeze(2 * dim + 1), y.unsqueeze(2 * dim)
+    return (x * y).reshape(*sizes)
+
+
+@operator("aten.linalg_cross")
+def linalg_cross(self, other, dim=-1, *, out_dtype):
+    if not is_float(out_dtype):
+        return flow.linalg.cross(*flow.broadcast_tensors(self.to(flow.float64), other.to(flow.float64)), dim=dim).to(
+            out_dtype
+        )
+    return flow.linalg.cross(*flow.broadcast_tensors(self, other), dim=dim)
+
+
+@operator("aten.cross")
+def cross(self, other, dim=None, *, out_dtype):
+    if not is_float(out_dtype):
+        return flow.cross(*flow.broadcast_tensors(self.to(flow.float64), other.to(flow.float64)), dim=dim).to(out_dtype)
+    return flow.cross(*flow.broadcast_tensors(self, other), dim=dim)
+
+
+@operator("aten.linalg_inv", "aten.inverse", "aten.linalg_inv.default")
+def inverse(A=None, self=None):
+    if A is None:
+        return flow.inverse(self)
+    return flow.inverse(A)
+
+
+@operator("aten.linalg_inv_ex")
+def inverse_ex(A, check_errors=False):
+    return (flow.inverse(A), flow.zeros(A.shape[:-2], dtype=flow.int32, device=A.device))
+
+
+@operator("aten.trace")
+def trace(self):
+    return flow.diagonal(self, 0, 0, 1).sum()
+
+
+@operator("aten.cosine_similarity")
+def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+    return cosine(x1, x2, dim, eps)
+
+
+def cosine(x, y, dim=1, eps=1e-8):
+    """PyTorch's `cosine_similarity`: each length is at least `eps`."""
+    x_length = flow.clamp(flow.linalg.vector_norm(x, dim=dim, keepdim=True), min=eps)
+    y_length = flow.clamp(flow.linalg.vector_norm(y, dim=dim, keepdim=True), min=eps)
+    return (x / x_length * (y / y_length)).sum(dim=dim)
+
+
+@operator("aten.cdist", "aten._cdist_forward")
+def cdist(x1, x2, p=2.0, compute_mode=None):
+    return distances(x1, x2, p)
+
+
+def distances(x, y, p=2.0):
+    """PyTorch's `cdist`: the p-norm distance of every row of `x` to every row of `y`."""
+    difference = flow.abs(x.unsqueeze(-2) - y.unsqueeze(-3))
+    if p == float("inf"):
+        return difference.amax(dim=-1)
+    if p == 0:
+        return (difference != 0).to(x.dtype).sum(dim=-1)
+    if p == 1:
+        return difference.sum(dim=-1)
+    return (difference**p).sum(dim=-1) ** (1 / p)
+
+
+@operator("aten.pdist", "aten._pdist_forward")
+def pdist(self, p=2.0):
+    return distances_of_pairs(self, p)
+
+
+def distances_of_pairs(x, p=2.0):
+    """PyTorch's `pdist`: the distance of every row to every later one."""
+    later = flow.triu(flow.ones(x.shape[0], x.shape[0], device=x.device), 1)
+    first, second = flow.nonzero(later, as_tuple=True)
+    difference = flow.abs(x[first] - x[second])
+    if p == float("inf"):
+        return difference.amax(dim=-1)
+    if p == 0:
+        return (difference != 0).to(x.dtype).sum(dim=-1)
+    return (difference**p).sum(dim=-1) ** (1 / p)
+
+
+@operator("aten.pairwise_distance")
+def pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False):
+    return flow.linalg.vector_norm(x1 - x2 + eps, ord=p, dim=-1, keepdim=keepdim)
+
+
+@operator("aten.bilinear")
+def bilinear(input1, input2, weight, bias=None):
+    if bias is None:
+        return flow.einsum("...i,oij,...j->...o", input1, weight, input2)
+    return flow.einsum("...i,oij,...j->...o", input1, weight, input2) + bias
+
+
+@operator("aten._trilinear")
+def trilinear(i1, i2, i3, expand1, expand2, expand3, sumdim, unroll_dim=1):
+    return product_of_three(i1, i2, i3, expand1, expand2, expand3, sumdim)
+
+
+def product_of_three(x, y, z, x_dims, y_dims, z_dims, summed):
+    """PyTorch's `_trilinear`: a product of three broadcast tensors, summed over some dimensions."""
+    for dim in x_dims:
+        x = x.unsqueeze(dim)
+    for dim in y_dims:
+        y = y.unsqueeze(dim)
+    for dim in z_dims:
+        z = z.unsqueeze(dim)
+    return (x * y * z).sum(dim=summed)
+
+
+@operator("aten.linalg_vecdot")
+def vecdot(x, y, dim=-1):
+    return (x * y).sum(dim)
+
+
+@operator("aten.linalg_multi_dot")
+def multi_dot(tensors):
+    return chained_product(tensors)
+
+
+def chained_product(tensors):
+    """The product of several matrices, from left to right."""
+    result = tensors[0]
+    for tensor in tensors[1:]:
+        result = flow.matmul(result, tensor) if max(result.ndim, tensor.ndim) > 1 else (result * tensor).sum()
+    return result
+
+
+@operator("aten.linalg_matrix_power", "aten.matrix_power")
+def matrix_power(self, n):
+    return power_of_matrix(self, n)
+
+
+def power_of_matrix(x, n):
+    """A matrix times itself `n` times; of its inverse where `n` is negative."""
+    if n < 0:
+        x, n = flow.inverse(x), -n
+    result = flow.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand(*x.shape)
+    for _ in range(n):
+        result = flow.matmul(result, x)
+    return result
+
+
+@operator("aten.cartesian_prod")
+def cartesian_prod(tensors):
+    return every_combination(tensors)
+
+
+def every_combination(tensors):
+    """PyTorch's `cartesian_prod`: a row for each way to take one element of each tensor."""
+    if len(tensors) == 1:
+        return tensors[0]
+    return flow.stack([grid.reshape(-1) for grid in flow.meshgrid(*tensors, indexing="ij")], dim=1)
+
+
+@operator("aten.block_diag")
+def block_diag(tensors):
+    return block_diagonal(tensors)
+
+
+def block_diagonal(tensors):
+    """PyTorch's `block_diag`: matrices along the diagonal of a larger one."""
+    matrices = [x if x.ndim == 2 else x.reshape(1, -1) for x in tensors]
+    width = sum(x.shape[1] for x in matrices)
+    rows, before = [], 0
+    for x in matrices:
+        rows.append(F.pad(x, (before, width - before - x.shape[1])))
+        before += x.shape[1]
+    return flow.cat(rows, dim=0)

@@ -1,0 +1,203 @@
+"""Losses, which a program holds when it was captured together with its training objective."""
+
+from __future__ import annotations
+
+from torch2flow.models.lowering.lazy import F, flow, math
+from torch2flow.models.lowering.registry import operator
+
+# ATen's `reduction`: 0 leaves the elements, 1 is their mean, 2 their sum.
+
+
+def reduce_loss(loss, reduction):
+    """ATen's `reduction` of a loss: 0 none, 1 mean, 2 sum."""
+    if loss.ndim == 0 or reduction == 0:
+        return loss
+    return loss.mean() if reduction == 1 else loss.sum()
+
+
+@operator("aten.mse_loss", promotes=("self", "target"))
+def mse_loss(self, target, reduction=1):
+    return reduce_loss(flow.square(self - target), reduction)
+
+
+@operator("aten.l1_loss", promotes=("self", "target"))
+def l1_loss(self, target, reduction=1):
+    return reduce_loss(flow.abs(self - target), reduction)
+
+
+@operator("aten.smooth_l1_loss", promotes=("self", "target"))
+def smooth_l1_loss(self, target, reduction=1, beta=1.0):
+    return reduce_loss(smooth_distance(self - target, beta), reduction)
+
+
+def smooth_distance(difference, beta=1.0):
+    """Half the square where the difference is below `beta`, straight beyond."""
+    distance = flow.abs(difference)
+    if beta == 0:
+        return distance
+    return flow.where(distance < beta, 0.5 * flow.square(distance) / beta, distance - 0.5 * beta)
+
+
+@operator("aten.huber_loss", promotes=("self", "target"))
+def huber_loss(self, target, reduction=1, delta=1.0):
+    return reduce_loss(delta * smooth_distance(self - target, delta), reduction)
+
+
+@operator("aten.binary_cross_entropy")
+def binary_cross_entropy(self, target, weight=None, reduction=1):
+    return reduce_loss(weighted(entropy_of_bits(self, target), weight), reduction)
+
+
+def entropy_of_bits(x, target):
+    """PyTorch's binary cross entropy, whose logarithms are cut at -100."""
+    yes, no = flow.clamp(flow.log(x), min=-100), flow.clamp(flow.log(1 - x), min=-100)
+    return -(target * yes + (1 - target) * no)
+
+
+def weighted(loss, weight=None):
+    """A loss times its weights, where there are any."""
+    return loss if weight is None else loss * weight
+
+
+@operator("aten.binary_cross_entropy_with_logits")
+def binary_cross_entropy_with_logits(self, target, weight=None, pos_weight=None, reduction=1):
+    return reduce_loss(weighted(entropy_of_logits(self, target, pos_weight), weight), reduction)
+
+
+def entropy_of_logits(x, target, positive=None):
+    """PyTorch's binary cross entropy of logits; `positive` weighs the targets that are 1."""
+    no = F.softplus(x)
+    return no - target * x if positive is None else no - target * x + target * (positive - 1) * F.softplus(-x)
+
+
+@operator("aten.soft_margin_loss")
+def soft_margin_loss(self, target, reduction=1):
+    return reduce_loss(flow.log1p(flow.exp(-target * self)), reduction)
+
+
+@operator("aten.margin_ranking_loss")
+def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=1):
+    return reduce_loss(F.relu(-target * (input1 - input2) + margin), reduction)
+
+
+@operator("aten.hinge_embedding_loss")
+def hinge_embedding_loss(self, target, margin=1.0, reduction=1):
+    return reduce_loss(distance_by_hinge(self, target, margin), reduction)
+
+
+def distance_by_hinge(x, target, margin=1.0):
+    """PyTorch's `hinge_embedding_loss`: the distance for target 1, what it lacks to a margin for -1."""
+    return flow.where(target != -1, x, 0 * x) + flow.where(target != 1, F.relu(margin - x), 0 * x)
+
+
+@operator("aten.kl_div")
+def kl_div(self, target, reduction=1, log_target=False):
+    if log_target:
+        return reduce_loss(flow.exp(target) * (target - self), reduction)
+    return reduce_loss(divergence(self, target), reduction)
+
+
+def divergence(x, target):
+    """PyTorch's `kl_div` of log-probabilities from probabilities; 0 * log(0) is 0."""
+    some = target > 0
+    return flow.where(some, target * (flow.log(flow.where(some, target, flow.ones_like(target))) - x), 0 * target * x)
+
+
+@operator("aten.poisson_nll_loss")
+def poisson_nll_loss(input, target, log_input, full, eps, reduction):
+    if full and log_input:
+        return reduce_loss(flow.exp(input) - target * input + log_of_factorial(target), reduction)
+    if full:
+        return reduce_loss(input - target * flow.log(input + eps) + log_of_factorial(target), reduction)
+    if log_input:
+        return reduce_loss(flow.exp(input) - target * input, reduction)
+    return reduce_loss(input - target * flow.log(input + eps), reduction)
+
+
+def log_of_factorial(x):
+    """Stirling's formula, for what is above 1."""
+    large = flow.where(x > 1, x, flow.ones_like(x)).to(flow.float32)
+    return flow.where(x > 1, large * flow.log(large) - large + 0.5 * flow.log(2 * math.pi * large), 0 * large)
+
+
+@operator("aten.nll_loss", "aten.nll_loss_nd", "aten.nll_loss2d")
+def nll_loss(self, target, weight=None, reduction=1, ignore_index=-100):
+    return pick_targets(self, target, weight, reduction, ignore_index)
+
+
+@operator("aten.nll_loss_forward", "aten.nll_loss2d_forward")
+def nll_loss_forward(self, target, weight, reduction, ignore_index):
+    return (
+        pick_targets(self, target, weight, reduction, ignore_index),
+        total_weight(self, target, weight, reduction, ignore_index),
+    )
+
+
+def pick_targets(x, target, weight=None, reduction=1, ignored=-100):
+    """PyTorch's `nll_loss`: minus the log-probability of each target."""
+    dim = 1 if x.ndim > 1 else 0
+    counted = target != ignored
+    safe = flow.where(counted, target, flow.zeros_like(target))
+    share = counted.to(x.dtype)
+    if weight is not None:
+        share = share * weight[safe]
+    loss = -flow.gather(x, dim, safe.unsqueeze(dim)).squeeze(dim) * share
+    if reduction == 1:
+        return loss.sum() / share.sum()
+    return loss.sum() if reduction == 2 else loss
+
+
+def total_weight(x, target, weight=None, reduction=1, ignored=-100):
+    """The second result of `nll_loss_forward`: the weights of all targets that count."""
+    counted = target != ignored
+    safe = flow.where(counted, target, flow.zeros_like(target))
+    share = counted.to(x.dtype) if weight is None else counted.to(x.dtype) * weight[safe]
+    return share.sum() * (reduction != 0)
+
+
+@operator("aten.cross_entropy_loss")
+def cross_entropy_loss(self, target, weight=None, reduction=1, ignore_index=-100, label_smoothing=0.0):
+    return cross_entropy(self, target, weight, reduction, ignore_index, label_smoothing)
+
+
+def cross_entropy(x, target, weight=None, reduction=1, ignored=-100, smoothing=0.0):
+    """PyTorch's `cross_entropy`, of class indices or of probabilities, with label smoothing."""
+    dim = 1 if x.ndim > 1 else 0
+    logs = F.log_softmax(x, dim=dim)
+    shape = [-1 if d == dim else 1 for d in range(x.ndim)]
+    if target.dtype.is_floating_point:
+        if smoothing:
+            target = target * (1 - smoothing) + smoothing / x.shape[dim]
+        loss = logs * target if weight is None else logs * target * weight.reshape(*shape)
+        loss = -loss.sum(dim=dim)
+        if reduction == 1:
+            return loss.sum() / (x.numel() // x.shape[dim])
+        return loss.sum() if reduction == 2 else loss
+    loss = pick_targets(logs, target, weight, reduction, ignored)
+    if not smoothing:
+        return loss
+    counted = (target != ignored).to(x.dtype)
+    spread = -(logs if weight is None else logs * weight.reshape(*shape)).sum(dim=dim) * counted
+    if reduction == 1:
+        safe = flow.where(target != ignored, target, flow.zeros_like(target))
+        spread = spread.sum() / (counted if weight is None else counted * weight[safe]).sum()
+    elif reduction == 2:
+        spread = spread.sum()
+    return (1 - smoothing) * loss + smoothing / x.shape[dim] * spread
+
+
+@operator("aten.cosine_embedding_loss")
+def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=1):
+    return reduce_loss(distance_of_angles(input1, input2, target, margin), reduction)
+
+
+def distance_of_angles(x, y, target, margin=0.0):
+    """PyTorch's `cosine_embedding_loss`: 1 - cosine for target 1, cosine beyond a margin for -1."""
+    tiny = 1e-12
+    dim = x.ndim - 1
+    cosine = (x * y).sum(dim=dim) / flow.sqrt(
+        (flow.square(x).sum(dim=dim) + tiny) * (flow.square(y).sum(dim=dim) + tiny)
+    )
+    return flow.where(target == 1, 1 - cosine, 0 * cosine) + flow.where(
+        target == -1, F.relu(cosine - margin), 0 * cosine
+    )

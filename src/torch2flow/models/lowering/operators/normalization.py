@@ -1,0 +1,214 @@
+"""Normalizations."""
+
+from __future__ import annotations
+
+from torch2flow.models.lowering.lazy import F, flow
+from torch2flow.models.lowering.registry import operator
+
+
+@operator("aten.layer_norm")
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True, *, in_ndim):
+    if (weight is None) == (bias is None) and len(normalized_shape) < in_ndim:
+        return F.layer_norm(input, normalized_shape, weight=weight, bias=bias, eps=eps)
+    if len(normalized_shape) == in_ndim:
+        return normalize_last(input.unsqueeze(0), normalized_shape, weight, bias, eps).squeeze(0)
+    return normalize_last(input, normalized_shape, weight, bias, eps)
+
+
+def normalize_last(x, shape, weight=None, bias=None, eps=1e-05):
+    """`layer_norm` with a weight or a bias alone, which OneFlow 0.9.0's silently ignores."""
+    x = F.layer_norm(x, shape, eps=eps)
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
+
+
+@operator("aten.native_layer_norm")
+def native_layer_norm(input, normalized_shape, weight, bias, eps, *, in_ndim):
+    if (weight is None) == (bias is None) and len(normalized_shape) < in_ndim:
+        return (
+            F.layer_norm(input, normalized_shape, weight=weight, bias=bias, eps=eps),
+            input.detach().mean(dim=tuple(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
+            reciprocal_deviation(input.detach(), tuple(range(in_ndim - len(normalized_shape), in_ndim)), eps),
+        )
+    return (
+        normalize_last(input.unsqueeze(0), normalized_shape, weight, bias, eps).squeeze(0),
+        input.detach().mean(dim=tuple(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
+        reciprocal_deviation(input.detach(), tuple(range(in_ndim - len(normalized_shape), in_ndim)), eps),
+    )
+
+
+def reciprocal_deviation(x, dim, eps):
+    """1 / sqrt(variance + eps), which PyTorch's normalizations give as their last result."""
+    return flow.rsqrt(flow.square(x - x.mean(dim=dim, keepdim=True)).mean(dim=dim, keepdim=True) + eps)
+
+
+@operator("aten.batch_norm")
+def batch_norm(
+    input, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, eps=1e-05,
+    cudnn_enabled=True,
+):  # fmt: skip
+    if running_mean is None or (weight is None) != (bias is None):
+        return normalize_channels(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    return F.batch_norm(
+        input, running_mean, running_var, weight=weight, bias=bias, training=training, momentum=momentum, eps=eps
+    )
+
+
+def normalize_channels(x, mean=None, variance=None, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05):
+    """`batch_norm` without statistics, or with a weight or a bias alone, which OneFlow 0.9.0 gets wrong."""
+    if weight is None:
+        weight = flow.ones(x.shape[1], dtype=x.dtype, device=x.device)
+    if bias is None:
+        bias = flow.zeros(x.shape[1], dtype=x.dtype, device=x.device)
+    if mean is not None:
+        return F.batch_norm(x, mean, variance, weight, bias, training, momentum, eps)
+    dims, shape = [0, *range(2, x.ndim)], [1, -1] + [1] * (x.ndim - 2)
+    x = (x - x.mean(dim=dims, keepdim=True)) * reciprocal_deviation(x, dims, eps)
+    return x * weight.reshape(*shape) + bias.reshape(*shape)
+
+
+@operator("aten._native_batch_norm_legit_no_training")
+def native_batch_norm_no_training(input, weight, bias, running_mean, running_var, momentum, eps):
+    if (weight is None) != (bias is None):
+        return (
+            normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps),
+            flow.zeros(0, device=input.device),
+            flow.zeros(0, device=input.device),
+        )
+    return (
+        F.batch_norm(input, running_mean, running_var, weight=weight, bias=bias, eps=eps),
+        flow.zeros(0, device=input.device),
+        flow.zeros(0, device=input.device),
+    )
+
+
+@operator("aten._native_batch_norm_legit.no_stats")
+def native_batch_norm_no_stats(input, weight, bias, training, momentum, eps, *, in_ndim):
+    return (
+        normalize_channels(input, None, None, weight, bias, True, momentum, eps),
+        input.detach().mean(dim=[0, *range(2, in_ndim)]),
+        reciprocal_deviation(input.detach(), [0, *range(2, in_ndim)], eps).flatten(),
+    )
+
+
+@operator("aten._native_batch_norm_legit_functional")
+def native_batch_norm_functional(input, weight, bias, running_mean, running_var, training, momentum, eps):
+    return batch_norm_with_statistics(input, weight, bias, running_mean, running_var, training, momentum, eps)
+
+
+def batch_norm_with_statistics(x, weight, bias, running_mean, running_var, training, momentum, eps):
+    """`batch_norm` that returns the new running statistics instead of writing them."""
+    if not training:
+        empty = flow.zeros(0, device=x.device)
+        x = normalize_channels(x, running_mean, running_var, weight, bias, False, momentum, eps)
+        return x, empty, empty, running_mean, running_var
+    dims = [0, *range(2, x.ndim)]
+    with flow.no_grad():
+        mean, deviation = x.mean(dim=dims), reciprocal_deviation(x, dims, eps).flatten()
+        running_mean = (1 - momentum) * running_mean + momentum * mean
+        running_var = (1 - momentum) * running_var + momentum * x.var(dim=dims, unbiased=True)
+    return (
+        normalize_channels(x, None, None, weight, bias, True, momentum, eps),
+        mean,
+        deviation,
+        running_mean,
+        running_var,
+    )
+
+
+@operator("aten.native_batch_norm", "aten._native_batch_norm_legit")
+def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, *, in_ndim):
+    if training:
+        return (
+            normalize_channels(input, running_mean, running_var, weight, bias, True, momentum, eps),
+            input.detach().mean(dim=[0, *range(2, in_ndim)]),
+            reciprocal_deviation(input.detach(), [0, *range(2, in_ndim)], eps).flatten(),
+        )
+    return (
+        normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps),
+        flow.zeros(0, device=input.device),
+        flow.zeros(0, device=input.device),
+    )
+
+
+@operator("aten.group_norm")
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True):
+    return normalize_groups(input, num_groups, weight, bias, eps)
+
+
+def normalize_groups(x, groups, weight=None, bias=None, eps=1e-05):
+    """PyTorch's `group_norm`, which OneFlow 0.9.0 has as a module and on CUDA only as a function."""
+    if x.numel() == 0:
+        return x
+    shape = [1, -1] + [1] * (x.ndim - 2)
+    grouped = x.reshape(x.shape[0], groups, -1)
+    x = F.layer_norm(grouped, grouped.shape[-1:], eps=eps).reshape(*x.shape)
+    x = x if weight is None else x * weight.reshape(*shape)
+    return x if bias is None else x + bias.reshape(*shape)
+
+
+@operator("aten.native_group_norm")
+def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
+    return (
+        normalize_groups(input, group, weight, bias, eps),
+        input.reshape(N, group, -1).mean(dim=2),
+        reciprocal_deviation(input.reshape(N, group, -1), [2], eps).squeeze(2),
+    )
+
+
+@operator("aten.instance_norm", restriction="no update of running statistics: capture in eval mode")
+def instance_norm(
+    input, weight=None, bias=None, running_mean=None, running_var=None, use_input_stats=True, momentum=0.1, eps=1e-05,
+    cudnn_enabled=True, *, in_shape,
+):  # fmt: skip
+    if not use_input_stats:
+        return normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    if running_mean is not None:
+        raise NotImplementedError("instance_norm that updates running statistics; capture the model in eval mode")
+    return normalize_groups(input, in_shape[1], weight, bias, eps)
+
+
+@operator("aten.rms_norm")
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    return normalize_root_mean_square(input, normalized_shape, weight, eps)
+
+
+def normalize_root_mean_square(x, shape, weight=None, eps=None):
+    """PyTorch's `rms_norm`; OneFlow 0.9.0's has no CPU kernel."""
+    dims = list(range(-len(shape), 0))
+    eps = flow.finfo(x.dtype).eps if eps is None else eps
+    x = x * flow.rsqrt(flow.square(x).mean(dim=dims, keepdim=True) + eps)
+    return x if weight is None else x * weight
+
+
+@operator("aten._fused_rms_norm")
+def fused_rms_norm(input, normalized_shape, weight, eps):
+    return (
+        normalize_root_mean_square(input, normalized_shape, weight, eps),
+        reciprocal_root_mean_square(input, normalized_shape, eps),
+    )
+
+
+def reciprocal_root_mean_square(x, shape, eps=None):
+    """The second result of PyTorch's `rms_norm`."""
+    eps = flow.finfo(x.dtype).eps if eps is None else eps
+    return flow.rsqrt(flow.square(x).mean(dim=list(range(-len(shape), 0)), keepdim=True) + eps)
+
+
+@operator("aten._weight_norm")
+def weight_norm(v, g, dim=0):
+    return scaled_to_norm(v, g, dim)
+
+
+def scaled_to_norm(v, g, dim=0):
+    """PyTorch's weight normalization: `g * v / |v|`, a norm for each index of one dimension."""
+    dims = list(range(v.ndim)) if dim == -1 else [d for d in range(v.ndim) if d != dim]
+    return v * (g / flow.linalg.vector_norm(v, dim=dims, keepdim=True))
+
+
+@operator("aten._weight_norm_interface")
+def weight_norm_interface(v, g, dim=0, *, in_ndim):
+    return (
+        scaled_to_norm(v, g, dim),
+        flow.linalg.vector_norm(v, dim=[d for d in range(in_ndim) if d != dim], keepdim=True),
+    )

@@ -1,0 +1,227 @@
+"""Cumulative sums, order, counts: what looks at each element among the others."""
+
+from __future__ import annotations
+
+from torch2flow.models.lowering.lazy import flow, is_float
+from torch2flow.models.lowering.registry import operator
+
+
+@operator("aten.cumsum")
+def cumsum(self, dim, dtype=None, *, in_dtype, out_dtype, in_ndim):
+    if in_ndim == 0:
+        return self.to(out_dtype)
+    if in_dtype == out_dtype and (is_float(in_dtype) or in_dtype == flow.int64):
+        return flow.cumsum(self, dim)
+    return flow.cumsum(self.to(out_dtype), dim).to(out_dtype)
+
+
+@operator("aten.cumprod")
+def cumprod(self, dim, dtype=None, *, in_dtype, out_dtype, in_ndim):
+    if in_ndim == 0:
+        return self.to(out_dtype)
+    if in_dtype == out_dtype and (is_float(in_dtype) or in_dtype == flow.int64):
+        return flow.cumprod(self, dim)
+    return flow.cumprod(self.to(out_dtype), dim).to(out_dtype)
+
+
+@operator("aten.logcumsumexp")
+def logcumsumexp(self, dim, *, in_ndim):
+    if in_ndim == 0:
+        return self
+    return log_cumulative_sum_of_exp(self, dim)
+
+
+def log_cumulative_sum_of_exp(x, dim):
+    """PyTorch's `logcumsumexp`, by way of the largest element."""
+    largest = x.amax(dim=dim, keepdim=True)
+    return flow.log(flow.cumsum(flow.exp(x - largest), dim)) + largest
+
+
+@operator("aten.topk", restriction="equal elements may come in another order")
+def topk(self, k, dim=-1, largest=True, sorted=True, *, in_ndim):
+    if in_ndim == 0:
+        return (self, flow.zeros_like(self, dtype=flow.int64))
+    return flow.topk(self, k, dim=dim, largest=largest, sorted=sorted)
+
+
+@operator("aten.sort", "aten.sort.stable", restriction="equal elements may come in another order")
+def sort(self, dim=-1, descending=False, stable=None, *, in_ndim, in_dtype):
+    if in_ndim == 0:
+        return (self, flow.zeros_like(self, dtype=flow.int64))
+    if not is_float(in_dtype):
+        return stable_sort(self, dim, descending)
+    return sort_with_indices(self, dim, descending)
+
+
+def sort_with_indices(x, dim, descending=False):
+    """PyTorch's `sort`, whose indices are int64; OneFlow's are int32."""
+    values, indices = flow.sort(x, dim, descending)
+    return values, indices.to(flow.int64)
+
+
+def stable_sort(x, dim, descending=False):
+    """PyTorch's `sort` of integers, which keeps equal elements in order; OneFlow's does not."""
+    size = x.shape[dim]
+    place = flow.arange(size, device=x.device).reshape(*[-1 if d == dim % x.ndim else 1 for d in range(x.ndim)])
+    sign = -1 if descending else 1
+    key = flow.sort(sign * x.to(flow.int64) * size + place, dim)[0]
+    order = flow.fmod(flow.fmod(key, size) + size, size)
+    return flow.gather(x, dim, order), order
+
+
+@operator("aten.argsort", "aten.argsort.stable", restriction="equal elements may come in another order")
+def argsort(self, dim=-1, descending=False, stable=None, *, in_ndim, in_dtype):
+    if in_ndim == 0:
+        return flow.zeros_like(self, dtype=flow.int64)
+    if not is_float(in_dtype):
+        return stable_sort(self, dim, descending)[1]
+    return flow.argsort(self, dim=dim, descending=descending).to(flow.int64)
+
+
+@operator("aten.msort")
+def msort(self):
+    return flow.sort(self, 0)[0]
+
+
+@operator("aten.kthvalue")
+def kthvalue(self, k, dim=-1, keepdim=False, *, in_ndim):
+    if in_ndim == 0:
+        return (self, flow.zeros_like(self, dtype=flow.int64))
+    return kth_value(self, k, dim, keepdim)
+
+
+def kth_value(x, k, dim, keepdim=False):
+    """PyTorch's `kthvalue`: the k-th smallest element and where it is."""
+    values, indices = flow.topk(x, k, dim=dim, largest=False)
+    values, indices = values.narrow(dim, k - 1, 1), indices.narrow(dim, k - 1, 1)
+    return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
+
+
+@operator("aten.median", "aten.median.dim")
+def median(self, dim=None, keepdim=False, *, in_ndim):
+    if in_ndim == 0 and dim is None:
+        return self
+    if in_ndim == 0:
+        return (self, flow.zeros_like(self, dtype=flow.int64))
+    if dim is None:
+        return flow.median(self)
+    return flow.median(self, dim=dim, keepdim=keepdim)
+
+
+@operator("aten.count_nonzero", "aten.count_nonzero.dim_IntList")
+def count_nonzero(self, dim=None, *, in_ndim):
+    if in_ndim == 0:
+        return (self != 0).to(flow.int64)
+    if dim is None:
+        return (self != 0).to(flow.int64).sum()
+    return (self != 0).to(flow.int64).sum(dim=dim)
+
+
+@operator("aten.diff")
+def diff(self, n=1, dim=-1, prepend=None, append=None):
+    return differences(self, n, dim, prepend, append)
+
+
+def differences(x, n=1, dim=-1, prepend=None, append=None):
+    """PyTorch's `diff`: each element less the one before it, `n` times."""
+    x = flow.cat([part for part in (prepend, x, append) if part is not None], dim=dim)
+    for _ in range(min(n, x.shape[dim])):
+        first, second = x.narrow(dim, 0, x.shape[dim] - 1), x.narrow(dim, 1, x.shape[dim] - 1)
+        x = flow.logical_xor(second, first) if x.dtype == flow.bool else second - first
+    return x
+
+
+@operator("aten.histc")
+def histc(self, bins=100, min=0, max=0):
+    return histogram(self, bins, min, max)
+
+
+def histogram(x, bins=100, low=0, high=0):
+    """PyTorch's `histc`: how many elements lie in each of `bins` equal intervals."""
+    x = x.reshape(-1)
+    if low == high:
+        low, high = x.min().item(), x.max().item()
+    if low == high:
+        low, high = low - 1, high + 1
+    place = flow.floor((x - low) / (high - low) * bins)
+    place = flow.where(x == high, flow.full_like(place, bins - 1), place)
+    inside = flow.logical_and(x >= low, x <= high)
+    hits = place.unsqueeze(1) == flow.arange(bins, device=x.device).to(x.dtype)
+    return flow.logical_and(hits, inside.unsqueeze(1)).to(x.dtype).sum(dim=0)
+
+
+@operator("aten.bincount")
+def bincount(self, weights=None, minlength=0):
+    return flow.bincount(self, weights=weights, minlength=minlength)
+
+
+@operator("aten.searchsorted.Tensor")
+def searchsorted(sorted_sequence, self, out_int32=False, right=False, side=None, sorter=None, *, out_ndim):
+    if out_ndim == 0:
+        return searchsorted_of_one(sorted_sequence, self, out_int32, right or side == "right", sorter)
+    if sorter is not None:
+        return flow.searchsorted(
+            flow.gather(sorted_sequence, -1, sorter), self, out_int32=out_int32, right=right or side == "right"
+        )
+    return flow.searchsorted(sorted_sequence, self, out_int32=out_int32, right=right or side == "right")
+
+
+def searchsorted_of_one(sorted_sequence, value, out_int32=False, right=False, sorter=None):
+    """PyTorch's `searchsorted` of a 0-dim tensor."""
+    if sorter is not None:
+        sorted_sequence = flow.gather(sorted_sequence, -1, sorter)
+    return flow.searchsorted(sorted_sequence, value.reshape(1), out_int32=out_int32, right=right).squeeze(0)
+
+
+@operator("aten.bucketize.Tensor")
+def bucketize(self, boundaries, out_int32=False, right=False, *, in_ndim):
+    if in_ndim == 0:
+        return flow.searchsorted(boundaries, self.reshape(1), out_int32=out_int32, right=right).squeeze(0)
+    return flow.searchsorted(boundaries, self, out_int32=out_int32, right=right)
+
+
+@operator("aten.cummax")
+def cummax(self, dim, *, in_ndim):
+    if in_ndim == 0:
+        return (self, flow.zeros_like(self, dtype=flow.int64))
+    return running_extreme(self, dim, 1)
+
+
+@operator("aten.cummin")
+def cummin(self, dim, *, in_ndim):
+    if in_ndim == 0:
+        return (self, flow.zeros_like(self, dtype=flow.int64))
+    return running_extreme(self, dim, -1)
+
+
+def running_extreme(x, dim, sign):
+    """PyTorch's `cummax` (sign 1) and `cummin` (sign -1): the largest element so far, and where it is."""
+    best, place, values, places = None, None, [], []
+    for position, element in enumerate(x.split(1, dim)):
+        here = flow.full_like(element, position, dtype=flow.int64)
+        if best is None:
+            best, place = element, here
+        else:
+            better = sign * element.double() >= sign * best.double()
+            best, place = flow.where(better, element, best), flow.where(better, here, place)
+        values.append(best)
+        places.append(place)
+    return flow.cat(values, dim=dim), flow.cat(places, dim=dim)
+
+
+@operator("aten.trapezoid.dx", "aten.trapz.dx")
+def trapezoid(y, dx=1, dim=-1):
+    return area(y, dx, dim)
+
+
+@operator("aten.trapezoid.x", "aten.trapz.x")
+def trapezoid_of_points(y, x, dim=-1):
+    return area(y, differences(x, 1, -1 if x.ndim == 1 else dim), dim)
+
+
+def area(y, widths, dim=-1):
+    """PyTorch's `trapezoid`: the integral of `y`, straight lines between its points."""
+    count = y.shape[dim]
+    if isinstance(widths, flow.Tensor) and widths.ndim == 1:
+        widths = widths.reshape(*[-1 if d == dim % y.ndim else 1 for d in range(y.ndim)])
+    return (widths * (y.narrow(dim, 0, count - 1) + y.narrow(dim, 1, count - 1)) / 2).sum(dim=dim)

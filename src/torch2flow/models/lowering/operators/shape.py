@@ -1,0 +1,392 @@
+"""The shape of a tensor and the order of its dimensions; OneFlow's strides differ, so a view becomes a reshape."""
+
+from __future__ import annotations
+
+from torch2flow.models.lowering.lazy import flow
+from torch2flow.models.lowering.registry import operator
+
+
+@operator("aten.reshape")
+def reshape(self, shape):
+    return self.reshape(*shape)
+
+
+@operator("aten.view", "aten._unsafe_view", "aten.view_copy", "aten._reshape_copy", "aten._reshape_alias")
+def view(self, size, stride=None):
+    return self.reshape(*size)
+
+
+@operator("aten.view.dtype", "aten.view_copy.dtype")
+def view_dtype(self, dtype, *, in_dtype):
+    if dtype == in_dtype:
+        return self
+    raise NotImplementedError("OneFlow 0.9.0 can't look at a tensor's bytes as another dtype")
+
+
+@operator("aten.view_as", "aten.reshape_as")
+def view_as(self, other):
+    return self.reshape_as(other)
+
+
+@operator("aten.flatten")
+def flatten(self, start_dim=0, end_dim=-1, *, in_ndim):
+    if in_ndim == 0:
+        return self.reshape(1)
+    if start_dim == 0 and end_dim == -1:
+        return self.flatten()
+    return self.flatten(start_dim, end_dim)
+
+
+@operator("aten.ravel")
+def ravel(self):
+    return self.reshape(-1)
+
+
+@operator("aten.unflatten")
+def unflatten(self, dim, sizes, *, in_ndim):
+    if dim % in_ndim == in_ndim - 1:
+        return self.reshape(*self.shape[:-1], *sizes)
+    return self.reshape(*self.shape[: dim % in_ndim], *sizes, *self.shape[dim % in_ndim + 1 :])
+
+
+@operator("aten.squeeze", "aten.squeeze_copy")
+def squeeze(self, *, in_ndim):
+    if in_ndim == 0:
+        return self
+    return self.squeeze()
+
+
+@operator("aten.squeeze.dim", "aten.squeeze_copy.dim")
+def squeeze_dim(self, dim, *, in_shape, in_ndim):
+    if in_ndim == 0 or in_shape[dim] != 1:
+        return self
+    return self.squeeze(dim)
+
+
+@operator("aten.squeeze.dims", "aten.squeeze_copy.dims")
+def squeeze_dims(self, dim, *, in_shape, in_ndim, out_shape):
+    if in_ndim == 0 or not dim:
+        return self
+    if all(in_shape[each] == 1 for each in dim):
+        return self.squeeze(dim)
+    return self.reshape(*out_shape)
+
+
+@operator("aten.unsqueeze", "aten.unsqueeze_copy")
+def unsqueeze(self, dim):
+    return self.unsqueeze(dim)
+
+
+@operator("aten.expand", "aten.expand_copy")
+def expand(self, size, implicit=False, *, out_ndim):
+    if out_ndim == 0:
+        return self
+    return self.expand(*size)
+
+
+@operator("aten.expand_as")
+def expand_as(self, other, *, out_ndim):
+    if out_ndim == 0:
+        return self
+    return self.expand_as(other)
+
+
+@operator("aten.broadcast_to")
+def broadcast_to(self, size, *, out_ndim):
+    if out_ndim == 0:
+        return self
+    return self.expand(*size)
+
+
+@operator("aten.broadcast_tensors")
+def broadcast_tensors(tensors):
+    return tuple(flow.broadcast_tensors(*tensors))
+
+
+@operator("aten.transpose", "aten.swapaxes", "aten.swapdims", "aten.transpose_copy")
+def transpose(self, dim0=0, dim1=0, axis0=None, axis1=None, *, in_ndim):
+    if in_ndim == 0:
+        return self
+    if axis0 is not None:
+        return self.transpose(axis0, axis1)
+    return self.transpose(dim0, dim1)
+
+
+@operator("aten.t", "aten.t_copy")
+def t(self, *, in_ndim):
+    if in_ndim < 2:
+        return self
+    return self.t()
+
+
+@operator("aten.numpy_T", "aten.matrix_H")
+def numpy_t(self, *, in_ndim):
+    if in_ndim < 2:
+        return self
+    return self.permute(*range(in_ndim - 1, -1, -1))
+
+
+@operator("aten.mT", "aten.adjoint", "aten.mH")
+def matrix_transpose(self):
+    return self.transpose(-2, -1)
+
+
+@operator("aten.permute", "aten.permute_copy")
+def permute(self, dims, *, in_ndim):
+    if in_ndim == 0:
+        return self
+    return self.permute(*dims)
+
+
+@operator("aten.movedim", "aten.moveaxis")
+def movedim(self, source, destination):
+    return flow.movedim(self, source, destination)
+
+
+@operator("aten.flip")
+def flip(self, dims):
+    if not dims:
+        return self
+    return flow.flip(self, dims)
+
+
+@operator("aten.fliplr")
+def fliplr(self):
+    return flow.flip(self, [1])
+
+
+@operator("aten.flipud")
+def flipud(self):
+    return flow.flip(self, [0])
+
+
+@operator("aten.roll")
+def roll(self, shifts, dims=None, *, in_shape):
+    if 0 in in_shape:
+        return self
+    if not dims:
+        return flow.roll(self, shifts)
+    return flow.roll(self, shifts, dims)
+
+
+@operator("aten.rot90")
+def rot90(self, k=1, dims=(0, 1)):
+    if k % 4 == 0:
+        return self
+    if k % 4 == 1:
+        return flow.flip(self, [dims[1]]).transpose(dims[0], dims[1])
+    if k % 4 == 2:
+        return flow.flip(self, dims)
+    return flow.flip(self, [dims[0]]).transpose(dims[0], dims[1])
+
+
+@operator("aten.repeat")
+def repeat(self, repeats, *, in_shape, out_shape, out_dtype):
+    if 0 in in_shape or 0 in out_shape:
+        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+    return self.repeat(*repeats)
+
+
+@operator("aten.tile")
+def tile(self, dims):
+    return self.tile(*dims)
+
+
+@operator("aten.repeat_interleave.self_int")
+def repeat_interleave(self, repeats, dim=None, output_size=None, *, in_ndim):
+    if in_ndim == 0:
+        return self.reshape(1).repeat(repeats)
+    return self.repeat_interleave(repeats, dim)
+
+
+@operator("aten.repeat_interleave.self_Tensor")
+def repeat_interleave_by_tensor(self, repeats, dim=None, output_size=None):
+    if dim is None:
+        return self.reshape(-1).repeat_interleave(repeats, 0)
+    return self.repeat_interleave(repeats, dim)
+
+
+@operator("aten.unfold", "aten.unfold_copy")
+def unfold(self, dimension, size, step, *, in_ndim):
+    return self.unfold(dimension % in_ndim, size, step)  # OneFlow 0.9.0 does not count from the end
+
+
+@operator("aten.as_strided", "aten.as_strided_copy")
+def as_strided(self, size, stride, storage_offset=None):
+    if isinstance(stride, int):
+        return flow.as_strided(self, size, (stride,) * len(size), storage_offset or 0)
+    return flow.as_strided(self, size, stride, storage_offset or 0)
+
+
+@operator("aten.cat", "aten.concat", "aten.concatenate", promotes=("tensors",))
+def cat(tensors, dim=0):
+    return flow.cat(tensors, dim=dim)
+
+
+@operator("aten.stack", promotes=("tensors",))
+def stack(tensors, dim=0):
+    return flow.stack(tensors, dim=dim)
+
+
+@operator("aten.hstack", promotes=("tensors",))
+def hstack(tensors):
+    return flow.hstack(tensors)
+
+
+@operator("aten.vstack", "aten.row_stack", promotes=("tensors",))
+def vstack(tensors):
+    return flow.vstack(tensors)
+
+
+@operator("aten.dstack", promotes=("tensors",))
+def dstack(tensors):
+    return flow.dstack(tensors)
+
+
+@operator("aten.column_stack", promotes=("tensors",))
+def column_stack(tensors):
+    return flow.column_stack(tensors)
+
+
+@operator("aten.unbind", "aten.unbind_copy")
+def unbind(self, dim=0):
+    return self.unbind(dim)
+
+
+@operator("aten.chunk", "aten.unsafe_chunk")
+def chunk(self, chunks, dim=0):
+    return self.chunk(chunks, dim)
+
+
+@operator("aten.split", "aten.unsafe_split", "aten.split_copy")
+def split(self, split_size=None, dim=0, split_sizes=None):
+    if split_sizes is not None:
+        return self.split(split_sizes, dim)
+    return self.split(split_size, dim)
+
+
+@operator("aten.split_with_sizes", "aten.split_with_sizes_copy", "aten.unsafe_split_with_sizes")
+def split_with_sizes(self, split_sizes, dim=0):
+    return self.split(split_sizes, dim)
+
+
+@operator("aten.tensor_split.sections")
+def tensor_split_sections(self, sections, dim=0):
+    return flow.tensor_split(self, sections, dim)
+
+
+@operator("aten.tensor_split.indices")
+def tensor_split_indices(self, indices, dim=0):
+    return flow.tensor_split(self, indices, dim)
+
+
+@operator("aten.hsplit.int")
+def hsplit(self, sections, *, in_ndim):
+    return flow.tensor_split(self, sections, 0 if in_ndim == 1 else 1)
+
+
+@operator("aten.hsplit.array")
+def hsplit_indices(self, indices, *, in_ndim):
+    return flow.tensor_split(self, indices, 0 if in_ndim == 1 else 1)
+
+
+@operator("aten.vsplit.int")
+def vsplit(self, sections):
+    return flow.tensor_split(self, sections, 0)
+
+
+@operator("aten.vsplit.array")
+def vsplit_indices(self, indices):
+    return flow.tensor_split(self, indices, 0)
+
+
+@operator("aten.dsplit.int")
+def dsplit(self, sections):
+    return flow.tensor_split(self, sections, 2)
+
+
+@operator("aten.dsplit.array")
+def dsplit_indices(self, indices):
+    return flow.tensor_split(self, indices, 2)
+
+
+@operator("aten.meshgrid.indexing", "aten.meshgrid")
+def meshgrid(tensors, indexing="ij"):
+    return flow.meshgrid(*tensors, indexing=indexing)
+
+
+@operator("aten.atleast_1d")
+def atleast_1d(self, *, in_ndim):
+    if in_ndim == 0:
+        return self.reshape(1)
+    return self
+
+
+@operator("aten.atleast_2d")
+def atleast_2d(self, *, out_shape):
+    return self.reshape(*out_shape)
+
+
+@operator("aten.atleast_3d")
+def atleast_3d(self, *, out_shape):
+    return self.reshape(*out_shape)
+
+
+@operator("aten.atleast_1d.Sequence")
+def atleast_1d_each(tensors):
+    return tuple(flow.atleast_1d(tensors))
+
+
+@operator("aten.atleast_2d.Sequence")
+def atleast_2d_each(tensors):
+    return tuple(flow.atleast_2d(tensors))
+
+
+@operator("aten.atleast_3d.Sequence")
+def atleast_3d_each(tensors):
+    return tuple(flow.atleast_3d(tensors))
+
+
+@operator("aten.sum_to_size")
+def sum_to_size(self, size, *, out_dtype):
+    return summed_to(self.to(out_dtype), size)
+
+
+def summed_to(x, size):
+    """PyTorch's `sum_to_size`: the reverse of `expand`."""
+    outer = x.ndim - len(size)
+    dims = [d for d in range(x.ndim) if d < outer or (size[d - outer] == 1 and x.shape[d] != 1)]
+    return x.sum(dim=dims, keepdim=True).reshape(*size) if dims else x
+
+
+@operator("aten.pixel_shuffle")
+def pixel_shuffle(self, upscale_factor):
+    return depth_to_space(self, upscale_factor)
+
+
+def depth_to_space(x, factor):
+    """PyTorch's `pixel_shuffle`: channels become pixels, for any number of dimensions before them."""
+    *outer, channels, height, width = x.shape
+    x = x.reshape(*outer, channels // factor**2, factor, factor, height, width)
+    first = len(outer)
+    x = x.permute(*range(first + 1), first + 3, first + 1, first + 4, first + 2)
+    return x.reshape(*outer, channels // factor**2, height * factor, width * factor)
+
+
+@operator("aten.pixel_unshuffle")
+def pixel_unshuffle(self, downscale_factor):
+    return space_to_depth(self, downscale_factor)
+
+
+def space_to_depth(x, factor):
+    """PyTorch's `pixel_unshuffle`: the reverse of `pixel_shuffle`."""
+    *outer, channels, height, width = x.shape
+    x = x.reshape(*outer, channels, height // factor, factor, width // factor, factor)
+    first = len(outer)
+    x = x.permute(*range(first + 1), first + 2, first + 4, first + 1, first + 3)
+    return x.reshape(*outer, channels * factor**2, height // factor, width // factor)
+
+
+@operator("aten.channel_shuffle", "aten.native_channel_shuffle")
+def channel_shuffle(self, groups, *, in_shape):
+    return self.reshape(in_shape[0], groups, -1, *in_shape[2:]).transpose(1, 2).reshape(*in_shape)

@@ -1,0 +1,207 @@
+"""The tree of module calls in a program, and which values go into each call and come out of it.
+
+A node of an exported program names the module calls it lies in, so each call can become one `forward`:
+
+    Call ""                       inputs x            outputs linear_7
+      Call blocks.0               inputs x            outputs add_
+        Call blocks.0.fc1         inputs x            outputs linear
+        gelu
+        ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from torch2flow.models.program.graph import Frame, Graph, Line, Node, State, refs
+from torch2flow.models.program.symbols import SymInt
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of a module.
+
+    Attributes:
+        frame: which module, and which of its calls.
+        depth: how many calls it lies in; the root's is 0.
+        items: what it does, in order: calls of operators and of other modules.
+        inputs: values from outside, in order of first use.
+        outputs: values made inside and used outside, in the order they are made.
+    """
+
+    frame: Frame
+    depth: int = 0
+    items: list[Node | Call] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        return self.frame.path
+
+    def nodes(self) -> Iterator[Node]:
+        """All nodes inside, in order."""
+        for item in self.items:
+            if isinstance(item, Node):
+                yield item
+            else:
+                yield from item.nodes()
+
+    def calls(self) -> Iterator[Call]:
+        """This call and all inside, the outer first."""
+        yield self
+        for item in self.items:
+            if isinstance(item, Call):
+                yield from item.calls()
+
+
+def line_of(item: Node | Call, depth: int) -> Line | None:
+    """The source line, within the module call at `depth`, that led to an item."""
+    found = lines_of(item, depth)
+    return found[-1] if found else None
+
+
+def lines_of(item: Node | Call, depth: int) -> tuple[Line, ...]:
+    """All source lines, within the module call at `depth`, that led to an item: the innermost last."""
+    node = next(item.nodes(), None) if isinstance(item, Call) else item
+    return node.lines[depth] if node is not None and depth < len(node.lines) else ()
+
+
+def call_tree(graph: Graph) -> Call:
+    """The root call of a functional program, with everything inside."""
+    root = Call(graph.nodes[0].frames[0] if graph.nodes and graph.nodes[0].frames else Frame("", "", "Model"))
+    for node in graph.nodes:
+        if node.frames:
+            root.frame = node.frames[0]
+            break
+    stack = [root]
+    for node in graph.nodes:
+        shared = 0
+        for open_call, frame in zip(stack[1:], node.frames[1:], strict=False):
+            if open_call.frame.key != frame.key:
+                break
+            shared += 1
+        del stack[shared + 1 :]
+        for frame in node.frames[len(stack) :]:
+            call = Call(frame, len(stack))
+            stack[-1].items.append(call)
+            stack.append(call)
+        stack[-1].items.append(node)
+    _Flow(graph, root).run()
+    return root
+
+
+def is_inside(path: str, owner: str) -> bool:
+    """Whether a dotted path is `owner` itself or lies below it."""
+    return owner == "" or path == owner or path.startswith(f"{owner}.")
+
+
+def reachable(graph: Graph, name: str, owner: str) -> State | None:
+    """The state behind a value under the name by which a module can reach it; None where it can't.
+
+    A tied tensor has several names, and the program uses only one of them.
+    """
+    state = graph.states[name]
+    names = [state]
+    if state.alias:
+        names += [other for other in graph.states.values() if other.alias == state.alias and other is not state]
+    inside = [each for each in names if is_inside(each.path.rpartition(".")[0], owner)]
+    return min(inside, key=lambda each: each.path.count(".")) if inside else None
+
+
+class _Flow:
+    """Finds the inputs and outputs of every call."""
+
+    def __init__(self, graph: Graph, root: Call) -> None:
+        self.graph, self.root = graph, root
+        self.home: dict[str, tuple[Call, ...]] = {}
+
+    def run(self) -> None:
+        self._define(self.root, (self.root,))
+        self._use(self.root, (self.root,))
+        for value in self.graph.outputs:
+            for name in refs(value):
+                self._leaves(name, 1)
+        self.root.inputs = list(dict.fromkeys(refs(self.graph.inputs)))
+        self._give(self.root)
+
+    def _define(self, call: Call, path: tuple[Call, ...]) -> None:
+        for item in call.items:
+            if isinstance(item, Call):
+                self._define(item, (*path, item))
+            else:
+                for output in item.outputs:
+                    self.home[output] = path
+
+    def _use(self, call: Call, path: tuple[Call, ...]) -> None:
+        for item in call.items:
+            if isinstance(item, Call):
+                self._use(item, (*path, item))
+                continue
+            for name in item.refs():
+                self._enters(name, path)
+
+    def _enters(self, name: str, path: tuple[Call, ...]) -> None:
+        """Makes `name` an input of every call between where it is made and where it is used."""
+        if name in self.graph.states:
+            if self.graph.states[name].kind == "constant" and self.graph.metas[name].shape == ():
+                return  # A number: written where it is used.
+            shared = next((d for d in range(len(path) - 1, -1, -1) if reachable(self.graph, name, path[d].path)), 0) + 1
+        else:
+            home = self.home.get(name, (self.root,))
+            shared = 0
+            for made, used in zip(home, path, strict=False):
+                if made is not used:
+                    break
+                shared += 1
+            self._leaves(name, shared)
+        for call in path[shared:]:
+            if name not in call.inputs:
+                call.inputs.append(name)
+
+    def _leaves(self, name: str, shared: int) -> None:
+        """Makes `name` an output of the calls it is made in, below the first `shared` of them."""
+        for call in self.home.get(name, (self.root,))[shared:]:
+            if name not in call.outputs:
+                call.outputs.append(name)
+
+    def _missing(self, call: Call) -> set[str]:
+        """The symbols of dynamic sizes that a call uses before it holds a tensor of that size."""
+        seen = self._held(call.inputs)
+        missing: set[str] = set()
+        for item in call.items:
+            needed = self._missing(item) if isinstance(item, Call) else set(_symbols(item.arguments))
+            missing |= needed - seen
+            seen |= self._held(item.outputs)
+        return missing
+
+    def _give(self, call: Call) -> None:
+        """Passes the calls inside a tensor for each size that they lack."""
+        here = list(call.inputs)
+        for item in call.items:
+            if isinstance(item, Call):
+                for symbol in sorted(self._missing(item)):
+                    donor = next((name for name in here if symbol in self._sizes(name)), "")
+                    if donor and donor not in item.inputs:
+                        item.inputs.append(donor)
+                self._give(item)
+            here += item.outputs
+
+    def _held(self, names: list[str]) -> set[str]:
+        return {symbol for name in names for symbol in self._sizes(name)}
+
+    def _sizes(self, name: str) -> set[str]:
+        meta = self.graph.metas.get(name)
+        return {size.text for size in meta.shape if isinstance(size, SymInt)} if meta else set()
+
+
+def _symbols(value: object) -> Iterator[str]:
+    if isinstance(value, SymInt):
+        yield from value.symbols
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _symbols(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _symbols(item)

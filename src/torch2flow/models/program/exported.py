@@ -1,0 +1,423 @@
+"""Reads the program of a `.pt2`: `model.json`, of every schema version from torch 2.1 (1) to 2.15 (8.20), as a `Graph`.
+
+Follows `torch/_export/serde/schema.py` and `serialize.py`. Three things changed shape over the versions and are
+read in all of them: a union was an object of all alternatives, one of them not null, and is a one-entry object since
+2.3; the signature was a few dicts in 2.1 and is a list of specifications since; infinities are strings since 2.7.
+Everything is read by key, so that what newer versions add is passed over.
+
+Operators that only wrap a piece of the program (`wrap_with_set_grad_enabled`, `wrap_with_autocast`) are unfolded
+here; calls that compute sizes are not kept, since every place that uses a size names its expression.
+"""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch2flow.checkpoints.pytorch.pt2 import SCALAR_TYPES
+from torch2flow.checkpoints.pytorch.safetensors import parse_json
+from torch2flow.checkpoints.pytorch.tensor import TensorRef
+from torch2flow.errors import FormatError
+from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree
+from torch2flow.models.program.symbols import SymInt, parse
+from torch2flow.models.program.traces import read_frames, read_lines
+
+_FLOATS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
+_WRAPPERS = ("higher_order.wrap_with_set_grad_enabled", "higher_order.wrap_with_autocast")
+_ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "truediv": "/", "mod": "%", "pow": "**"}
+_SIZES = (
+    "aten.sym_size",
+    "aten.sym_stride",
+    "aten.sym_numel",
+    "aten.sym_storage_offset",
+    "math.",
+    "_operator.",
+    "torch.",
+)
+_UNKNOWN = 7
+"""Stands for a size that depends on data: PyTorch recorded none. Not 0 or 1, which are special."""
+_MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
+
+
+def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | None = None) -> Graph:
+    """The program in a `model.json`.
+
+    Args:
+        text: the record's bytes.
+        where: the file and record, for errors.
+        tensors: the program's weights and constants by name, to tell which of them are one tensor.
+
+    Raises:
+        FormatError: the record is damaged, or of a kind that torch2flow does not know.
+    """
+    document = parse_json(text, where)
+    try:
+        graph = _Reader(document).graph(_aliases(tensors or {}))
+        _mark_trainable(graph, tensors or {})
+        return graph
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
+        raise FormatError(
+            f"The program can't be read: {type(error).__name__}: {str(error)[:200]}.",
+            where=where,
+            maybe="the file is damaged, or was written by a PyTorch newer than torch2flow",
+        ) from None
+
+
+def _mark_trainable(graph: Graph, tensors: Mapping[str, TensorRef]) -> None:
+    """Says of each parameter whether it is trained: as the weights say, not as the program does.
+
+    torch 2.1 to 2.3 recorded False everywhere; where nothing is trained, nothing was said.
+    """
+    parameters = {name: tensors.get(state.path) for name, state in graph.states.items() if state.kind == "parameter"}
+    trained = {name for name, tensor in parameters.items() if tensor is not None and tensor.requires_grad}
+    for name in parameters:
+        if name in graph.metas:
+            graph.metas[name] = replace(graph.metas[name], requires_grad=not trained or name in trained)
+
+
+def _aliases(tensors: Mapping[str, TensorRef]) -> dict[str, str]:
+    """For each name that shares its whole tensor with others, one name that is the same for all of them."""
+    places: dict[Any, list[str]] = {}
+    for name, tensor in tensors.items():
+        storage = getattr(tensor, "storage", None)
+        if storage is not None and storage.nbytes:
+            place = (id(storage), tensor.storage_offset, tensor.shape, tensor.stride)
+            places.setdefault(place, []).append(name)
+    return {name: names[0] for names in places.values() if len(names) > 1 for name in names}
+
+
+def _union(value: Any) -> tuple[str, Any]:
+    """The alternative that a union holds, and its content."""
+    for kind, content in value.items():
+        if content is not None and content is not False:
+            return kind, content
+    # as_bool: false, in the versions that write all alternatives beside it.
+    return next(((kind, content) for kind, content in value.items() if content is False), ("as_none", True))
+
+
+class _Reader:
+    """Reads one document; knows the sizes and the values that stand for others."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self.module = document["graph_module"]
+        self.metas: dict[str, Meta] = {}
+        self.sizes: dict[str, Any] = {}
+        self.known: dict[str, Any] = {}
+        self.wrapped = 0
+
+    def graph(self, aliases: dict[str, str]) -> Graph:
+        body = self.module["graph"]
+        nodes = list(self._nodes(body, "", no_grad=False))
+        graph = Graph(nodes, self.metas, producer=f"torch {self.document.get('torch_version') or ''}".strip())
+        self._signature(graph, body, aliases)
+        self._calls(graph)
+        for symbol, limits in (self.document.get("range_constraints") or {}).items():
+            graph.ranges[symbol] = (limits.get("min_val"), limits.get("max_val"))
+        return graph
+
+    # The calls.
+
+    def _nodes(self, body: dict[str, Any], suffix: str, no_grad: bool) -> Iterator[Node]:
+        """The calls of a graph; inside a wrapped piece every name carries a suffix that makes it unique."""
+        for name, meta in (body.get("tensor_values") or {}).items():
+            self.metas[name + suffix] = self._meta(meta)
+        for table in ("sym_int_values", "sym_float_values"):
+            for name, value in (body.get(table) or {}).items():
+                size = self._size(value)
+                if size is not None:
+                    self.sizes[name + suffix] = size
+        for entry in body["nodes"]:
+            yield from self._node(entry, suffix, no_grad)
+
+    def _node(self, entry: dict[str, Any], suffix: str, no_grad: bool) -> Iterator[Node]:
+        target = re.sub(r"^torch\.ops\.", "", entry["target"])
+        if target in _WRAPPERS:
+            yield from self._unfold(entry, target, suffix, no_grad)
+            return
+        arguments = {
+            _parameter(item["name"]) or f"arg{position}": self._argument(item["arg"], suffix)
+            for position, item in enumerate(entry["inputs"])
+        }
+        outputs, is_list, symbolic = self._outputs(entry, suffix)
+        if symbolic and target.startswith(_SIZES):
+            size = self._computed(target, list(arguments.values()))
+            for name in outputs:
+                if size is not None:
+                    self.sizes.setdefault(name, size)
+            return
+        if symbolic:
+            # A number that a tensor holds: it has a symbol too, but is the result of this call.
+            self.known.update({name: Ref(name) for name in outputs})
+        metadata = entry.get("metadata") or {}
+        frames = read_frames(metadata.get("nn_module_stack") or "")
+        lines = read_lines(metadata.get("stack_trace") or "", len(frames))
+        yield Node(target, arguments, outputs, frames, lines, no_grad, is_list)
+
+    def _outputs(self, entry: dict[str, Any], suffix: str) -> tuple[list[str], bool, bool]:
+        names: list[str] = []
+        is_list = symbolic = False
+        for item in entry["outputs"]:
+            kind, content = _union(item)
+            if kind == "as_tensors":
+                is_list = True
+                names += [each["name"] + suffix for each in content]
+            elif kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
+                symbolic = True
+                names.append(_union(content)[1] + suffix)
+            elif kind == "as_tensor":
+                names.append(content["name"] + suffix)
+            elif kind == "as_optional_tensors":
+                is_list = True
+                names += [self._optional_name(each) + suffix for each in content]
+            else:
+                names.append("")
+        return names, is_list, symbolic
+
+    @staticmethod
+    def _optional_name(item: dict[str, Any]) -> str:
+        kind, content = _union(item)
+        return "" if kind == "as_none" else str(content["name"])
+
+    def _unfold(self, entry: dict[str, Any], target: str, suffix: str, no_grad: bool) -> Iterator[Node]:
+        """The calls inside a wrapped piece, its inputs bound by position."""
+        given = [item["arg"] for item in entry["inputs"]]
+        place = next(index for index, item in enumerate(given) if "as_graph" in item)
+        inner = given[place]["as_graph"]["graph"]
+        settings = [_union(item) for item in given[:place]]
+        if target.endswith("set_grad_enabled"):
+            no_grad = not settings[0][1]
+        self.wrapped += 1
+        inside = f"__{self.wrapped}"
+        for item, value in zip(inner["inputs"], given[place + 1 :], strict=True):
+            kind, content = _union(item)
+            name = _union(content)[1] if kind.startswith("as_sym") else content["name"]
+            self.known[name + inside] = self._argument(value, suffix)
+        yield from self._nodes(inner, inside, no_grad)
+        outer, _, _ = self._outputs(entry, suffix)
+        inner_outputs = [value for item in inner["outputs"] for value in self._flat(item, inside)]
+        for name, value in zip(outer, inner_outputs, strict=True):
+            self.known[name] = value
+
+    def _flat(self, item: dict[str, Any], suffix: str) -> list[Any]:
+        value = self._argument(item, suffix)
+        return value if isinstance(value, list) else [value]
+
+    # Arguments.
+
+    def _argument(self, union: dict[str, Any], suffix: str = "") -> Any:
+        kind, content = _union(union)
+        match kind:
+            case "as_none":
+                return None
+            case "as_tensor":
+                name = content["name"] if isinstance(content, dict) else content
+                return self._ref(name + suffix)
+            case "as_tensors":
+                return [self._ref(item["name"] + suffix) for item in content]
+            case "as_optional_tensors":
+                return [self._argument(item, suffix) for item in content]
+            case "as_nested_tensors":
+                return [[self._ref(item["name"] + suffix) for item in items] for items in content]
+            case "as_optional_tensor":
+                return self._argument(content, suffix)
+            case "as_int" | "as_bool" | "as_string":
+                return content
+            case "as_float":
+                return _number(content)
+            case "as_ints" | "as_bools" | "as_strings":
+                return list(content)
+            case "as_int_lists":
+                return [list(items) for items in content]
+            case "as_floats":
+                return [_number(item) for item in content]
+            case "as_complex":
+                return complex(_number(content["real"]), _number(content["imag"]))
+            case "as_sym_int" | "as_sym_float" | "as_sym_bool":
+                return self._symbolic(content, suffix)
+            case "as_sym_ints" | "as_sym_floats" | "as_sym_bools":
+                return [self._symbolic(item, suffix) for item in content]
+            case "as_scalar_type":
+                return Dtype(SCALAR_TYPES.get(content, f"dtype {content}"))
+            case "as_memory_format":
+                return Symbol("memory_format", _MEMORY_FORMATS.get(content, str(content)))
+            case "as_device":
+                return Symbol("device", str(content.get("type")))
+            case "as_layout":
+                return Symbol("layout", str(content))
+            case "as_operator":
+                return Symbol("operator", str(content))
+            case "as_custom_obj":
+                return Symbol("custom object", str(content.get("class_fqn")))
+            case "as_graph":
+                return Symbol("graph", str(content.get("name")))
+        return Symbol(kind, json.dumps(content)[:200])
+
+    def _ref(self, name: str) -> Any:
+        return self.known.get(name, Ref(name))
+
+    def _symbolic(self, content: Any, suffix: str) -> Any:
+        kind, value = _union(content)
+        if kind != "as_name":
+            return _number(value)
+        name = value + suffix
+        known = self.known.get(name)
+        if known is not None:
+            return known
+        return self.sizes.get(name, Ref(name))
+
+    def _size(self, union: Any) -> Any:
+        """A size: an `int`, or an expression with its value at capture; None where PyTorch's form is no integer."""
+        if isinstance(union, int):
+            return union
+        kind, content = _union(union)
+        if kind in ("as_int", "as_float"):
+            return _number(content)
+        if kind != "as_expr":
+            return None
+        hint = content.get("hint")
+        value = _union(hint)[1] if isinstance(hint, dict) else hint
+        try:
+            return parse(content["expr_str"], value if isinstance(value, int) else _UNKNOWN)
+        except FormatError:
+            return None
+
+    def _computed(self, target: str, values: list[Any]) -> Any:
+        """A size that PyTorch recorded no expression for, made from the call that computes it; None for conditions.
+
+        The text goes into source: nothing from the file but numbers and expressions that were read as such.
+        """
+        name = target.rpartition(".")[2].lstrip("_").removeprefix("sym_")
+        if not all(isinstance(value, int | float | SymInt) for value in values):
+            return None
+        match name, values:
+            case _, [left, right] if name in _ARITHMETIC:
+                return SymInt(f"({left} {_ARITHMETIC[name]} {right})")
+            case "max" | "min", [left, right]:
+                return SymInt(f"{name}({left}, {right})")
+            case "float", [value]:
+                return value
+            case "sqrt", [value]:
+                return SymInt(f"({value} ** 0.5)")
+        return None
+
+    def _meta(self, meta: dict[str, Any]) -> Meta:
+        meta = meta.get("meta") or meta
+        sizes = tuple(self._size(size) for size in meta["sizes"])
+        strides = tuple(self._size(step) for step in meta["strides"])
+        return Meta(SCALAR_TYPES.get(meta["dtype"], "unknown"), sizes, strides, bool(meta.get("requires_grad")))
+
+    # The signature.
+
+    def _signature(self, graph: Graph, body: dict[str, Any], aliases: dict[str, str]) -> None:
+        signature = self.module["signature"]
+        if "input_specs" not in signature:
+            self._first_signature(graph, signature, aliases)
+            return
+        for spec in signature["input_specs"]:
+            kind, content = _union(spec)
+            if kind == "user_input":
+                graph.inputs.append(self._argument(content["arg"]))
+            elif kind == "constant_input":
+                graph.inputs.append(self._argument(content["value"]))
+            elif kind in ("parameter", "buffer", "tensor_constant"):
+                path = content[f"{kind}_name"]
+                persistent = kind == "parameter" or (kind == "buffer" and content.get("persistent", True) is not False)
+                alias = aliases.get(path, "")
+                key, path = path, self._constant_path(graph, path) if kind == "tensor_constant" else path
+                state = State(kind.removeprefix("tensor_"), path, persistent, alias, key)
+                graph.states[content["arg"]["name"]] = state
+        outputs = [value for item in body["outputs"] for value in [self._argument(item)]]
+        for spec, value in zip(signature["output_specs"], outputs, strict=True):
+            kind, content = _union(spec)
+            if kind == "user_output":
+                graph.outputs.append(value)
+            elif kind == "buffer_mutation":
+                owner = next(name for name, state in graph.states.items() if state.path == content["buffer_name"])
+                graph.stores[owner] = value.name
+            elif kind == "user_input_mutation":
+                graph.stores[content["user_input_name"]] = value.name
+
+    @staticmethod
+    def _constant_path(graph: Graph, path: str) -> str:
+        """A constant's name, numbered within its module: equal modules then have equal names for theirs."""
+        owner, _, name = path.rpartition(".")
+        if not name.startswith("lifted_tensor_"):
+            return path
+        prefix = f"{owner}.constant" if owner else "constant"
+        taken = {state.path for state in graph.states.values()}
+        return next(each for n in range(len(taken) + 1) if (each := f"{prefix}_{n}") not in taken)
+
+    def _first_signature(self, graph: Graph, signature: dict[str, Any], aliases: dict[str, str]) -> None:
+        """Schema version 1 (torch 2.1): dicts of names."""
+        for kind, table in (("parameter", "inputs_to_parameters"), ("buffer", "inputs_to_buffers")):
+            for name, path in signature[table].items():
+                graph.states[name] = State(kind, path, True, aliases.get(path, ""))
+        graph.inputs = [Ref(name) for name in signature["user_inputs"]]
+        graph.outputs = [Ref(name) for name in signature["user_outputs"]]
+        made = {*graph.states, *signature["user_inputs"], *(name for node in graph.nodes for name in node.outputs)}
+        for name in [name for node in graph.nodes for name in node.refs()]:
+            if name not in made:
+                # A tensor literal: torch 2.1 has its name in the program, and no place for its values in the file.
+                graph.states[name] = State("constant", name, False, "", name)
+                self.metas.setdefault(name, Meta("float32", ()))
+        mutated = signature.get("buffers_to_mutate") or {}
+        for value, path in mutated.items():
+            owner = next(name for name, state in graph.states.items() if state.path == path)
+            graph.stores[owner] = value
+
+    def _calls(self, graph: Graph) -> None:
+        """The shape of the inputs and outputs, and the names of all modules."""
+        root = self.module.get("call_spec") or {}
+        names = self.module.get("module_call_graph") or self.document.get("module_call_graph") or []
+        for entry in names:
+            if entry["fqn"] == "":
+                root = entry["signature"] or root
+            else:
+                graph.modules.append(entry["fqn"])
+        graph.argument_names = list(root.get("forward_arg_names") or [])
+        flat = Tree("tuple", (), (Tree("leaf"),) * len(graph.inputs))
+        graph.input_tree = _tree(root.get("in_spec")) or Tree("tuple", (), (flat, Tree("dict")))
+        outputs = Tree("leaf") if len(graph.outputs) == 1 else Tree("tuple", (), (Tree("leaf"),) * len(graph.outputs))
+        graph.output_tree = _tree(root.get("out_spec")) or outputs
+
+
+def _parameter(name: str) -> str:
+    """An argument's name as a Python function can have it: `from_` for `from`."""
+    return f"{name}_" if keyword.iskeyword(name) else name
+
+
+def _number(value: Any) -> Any:
+    return _FLOATS.get(value, value) if isinstance(value, str) else value
+
+
+def _tree(text: str | None) -> Tree | None:
+    """A `TreeSpec` as PyTorch dumps it: `[1, {"type": "builtins.dict", "context": ..., "children_spec": [...]}]`."""
+    if not text:
+        return None
+    _, content = json.loads(text)
+    return _spec(content)
+
+
+def _spec(content: dict[str, Any]) -> Tree:
+    kind = content["type"]
+    children = tuple(_spec(child) for child in content["children_spec"])
+    if kind is None:
+        return Tree("leaf")
+    context = content.get("context")
+    context = json.loads(context) if isinstance(context, str) else context
+    short = kind.removeprefix("builtins.")
+    if short in ("tuple", "list"):
+        return Tree(short, (), children)
+    if short == "dict" or kind.endswith(("OrderedDict", "immutable_dict")):
+        return Tree("dict", tuple(map(str, context or ())), children)
+    if kind.endswith("immutable_list"):
+        return Tree("list", (), children)
+    names = context if isinstance(context, list) else []
+    if names and isinstance(names[0], list):
+        names = names[0]
+    return Tree(kind, tuple(map(str, names)), children)

@@ -1,0 +1,467 @@
+"""Makes a program functional: in-place calls become calls that make a new value, and every later use sees it.
+
+    y = x.view(2, 3); y.mul_(2); return x      becomes      y = x.reshape(2, 3) * 2; return y.reshape(6)
+
+OneFlow 0.9.0 gives wrong gradients through in-place calls on views, and `torch.export` keeps such calls since 2.6.
+A value here is a *handle* on a storage, as in PyTorch: writing through one handle makes the others of the same
+storage outdated, and an outdated view is taken again, from its base, where it is next read. What is written to a
+buffer of the model stays as a `store` call.
+
+Calls that compute nothing (assertions, `alias`, `contiguous`) and those whose result nobody uses go away too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from torch2flow.errors import UnsupportedError
+from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, map_refs, refs
+
+STORE = "torch2flow.store"
+"""Our own call, `store(state, value)`: the buffer `state` holds `value` from here on."""
+SETITEM = "torch2flow.setitem"
+"""Our own call, `setitem(self, keys, value)`: `self` with `value` in one place; a key is `[dim, index]` or
+`[dim, start, end, step]`."""
+CREATIONS = {
+    "aten.zeros", "aten.ones", "aten.full", "aten.empty", "aten.new_zeros", "aten.new_ones", "aten.new_full",
+    "aten.new_empty", "aten.zeros_like", "aten.ones_like", "aten.full_like", "aten.empty_like", SETITEM,
+}  # fmt: skip
+"""Calls whose result is new memory that nothing else looks into."""
+
+_NOTHING = (
+    "aten._assert_tensor_metadata", "aten._assert_scalar", "aten._assert_async", "aten.sym_constrain_range",
+    "aten.sym_constrain_range_for_size", "aten._functional_assert_async", "aten._print", "aten.record_stream",
+)  # fmt: skip
+_SAME_VALUE = (
+    "aten.alias", "aten.lift", "aten.lift_fresh", "aten.lift_fresh_copy", "aten.detach_", "aten.requires_grad_",
+    "aten.contiguous", "aten.clone", "aten.resolve_conj", "aten.resolve_neg", "aten.alias_copy", "aten.view_of",
+    "aten._conj_physical", "aten.positive",
+)  # fmt: skip
+_COPIES = {
+    "aten.lift_fresh_copy", "aten.clone", "aten.alias_copy", "aten.add", "aten.sub", "aten.mul", "aten.div",
+    "aten._to_copy",
+}  # fmt: skip
+_RENAMED = {"aten.zero_": "aten.zeros_like", "aten.true_divide_": "aten.div"}
+_VIEWS_IN_PLACE = {"aten.squeeze_", "aten.unsqueeze_", "aten.transpose_", "aten.t_", "aten.swapaxes_", "aten.swapdims_"}
+
+WriteBack = Callable[[Ref, Meta, Node, int, Ref], tuple[str, dict[str, object]]]
+"""From the base, what is known of it, the call that made the view, which of its results, and the view's new value:
+the call that makes the base's new value."""
+
+
+def _reshaped(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
+    return "aten.reshape.default", {"self": value, "shape": list(meta.shape)}
+
+
+def _swapped(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
+    return view.target, {**view.arguments, "self": value}
+
+
+def _permuted(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
+    rank = len(meta.shape)
+    dims = [dim % rank for dim in view.arguments["dims"]]
+    return "aten.permute.default", {"self": value, "dims": [dims.index(position) for position in range(rank)]}
+
+
+def _sliced(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
+    return "aten.slice_scatter.default", {**view.arguments, "self": base, "src": value}
+
+
+def _selected(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
+    place = {"dim": view.arguments["dim"], "index": view.arguments["index"]}
+    return "aten.select_scatter.default", {"self": base, "src": value, **place}
+
+
+def _narrowed(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
+    start, length = view.arguments["start"], view.arguments["length"]
+    place = {"dim": view.arguments["dim"], "start": start, "end": start + length}
+    return "aten.slice_scatter.default", {"self": base, "src": value, **place}
+
+
+def _unbound(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
+    return "aten.select_scatter.default", {
+        "self": base,
+        "src": value,
+        "dim": view.arguments.get("dim", 0),
+        "index": index,
+    }
+
+
+def _same(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
+    return "aten.alias.default", {"self": value}
+
+
+_VIEWS: dict[str, WriteBack | None] = {
+    **dict.fromkeys(
+        ("aten.view", "aten.reshape", "aten.flatten", "aten.unflatten", "aten.squeeze", "aten.unsqueeze",
+         "aten._unsafe_view", "aten.view_as", "aten.reshape_as"), _reshaped
+    ),
+    **dict.fromkeys(("aten.t", "aten.transpose", "aten.swapaxes", "aten.swapdims", "aten.numpy_T"), _swapped),
+    "aten.permute": _permuted,
+    "aten.slice": _sliced,
+    "aten.select": _selected,
+    "aten.narrow": _narrowed,
+    "aten.unbind": _unbound,
+    "aten.detach": _same,
+    "aten.to": _same,
+    "aten.type_as": _same,
+    **dict.fromkeys(
+        ("aten.expand", "aten.expand_as", "aten.split", "aten.split_with_sizes", "aten.chunk", "aten.diagonal",
+         "aten.as_strided", "aten.unfold", "aten.movedim", "aten.tensor_split"), None
+    ),
+}  # fmt: skip
+"""The views, and how a write through one reaches its base; None where torch2flow can't write through it."""
+
+
+@dataclass(slots=True)
+class _Storage:
+    """A piece of memory: how often it was written, and the value that had it first."""
+
+    version: int = 0
+    owner: str = ""
+
+
+@dataclass(slots=True)
+class _Handle:
+    """A value of the original program: what holds it now, and as of which version of its storage."""
+
+    storage: _Storage
+    name: str
+    version: int = 0
+    base: str = ""
+    view: Node | None = None
+    index: int = 0
+
+
+def functionalize(graph: Graph, numbers: Mapping[str, float] | None = None) -> Graph:
+    """The program without in-place calls and without calls that compute nothing.
+
+    Args:
+        graph: the program as it was read.
+        numbers: the values of constants that are single numbers, by the name of their value.
+
+    Returns:
+        The program; its `stores` are the inputs that the original writes into, which nothing here does any more.
+
+    Raises:
+        UnsupportedError: a write goes through a view that torch2flow can't write through.
+    """
+    return prune(_Functionalizer(graph, numbers or {}).run())
+
+
+class _Functionalizer:
+    def __init__(self, graph: Graph, numbers: Mapping[str, float]) -> None:
+        self.graph, self.numbers = graph, numbers
+        self.nodes: list[Node] = []
+        self.handles: dict[str, _Handle] = {}
+        self.metas = graph.metas
+        self.inputs = set(refs(graph.inputs))
+        self.written: dict[str, str] = {}
+        self.fresh = 0
+
+    def run(self) -> Graph:
+        for node in self.graph.nodes:
+            self._node(node)
+        outputs = map_refs(self.graph.outputs, lambda name: self._read(name, None))
+        for state, value in self.graph.stores.items():
+            self._store(state, self._read(value, None), None)
+        return self._without_copies(replace(self.graph, nodes=self.nodes, outputs=outputs, stores=self.written))
+
+    def _node(self, node: Node) -> None:
+        operator = node.operator
+        if operator in _NOTHING:
+            return
+        first = next(iter(node.arguments.values()), None)
+        if (operator in _SAME_VALUE or self._keeps(node)) and isinstance(first, Ref):
+            self._same_value(node, first)
+        elif operator in _VIEWS_IN_PLACE and isinstance(first, Ref):
+            self._view(replace(node, target=f"{operator[:-1]}.{node.overload}"), first)
+            self.handles[first.name] = self.handles[node.outputs[0]]
+        elif (functional := functional_name(node.target)) and isinstance(first, Ref):
+            self._write(node, functional, first)
+        elif _is_view(node, self.metas) and isinstance(first, Ref):
+            self._view(node, first)
+        else:
+            self._emit(node.renamed(lambda name: self._read(name, node)))
+
+    def _same_value(self, node: Node, first: Ref) -> None:
+        name = self._read(first.name, node)
+        source = self.handles[first.name]
+        if node.operator in _COPIES or (node.operator == "aten.contiguous" and not self._contiguous(first.name)):
+            if self._is_buffer(name):
+                # What the buffer holds now: it may be written before the copy is read.
+                self._emit(replace(node, target="aten.clone.default", arguments={"self": Ref(name)}))
+                name = node.outputs[0]
+            self.handles[node.outputs[0]] = _Handle(_Storage(owner=node.outputs[0]), name)
+        else:
+            self.handles[node.outputs[0]] = _Handle(source.storage, name, source.version, first.name, node)
+
+    def _is_buffer(self, name: str) -> bool:
+        state = self.graph.states.get(name)
+        return state is not None and state.kind == "buffer"
+
+    def _without_copies(self, graph: Graph) -> Graph:
+        """Takes away the copies of buffers that nothing is written to."""
+        stored = {node.arguments["state"].name for node in graph.nodes if node.operator == STORE}
+        same: dict[str, str] = {}
+        for node in graph.nodes:
+            source = node.arguments.get("self") if node.operator == "aten.clone" else None
+            if isinstance(source, Ref) and self._is_buffer(source.name) and source.name not in stored:
+                same[node.outputs[0]] = source.name
+
+        def name(value: str) -> str:
+            return same.get(value, value)
+
+        nodes = [node.renamed(name) for node in graph.nodes if not same.keys() & set(node.outputs)]
+        return replace(graph, nodes=nodes, outputs=map_refs(graph.outputs, name))
+
+    def _keeps(self, node: Node) -> bool:
+        """Whether a call gives back what it is given: a slice of everything, a cast to the dtype it has, `+ 0`."""
+        given = node.arguments
+        match node.operator:
+            case "aten.slice":
+                whole = given.get("start") in (None, 0) and given.get("end") in (None, 2**63 - 1)
+                return whole and given.get("step", 1) == 1
+            case "aten.to" | "aten.type_as" | "aten._to_copy":
+                return self._keeps_dtype(node)
+            case "aten.add" | "aten.sub":
+                return given.get("other") == 0 and self._keeps_dtype(node)
+            case "aten.mul" | "aten.div":
+                return given.get("other") == 1 and given.get("rounding_mode") is None and self._keeps_dtype(node)
+            case "aten.dropout":
+                # The module stays in the tree with its p; only the function is left out.
+                module = node.frames[-1].class_name if node.frames else ""
+                return given.get("p") == 0 and not module.startswith("torch.nn.")
+        return False
+
+    def _keeps_dtype(self, node: Node) -> bool:
+        names = node.refs()
+        source, result = self.metas.get(names[0]), self.metas.get(node.outputs[0])
+        return source is not None and result is not None and source.dtype == result.dtype
+
+    def _contiguous(self, name: str) -> bool:
+        meta = self.metas.get(name)
+        return meta is not None and is_contiguous(meta)
+
+    def _view(self, node: Node, first: Ref) -> None:
+        self._emit(node.renamed(lambda name: self._read(name, node)))
+        base = self.handles[first.name]
+        for index, output in enumerate(node.outputs):
+            self.handles[output] = _Handle(base.storage, output, base.storage.version, first.name, node, index)
+
+    def _write(self, node: Node, functional: str, first: Ref) -> None:
+        output = node.outputs[0] if node.outputs and node.outputs[0] else self._name(node)
+        if functional == "aten.copy.default" and self._is_same_place(node, first, node.arguments["src"]):
+            self.handles[output] = self.handles[first.name]
+            return
+        made = replace(node, target=functional, outputs=[output, *node.outputs[1:]], in_place=True)
+        made = made.renamed(lambda name: self._read(name, node))
+        if functional.startswith("aten.zeros_like"):
+            made.arguments = {"self": made.arguments["self"]}
+        meta = self.metas.get(first.name)
+        if meta is not None:
+            self.metas[output] = meta
+        if meta is not None and self._widens(made, meta):
+            wide = self._name(node)
+            made.outputs[0] = wide
+            self._emit(made)
+            made = replace(
+                made,
+                target="aten.to.dtype",
+                arguments={"self": Ref(wide), "dtype": Dtype(meta.dtype)},
+                outputs=[output],
+            )
+        self._emit(made)
+        if not self._set_item(first.name, made, node):
+            self._assign(first.name, output, node)
+        self.handles[output] = self.handles[first.name]
+
+    def _is_same_place(self, node: Node, target: Ref, source: object) -> bool:
+        """Whether a copy would write what is there: `x[0] += 1` ends with one of `x[0]` onto itself."""
+        if not isinstance(source, Ref):
+            return False
+        self._read(target.name, node)
+        left, right = self.handles[target.name], self.handles.get(source.name)
+        if right is None or left is right:
+            return right is not None
+        if left.view is None or right.view is None or left.base != right.base or left.index != right.index:
+            return False
+        return left.view.target == right.view.target and left.view.arguments == right.view.arguments
+
+    def _set_item(self, name: str, made: Node, node: Node) -> bool:
+        """Writes `x[1:3, 0] = value` where the handle is such a piece of a tensor; False where it is not."""
+        chain: list[Node] = []
+        handle, at = self.handles[name], name
+        while handle.view is not None:
+            if handle.view.operator not in ("aten.slice", "aten.select"):
+                if not (handle.view.operator in _SAME_VALUE or self._keeps(handle.view)):
+                    return False
+            elif not self._keeps(handle.view):
+                chain.insert(0, handle.view)
+            at = handle.base
+            handle = self.handles[at]
+        keys = _keys(chain, self.metas.get(at))
+        if not keys:
+            return False
+        value: object = Ref(made.outputs[0])
+        if made.operator in ("aten.fill", "aten.copy"):
+            value = made.arguments["value" if made.operator == "aten.fill" else "src"]
+        elif node.operator == "aten.zero_":
+            value = 0
+        if isinstance(value, Ref):
+            value = self.numbers.get(value.name, value)
+        base, output = self._read(at, node), self._name(node)
+        meta = self.metas[at]
+        if isinstance(value, Ref) and value.name in self.metas and self.metas[value.name].dtype != meta.dtype:
+            value = Ref(made.outputs[0])
+        self.metas[output] = meta
+        arguments = {"self": Ref(base), "keys": keys, "value": value}
+        self._emit(replace(node, target=f"{SETITEM}.default", arguments=arguments, outputs=[output], is_list=False))
+        handle.storage.version += 1
+        handle.name, handle.version = output, handle.storage.version
+        self._store(handle.storage.owner, output, node)
+        written = self.handles[name]
+        written.name, written.version = made.outputs[0], handle.storage.version
+        return True
+
+    def _widens(self, node: Node, meta: Meta) -> bool:
+        """Whether another operand's dtype would make the result wider than what it is written into."""
+        if node.operator in ("aten.copy", "aten.fill", "aten.index_put", "aten.masked_fill"):
+            return False
+        others = [self.metas.get(name) for name in node.refs()[1:]]
+        return any(other is not None and other.dtype != meta.dtype and other.dtype != "bool" for other in others)
+
+    def _read(self, name: str, reader: Node | None) -> str:
+        """The value that this handle stands for now."""
+        handle = self.handles.setdefault(name, _Handle(_Storage(owner=name), name))
+        if handle.version != handle.storage.version and handle.view is not None:
+            base = self._read(handle.base, reader)
+            if handle.view.operator in _SAME_VALUE or self._keeps(handle.view):
+                handle.name = base
+            else:
+                again = replace(handle.view, outputs=[self._name(handle.view) for _ in handle.view.outputs])
+                again.arguments = {**again.arguments, next(iter(again.arguments)): Ref(base)}
+                if reader is not None:
+                    again.frames, again.lines = reader.frames, reader.lines
+                for old, new in zip(handle.view.outputs, again.outputs, strict=True):
+                    self.metas[new] = self.metas[old]
+                self._emit(again)
+                handle.name = again.outputs[handle.index]
+            handle.version = handle.storage.version
+        return handle.name
+
+    def _assign(self, name: str, value: str, node: Node) -> None:
+        """Makes `value` what the handle `name` stands for, and carries the change to the base of a view."""
+        handle = self.handles[name]
+        if handle.view is not None:
+            base = self._read(handle.base, node)
+            meta = self.metas[handle.base]
+            if handle.view.operator in _SAME_VALUE or self._keeps(handle.view):
+                self._assign(handle.base, value, node)
+            else:
+                write = _VIEWS[handle.view.operator]
+                if write is None:
+                    raise UnsupportedError(
+                        f"The model writes in place through {handle.view.target}, which torch2flow can't follow.",
+                        where=f"{node.path or 'the model itself'}, {node.line or 'unknown line'}",
+                        remedy="write the result to a new tensor in the model's code, and capture it again",
+                    )
+                target, arguments = write(Ref(base), meta, handle.view, handle.index, Ref(value))
+                merged = self._name(node)
+                self.metas[merged] = meta
+                if target == "aten.alias.default":
+                    merged = value
+                else:
+                    self._emit(replace(node, target=target, arguments=arguments, outputs=[merged], is_list=False))
+                self._assign(handle.base, merged, node)
+        else:
+            handle.storage.version += 1
+            self._store(handle.storage.owner, value, node)
+        handle.name, handle.version = value, handle.storage.version
+
+    def _store(self, name: str, value: str, node: Node | None) -> None:
+        if self._is_buffer(name):
+            last = node or next(made for made in self.nodes if value in made.outputs)
+            arguments: dict[str, object] = {"state": Ref(name), "value": Ref(value)}
+            self._emit(replace(last, target=f"{STORE}.default", arguments=arguments, outputs=[]))
+        elif name in self.inputs:
+            self.written[name] = value
+
+    def _emit(self, node: Node) -> None:
+        self.nodes.append(node)
+
+    def _name(self, node: Node) -> str:
+        self.fresh += 1
+        return f"{node.operator.rpartition('.')[2].strip('_')}__f{self.fresh}"
+
+
+def functional_name(target: str) -> str:
+    """What an in-place call computes: `aten.add` for `aten.add_`; "" for a call that is not in place."""
+    operator, _, overload = target.rpartition(".")
+    space, _, name = operator.rpartition(".")
+    if operator in _RENAMED:
+        return f"{_RENAMED[operator]}.default"
+    if name.startswith("__i") and name not in ("__invert__", "__index__"):
+        return f"{space}.__{name[3:]}.{overload}"
+    if name.endswith("_") and not name.endswith("__") and space == "aten":
+        return f"{space}.{name[:-1]}.{overload}"
+    return ""
+
+
+def _keys(chain: list[Node], meta: Meta | None) -> list[object]:
+    """The subscript that a chain of slices and selections amounts to; empty where it is none."""
+    if meta is None or not chain:
+        return []
+    live = list(range(len(meta.shape)))
+    keys: dict[int, list[object]] = {}
+    for view in chain:
+        given = view.arguments
+        dim = live[given.get("dim", 0) % len(live)]
+        if dim in keys:
+            return []
+        if view.operator == "aten.select":
+            keys[dim] = [dim, given["index"]]
+            live.remove(dim)
+        else:
+            keys[dim] = [dim, given.get("start"), given.get("end"), given.get("step", 1)]
+    return [keys[dim] for dim in sorted(keys)]
+
+
+def is_contiguous(meta: Meta) -> bool:
+    """Whether the elements lie in C order without holes; dimensions of size 1 don't matter."""
+    expected: object = 1
+    for size, stride in zip(reversed(meta.shape), reversed(meta.strides), strict=True):
+        if size == 1:
+            continue
+        if not isinstance(size, int) or not isinstance(expected, int):
+            return True  # A dynamic size: the outer dimensions can't be told, and are contiguous in all we met.
+        if stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def _is_view(node: Node, metas: dict[str, Meta]) -> bool:
+    if node.operator not in _VIEWS:
+        return False
+    names = node.refs()
+    if not names or names[0] not in metas or not node.outputs or node.outputs[0] not in metas:
+        return node.operator in _VIEWS and bool(names)
+    source, result = metas[names[0]], metas[node.outputs[0]]
+    if node.operator in ("aten.to", "aten.type_as"):
+        return source.dtype == result.dtype and not node.arguments.get("copy", False)
+    if node.operator in ("aten.reshape", "aten.flatten"):
+        return is_contiguous(source)
+    return True
+
+
+def prune(graph: Graph) -> Graph:
+    """Drops calls whose results nobody uses."""
+    needed = set(refs(graph.outputs))
+    kept = []
+    for node in reversed(graph.nodes):
+        if node.operator == STORE or needed.intersection(node.outputs):
+            needed.update(node.refs())
+            kept.append(node)
+    return replace(graph, nodes=kept[::-1])

@@ -1,0 +1,237 @@
+"""The neutral form of a program: calls of ATen operators on named values, each with where it was written.
+
+A `Graph` is what a `.pt2` holds, whatever its schema version, as plain data:
+
+    >>> node = Node("aten.flatten.using_ints", {"self": Ref("x"), "start_dim": 1}, ["flatten"])
+    >>> node.operator, node.overload
+    ('aten.flatten', 'using_ints')
+
+An argument is a number, a string, a bool, None, a list of arguments, or one of `Ref`, `SymInt`, `Dtype`, `Symbol`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch2flow.models.program.symbols import SymInt
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A value made by an earlier call, or an input."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dtype:
+    """An element type by PyTorch's name: `float32`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A device, layout or memory format: nothing that changes a result here."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What PyTorch recorded of a tensor: its dtype, its sizes (`int`, or `SymInt` where dynamic), its strides."""
+
+    dtype: str
+    shape: tuple[int | SymInt, ...]
+    strides: tuple[int | SymInt, ...] = ()
+    requires_grad: bool = False
+
+    @property
+    def hint(self) -> tuple[int, ...]:
+        """The sizes at capture."""
+        return tuple(size.hint if isinstance(size, SymInt) else size for size in self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One call of a module: `key` differs between calls, `path` is its name in `named_modules()`."""
+
+    key: str
+    path: str
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the author's code; `file` is a bare file name."""
+
+    file: str
+    number: int
+    function: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.number}"
+
+
+@dataclass(slots=True)
+class Node:
+    """One call of an operator.
+
+    Attributes:
+        target: `aten.conv2d.default`.
+        arguments: by ATen's own names, in order; those left at their default may be missing.
+        outputs: the values it makes; more than one for `topk`, `chunk`, ...
+        frames: the module calls it lies in, the root first.
+        lines: the source lines that led to it; one tuple for each of `frames`, empty where unknown.
+        no_grad: made under `torch.no_grad()`.
+    """
+
+    target: str
+    arguments: dict[str, Any]
+    outputs: list[str]
+    frames: tuple[Frame, ...] = ()
+    lines: tuple[tuple[Line, ...], ...] = ()
+    no_grad: bool = False
+    is_list: bool = False
+    """The operator returns one list, whatever its length: `unbind`, `split`."""
+    in_place: bool = False
+    """The original wrote the result into its first operand."""
+
+    @property
+    def operator(self) -> str:
+        return self.target.rpartition(".")[0]
+
+    @property
+    def overload(self) -> str:
+        return self.target.rpartition(".")[2]
+
+    @property
+    def path(self) -> str:
+        return self.frames[-1].path if self.frames else ""
+
+    @property
+    def line(self) -> Line | None:
+        """The innermost source line."""
+        return next((lines[-1] for lines in reversed(self.lines) if lines), None)
+
+    def refs(self) -> list[str]:
+        """The values it uses, in order, each as often as it is used."""
+        return list(refs(list(self.arguments.values())))
+
+    def renamed(self, name: Callable[[str], str]) -> Node:
+        """The same call on other values."""
+        return replace(self, arguments={key: map_refs(value, name) for key, value in self.arguments.items()})
+
+
+def refs(value: Any) -> Iterator[str]:
+    """The names of all values in an argument, in order."""
+    if isinstance(value, Ref):
+        yield value.name
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from refs(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from refs(item)
+
+
+def map_refs(value: Any, name: Callable[[str], str]) -> Any:
+    """The argument with every value renamed."""
+    if isinstance(value, Ref):
+        return Ref(name(value.name))
+    if isinstance(value, list):
+        return [map_refs(item, name) for item in value]
+    if isinstance(value, tuple):
+        return tuple(map_refs(item, name) for item in value)
+    if isinstance(value, dict):
+        return {key: map_refs(item, name) for key, item in value.items()}
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A tensor that belongs to the model.
+
+    Attributes:
+        kind: `parameter`, `buffer` or `constant`.
+        path: its name: a key of the `state_dict()`, unless it is not persistent.
+        persistent: whether it is in the `state_dict()`.
+        alias: where several names share one tensor, the same for all of them; "" otherwise.
+        key: its name in the file, where that is another: PyTorch numbers constants through the whole model.
+    """
+
+    kind: str
+    path: str
+    persistent: bool = True
+    alias: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A nested input or output: `kind` is `leaf`, `tuple`, `list`, `dict`, `none`, or a class's full name."""
+
+    kind: str
+    names: tuple[str, ...] = ()
+    children: tuple[Tree, ...] = ()
+
+    def leaves(self) -> int:
+        return 1 if self.kind in ("leaf", "none") else sum(child.leaves() for child in self.children)
+
+
+@dataclass(slots=True)
+class Graph:
+    """A whole program.
+
+    Attributes:
+        nodes: the calls, in order.
+        metas: what is known of each tensor value.
+        states: the model's own tensors, by the name of the value that holds them; in order of registration.
+        inputs: the user's inputs, flat: a value's name, or the constant that was passed.
+        outputs: the program's outputs, flat: a `Ref`, or a constant.
+        stores: values that a buffer or input holds after the run, by the value's name of what was written to.
+        input_tree: a tuple of the positional inputs and a dict of those by keyword.
+        argument_names: the names of the root's `forward` parameters, where they are known.
+        modules: the path of every module, called or not, in order of registration.
+        ranges: the smallest and largest value of each symbol of a dynamic axis.
+        producer: who wrote it: "torch 2.13.0".
+    """
+
+    nodes: list[Node] = field(default_factory=list)
+    metas: dict[str, Meta] = field(default_factory=dict)
+    states: dict[str, State] = field(default_factory=dict)
+    inputs: list[Any] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
+    stores: dict[str, str] = field(default_factory=dict)
+    input_tree: Tree = field(default_factory=lambda: Tree("tuple"))
+    output_tree: Tree = field(default_factory=lambda: Tree("leaf"))
+    argument_names: list[str] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
+    ranges: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    producer: str = ""
+
+    def uses(self) -> dict[str, int]:
+        """How often each value is used: by a call, an output or a store."""
+        counts: dict[str, int] = {}
+        for node in self.nodes:
+            for name in node.refs():
+                counts[name] = counts.get(name, 0) + 1
+        for name in [*refs(self.outputs), *self.stores.values()]:
+            counts[name] = counts.get(name, 0) + 1
+        return counts
+
+    def retyped(self, dtypes: Mapping[str, str]) -> Graph:
+        """The same program computed in other dtypes: `{"bfloat16": "float32"}`."""
+
+        def changed(value: Any) -> Any:
+            if isinstance(value, Dtype):
+                return Dtype(dtypes.get(value.name, value.name))
+            return [changed(item) for item in value] if isinstance(value, list) else value
+
+        nodes = [replace(node, arguments={k: changed(v) for k, v in node.arguments.items()}) for node in self.nodes]
+        metas = {name: replace(meta, dtype=dtypes.get(meta.dtype, meta.dtype)) for name, meta in self.metas.items()}
+        return replace(self, nodes=nodes, metas=metas)

@@ -1,0 +1,59 @@
+"""Where a call was written: the module calls and the source lines that `torch.export` keeps beside each node.
+
+    >>> frames = read_frames("L__self__,,net.Net;L__self__fc@1,fc,torch.nn.modules.linear.Linear")
+    >>> frames[-1]
+    Frame(key='L__self__fc@1', path='fc', class_name='torch.nn.modules.linear.Linear')
+
+Paths of the author's machine are cut to the bare file name here, so that none can reach an output.
+"""
+
+from __future__ import annotations
+
+import re
+
+from torch2flow.models.program.graph import Frame, Line
+
+_LINE = re.compile(r'File "([^"\n]*)", line (\d+), in ([^\n]+)(?:\n {4}([^\n]*))?')
+_PASSED_ON = "*args, **kwargs"
+"""How decorators and `torch.nn.Module` pass a call on: such lines say nothing of the model."""
+_FIRST_STACK = re.compile(r"L\['self'\]\.?|getattr\(|, '([^']*)'\)|\[['\"]?([^'\"\]]*)['\"]?\]")
+
+
+def read_frames(text: str) -> tuple[Frame, ...]:
+    """The `nn_module_stack` of a node: `key,path,class` for each module call, outermost first, `;` between them."""
+    frames = []
+    for level in text.split(";"):
+        parts = level.split(",", 2)
+        if len(parts) < 3 or parts[0].startswith("_empty_nn_module_stack"):
+            continue
+        key, path, class_name = parts
+        if path.startswith("getattr("):  # A comma of its own.
+            path, _, class_name = f"{path},{class_name}".rpartition(",")
+        if path.startswith(("L[", "getattr(")):
+            path = _first_path(path)
+        frames.append(Frame(key, path, class_name))
+    return tuple(frames)
+
+
+def _first_path(text: str) -> str:
+    """The path of a module as torch 2.1 and 2.2 wrote it: `getattr(L['self'].layers, '0').fc`."""
+    plain = _FIRST_STACK.sub(lambda match: f".{match[1] or match[2]}" if match[1] or match[2] else "", text)
+    return ".".join(part for part in plain.split(".") if part)
+
+
+def read_lines(text: str, count: int) -> tuple[tuple[Line, ...], ...]:
+    """The `stack_trace` of a node, as the lines within each of its `count` module calls; empty where unsure.
+
+    A module call begins with a function named `forward`.
+    """
+    levels: list[list[Line]] = []
+    for file, number, function, source in _LINE.findall(text):
+        if function == "forward":
+            levels.append([])
+        if levels and (_PASSED_ON not in source or not levels[-1]):
+            levels[-1].append(Line(re.split(r"[/\\]", file)[-1], int(number), function, source.strip()))
+    if len(levels) == count:
+        return tuple(tuple(level) for level in levels)
+    # A module whose forward has another name, or one that is called past `__call__`: only the innermost is sure.
+    empty: tuple[tuple[Line, ...], ...] = ((),) * max(count - 1, 0)
+    return (*empty, tuple(levels[-1])) if levels and count else ((),) * count

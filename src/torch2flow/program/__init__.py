@@ -1,6 +1,0 @@
-"""The neutral form of a model: a graph of ATen calls, or a tree of modules, whatever file it came from."""
-
-from torch2flow.program.graph import Dtype, Frame, Graph, Line, Meta, Node, Ref, State, Symbol, Tree
-from torch2flow.program.symbols import SymInt
-
-__all__ = ["Dtype", "Frame", "Graph", "Line", "Meta", "Node", "Ref", "State", "SymInt", "Symbol", "Tree"]

@@ -1,0 +1,83 @@
+"""The part of `torch2flow verify --against` that runs in another interpreter, where PyTorch is.
+
+The job is JSON on standard input; the answer is lines of JSON on standard output: what is being done, and at last
+`done` or the error. What the model's own code prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+from torch2flow.errors import InstallationError, Torch2FlowError, UsageError
+
+
+def main() -> None:
+    """Runs one job."""
+    job = json.load(sys.stdin)
+    stream = sys.stdout
+
+    def emit(row: dict[str, Any]) -> None:
+        print(json.dumps(row), file=stream, flush=True)
+
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            emit({"done": _record(job, lambda text: emit({"say": text}))})
+        except Torch2FlowError as error:
+            told = {"what": error.what, "where": error.where, "maybe": error.maybe, "remedy": error.remedy}
+            emit({"error": type(error).__name__, **told})
+        except OSError as error:
+            emit({"error": "OutputError", "what": f"The recording can't be written: {error.strerror or error}."})
+
+
+def _record(job: dict[str, Any], say: Any) -> list[str]:
+    try:
+        torch = importlib.import_module("torch")
+    except Exception as error:
+        raise InstallationError(
+            f"PyTorch does not import there: {type(error).__name__}: {error}",
+            where=sys.executable,
+            remedy="give another --python: one that has torch and what the model needs",
+        ) from None
+    from torch2flow.proof.capture.factories import build
+    from torch2flow.proof.capture.inputs import choose_sizes, make_inputs, parse_input, parse_sizes
+    from torch2flow.proof.capture.request import live_call
+    from torch2flow.proof.capture.unexported import record_module
+
+    say("building the model")
+    entries = [parse_input(text) for text in job["inputs"]]
+    made = make_inputs(entries, choose_sizes(entries, parse_sizes(job["sizes"])), job["seed"])
+    torch.manual_seed(job["seed"])
+    module = build(job["model"])
+    if not isinstance(module, torch.nn.Module):
+        raise UsageError(f"What {job['model']} gives is no torch.nn.Module.", remedy="name a function that returns one")
+    if job["weights"]:
+        _load_weights(torch, module, job["weights"])
+    args, kwargs = live_call(torch, made)
+    checksums = {name: _checksum(torch, tensor) for name, tensor in module.state_dict().items()}
+    return record_module(
+        torch, module, args, kwargs, Path(job["out"]), model=job["model"], train=job["train"],
+        gradients=job["gradients"], layers=job["layers"], seed=job["seed"], say=say,
+        metadata={"weights": json.dumps(checksums)},
+    )  # fmt: skip
+
+
+def _load_weights(torch: Any, module: Any, path: str) -> None:
+    try:
+        module.load_state_dict(torch.load(path, map_location="cpu"))
+    except RuntimeError as error:
+        raise UsageError(
+            f"The weights do not fit the PyTorch model: {' '.join(str(error).split())[:500]}",
+            maybe="the factory builds another model than the one that was converted",
+        ) from None
+
+
+def _checksum(torch: Any, tensor: Any) -> int:
+    if tensor.layout is not torch.strided or not tensor.numel():
+        return 0
+    return zlib.crc32(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

@@ -1,0 +1,249 @@
+"""Exports a module by `torch.export`, with named axes as dynamic dimensions.
+
+First as asked: one `Dim` for each name. Where PyTorch refuses that, because the model limits or fixes a size or
+relates two, once more as PyTorch then suggests, and at last with `Dim.AUTO`, which finds out what each axis can be.
+What became of each is told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch2flow.errors import InstallationError, UsageError
+from torch2flow.proof.capture.axes import Dynamic
+from torch2flow.proof.capture.lines import all_source_lines
+from torch2flow.proof.capture.reasons import essence
+from torch2flow.proof.capture.runtime import version_of
+
+
+@dataclass
+class Axis:
+    """A named axis: its size in the sample, whether it stayed dynamic, and between which sizes."""
+
+    name: str
+    size: int
+    dynamic: bool = True
+    low: int | None = None
+    high: int | None = None
+    relation: str = ""
+    places: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Exported:
+    """The program, and what became of the named axes."""
+
+    program: Any
+    axes: dict[str, Axis]
+    notes: list[str]
+
+
+def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic: Dynamic) -> Exported:
+    """Exports `module` as it is called with these inputs.
+
+    Raises:
+        UsageError: `forward` does not take such inputs.
+        InstallationError: this PyTorch is too old for dynamic axes.
+        Exception: whatever PyTorch raises where it can't export.
+    """
+    bind(module, args, kwargs)
+    if not dynamic:
+        return Exported(_export(torch, module, args, kwargs, None), {}, [])
+    if not hasattr(torch.export, "Dim") or "dynamic_shapes" not in inspect.signature(torch.export.export).parameters:
+        raise InstallationError(
+            f"This PyTorch is {torch.__version__}, and dynamic axes begin with 2.2.",
+            remedy="update it, or write sizes in place of names in --input",
+        )
+    named = {name: torch.export.Dim(name) for axes in dynamic.values() for name in axes.values()}
+    notes: list[str] = []
+    said, automatic = "", None
+    with _keywords_by_name(module, bind(module, args, kwargs)):
+        bound = bind(module, args, kwargs)
+        shapes = _shapes(bound, args, kwargs, dynamic, named)
+        try:
+            program = _export(torch, module, args, kwargs, shapes)
+        except Exception as error:
+            program = _export_as_suggested(torch, module, args, kwargs, shapes, error)
+            if program is None:
+                automatic = getattr(torch.export.Dim, "AUTO", None)
+                if automatic is None:
+                    raise
+                shapes = _shapes(bound, args, kwargs, dynamic, dict.fromkeys(named, automatic))
+                program = _export(torch, module, args, kwargs, shapes)
+            said = f"not every named axis is free here. PyTorch says: {' '.join(essence(error).split())}"
+    axes = _outcome(torch, program, args, kwargs, dynamic)
+    if said and (automatic or any(axis.relation or not axis.dynamic for axis in axes.values())):
+        notes.append(said)
+    notes += [f"the axis {axis.name} became static: {axis.size}" for axis in axes.values() if not axis.dynamic]
+    notes += [f"the axis {axis.name} is {axis.relation}" for axis in axes.values() if axis.relation]
+    return Exported(program, axes, notes)
+
+
+def bind(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+    """Which input goes to which argument of `forward`.
+
+    Raises:
+        UsageError: it does not take them.
+    """
+    signature = inspect.signature(module.forward)
+    try:
+        return signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise UsageError(
+            f"forward does not take these inputs: {error}.",
+            where=f"{type(module).__name__}.forward{signature}",
+            remedy="give one --input for each argument, in order, or NAME=... for a keyword",
+        ) from None
+
+
+@contextlib.contextmanager
+def _keywords_by_name(module: Any, bound: inspect.BoundArguments) -> Iterator[None]:
+    """A signature of `forward` without `**kwargs`: torch 2.13 counts those twice when it matches dynamic axes."""
+    parameters = bound.signature.parameters.values()
+    variadic = [parameter for parameter in parameters if parameter.kind is parameter.VAR_KEYWORD]
+    if not variadic or not bound.arguments.get(variadic[0].name):
+        yield
+        return
+    original, own = module.forward, module.__dict__.get("forward")
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        return original(*args, **kwargs)
+
+    given = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in bound.arguments[variadic[0].name]]
+    others = [parameter for parameter in parameters if parameter not in variadic]
+    forward.__signature__ = inspect.Signature([*others, *given])  # type: ignore[attr-defined]
+    module.forward = forward
+    try:
+        yield
+    finally:
+        if own is None:
+            del module.forward
+        else:
+            module.forward = own
+
+
+def _export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], shapes: Any) -> Any:
+    options: dict[str, Any] = {"dynamic_shapes": shapes} if shapes is not None else {}
+    if version_of(torch) >= (2, 5):
+        options["strict"] = False  # the default from 2.9 on: runs the model's own Python, and takes more models
+    with _silent(), fast_paths_off(torch), all_source_lines(torch):
+        return torch.export.export(module, args, kwargs or None, **options)
+
+
+def _export_as_suggested(
+    torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], shapes: Any, error: Exception
+) -> Any:
+    """Exports once more with the ranges and relations that PyTorch's refusal suggests; None if that fails too."""
+    refine = getattr(torch.export.dynamic_shapes, "refine_dynamic_shapes_from_suggested_fixes", None)
+    if refine is None or "Suggested fixes" not in str(error):
+        return None
+    try:
+        return _export(torch, module, args, kwargs, refine(str(error), shapes))
+    except Exception:
+        return None
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """PyTorch prints the graph so far where it gives up."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+@contextlib.contextmanager
+def fast_paths_off(torch: Any) -> Iterator[None]:
+    """Attention layers compute by their own modules and not by one fused operator, as they do in training."""
+    mha = getattr(torch.backends, "mha", None)
+    if mha is None:
+        yield
+        return
+    before = mha.get_fastpath_enabled()
+    mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        mha.set_fastpath_enabled(before)
+
+
+def _shapes(
+    bound: inspect.BoundArguments,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    dynamic: Dynamic,
+    dims: dict[str, Any],
+) -> dict[str, Any]:
+    """`dynamic_shapes`, in the form of the bound arguments: `*args` as a tuple."""
+
+    def shape(key: int | str) -> Any:
+        value = args[key] if isinstance(key, int) else kwargs[key]
+        if key in dynamic:
+            return {axis: dims[name] for axis, name in dynamic[key].items()}
+        return _static(value)
+
+    shapes: dict[str, Any] = {}
+    position = 0
+    for name in bound.arguments:
+        kind = bound.signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            shapes[name] = tuple(shape(number) for number in range(position, len(args)))
+        elif name in kwargs:
+            shapes[name] = shape(name)
+        else:
+            shapes[name] = shape(position)
+            position += 1
+    return shapes
+
+
+def _static(value: Any) -> Any:
+    """No dynamic axis anywhere in it, in the form of the value."""
+    if isinstance(value, list | tuple):
+        return type(value)(_static(part) for part in value) if type(value) in (list, tuple) else None
+    return {key: _static(part) for key, part in value.items()} if type(value) is dict else None
+
+
+def _outcome(
+    torch: Any, program: Any, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic: Dynamic
+) -> dict[str, Axis]:
+    """What the program says of each named axis: free, related to another, or static."""
+    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    users = list(program.graph_signature.user_inputs)
+    axes: dict[str, Axis] = {}
+    number = 0
+    for key, value in [*enumerate(args), *kwargs.items()]:
+        leaves, _ = torch.utils._pytree.tree_flatten(value)
+        for where, name in dynamic.get(key, {}).items():  # type: ignore[call-overload]
+            axis = axes.setdefault(name, Axis(name, int(value.shape[where])))
+            axis.places.append(f"input.{key} axis {where}")
+            user = users[number] if number < len(users) else None
+            meta = nodes[user].meta.get("val") if isinstance(user, str) and user in nodes else None
+            if meta is not None and len(meta.shape) == value.dim():
+                _judge(torch, axis, meta.shape[where], program.range_constraints)
+        number += len(leaves)
+    return axes
+
+
+def _judge(torch: Any, axis: Axis, size: Any, ranges: Any) -> None:
+    """Static, free within a range, or an expression of other axes."""
+    expression = size.node.expr if isinstance(size, torch.SymInt) else None
+    if expression is None or expression.is_number:
+        axis.dynamic = False
+        return
+    if expression.is_Symbol:
+        bounds = ranges.get(expression)
+        if bounds is not None:
+            axis.low, axis.high = _bound(bounds.lower), _bound(bounds.upper)
+    else:
+        axis.relation = str(expression)
+
+
+def _bound(value: Any) -> int | None:
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError, AttributeError):
+        return None  # infinity
+    return number if abs(number) < 2**31 else None

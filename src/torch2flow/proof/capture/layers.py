@@ -1,0 +1,135 @@
+"""Records what every submodule gets and gives, and which part of the noise in it is its own.
+
+A layer of a deep model has the noise of all layers before it. How much arises in the layer itself shows a second run,
+in float64, in which each submodule is fed what was recorded in the module's own precision, and hands on what was
+recorded: what its float64 result is off by is the noise of this one layer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from torch2flow.proof.watching import Call
+
+if TYPE_CHECKING:
+    from torch2flow.proof.capture.references import Reference
+
+
+@dataclass(slots=True)
+class Row:
+    """A call of a submodule: its class, and the names of the tensors it got and gave.
+
+    Where layers are compared one by one, its input is replaced if it is `fed`, which what is changed in place must not
+    be, and its output if it does not merely `pass` its input on, as a dropout does in eval mode.
+    """
+
+    name: str
+    kind: str
+    fed: bool = True
+    passes: bool = False
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+
+
+class Layers:
+    """Records inputs and outputs of every call; an input that another submodule gave is named, not repeated."""
+
+    def __init__(self, reference: Reference, *, inputs: bool) -> None:
+        self.reference, self.inputs = reference, inputs
+        self.rows: list[Row] = []
+        self._known: dict[int, tuple[Any, int, str]] = {}
+
+    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls `forward`, and records."""
+        row = Row(call.name, type(call.module).__name__, fed=not getattr(call.module, "inplace", False))
+        if self.inputs:
+            for name, leaf in self._tensors(f"inputs.{call.name}", (args, kwargs)):
+                row.inputs.append(self._known_name(leaf) or self._record(name, leaf))
+        given = {id(leaf): _version(leaf) for _, leaf in self._tensors("", (args, kwargs))}
+        output = forward(*args, **kwargs)
+        gives = list(self._tensors(f"module.{call.name}", output))
+        row.passes = bool(gives) and all(given.get(id(leaf)) == _version(leaf) for _, leaf in gives)
+        row.fed = row.fed and not row.passes
+        for name, leaf in gives:
+            row.outputs.append(self._record(name, leaf))
+        self.rows.append(row)
+        return output
+
+    def _tensors(self, prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+        for number, leaf in enumerate(self.reference.leaves(value)):
+            if isinstance(leaf, self.reference.torch.Tensor):
+                yield f"{prefix}.{number}", leaf
+
+    def _record(self, name: str, tensor: Any) -> str:
+        self.reference.tensor(name, tensor)
+        self._known[id(tensor)] = (weakref.ref(tensor), _version(tensor), name)
+        return name
+
+    def _known_name(self, tensor: Any) -> str:
+        """The name under which this very tensor was recorded and has not been written to since."""
+        alive, version, name = self._known.get(id(tensor), (lambda: None, 0, ""))
+        return name if alive() is tensor and version == _version(tensor) else ""
+
+
+class OwnNoise:
+    """Feeds every call what was recorded, and records by how much that is off the float64 result.
+
+    An `own/` tensor is float64 result minus recorded value, in float32.
+    """
+
+    def __init__(self, reference: Reference, rows: list[Row]) -> None:
+        self.reference, self.rows = reference, {row.name: row for row in rows}
+        self.known: set[str] = set()
+
+    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls `forward` on the recorded inputs, and returns the recorded outputs."""
+        row = self.rows[call.name]
+        args, kwargs = self._recorded((args, kwargs), row.inputs, feed=row.fed)
+        return self._recorded(forward(*args, **kwargs), row.outputs, feed=not row.passes)
+
+    def _recorded(self, value: Any, names: list[str], *, feed: bool) -> Any:
+        """`value` with the recorded tensors in place of its own, if it is to be fed with them."""
+        torch, following = self.reference.torch, iter(names)
+
+        def change(leaf: Any) -> Any:
+            if not isinstance(leaf, torch.Tensor):
+                return leaf
+            name = next(following)
+            if not leaf.is_floating_point():
+                return leaf
+            recorded = self.record(name, leaf)
+            return recorded if feed else leaf
+
+        return replace_leaves(torch, value, change)
+
+    def record(self, name: str, exact: Any) -> Any:
+        """Records how far a recorded tensor is off its float64 value, once; returns it in float64."""
+        torch = self.reference.torch
+        with torch._C.DisableTorchFunction():  # float32 means float32 here, see `double_mode`
+            recorded = self.reference.recorded(name).to(exact.device, exact.dtype)
+            if name not in self.known:
+                self.known.add(name)
+                self.reference.tensor(f"own/{name}", (exact - recorded).to(torch.float32))
+        return recorded
+
+
+def replace_leaves(torch: Any, value: Any, change: Callable[[Any], Any]) -> Any:
+    """A nested value with other leaves: the same ones, in the same order, as `leaves_of` gives."""
+    leaves, structure = torch.utils._pytree.tree_flatten(value)
+    return torch.utils._pytree.tree_unflatten([_replaced(torch, leaf, change) for leaf in leaves], structure)
+
+
+def _replaced(torch: Any, leaf: Any, change: Callable[[Any], Any]) -> Any:
+    if not dataclasses.is_dataclass(leaf) or isinstance(leaf, type):
+        return change(leaf)
+    fields = {part.name: getattr(leaf, part.name) for part in dataclasses.fields(leaf)}
+    return dataclasses.replace(leaf, **{name: replace_leaves(torch, part, change) for name, part in fields.items()})
+
+
+def _version(tensor: Any) -> int:
+    """Counts what was written into a tensor; tensors of inference mode have no counter."""
+    return -1 if tensor.is_inference() else int(tensor._version)

@@ -1,0 +1,410 @@
+"""From a live PyTorch module to a `.pt2`, and beside it a recording of what the module computes.
+
+    captured = torch2flow.capture(model, (images,), out="model.pt2", dynamic={0: ("batch",)})
+
+`model.pt2` is a plain file of `torch.export.save`; `model.reference.safetensors` is described in
+docs/capturing.md. Both appear under their names when they are complete, or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import platform
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch2flow._version import __version__
+from torch2flow.checkpoints.writing.kernel_copy import write_all
+from torch2flow.checkpoints.writing.staging import Staging, output_error
+from torch2flow.errors import OutputError, Torch2FlowError, UsageError
+from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
+from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
+from torch2flow.proof.capture.factories import in_words, raised
+from torch2flow.proof.capture.inputs import GROWTH, second_sizes
+from torch2flow.proof.capture.reasons import refusal
+from torch2flow.proof.capture.recording import Recording
+from torch2flow.proof.capture.references import Reference, Say, input_leaves, leaves_of, untouched
+from torch2flow.proof.capture.runtime import import_torch, quiet
+from torch2flow.proof.dropout import dropout_off
+
+SUFFIX = ".reference.safetensors"
+REFERENCES = ("all", "outputs", "none")
+
+AGREES = 1e-3
+"""Largest relative difference between the module and its exported program that passes without a note."""
+
+
+@dataclass
+class Captured:
+    """What a capture made.
+
+    Attributes:
+        out: the `.pt2`.
+        reference: the recording beside it, or None.
+        axes: the named axes, with what became of each.
+        second: sizes of the named axes in the second inputs; empty where there are none.
+        notes: what a user should know.
+    """
+
+    out: Path
+    reference: Path | None
+    torch: str
+    nbytes: int
+    reference_nbytes: int
+    recorded: int
+    nodes: int
+    parameters: int
+    axes: dict[str, Axis]
+    second: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {**asdict(self), "out": str(self.out), "reference": self.reference and str(self.reference)}
+
+
+@dataclass
+class Job:
+    """Everything that was asked for."""
+
+    torch: Any
+    module: Any
+    call: Call
+    dynamic: Dynamic
+    sizes: dict[str, int]
+    second: Callable[[dict[str, int]], Call]
+    model: str
+    train: bool
+    gradients: bool
+    reference: str
+    seed: int
+    say: Say
+
+
+def capture(
+    module: Any,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    out: str | os.PathLike[str],
+    dynamic: Mapping[int | str, Names] | None = None,
+    train: bool = False,
+    dropout: bool = True,
+    gradients: bool = False,
+    reference: str = "all",
+    seed: int = 0,
+    overwrite: bool = False,
+    model: str = "",
+    second: Callable[[dict[str, int]], Call] | None = None,
+    say: Say | None = None,
+) -> Captured:
+    """Exports a module, and records what it computes.
+
+    Args:
+        module: a `torch.nn.Module`. Its parameters, buffers and modes are afterwards what they were.
+        args: positional inputs of `forward`.
+        kwargs: keyword inputs.
+        out: the `.pt2` to write; the recording gets the same stem.
+        dynamic: by position or keyword, names for the axes that are to stay dynamic, such as
+            `{0: ("batch", None), "mask": {0: "batch"}}`. The same name means the same size.
+        train: captures in train mode; the default is eval mode, whatever mode the module is in.
+        dropout: False sets every dropout probability to 0 before exporting.
+        gradients: records gradients and one step of SGD too.
+        reference: "all", "outputs" (no submodules), or "none".
+        seed: of the random numbers, where the module draws some.
+        overwrite: an existing output is replaced.
+        model: what the recording says it is of.
+        second: makes inputs for other sizes of the named axes; by default the given ones are resized.
+        say: is called with what is being done.
+
+    Raises:
+        InstallationError: PyTorch is missing or older than 2.1.
+        UsageError: `forward` does not take these inputs, or raises.
+        UnsupportedError: PyTorch can't export the module.
+        OutputError: the output exists or can't be written.
+    """
+    started = time.monotonic()
+    out = Path(out)
+    beside = check_request(out, reference, gradients, overwrite)
+    torch = import_torch()
+    if not isinstance(module, torch.nn.Module):
+        raise UsageError(
+            f"What is to be captured is a {type(module).__module__}.{type(module).__qualname__}, no torch.nn.Module.",
+            where=model,
+            remedy="name a function or class that returns a module",
+        )
+    call = (tuple(args), dict(kwargs or {}))
+    names = named_axes(torch, call, dynamic or {})
+    job = Job(
+        torch, module, call, names, sample_sizes(call, names), second or resizer(torch, call, names),
+        model or type(module).__name__, train, gradients, reference, seed, say or (lambda text: None),
+    )  # fmt: skip
+    with quiet(), untouched(torch, module), Staging(
+        out, folder=True, overwrite=overwrite, resume=False, fingerprint="", replaceable=_replaceable
+    ) as staging:  # fmt: skip
+        try:
+            with contextlib.nullcontext([]) if dropout else dropout_off(module) as switched_off:
+                captured = _write(job, out, staging.path)
+            if switched_off:
+                captured.notes.append(f"no dropout in the program: {', '.join(switched_off)} set to 0")
+            _publish(staging.path, captured, beside)
+        finally:
+            shutil.rmtree(staging.path, ignore_errors=True)
+    captured.seconds = time.monotonic() - started
+    return captured
+
+
+def check_request(out: Path, reference: str, gradients: bool, overwrite: bool) -> Path:
+    """Refuses what can be refused before any work; returns the name of the recording.
+
+    Raises:
+        UsageError: options that exclude one another, or a name that is none of a `.pt2`.
+        OutputError: an output exists.
+    """
+    if reference not in REFERENCES:
+        raise UsageError(f"There is no reference {reference!r}.", remedy=f"one of {', '.join(REFERENCES)}")
+    if gradients and reference == "none":
+        raise UsageError("Gradients are part of the reference.", remedy="take another reference than none")
+    if out.suffix != ".pt2":
+        raise UsageError("The output is a .pt2 file.", where=str(out), remedy=f"such as -o {out.stem or 'model'}.pt2")
+    beside = out.with_name(out.name.removesuffix(".pt2") + SUFFIX)
+    for path in (out, beside):
+        if os.path.lexists(path) and not overwrite:
+            raise OutputError("The output exists.", where=str(path), remedy="choose another -o, or add --overwrite")
+    return beside
+
+
+def _replaceable(path: Path) -> bool:
+    return path.is_file() and zipfile.is_zipfile(path)
+
+
+def _publish(folder: Path, captured: Captured, beside: Path) -> None:
+    """Gives both files their names, the recording last: it says which program it is of."""
+    try:
+        if captured.reference is None:
+            beside.unlink(missing_ok=True)  # of the program that is replaced
+        os.replace(folder / captured.out.name, captured.out)
+        if captured.reference is not None:
+            os.replace(folder / beside.name, beside)
+    except OSError as error:
+        raise output_error(error, captured.out) from None
+
+
+# -- the work ------------------------------------------------------------------------------------------------
+
+
+def _write(job: Job, out: Path, folder: Path) -> Captured:
+    """Writes both files into `folder`, under their final names."""
+    torch, module = job.torch, job.module
+    module.train(job.train)
+    job.say("exporting")
+    exported = _export(job)
+    path = folder / out.name
+    job.say("writing")
+    try:
+        with Sink(path) as sink:
+            torch.export.save(exported.program, sink)
+    except Exception as error:
+        if sink.error is not None:
+            raise output_error(sink.error, path) from None
+        raise refusal("PyTorch exports the model but can't save it", error, job.model, job.train) from None
+    if sink.error is not None:
+        raise output_error(sink.error, path)
+    captured = Captured(
+        out=out,
+        reference=None,
+        torch=str(torch.__version__),
+        nbytes=path.stat().st_size,
+        reference_nbytes=0,
+        recorded=0,
+        nodes=sum(node.op == "call_function" for node in exported.program.graph.nodes),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        axes=exported.axes,
+        notes=exported.notes,
+    )
+    if job.reference != "none":
+        target = folder / (out.name.removesuffix(".pt2") + SUFFIX)
+        try:
+            with Recording(folder) as recording:
+                metadata = _record(job, exported, recording, captured)
+                metadata["pt2"], metadata["pt2.sha256"] = out.name, _sha256(path)
+                captured.reference_nbytes = recording.save(target, metadata)
+                captured.recorded = len(recording)
+        except OSError as error:
+            raise output_error(error, target) from None
+        captured.reference = out.with_name(target.name)
+    return captured
+
+
+class Sink(io.FileIO):
+    """A file that takes everything and remembers the first refusal of the disk: PyTorch's writer would abort."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        if self.error is None:
+            try:
+                write_all(self.fileno(), view)
+            except OSError as error:
+                self.error = error
+        return view.nbytes
+
+
+def _export(job: Job) -> Exported:
+    args, kwargs = job.call
+    try:
+        job.torch.manual_seed(job.seed)
+        return export(job.torch, job.module, args, kwargs, job.dynamic)
+    except Torch2FlowError:
+        raise
+    except Exception as error:
+        _run(job, job.call)  # where forward itself raises, that is what to tell
+        raise refusal("PyTorch can't export the model", error, job.model, job.train) from None
+
+
+def _run(job: Job, call: Call) -> None:
+    bind(job.module, *call)
+    call = job.torch.utils._pytree.tree_map(lambda x: x.clone() if isinstance(x, job.torch.Tensor) else x, call)
+    try:
+        with job.torch.no_grad(), untouched(job.torch, job.module):
+            job.module(*call[0], **call[1])
+    except Exception as error:
+        fault = raised("forward raised", error, job.model)
+        shapes = [
+            f"{name}: {str(leaf.dtype).removeprefix('torch.')}{list(leaf.shape)}"
+            for name, leaf in input_leaves(*call)
+            if isinstance(leaf, job.torch.Tensor)
+        ]
+        fault.maybe = f"the inputs ({', '.join(shapes)}) are not what the model takes"
+        fault.remedy = "change --input (and --size for named axes), or the model"
+        raise UsageError(fault.what, where=fault.where, maybe=fault.maybe, remedy=fault.remedy) from None
+
+
+def _record(job: Job, exported: Exported, recording: Recording, captured: Captured) -> dict[str, str]:
+    """Runs the module, and returns the metadata of the recording."""
+    reference = Reference(job.torch, job.module, recording, job.seed, job.say)
+    args, kwargs = job.call
+    layers = job.reference == "all"
+    reference.inputs("input", args, kwargs)
+    outputs = reference.forward(args, kwargs, layers=layers)
+    _compare(job, exported, reference.copies(*job.call), outputs, captured, "")
+    second = _second(job, exported, reference, captured)
+    modes = ([True] if job.train else [False, True]) if job.gradients else []
+    modes = [train for train in modes if _gradients(job, reference, train, captured)]
+    if (job.train or True in modes) and reference.randomness(args, kwargs, train=True):
+        captured.notes.append("in train mode the model is random even without dropout: train.* can't be computed again")
+        reference.metadata["random"] = "train"
+    note = reference.everything_in_float64(job.call, second, modes, layers=layers)
+    captured.notes += [note] if note else []
+    return {**_metadata(job, captured), **reference.metadata}
+
+
+def _gradients(job: Job, reference: Reference, train: bool, captured: Captured) -> bool:
+    """Records gradients in one mode; in the mode that is captured they must succeed."""
+    try:
+        reference.gradients(*job.call, train=train)
+    except OSError:
+        raise
+    except Exception as error:
+        if train == job.train:
+            raise raised("There are no gradients: running forward and backward raised", error, job.model) from None
+        captured.notes.append(f"no gradients in train mode: {in_words(error, 300)}")
+        return False
+    return True
+
+
+def _second(job: Job, exported: Exported, reference: Reference, captured: Captured) -> Call | None:
+    """Records inputs and outputs at other sizes of the dynamic axes: the first that the model takes."""
+    free = {name: job.sizes[name] for name, axis in exported.axes.items() if axis.dynamic}
+    if not free:
+        return None
+    for attempt in range(len(GROWTH)):
+        sizes = {**job.sizes, **second_sizes(free, attempt)}
+        try:
+            call = job.second(sizes)
+            with job.torch.no_grad(), untouched(job.torch, job.module):
+                reference.call(*call)
+                if not job.train:
+                    args, kwargs = reference.copies(*call)
+                    exported.program.module()(*args, **kwargs)
+        except Torch2FlowError:
+            raise
+        except Exception:
+            continue
+        reference.inputs("second.input", *call)
+        outputs = reference.forward(*call, "second.", layers=False)
+        _compare(job, exported, reference.copies(*call), outputs, captured, " at other sizes")
+        captured.second = sizes
+        return call
+    captured.notes.append(
+        "the model takes none of the other sizes that were tried: dynamic axes are not in the reference"
+    )
+    return None
+
+
+def _compare(job: Job, exported: Exported, call: Call, outputs: list[Any], captured: Captured, where: str) -> None:
+    """Adds a note where the exported program does not compute what the module computes."""
+    torch = job.torch
+    if job.train:
+        return  # it would change the buffers that both share
+    try:
+        with torch.no_grad(), untouched(torch, job.module):
+            found = leaves_of(torch, exported.program.module()(*call[0], **call[1]))
+    except Exception as error:
+        captured.notes.append(f"the exported program itself does not run{where}: {in_words(error, 300)}")
+        return
+    worst = 0.0
+    for mine, its in zip(outputs, found, strict=False):
+        if isinstance(mine, torch.Tensor) and isinstance(its, torch.Tensor) and mine.shape == its.shape:
+            mine, its = mine.double().nan_to_num(), its.double().nan_to_num()
+            scale = float(mine.abs().max()) if mine.numel() else 0.0
+            worst = max(worst, float((mine - its).abs().max()) / scale if scale else 0.0)
+        elif isinstance(mine, torch.Tensor):
+            worst = float("inf")
+    if worst > AGREES:
+        captured.notes.append(
+            f"the exported program computes something else than the module{where} (relative difference {worst:.1g}): "
+            "it draws random numbers, or decides in Python by what is fixed in the program"
+        )
+
+
+def _metadata(job: Job, captured: Captured) -> dict[str, str]:
+    """What a reader of the recording needs to know; everything that is no word is JSON."""
+    return {
+        "torch2flow": __version__,
+        "torch": str(job.torch.__version__),
+        "python": platform.python_version(),
+        "model": job.model,
+        "mode": "train" if job.train else "eval",
+        "seed": str(job.seed),
+        "inputs": json.dumps([name for name, _ in input_leaves(*job.call)]),
+        "axes": json.dumps({name: asdict(axis) for name, axis in captured.axes.items()}),
+        "second": json.dumps(captured.second),
+        "notes": json.dumps(captured.notes),
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        for chunk in _chunks(file.read):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    while chunk := read(1 << 20):
+        yield chunk

@@ -1,0 +1,139 @@
+"""Why PyTorch can't export a model: what its long messages mean, and what usually mends it. A table.
+
+Messages are those of torch 2.13 (`torch/_dynamo/exc.py`, `torch/_export/`, `torch/fx/experimental/symbolic_shapes.py`),
+and where they were different, of 2.1 to 2.8.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from torch2flow.errors import UnsupportedError
+from torch2flow.proof.capture.factories import place_of
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A known refusal: what its message contains, what it means, what to do. `train`: in train mode only."""
+
+    pattern: str
+    cause: str
+    remedy: str
+    train: bool = False
+
+
+REASONS = (
+    Reason(
+        r"data-dependent|GuardOnDataDependent|DataDependentOutput",
+        "in train mode the model draws a random number and decides by it, as LayerDrop and stochastic depth do",
+        "set that probability to 0 (layerdrop=0.0), or capture without --train",
+        train=True,
+    ),
+    Reason(
+        r"DynamicCache|StaticCache|EncoderDecoderCache|\bCache\b",
+        "the model returns or takes a cache of keys and values, which is no plain tensor",
+        "switch it off (use_cache=False in the model's configuration), or call transformers.integrations."
+        "executorch.register_dynamic_cache_export_support() in the factory",
+    ),
+    Reason(
+        r"data-dependent|GuardOnDataDependent|DataDependentOutput|Dynamic control flow|cond.*bool",
+        "the model decides by the values of a tensor (an if, a loop, a size), and a recorded program can't",
+        "use torch.where or torch.cond for that decision, or torch._check to state what always holds; or take it "
+        "out of forward",
+    ),
+    Reason(
+        r"Constraints violated|specialized|violates|constraint",
+        "an axis that is named dynamic can't have every size in this model",
+        "write its size as a number in --input, or choose another sample with --size",
+    ),
+    Reason(
+        r"Unsupported input type|only tensors|not supported as input|Type .* input",
+        "an argument of forward is an object that PyTorch can't take apart",
+        "give tensors, numbers, lists and dicts of them; register other containers with "
+        "torch.utils._pytree.register_pytree_node",
+    ),
+    Reason(
+        r"in output, which is not a known type|Unsupported output type|among graph-captured outputs|"
+        r"outputs? .*not.*pytree|ModelOutput|dataclass",
+        "forward returns an object that PyTorch can't take apart",
+        "return tensors, or lists and dicts of them; or register its class: torch.export.register_dataclass",
+    ),
+    Reason(
+        r"UnsupportedOperator|[Ff]ake ?[Tt]ensor|fake impl|register_fake|Meta.*backend|no meta|^[\w:]+\.[\w:]+\.\w+$",
+        "an operator that is not PyTorch's own does not say which shape its result has",
+        "give it a rule with torch.library.register_fake, or use PyTorch's own operators in its place",
+    ),
+    Reason(
+        r"\.numpy\(\)|numpy",
+        "forward leaves PyTorch for NumPy, and what happens there is not recorded",
+        "use PyTorch's functions in forward",
+    ),
+    Reason(
+        r"[Uu]ninitialized[ ]?[Pp]arameter|Lazy",
+        "the model has lazy layers, which get their shapes in the first run",
+        "run it once in the factory",
+    ),
+    Reason(
+        r"ScriptModule|ScriptFunction|torch\.jit",
+        "a part of the model is TorchScript, which torch.export does not record",
+        "build it without torch.jit.script",
+    ),
+    Reason(
+        r"custom_?obj|ScriptObject|opaque|pickle|[Ss]erializ",
+        "the program holds an object that the file can't",
+        "build the model without it, or register its class with torch.export.register_dataclass or as a constant",
+    ),
+    Reason(
+        r"does not have attribute|has no attribute|NoneType",
+        "a part of the model relies on what exporting takes away, such as hooks or real data",
+        "read the line it happens at; running it under torch.export.draft_export may tell more",
+    ),
+)
+
+UNKNOWN = Reason("", "", "read the line it happens at; torch.export.draft_export(model, args) tells more")
+
+_NOISE = re.compile(
+    r"For more information.*?[.\"](\s|$)|The error above occurred when calling torch\.export.*|"
+    r"For extended logs.*|If you suspect.*|For more debugging.*|For C\+\+ stack.*|Caused by: \(.*|"
+    r"\(unhinted: .*|consider using data-dependent.*|See https?://.*|If you're using mark_dynamic.*",
+)
+_LISTED = re.compile(
+    r"^\s*(File \"|from user code|The following call|Potential framework|Stack trace|Framework stack|Traceback)"
+)
+LONGEST = 500
+
+
+def essence(error: BaseException) -> str:
+    """The sentences of a message that say something: not the log, not the advice for developers of PyTorch."""
+    kept: list[str] = []
+    for line in str(error).splitlines():
+        if _LISTED.match(line):
+            break
+        if line := _NOISE.sub("", line).strip():
+            kept.append(line)
+    fixes = next((number for number, line in enumerate(kept) if line.startswith("Suggested fixes")), 0)
+    if fixes > 2:  # between them, a sentence for each guard
+        kept = [*kept[:2], *kept[fixes:]]
+    text = "\n    ".join(kept) or type(error).__name__
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+
+
+def reason_for(error: BaseException, train: bool) -> Reason:
+    """The row that fits an error, or one that only says where to look."""
+    text = f"{type(error).__name__}: {error}\n{error}"
+    for reason in REASONS:
+        if (train or not reason.train) and re.search(reason.pattern, text, re.M):
+            return reason
+    return UNKNOWN
+
+
+def refusal(what: str, error: BaseException, model: str, train: bool) -> UnsupportedError:
+    """PyTorch's refusal as an error of ours."""
+    reason = reason_for(error, train)
+    return UnsupportedError(
+        f"{what}: {type(error).__name__}: {essence(error)}",
+        where=f"{model}{place_of(error)}",
+        maybe=reason.cause,
+        remedy=reason.remedy,
+    )

@@ -1,0 +1,84 @@
+"""Records what a module computes without exporting it: for a comparison with any OneFlow model, of any PyTorch."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch2flow._version import __version__
+from torch2flow.proof.capture.factories import in_words, raised
+from torch2flow.proof.capture.recording import Recording
+from torch2flow.proof.capture.references import Reference, Say, input_leaves, untouched
+from torch2flow.proof.capture.runtime import quiet
+
+
+def record_module(
+    torch: Any,
+    module: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    out: Path,
+    *,
+    model: str = "",
+    train: bool = False,
+    gradients: bool = True,
+    layers: bool = True,
+    seed: int = 0,
+    say: Say = lambda text: None,
+    metadata: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Runs a module and writes its recording; the module stays as it is.
+
+    Args:
+        torch: the module `torch`, 1.13 or newer.
+        module: what is run.
+        args: positional inputs.
+        kwargs: keyword inputs.
+        out: the `.safetensors` to write.
+        model: what the recording says it is of.
+        train: run in train mode; the default is eval mode.
+        gradients: record gradients and steps of optimizers, if the module has any.
+        layers: record every submodule.
+        seed: of the random numbers that the module or the loss draws.
+        say: is told what is being done.
+        metadata: more of it.
+
+    Returns:
+        What a user should know.
+
+    Raises:
+        UsageError: the module does not run on these inputs.
+        OSError: the recording can't be written.
+    """
+    call = (tuple(args), dict(kwargs))
+    notes: list[str] = []
+    with quiet(), untouched(torch, module), Recording(out.parent) as recording:
+        module.train(train)
+        reference = Reference(torch, module, recording, seed, say)
+        reference.inputs("input", *call)
+        try:
+            reference.forward(*call, layers=layers)
+        except Exception as error:
+            raise raised("The PyTorch model does not run on these inputs", error, model) from None
+        modes = []
+        try:
+            if gradients:
+                reference.gradients(*call, train=True)
+                modes = [True]
+        except Exception as error:
+            notes.append(f"no gradients: {in_words(error, 300)}")
+        note = reference.everything_in_float64(call, None, modes, layers=layers)
+        about = {
+            "torch2flow": __version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+            "model": model or type(module).__name__,
+            "mode": "train" if train else "eval",
+            "seed": str(seed),
+            "inputs": json.dumps([name for name, _ in input_leaves(*call)]),
+        }
+        recording.save(out, {**about, **reference.metadata, **(metadata or {})})
+    return [*notes, *([note] if note else [])]

@@ -1,0 +1,156 @@
+"""Records a PyTorch model on the spot, in another interpreter: PyTorch and OneFlow seldom fit into one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch2flow import errors
+from torch2flow.checkpoints.names.renamed_checkpoint import renamed
+from torch2flow.checkpoints.names.templates import Keys
+from torch2flow.checkpoints.opening import open_checkpoint
+from torch2flow.checkpoints.pytorch import TensorRef
+from torch2flow.checkpoints.writing import Options, make_plan
+from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
+from torch2flow.conversion import FORMATS, write
+from torch2flow.errors import DifferenceError, InstallationError, UsageError
+from torch2flow.proof.parity.reference import Reference
+from torch2flow.proof.parity.running import Request
+
+BOOT = """
+import importlib.util, sys
+at = sys.argv[1]
+spec = importlib.util.spec_from_file_location("torch2flow", at + "/__init__.py", submodule_search_locations=[at])
+module = sys.modules["torch2flow"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+from torch2flow.proof.capture.elsewhere import main
+main()
+"""
+"""Imports this very package, and nothing else of this environment, whose libraries are built for another Python."""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The PyTorch model to compare with.
+
+    Attributes:
+        factory: `package.module:factory`, as for `torch2flow capture`.
+        python: an interpreter that has PyTorch and what the model needs.
+        inputs: as for `torch2flow capture --input`; a recording's name stands for its inputs.
+        sizes: of named axes, as for `--size`.
+        load_weights: put the converted weights into the PyTorch model.
+        seed: of weights and inputs that are drawn.
+        train: compare in train mode.
+    """
+
+    factory: str
+    python: str
+    inputs: Sequence[str]
+    sizes: Sequence[str] = ()
+    load_weights: bool = False
+    seed: int = 0
+    train: bool = False
+
+
+def record_against(
+    folder: Path, original: Original, out: Path, request: Request, say: Callable[[str], None]
+) -> list[str]:
+    """Writes the recording of a PyTorch model; returns what a user should know.
+
+    Args:
+        folder: the converted model.
+        original: what to record.
+        out: the recording to write.
+        request: what will be compared.
+        say: is told what is being done.
+
+    Raises:
+        UsageError: the model can't be built or run, or there are no inputs.
+        InstallationError: the interpreter is not there, or lacks PyTorch.
+        DifferenceError: the PyTorch model has other weights than the converted one.
+    """
+    if not original.inputs:
+        raise UsageError(
+            "There are no inputs to run the PyTorch model on.",
+            remedy="--input 'float32[2,3,224,224]' or the like, as for torch2flow capture; --reference FILE takes those"
+            " of a recording",
+        )
+    keys = manifest_keys(read_manifest(folder), str(folder))
+    with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
+        weights = ""
+        if original.load_weights:
+            weights = str(Path(temporary) / "weights.pth")
+            checkpoint = renamed(open_checkpoint(folder, "."), keys, back=True)
+            write(make_plan(checkpoint, Options(key="."), FORMATS["pth"].target), Path(weights), "pth")
+        job = {
+            "model": original.factory, "inputs": list(original.inputs), "sizes": list(original.sizes), "out": str(out),
+            "weights": weights, "seed": original.seed, "train": original.train, "gradients": request.training,
+            "layers": request.layers,
+        }  # fmt: skip
+        notes = _run(original, job, say)
+    check_weights(folder, keys, Reference(out), original.factory)
+    return notes
+
+
+def _run(original: Original, job: dict[str, object], say: Callable[[str], None]) -> list[str]:
+    command = [original.python, "-c", BOOT, str(Path(errors.__file__).parent)]
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors_of:
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors_of, text=True
+            )
+        except OSError as error:
+            raise UsageError(
+                f"This interpreter can't be started: {error.strerror}.",
+                where=original.python,
+                remedy="--python PATH of a Python that has PyTorch",
+            ) from None
+        with process:
+            assert process.stdin is not None and process.stdout is not None
+            with process.stdin:
+                process.stdin.write(json.dumps(job))
+            for line in process.stdout:
+                row = json.loads(line)
+                if "say" in row:
+                    say(row["say"])
+                elif "error" in row:
+                    kind: type[errors.Torch2FlowError] = getattr(errors, row.pop("error"))
+                    raise kind(row.pop("what"), **row)
+                else:
+                    notes: list[str] = row["done"]
+                    return notes
+        errors_of.seek(0)
+        said = errors_of.read().strip().splitlines()
+    raise InstallationError(
+        f"The other interpreter ended with {process.returncode} before anything was recorded"
+        f"{': ' + said[-1].strip() if said else ''}.",
+        where=original.python,
+        remedy="it needs PyTorch 1.13 or newer and numpy, Python 3.10 or newer, and what the model imports",
+    )
+
+
+def check_weights(folder: Path, keys: Keys, recording: Reference, factory: str) -> None:
+    """Refuses a PyTorch model whose weights are not the converted ones.
+
+    Raises:
+        DifferenceError: they are not.
+    """
+    recorded: dict[str, int] = json.loads(recording.metadata.get("weights", "{}"))
+    stored = renamed(open_checkpoint(folder, "."), keys, back=True)
+    different = [
+        name
+        for name, tensor in stored.items()
+        if isinstance(tensor, TensorRef) and recorded.get(name) not in (zlib.crc32(tensor.numpy().tobytes()), 0)
+    ]
+    if different:
+        raise DifferenceError(
+            f"{factory} has other weights: {len(different)} of {len(stored)} tensors are not those of {folder},"
+            f" such as {different[0]}.",
+            maybe="the factory draws its weights anew, or loads another checkpoint",
+            remedy="--load-weights puts the converted weights into it",
+        )

@@ -1,0 +1,362 @@
+"""What a difference looks like, and what then is the likely cause: the known ones, one row each.
+
+The two results themselves tell most: the same numbers in another order, all of them twice as large, one channel alone,
+what silu makes of the input where PyTorch has what relu makes of it. The rest tells the code that they come from.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import math
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from torch2flow.proof.parity.judge import Measure
+
+Array = np.ndarray[Any, Any]
+
+MOST = 3
+"""So many causes are told at most."""
+
+SAMPLE = 1 << 16
+"""So many elements tell which function it is."""
+
+SAME = 1e-5
+"""Two float32 results that differ by less, relative to the largest value, are taken for the same function's."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A tensor that is not within noise.
+
+    Attributes:
+        part: what was compared, as in `ledger.PARTS`.
+        name: of the tensor.
+        found: OneFlow's.
+        exact: PyTorch's in float64.
+        measure: how far they are apart.
+        cls: the class of the module whose code or weights it comes from, such as `BatchNorm2d`.
+        before: what a buffer was before the training step.
+        given: what that module got, as PyTorch's got it.
+    """
+
+    part: str
+    name: str
+    found: Array
+    exact: Array
+    measure: Measure
+    cls: type = object
+    before: Array | None = None
+    given: Callable[[], Sequence[Array]] = tuple
+
+    @property
+    def kind(self) -> str:
+        """The name of the class."""
+        return self.cls.__name__
+
+    @functools.cached_property
+    def code(self) -> str:
+        """What the class does, see `code_of`."""
+        return code_of(self.cls)
+
+    def is_a(self, *words: str) -> bool:
+        """Whether the class's name holds one of these words."""
+        return any(word in self.kind.lower() for word in words)
+
+    def does(self, *words: str) -> bool:
+        """Whether the class's code or name holds one of these words."""
+        return any(word in self.code for word in words) or self.is_a(*words)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the class is one whose result is a weight's: by how its name ends."""
+        return LAYER_WITH_WEIGHTS.search(self.kind) is not None
+
+    @property
+    def layer(self) -> bool:
+        """Whether it is what a module or the code between modules gives."""
+        return self.part in ("own", "inputs")
+
+    @functools.cached_property
+    def comparable(self) -> bool:
+        """Whether the values are numbers that can be set side by side."""
+        same = self.found.shape == self.exact.shape and not self.measure.fault
+        return same and self.found.size > 0 and self.found.dtype.kind == "f"
+
+    @functools.cached_property
+    def values(self) -> tuple[Array, Array]:
+        """Both sides in float64, with 0 where PyTorch's is no number."""
+        finite = np.isfinite(self.exact) & np.isfinite(self.found)
+        return np.where(finite, self.found, 0).astype(np.float64), np.where(finite, self.exact, 0).astype(np.float64)
+
+    @property
+    def scale(self) -> float:
+        """The largest value of PyTorch's."""
+        return float(np.abs(self.values[1]).max(initial=0.0))
+
+    @functools.cached_property
+    def relative(self) -> float:
+        """The error relative to the largest value; infinite where there is nothing to compare."""
+        if not self.comparable:
+            return math.inf
+        error = float(np.abs(self.values[0] - self.values[1]).max())
+        return error / self.scale if self.scale else error
+
+    def same(self, one: Array, other: Array) -> bool:
+        """Whether two arrays are the same but for rounding."""
+        if one.shape != other.shape:
+            return False
+        return bool(np.abs(one - other).max(initial=0.0) <= min(SAME, self.relative / 30) * self.scale)
+
+    # -- what the two results show ---------------------------------------------------------------------------
+
+    def rounded_to(self, mantissa: int) -> bool:
+        """Whether every value is one of a narrower type, with so many bits behind the leading one."""
+        if self.found.dtype != np.float32 or not self.comparable or self.found.size < 8:
+            return False
+        bits = np.ascontiguousarray(self.found).view(np.uint32)
+        single = np.ascontiguousarray(self.exact.astype(np.float32)).view(np.uint32)
+        narrow = (1 << (23 - mantissa)) - 1
+        return bool(np.abs(self.found).max()) and not (bits & narrow).any() and bool((single & narrow).any())
+
+    def reordered(self) -> bool:
+        """Whether it is the same numbers in other places."""
+        if not self.comparable or self.relative < 1e-4:
+            return False
+        return self.same(*(np.sort(side, axis=None) for side in self.values))
+
+    def scaled(self) -> str:
+        """By what it is too large throughout; "" where it is not."""
+        if not self.layer or not self.comparable or self.found.size < 4:
+            return ""
+        found, exact = self.values
+        factor = float((found * exact).sum() / max((exact**2).sum(), 1e-300))
+        far = abs(factor - 1) > 1e-6 and factor != 0
+        return f"{factor:.6g}" if far and self.same(found, exact * factor) else ""
+
+    def activation(self) -> str:
+        """Of which functions both sides are, where they are of known ones; "" where they are not."""
+        if self.part != "own" or not self.comparable:
+            return ""
+        for given in self.given():
+            if given.shape == self.found.shape and given.dtype.kind == "f":
+                here, there = (self._function(side, given) for side in self.values)
+                if there and here != there:
+                    return f"{here or 'something else'} here, {there} there"
+        return ""
+
+    def _function(self, values: Array, given: Array) -> str:
+        given, values = (np.ravel(each)[:SAMPLE].astype(np.float64) for each in (given, values))
+        return next((name for name, function in ACTIVATIONS.items() if self.same(function(given), values)), "")
+
+    def without_activation(self) -> str:
+        """The function that makes PyTorch's result of OneFlow's; "" where none does."""
+        if not self.layer or not self.comparable:
+            return ""
+        name = self._function(self.values[1], self.values[0])
+        return "" if name == "nothing" else name
+
+    def residual(self) -> bool:
+        """Whether the difference is what the code got."""
+        if not self.layer or not self.comparable or self.relative < 1e-4:
+            return False
+        difference = self.values[1] - self.values[0]
+        return any(self.same(abs(difference), abs(given)) for given in self.given() if given.dtype.kind == "f")
+
+    def channel(self) -> str:
+        """The only channel that differs, and whether by the same everywhere; "" where it is not one of many."""
+        if self.part != "own" or not self.comparable or self.found.ndim < 2:
+            return ""
+        axis = 1 if self.is_a("conv") and not self.is_a("conv1d") and self.found.ndim > 2 else -1
+        difference = np.moveaxis(self.values[0] - self.values[1], axis, 0)
+        difference = difference.reshape(len(difference), -1)
+        sizes = np.abs(difference).max(1)
+        wrong = np.flatnonzero(sizes > max(10 * self.measure.noise, sizes.max() / 30))
+        return str(wrong[0]) if len(wrong) == 1 and len(sizes) > 2 else ""
+
+    def bias(self) -> bool:
+        """Whether each channel is off by one number everywhere."""
+        if self.part != "own" or not self.comparable or self.found.ndim < 2:
+            return False
+        axis = 1 if self.is_a("conv") and not self.is_a("conv1d") and self.found.ndim > 2 else -1
+        difference = np.moveaxis(self.values[0] - self.values[1], axis, 0)
+        difference = difference.reshape(len(difference), -1)
+        if difference.shape[1] < 2:
+            return False
+        return self.same(difference, np.broadcast_to(difference[:, :1], difference.shape))
+
+    def at_the_border(self) -> bool:
+        """Whether an image differs at its border and nowhere else."""
+        if not self.comparable or self.found.ndim < 4 or min(self.found.shape[-2:]) < 5:
+            return False
+        wrong = np.abs(self.values[0] - self.values[1]) > max(10 * self.measure.noise, self.scale * 1e-6)
+        return bool(wrong.any()) and not bool(wrong[..., 2:-2, 2:-2].any())
+
+
+def _gelu(x: Array) -> Any:
+    return x * 0.5 * (1 + np.vectorize(math.erf, otypes=[np.float64])(x / math.sqrt(2)))
+
+
+def _sigmoid(x: Array) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Any]] = {
+    "nothing": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "silu": lambda x: x * _sigmoid(x),
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "hardsigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "softplus": lambda x: np.logaddexp(x, 0),
+    "mish": lambda x: x * np.tanh(np.logaddexp(x, 0)),
+    "gelu by sigmoid": lambda x: x * _sigmoid(1.702 * x),
+    "gelu by tanh": lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "gelu by erf": _gelu,
+}
+
+
+def code_of(cls: type) -> str:
+    """The source of a class's methods but its constructor, in lower case; "" of OneFlow's own classes."""
+    if cls.__module__.startswith("oneflow."):
+        return ""
+    try:
+        source = textwrap.dedent(inspect.getsource(cls))
+        body = ast.parse(source).body[0]
+    except (OSError, TypeError, SyntaxError, IndexError):
+        return ""  # a class defined at a prompt has no source
+    methods = [part for part in ast.walk(body) if isinstance(part, ast.FunctionDef) and part.name != "__init__"]
+    return "\n".join(ast.unparse(part) for part in methods).lower()
+
+
+class Cause(NamedTuple):
+    """When it is likely, and how it is told: `{}` stands for what was found out."""
+
+    likely: Callable[[Evidence], bool | str]
+    text: str
+
+
+LAYER_WITH_WEIGHTS = re.compile(r"(Linear|Conv|ConvTranspose|Embedding|EmbeddingBag|Norm)(\d?[dD])?\d*$")
+
+ANY_CODE = "the code between the layers: another order of what it does, a residual left out, another weight or constant"
+"""Where nothing closer is known."""
+
+CAUSES = (
+    Cause(
+        lambda e: "shape" in e.measure.fault,
+        "another shape: a stride, a padding, a size or a flag such as keepdim or ceil_mode differs",
+    ),
+    Cause(
+        lambda e: "NaN" in e.measure.fault,
+        "NaN or infinity on one side only: a mask of -inf, a division by zero, an overflow, or swapped statistics",
+    ),
+    Cause(lambda e: "dtype" in e.measure.fault, "another dtype: a conversion is missing"),
+    # -- training
+    Cause(
+        lambda e: "not there" in e.measure.fault and e.part.endswith("gradients"),
+        "no gradient arrives: the parameter is frozen, or a detach or no_grad cuts it off",
+    ),
+    Cause(
+        lambda e: e.part == "buffers" and e.before is not None and np.array_equal(e.found, e.before),
+        "the buffer does not move: the layer is frozen, in eval mode, or its momentum is 0",
+    ),
+    Cause(lambda e: e.part == "buffers" and "running" in e.name, "another momentum, or another input of this layer"),
+    Cause(
+        lambda e: e.part.endswith("gradients"),
+        "part of the gradient is missing: a detach or no_grad cuts off a branch, or a weight is not tied to another",
+    ),
+    Cause(lambda e: e.part == "adamw", "the optimizer: another weight decay, eps, betas, or another learning rate"),
+    Cause(lambda e: e.part == "sgd", "the optimizer: another learning rate, weight decay or momentum"),
+    # -- what the numbers show
+    Cause(lambda e: e.rounded_to(7), "computed in bfloat16: every value is one of bfloat16"),
+    Cause(lambda e: e.rounded_to(10) and not e.rounded_to(7), "computed in float16: every value is one of float16"),
+    Cause(
+        lambda e: e.part == "inputs" and e.found.dtype.kind in "iu",
+        "other indices: positions or types that count from another number, another offset or another padding",
+    ),
+    Cause(
+        lambda e: e.part == "inputs" and e.found.dtype.kind == "b",
+        "another mask: inverted, dropped, or of another axis",
+    ),
+    Cause(lambda e: e.activation(), "another activation: {}"),
+    Cause(
+        lambda e: e.reordered(),
+        "the same numbers in another order: a permute, reshape, shift or concatenation goes over other axes",
+    ),
+    Cause(lambda e: e.without_activation(), "an activation is left out: {} of this is what PyTorch has"),
+    Cause(lambda e: e.scaled(), "every number is {} times PyTorch's: another scale, or one that is left out"),
+    Cause(lambda e: e.residual(), "the difference is what the code was given: a residual is left out, or added twice"),
+    Cause(lambda e: e.bias() and e.weighted, "another bias: each channel is off by one number everywhere"),
+    Cause(
+        lambda e: e.channel() if e.weighted else "", "one element of the weight or bias: only channel {} differs"
+    ),
+    Cause(lambda e: e.at_the_border(), "another padding: the inner part of the image agrees, its border does not"),
+    # -- what the code does
+    Cause(
+        lambda e: e.layer and e.relative < 1e-1 and e.does("norm", "rsqrt", "eps") and not e.is_a("attention", "block"),
+        "another eps in a normalization",
+    ),
+    Cause(
+        lambda e: e.layer and e.does("gelu") and e.relative < 1e-3,
+        "gelu by tanh on one side and by erf on the other, or other constants: up to 5e-4 apart",
+    ),
+    Cause(
+        lambda e: e.layer and e.relative < 1e-5 and bool(e.code),
+        "a constant in this code has other last digits, or is rounded to fewer",
+    ),
+    Cause(
+        lambda e: e.layer and e.does("interpolate", "upsample", "resize", "grid_sample"),
+        "another align_corners, or another way of resampling",
+    ),
+    Cause(
+        lambda e: e.layer and e.does("cos(", "sin(", "rotary"),
+        "other positions: another frequency, or the halves of a rotation in another order",
+    ),
+    Cause(
+        lambda e: e.layer and e.does("softmax", "attention("),
+        "a mask that is dropped or turned round, another scale, softmax over another axis, or heads in another order",
+    ),
+    Cause(
+        lambda e: e.part == "own" and e.weighted,
+        "another weight or bias: transposed, swapped or left out ('torch2flow check' compares the weights bit for bit)",
+    ),
+    Cause(
+        lambda e: e.part == "own" and not e.code and e.is_a("conv", "pool"),
+        "another stride, padding, dilation or number of groups",
+    ),
+    Cause(
+        lambda e: e.layer and e.does("pad("), "another padding, or what is padded with"
+    ),
+    Cause(
+        lambda e: e.part == "own" and not e.code and not e.weighted and e.relative < 1e-3,
+        "an approximation: gelu by tanh instead of erf is up to 5e-4 apart",
+    ),
+    Cause(
+        lambda e: e.layer and bool(e.code),
+        ANY_CODE,
+    ),
+)  # fmt: skip
+
+
+def likely_causes(evidence: Evidence) -> Iterator[str]:
+    """The causes that the evidence speaks for, the most telling first."""
+    told = 0
+    with np.errstate(all="ignore"):
+        for cause in CAUSES:
+            found = cause.likely(evidence)
+            if found:
+                yield cause.text.format(found)
+                told += 1
+                if told == MOST:
+                    return

@@ -1,0 +1,168 @@
+"""Where two models start to differ: the first place whose own error no noise explains."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from torch2flow.proof.parity.judge import FINE
+from torch2flow.proof.parity.ledger import PARTS, Entry, Ledger
+from torch2flow.proof.parity.reference import RecordedCall, Reference
+
+NO_KERNEL = "OneFlow 0.9.0 lacks most kernels for 16-bit numbers on a CPU: convert with --dtype float32, or use a GPU"
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first difference.
+
+    Attributes:
+        path: of the module whose code it arises in; "" is the model's own.
+        call: the name of that module's call, where layers were compared.
+        part: what differs, as in `ledger.PARTS`.
+        tensor: which tensor of that part.
+        sentence: all this in words.
+        likely: what may be the cause.
+    """
+
+    path: str
+    call: str
+    part: str
+    tensor: str
+    sentence: str
+    likely: tuple[str, ...] = ()
+
+
+def first_divergence(ledger: Ledger, reference: Reference) -> Divergence:
+    """Where it starts, as closely as what was compared can tell."""
+    for candidates in (_layers, _outputs, _training, _rest):
+        for found in candidates(ledger, reference):
+            return replace(found, likely=(*_circumstances(found, ledger, reference), *found.likely))
+    raise AssertionError("nothing differs")
+
+
+def _circumstances(found: Divergence, ledger: Ledger, reference: Reference) -> Iterator[str]:
+    """What else of the run explains it."""
+    if ledger.random and found.part not in ("gradients", "buffers", "sgd", "adamw"):
+        yield "two runs of the OneFlow model differ: something random is active, such as dropout in eval mode"
+    # What has no weights may be left out without a difference.
+    names = [f"{name}." for name in json.loads(reference.metadata.get("state_dict", "[]"))]
+    inside = f"{found.path}." if found.path else ""
+    missing = [
+        path
+        for path in sorted({row.path for row in reference.calls.values()} - set(ledger.seen))
+        if path.startswith(inside) and any(name.startswith(f"{path}.") for name in names)
+    ]
+    if ledger.seen and missing and found.part in ("own", "inputs", "outputs"):
+        yield f"`{missing[0]}` is never called in OneFlow: another layer may be called in its place"
+
+
+def _bad(ledger: Ledger, part: str) -> dict[str, Entry]:
+    return {name: entry for name, entry in ledger.parts.get(part, {}).items() if entry.measure.verdict not in FINE}
+
+
+def _size(entry: Entry) -> str:
+    """The error in words: `3.1e-02 of the largest value, 40,000x the noise`."""
+    made = entry.measure
+    if made.fault:
+        return made.fault
+    ratio = f"{made.ratio:,.0f}" if made.ratio >= 10 else f"{made.ratio:.1f}"
+    double = "" if made.double is None else f", {made.double:.1e} in float64"
+    return f"{made.relative:.1e} of the largest value, {ratio}x the noise{double}"
+
+
+def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    """The first call, in the order in which they end, that gets or gives something else, or can't be run."""
+    own, inputs = _bad(ledger, "own"), _bad(ledger, "inputs")
+    for row in reference.calls.values():
+        for name in (*row.inputs, *map(row.taken, row.inputs)):
+            if name in inputs:
+                yield _before(row, name, inputs[name], reference)
+        if row.name in ledger.failures:
+            text = ledger.failures[row.name]
+            likely = (NO_KERNEL,) if "kernel" in text and "Float16" in text else ()
+            yield Divergence(row.path, row.name, "own", "", f"`{row.path}` ({row.kind}) can't be run: {text}", likely)
+        for name in row.outputs:
+            if name in own:
+                entry = own[name]
+                which = "" if row.name.endswith("#0") else f", in its call {row.name.rpartition('#')[2]},"
+                sentence = f"`{row.path}` ({row.kind}){which} is the first module whose own error exceeds noise: "
+                sentence += f"{_size(entry)}; its inputs agree."
+                yield Divergence(row.path, row.name, "own", name, sentence, entry.likely)
+    for name, entry in own.items():  # what the model's own code gives
+        sentence = f"The model's own code, after its layers, exceeds noise: {name} differs by {_size(entry)}."
+        yield Divergence("", "", "own", name, sentence, entry.likely)
+
+
+def _before(row: RecordedCall, name: str, entry: Entry, reference: Reference) -> Divergence:
+    # The name of an input that no layer gave is that of the outermost layer that gets it.
+    owner = re.fullmatch(r"inputs\.(.*#\d+)\.\d+", name)
+    row = reference.calls.get(owner[1], row) if owner else row
+    parent = row.path.rpartition(".")[0]
+    # A list of modules has no code: its owner's has called this one.
+    callers = {call.path: call for call in reference.calls.values()}
+    while parent and parent not in callers:
+        parent = parent.rpartition(".")[0]
+    where = f"`{parent}` ({callers[parent].kind})" if parent else "the model"
+    sentence = f"What {where} gives to `{row.path}` is the first value that exceeds noise: {_size(entry)}; "
+    sentence += "the layers before agree, so it is the code between them."
+    return Divergence(parent, row.name, "inputs", name, sentence, entry.likely)
+
+
+def _training(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    """Buffers go wrong from the first wrong layer on, gradients from the last one back."""
+    order = {row.path: number for number, row in enumerate(reference.calls.values())}
+    rank = {name: order.get(name.rpartition(".")[0], number) for number, name in _numbered(reference)}
+    for part, choose in (("buffers", min), ("gradients", max)):
+        bad = _bad(ledger, part)
+        if bad:
+            name = choose(bad, key=lambda each: rank.get(each, 0))
+            path = name.rpartition(".")[0]
+            what = "buffer after a training step" if part == "buffers" else "gradient"
+            size = bad[name].measure.fault or f"it differs by {_size(bad[name])}"
+            sentence = f"Outputs agree, but training does not: it starts at `{path}`, whose {what} is `{name}`: {size}."
+            if part == "gradients" and ledger.backward:
+                yield _backward(ledger.backward[0], name, bad[name], reference)
+            yield Divergence(path, "", part, name, sentence, bad[name].likely)
+    for part in ("sgd", "adamw"):
+        bad = _bad(ledger, part)
+        if bad:
+            name = next(iter(bad))
+            sentence = f"Gradients agree, but {PARTS[part]} do not: {len(bad)} of {len(ledger.parts[part])} differ, "
+            sentence += f"such as `{name}` by {_size(bad[name])}; it is the optimizer."
+            yield Divergence("", "", part, name, sentence, bad[name].likely)
+
+
+def _backward(call: str, name: str, entry: Entry, reference: Reference) -> Divergence:
+    row = reference.calls.get(call)
+    where = f"`{row.path}` ({row.kind})" if row else "the model's own code"
+    sentence = f"Outputs agree, but training does not: the gradient that {where} passes on is not that of what it "
+    sentence += f"computes; so `{name}`, for one, has another: {_size(entry)}."
+    return Divergence(row.path if row else "", call if row else "", "gradients", name, sentence, entry.likely)
+
+
+def _numbered(reference: Reference) -> Iterator[tuple[int, str]]:
+    yield from enumerate(reference.names("train.step."))
+
+
+def _outputs(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    """Nothing closer is known: layers were not recorded, or agree."""
+    yield from _anywhere(ledger, reference, ("outputs", "second", "graph"))
+
+
+def _rest(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    yield from _anywhere(ledger, reference, PARTS)
+    for where, text in ledger.failures.items():
+        yield Divergence("", "", where, "", f"The part '{where}' can't be run: {text}")
+
+
+def _anywhere(ledger: Ledger, reference: Reference, parts: Iterable[str]) -> Iterator[Divergence]:
+    hint = "" if reference.calls else " Where it starts is not known: the recording holds no layers."
+    for part in parts:
+        bad = _bad(ledger, part)
+        if bad:
+            name, title = next(iter(bad)), PARTS[part]
+            sentence = f"The {title} differ: {len(bad)} of {len(ledger.parts[part])}, such as {name} by "
+            yield Divergence("", "", part, name, f"{sentence}{_size(bad[name])}.{hint}", bad[name].likely)

@@ -1,0 +1,230 @@
+"""Holds every layer's output to the recorded one: end to end, where errors accumulate, or one by one.
+
+One by one, each submodule is fed what PyTorch's got, and hands on what PyTorch's gave: an error is its own, or that of
+the code between it and the layers before. A layer that OneFlow can't run is replaced by what PyTorch's gave, and the
+rest is compared all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from torch2flow.errors import Torch2FlowError
+from torch2flow.proof.parity.ledger import Ledger
+from torch2flow.proof.parity.reference import RecordedCall, Reference
+from torch2flow.proof.parity.values import leaves, nearest, replaced, row_order
+from torch2flow.proof.watching import Call
+
+Array = np.ndarray[Any, Any]
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass
+class Comparison:
+    """What both ways of comparing share.
+
+    Attributes:
+        flow: the module `oneflow`.
+        reference: what PyTorch's layers gave.
+        ledger: judges.
+        pattern: only layers whose path it matches are judged.
+        enter: is told of each call before it runs; a crash of the process is then known to be its.
+        crashed: names of calls that end the process; they are not run.
+        seen: paths that were called.
+    """
+
+    flow: Any
+    reference: Reference
+    ledger: Ledger
+    pattern: str = ""
+    enter: Callable[[str], None] = lambda name: None
+    leave: Callable[[str], None] = lambda name: None
+    crashed: Collection[str] = ()
+    seen: set[str] = field(default_factory=set)
+
+    def judged(self, call: RecordedCall) -> bool:
+        """Whether this layer is to be judged."""
+        return re.search(self.pattern, call.path) is not None
+
+    def tensors(self, value: Any) -> list[Any]:
+        """The OneFlow tensors of a nested value."""
+        return [leaf for leaf in leaves(value) if isinstance(leaf, self.flow.Tensor)]
+
+    def matched(self, found: list[Array], names: Iterable[str]) -> list[tuple[Array, str]]:
+        """Each array with the name of the recorded tensor that it is; "" where it is none of them.
+
+        A twin of the zoo may give its layers something in another arrangement, which says nothing.
+        """
+        pairs = matched(self.reference, found, names)
+        if not self.reference.keys:
+            return pairs
+        return [
+            (array, name if name and array.shape == self.reference.array(name).shape else "") for array, name in pairs
+        ]
+
+    def recorded_outputs(self, row: RecordedCall) -> Any:
+        """What PyTorch's layer gave."""
+        given = tuple(self.flow.tensor(self.reference.array(name)) for name in row.outputs)
+        return given[0] if len(given) == 1 else given
+
+
+class EndToEnd(Comparison):
+    """Compares what comes out, and lets it go on."""
+
+    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls `forward`, and judges what it gives."""
+        self.seen.add(call.path)
+        row = self.reference.calls.get(call.name)
+        if row is not None and call.name in self.crashed:
+            return self.recorded_outputs(row)
+        self.enter(call.name)
+        output = forward(*args, **kwargs)
+        self.leave(call.name)
+        if row is not None and self.judged(row):
+            for array, name in self.matched([leaf.numpy() for leaf in self.tensors(output)], row.outputs):
+                if name:
+                    exact = self.reference.exact(name)
+                    single = self.reference.single(name, exact)
+                    self.ledger.judge("modules", name, array, single, exact)
+        return output
+
+
+@dataclass
+class OneByOne(Comparison):
+    """Feeds each layer PyTorch's own input, and compares what comes out.
+
+    Attributes:
+        double: in float64, for the layers that are doubtful in float32.
+        model: what has these layers.
+        known: the tensors that were judged.
+        inside: the calls under way, the outermost first.
+    """
+
+    double: bool = False
+    model: Any = None
+    known: set[str] = field(default_factory=set)
+    inside: list[Call] = field(default_factory=list)
+
+    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls `forward` on the recorded inputs, judges, and returns the recorded outputs."""
+        row, fed, order = self.reference.calls.get(call.name), True, None
+        if row is not None:
+            (args, kwargs), fed, order = self._matched("inputs", row, (args, kwargs), row.inputs)
+            if call.name in self.crashed:
+                return self.recorded_outputs(row)
+        self.inside.append(call)
+        try:
+            if row is None:
+                return forward(*args, **kwargs)
+            output = self._run(row, forward, args, kwargs)
+            return self._matched("own" if fed else "", row, output, row.outputs, order)[0]
+        finally:
+            self.inside.pop()
+
+    def _run(
+        self, row: RecordedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        self.enter(row.name)
+        try:
+            output = forward(*args, **kwargs)
+        except Exception as error:
+            self.ledger.fail(row.name, first_line(error))
+            output = self.recorded_outputs(row)
+        self.leave(row.name)
+        return output
+
+    def _matched(
+        self, part: str, row: RecordedCall, value: Any, names: list[str], order: Array | None = None
+    ) -> tuple[Any, bool, Array | None]:
+        """Judges the tensors of a value and puts the recorded ones in their place.
+
+        What a layer gives is judged where it got what PyTorch's got; only layers of a twin may get something else.
+        The same rows in another order are brought into PyTorch's for the judge, and back for the model: if the code
+        around does not undo the order, what it gives itself will show it.
+
+        Returns:
+            The value, whether all recorded tensors were found, and the order of rows.
+        """
+        tensors = self.tensors(value)
+        arrays = [leaf.detach().numpy() for leaf in tensors]
+        put: dict[int, Any] = {}
+        known: set[str] = set()
+        for tensor, (array, name) in zip(tensors, self.matched(arrays, names), strict=True):
+            if not name:
+                continue
+            recorded = self.reference.array(name)
+            if part == "inputs" and array.dtype.kind != recorded.dtype.kind:
+                continue  # another tensor: PyTorch's module got one for its shape alone, and the converted one did not
+            known.add(name)
+            if part == "inputs" and order is None:
+                order = row_order(array, recorded)
+            moved = order if order is not None and array.shape == recorded.shape and len(array) == len(order) else None
+            if moved is not None:
+                array = array[moved]
+            if part and self.judged(row):
+                self._judge(part, row, name, array, recorded)
+            if (row.fed and array.shape == recorded.shape) if part == "inputs" else not row.passes:
+                rows = recorded if moved is None else recorded[np.argsort(moved)]
+                put[id(tensor)] = self.flow.tensor(rows, dtype=tensor.dtype)
+        complete = not self.reference.keys or known >= set(names)
+        return replaced(value, lambda leaf: put.get(id(leaf), leaf)), complete, order
+
+    def _judge(self, part: str, row: RecordedCall, name: str, array: Array, recorded: Array) -> None:
+        """An input that another layer gave was fed to this one bit for bit: else it is another layer's."""
+        if self.reference.keys and part == "inputs":
+            return  # a twin's code between its layers is its own; what it gives is judged with the layers' outputs
+        if part == "own" or (name.startswith("inputs.") and name not in self.known):
+            self.judge(part, name, array)
+        elif part == "inputs" and not name.startswith("inputs.") and not np.array_equal(array, recorded):
+            exact = self.reference.own_exact(name) if self._passed_on(name) else recorded
+            if self.double:
+                self.ledger.judge_double(part, row.taken(name), array, exact, **self._origin())
+            else:
+                self.ledger.judge(part, row.taken(name), array, recorded, exact, **self._origin())
+
+    def _passed_on(self, name: str) -> bool:
+        """Whether the layer that gave this tensor only passed it on, so that it was not replaced."""
+        giver = self.reference.calls.get(name.removeprefix("module.").rpartition(".")[0])
+        return giver is not None and giver.passes
+
+    def judge(self, part: str, name: str, array: Array) -> None:
+        """Judges a tensor that the code of the innermost call gave, in the precision of this run."""
+        self.known.add(name)
+        exact = self.reference.own_exact(name)
+        if self.double:
+            self.ledger.judge_double(part, name, array, exact, **self._origin())
+        else:
+            self.ledger.judge(part, name, array, self.reference.single(name, exact), exact, **self._origin())
+
+    def _origin(self) -> dict[str, Any]:
+        """The module whose code is under way: its class, what that does, and what it got."""
+        call = self.inside[-1] if self.inside else None
+        row = self.reference.calls.get(call.name) if call else None
+        names = row.inputs if row else [f"input.{name}" for name in self.reference.names("input.")]
+        cls = type(call.module if call else self.model)
+        given = lambda: [self.reference.array(name) for name in names]  # noqa: E731
+        return {"cls": cls, "given": given}
+
+
+def matched(reference: Reference, found: list[Array], names: Iterable[str]) -> list[tuple[Array, str]]:
+    """Each array with the name of the recorded tensor that it is; "" where it is none of them."""
+    names = list(names)
+    if len(found) == len(names) == 1:
+        return [(found[0], names[0])]
+    chosen = nearest(found, [reference.array(name) for name in names])
+    return [(array, "" if index is None else names[index]) for array, index in zip(found, chosen, strict=True)]
+
+
+def first_line(error: BaseException) -> str:
+    """An error in one line: OneFlow's go on with the places in its own source, and some are coloured."""
+    if isinstance(error, Torch2FlowError):
+        text = f"{error.what} at: {error.where}" if error.where else error.what
+    else:
+        text = f"{type(error).__name__}: " + COLOURS.sub("", str(error).split('\n  File "')[0])
+    return " ".join(text.split())[:400]

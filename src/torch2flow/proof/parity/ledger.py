@@ -1,0 +1,175 @@
+"""Keeps what was found, part by part: measures and their circumstances, never the values themselves."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from torch2flow.proof.parity.causes import Evidence, likely_causes
+from torch2flow.proof.parity.judge import CLOSE, EXACT, FINE, Measure, distance_in_float64, measure, missing, worst
+from torch2flow.proof.parity.known import Known
+from torch2flow.proof.parity.statistics import Statistics, statistics
+
+Array = np.ndarray[Any, Any]
+
+PARTS = {
+    "outputs": "outputs",
+    "second": "outputs at other sizes",
+    "graph": "outputs in graph mode",
+    "own": "layers, one by one",
+    "inputs": "inputs of layers",
+    "gradients": "gradients",
+    "input_gradients": "gradients of inputs",
+    "buffers": "buffers after a step",
+    "sgd": "parameters after SGD",
+    "adamw": "parameters after AdamW",
+}
+"""What is judged, in the order in which it is shown. `modules`, the layers end to end, is shown and not judged."""
+
+WITH_HISTOGRAM = ("outputs",)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What was found of one tensor.
+
+    Attributes:
+        measure: how far it is from PyTorch's.
+        statistics: more about the difference.
+        likely: what may be the cause, where it is not within noise.
+    """
+
+    measure: Measure
+    statistics: Statistics | None = None
+    likely: tuple[str, ...] = ()
+
+
+class Ledger:
+    """Judges tensors as they come.
+
+    Args:
+        emit: is called with each finding as plain data, of which `accept` makes the same ledger elsewhere.
+    """
+
+    def __init__(self, emit: Callable[[dict[str, Any]], None] = lambda row: None) -> None:
+        self.parts: dict[str, dict[str, Entry]] = {}
+        self.failures: dict[str, str] = {}
+        self.seen: list[str] = []
+        self.random = False
+        self.backward: list[str] | None = None
+        self.known: list[Known] = []
+        self.emit = emit
+
+    def judge(self, part: str, name: str, found: Array, single: Array, exact: Array, **origin: Any) -> None:
+        """Measures a tensor.
+
+        Args:
+            part: one of `PARTS`, or `modules`.
+            name: of the tensor in this part.
+            found: OneFlow's.
+            single: PyTorch's in its own precision.
+            exact: PyTorch's in float64.
+            origin: what else is known of it, as `causes.Evidence` has it: `cls`, `given`, `before`.
+        """
+        made = measure(found, exact, single)
+        more = statistics(found, single, exact, histogram=part in WITH_HISTOGRAM)
+        likely: tuple[str, ...] = ()
+        if (made.doubtful or made.fault) and part != "modules":  # where errors of others accumulate
+            likely = tuple(likely_causes(Evidence(part, name, found, exact, made, **origin)))
+        self._put(part, name, Entry(made, more, likely))
+
+    def judge_double(self, part: str, name: str, found: Array, exact: Array, scale: float = 0.0, **origin: Any) -> None:
+        """Adds the distance of both sides in float64 to a tensor that was measured."""
+        entry = self.parts.get(part, {}).get(name)
+        if entry is not None:
+            distance = distance_in_float64(found, exact, scale)
+            known = [each for each in self.known if part in each.parts and EXACT < distance <= each.allowed]
+            allowed = max((each.allowed for each in known), default=EXACT)
+            made = replace(entry.measure, double=distance, allowed=allowed)
+            likely = entry.likely
+            if not likely and made.verdict not in FINE:
+                likely = tuple(likely_causes(Evidence(part, name, found, exact, made, **origin)))
+            likely = (*(each.text for each in known), *likely)
+            self._put(part, name, replace(entry, measure=made, likely=likely))
+
+    def allow(self, part: str, name: str, distance: float) -> None:
+        """Allows a tensor some times the distance that one rounding of the weights makes in float64."""
+        entry = self.parts.get(part, {}).get(name)
+        if entry is not None and entry.measure.double is not None:
+            allowed = max(entry.measure.allowed, min(10 * distance, CLOSE))
+            self._put(part, name, replace(entry, measure=replace(entry.measure, allowed=allowed)))
+
+    def fault(self, part: str, name: str, text: str) -> None:
+        """Notes a tensor that can't be measured."""
+        made, nothing = missing(text), np.zeros(0, np.float32)
+        likely = tuple(likely_causes(Evidence(part, name, nothing, nothing, made)))
+        self._put(part, name, Entry(made, likely=likely))
+
+    def fail(self, where: str, text: str) -> None:
+        """Notes that a part, or a module by the name of its call, could not be run."""
+        self.accept({"failed": where, "text": text})
+        self.emit({"failed": where, "text": text})
+
+    def see(self, paths: Iterable[str]) -> None:
+        """Notes which modules were called."""
+        self.seen = sorted(paths)
+        self.emit({"seen": self.seen})
+
+    def note_random(self) -> None:
+        """Notes that two runs of the OneFlow model differ."""
+        self.accept({"random": True})
+        self.emit({"random": True})
+
+    def note_backward(self, names: list[str]) -> None:
+        """Notes which calls have another gradient than their own outputs have: the innermost first."""
+        self.accept({"backward": names})
+        self.emit({"backward": names})
+
+    def doubtful(self, *parts: str) -> bool:
+        """Whether something in these parts can be told in float64 only."""
+        entries = (entry for part in parts for entry in self.parts.get(part, {}).values())
+        return any(entry.measure.doubtful for entry in entries)
+
+    def fine(self, *parts: str) -> bool:
+        """Whether everything in these parts is within noise."""
+        return all(each.verdict in FINE for part in parts for each in self.measures(part))
+
+    def without(self, *parts: str) -> Ledger:
+        """A ledger in which these parts were not judged."""
+        other = copy.copy(self)
+        other.parts = {part: entries for part, entries in self.parts.items() if part not in parts}
+        return other
+
+    def measures(self, part: str) -> list[Measure]:
+        """The measures of a part."""
+        return [entry.measure for entry in self.parts.get(part, {}).values()]
+
+    def verdict(self, part: str) -> str:
+        """The worst of a part's tensors."""
+        return worst(each.verdict for each in self.measures(part))
+
+    def _put(self, part: str, name: str, entry: Entry) -> None:
+        self.parts.setdefault(part, {})[name] = entry
+        self.emit({"part": part, "name": name, **asdict(entry)})
+
+    def accept(self, row: dict[str, Any]) -> None:
+        """Takes what another ledger emitted."""
+        if "failed" in row:
+            self.failures[row["failed"]] = row["text"]
+        elif "seen" in row:
+            self.seen = row["seen"]
+        elif "random" in row:
+            self.random = row["random"]
+        elif "backward" in row:
+            self.backward = row["backward"]
+        else:
+            self._accept(row)
+
+    def _accept(self, row: dict[str, Any]) -> None:
+        made = Measure(**{**row["measure"], "squares": tuple(row["measure"]["squares"])})
+        more = Statistics(**row["statistics"]) if row["statistics"] else None
+        self.parts.setdefault(row["part"], {})[row["name"]] = Entry(made, more, tuple(row["likely"]))

@@ -1,0 +1,112 @@
+"""Compares any OneFlow model with any PyTorch model, both live in one process: `torch2flow.verify`."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from torch2flow._version import __version__
+from torch2flow.errors import InstallationError
+from torch2flow.proof.capture.unexported import record_module
+from torch2flow.proof.parity.ledger import Ledger
+from torch2flow.proof.parity.reference import Reference
+from torch2flow.proof.parity.running import Request, Run
+from torch2flow.proof.parity.subjects import Live
+from torch2flow.proof.parity.verification import Verification
+from torch2flow.runtime import import_oneflow
+from torch2flow.runtime.loading import load_state_dict
+from torch2flow.runtime.packages import distribution_version, install_command
+
+
+def verify(
+    model: Any,
+    original: Any,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    transfer: bool = False,
+    request: Request | None = None,
+    train: bool = False,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda text: None,
+) -> Verification:
+    """Compares a OneFlow model with its PyTorch original: outputs, layers of the same path, gradients, steps.
+
+        found = torch2flow.verify(my_port, original, (torch.randn(2, 3, 224, 224),), transfer=True)
+        print(found.verdict, found.sentence)
+
+    Args:
+        model: a `oneflow.nn.Module`; but for `transfer`, it stays as it is.
+        original: a `torch.nn.Module` with the same names of parameters; it stays as it is.
+        args: positional inputs, PyTorch tensors or arrays.
+        kwargs: keyword inputs.
+        transfer: first put the weights of the original into the model.
+        request: what is compared; by default everything but graph mode.
+        train: compare outputs in train mode.
+        seed: of the weights of the loss, and of what the original draws.
+        say: is told what is being done.
+
+    Raises:
+        InstallationError: OneFlow or PyTorch does not import.
+        UsageError: the original does not run on these inputs.
+        UnsupportedError: the weights do not fit, with `transfer`.
+    """
+    started = time.monotonic()
+    flow = import_oneflow()
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError as error:
+        raise InstallationError(f"PyTorch does not import: {error}", remedy=install_command("torch>=1.13")) from None
+    request = request or Request()
+    inputs, keywords = torch.utils._pytree.tree_map(
+        lambda value: torch.from_numpy(value) if isinstance(value, np.ndarray) else value,
+        (tuple(args), dict(kwargs or {})),
+    )
+    with tempfile.TemporaryDirectory(prefix="torch2flow-") as folder:
+        if transfer:
+            path = Path(folder) / "weights.pth"
+            torch.save(original.state_dict(), path)
+            load_state_dict(model, path)
+            path.unlink()
+        path = Path(folder) / "recording.safetensors"
+        record_module(
+            torch, original, inputs, keywords, path, train=train, gradients=request.training, layers=request.layers,
+            seed=seed, say=say,
+        )  # fmt: skip
+        recording, ledger = Reference(path), Ledger()
+        Run(flow, Live(model), recording, request, ledger, say=say)()
+        recording.calls  # noqa: B018 - what is kept of the recording, which goes with the folder
+    versions = {name: distribution_version(name) or "" for name in ("oneflow", "numpy")}
+    return Verification(
+        ledger,
+        recording,
+        describe_module(model),
+        "torch2flow.verify(model, original, args)",
+        {"torch2flow": __version__, "torch": str(torch.__version__), **versions},
+        time.monotonic() - started,
+    )
+
+
+def describe_module(model: Any) -> dict[str, Any]:
+    """What a report says of a live module's weights."""
+    state = model.state_dict()
+    dtypes: dict[str, int] = {}
+    for tensor in state.values():
+        name = str(tensor.dtype).rpartition(".")[2]
+        dtypes[name] = dtypes.get(name, 0) + 1
+    return {
+        "folder": "",
+        "class": type(model).__name__,
+        "tensors": len(state),
+        "elements": sum(tensor.numel() for tensor in state.values()),
+        "bytes": sum(tensor.numel() * tensor.element_size() for tensor in state.values()),
+        "dtypes": dtypes,
+        "ties": [],
+        "changes": [],
+    }

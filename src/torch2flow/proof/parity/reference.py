@@ -1,0 +1,171 @@
+"""What `torch2flow capture` recorded of a model: inputs, outputs, layers, gradients, in float32 and float64.
+
+The names are those of docs/capturing.md. Tensors are read one at a time, when they are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from torch2flow.checkpoints.names.renamed_checkpoint import renamed
+from torch2flow.checkpoints.names.templates import SAME, Keys
+from torch2flow.checkpoints.opening import open_checkpoint
+from torch2flow.checkpoints.pytorch import TensorRef
+from torch2flow.errors import FormatError
+
+DOUBLE = "float64/"
+OWN = "own/"
+
+FINER = {"bfloat16": 2.0**-14, "float16": 2.0**-11}
+"""How much less noise float32 has, in which OneFlow computes what PyTorch did in these.
+
+Its numbers are 2^16 and 2^13 times finer; but PyTorch sums up in float32 there too, and rounds once, at the end.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCall:
+    """A call of a submodule: `layer1.0.conv1#0`, its class, and the names of the tensors it got and gave."""
+
+    name: str
+    kind: str
+    fed: bool
+    inputs: list[str]
+    outputs: list[str]
+    passes: bool = False
+
+    @property
+    def path(self) -> str:
+        """The module's path."""
+        return self.name.rpartition("#")[0]
+
+    def taken(self, name: str) -> str:
+        """What an input of this call is named where it is the output of another."""
+        return f"{self.name} < {name}"
+
+
+class Reference:
+    """A recording.
+
+    Args:
+        path: the `.reference.safetensors`.
+        keys: the rules by which parameters and buffers of the OneFlow model have other names than PyTorch's; all names
+            are then OneFlow's.
+
+    Raises:
+        FormatError: it is missing, damaged, or no recording.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], keys: Keys = SAME) -> None:
+        self.path, self.keys = Path(path), keys
+        self.checkpoint = open_checkpoint(path, ".")
+        self.metadata: dict[str, str] = dict(self.checkpoint.container.metadata.get("__metadata__", {}))
+        if keys:
+            self.checkpoint = renamed(self.checkpoint, _in_recordings(keys))
+        if not any(name.startswith(("input.", "output.")) for name in self.checkpoint):
+            raise FormatError(
+                "This file is no recording of `torch2flow capture`.",
+                where=str(path),
+                remedy="give the .reference.safetensors that lies beside the captured .pt2",
+            )
+
+    def array(self, name: str) -> np.ndarray[Any, Any]:
+        """A recorded tensor; what is narrower than float32 in float32, which holds it exactly."""
+        tensor = self.checkpoint[name]
+        assert isinstance(tensor, TensorRef)  # safetensors hold nothing else
+        values = tensor.numpy()
+        return values.astype(np.float32) if tensor.dtype.kind == "f" and values.dtype.itemsize < 4 else values
+
+    @cached_property
+    def calls(self) -> dict[str, RecordedCall]:
+        """Every call of a submodule, in the order in which they ended; empty where layers were not recorded."""
+        rows = [RecordedCall(**row) for row in json.loads(self.metadata.get("calls", "[]"))]
+        if self.keys:
+            paths = self._paths()
+            rows = [replace(row, name=paths[row.path] + row.name[len(row.path) :]) for row in rows if row.path in paths]
+        return {row.name: row for row in rows}
+
+    def _paths(self) -> dict[str, str]:
+        """PyTorch's and OneFlow's paths of the modules that hold parameters or buffers."""
+        names = json.loads(self.metadata.get("state_dict", "[]"))
+        return {old.rpartition(".")[0]: new.rpartition(".")[0] for old, new, _ in self.keys.pairs(names)}
+
+    @cached_property
+    def state(self) -> set[str]:
+        """The names of all parameters and buffers; empty where they were not recorded."""
+        return {new for _, new, _ in self.keys.pairs(json.loads(self.metadata.get("state_dict", "[]")))}
+
+    def single(self, name: str, exact: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """A recorded tensor with the noise of float32, where it was recorded in less: nearer to its float64 value."""
+        recorded, kind = self.array(name), self.checkpoint[name].dtype.name
+        return exact + (recorded - exact) * FINER[kind] if kind in FINER else recorded
+
+    def exact(self, name: str) -> np.ndarray[Any, Any]:
+        """The float64 value of a recorded tensor, or the recorded one where there is none."""
+        return self.array(DOUBLE + name if DOUBLE + name in self else name)
+
+    def own_exact(self, name: str) -> np.ndarray[Any, Any]:
+        """The float64 value of what a submodule gave, had it been fed the recorded inputs."""
+        recorded = self.array(name)
+        return recorded.astype(np.float64) + self.array(OWN + name) if OWN + name in self else recorded
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.checkpoint
+
+    def names(self, prefix: str) -> list[str]:
+        """What was recorded under a prefix, without it: `output.` gives `["0", "1"]`."""
+        return [name[len(prefix) :] for name in self.checkpoint if name.startswith(prefix)]
+
+    def pairs(self, prefix: str) -> Iterator[tuple[str, np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+        """For each name under a prefix: the rest of the name, and its values in float32 and in float64."""
+        for name in self.names(prefix):
+            exact = self.exact(prefix + name)
+            yield name, self.single(prefix + name, exact), exact
+
+    def inputs(self, convert: Any, prefix: str = "") -> tuple[list[Any], dict[str, Any]]:
+        """The inputs of a run, nested as they were, positional and by keyword.
+
+        Args:
+            convert: makes a framework's tensor of an array.
+            prefix: `second.` for the second run.
+        """
+        nested: dict[str, Any] = {}
+        for name in self.names(f"{prefix}input."):
+            place = nested
+            *path, last = name.split(".")
+            for part in path:
+                place = place.setdefault(part, {})
+            place[last] = convert(self.array(f"{prefix}input.{name}"))
+        given = {key: _unfold(value) for key, value in nested.items()}
+        positions = [int(key) for key in given if key.isdigit()]
+        args = [given.get(str(position)) for position in range(max(positions, default=-1) + 1)]
+        return args, {key: value for key, value in given.items() if not key.isdigit()}
+
+
+def _in_recordings(keys: Keys) -> Keys:
+    """The rules for what a recording has of each parameter: gradients and steps, in both precisions."""
+    prefixes = [f"{double}{mode}.{kind}." for double in ("", DOUBLE) for mode in ("train", "eval")
+                for kind in ("gradient", "step", "adamw")]  # fmt: skip
+    return Keys(*((p + rule.torch, p + rule.flow, rule.change) for rule in keys.rules for p in prefixes))
+
+
+def _unfold(value: Any) -> Any:
+    """A dict whose keys are numbers as the list it was."""
+    if not isinstance(value, dict):
+        return value
+    items = {key: _unfold(item) for key, item in value.items()}
+    return list(items.values()) if all(key.isdigit() for key in items) else items
+
+
+def open_reference(model: str | os.PathLike[str]) -> Reference | None:
+    """The recording beside a captured `.pt2`; None where there is none."""
+    path = Path(model).with_suffix(".reference.safetensors")
+    return Reference(path) if path.exists() else None

@@ -1,0 +1,68 @@
+"""The report: one page that opens from disk, for a person who'd rather look than read.
+
+It is made of the plain data of `presenting.as_data` and nothing else, by a template, with plotly's charts. Everything
+is in the one file: no network is needed, then or later.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from torch2flow.errors import InstallationError, OutputError
+from torch2flow.proof.parity.report import charts, layout
+from torch2flow.runtime.packages import install_command
+
+
+def write_report(result: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Writes the page; it appears when it is complete.
+
+    Args:
+        result: what `Verification.to_json` gives.
+        path: the file, replaced if it exists.
+
+    Raises:
+        InstallationError: jinja2 or plotly is missing.
+        OutputError: it can't be written.
+    """
+    page, path = render(result), Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(page, "utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OutputError(f"The report can't be written: {error.strerror}.", where=str(path)) from None
+
+
+def render(result: dict[str, Any]) -> str:
+    """The page as text.
+
+    Raises:
+        InstallationError: jinja2 or plotly is missing.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise InstallationError(
+            f"A report is made with jinja2 and plotly, and {error.name} is not installed here.",
+            remedy=install_command("jinja2>=3.1", "plotly>=5.20"),
+        ) from None
+
+    here = FileSystemLoader(Path(__file__).parent)
+    templates = Environment(loader=here, autoescape=True, undefined=StrictUndefined)
+    templates.filters |= {"short": layout.short, "plain": layout.plain, "code": layout.with_code}
+    return templates.get_template("page.html").render(
+        result=result,
+        tree=layout.module_tree(result["modules"]),
+        worst=layout.worst_modules(result["modules"]),
+        tables=[layout.Table(part) for part in result["parts"]],
+        layers=layout.layer_parts(result["modules"]),
+        marks=layout.MARKS,
+        position=lambda measure: layout.position(measure["ratio"]),
+        limit=layout.position(result["settings"]["limit"]),
+        charts=charts.all_charts(result),
+        plotly=get_plotlyjs(),
+    )

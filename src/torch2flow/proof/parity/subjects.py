@@ -1,0 +1,106 @@
+"""The OneFlow model that is compared: a converted package, or a live module."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+
+from torch2flow.proof.dropout import dropout_off
+from torch2flow.runtime.loading import load_state_dict
+
+
+class Subject(Protocol):
+    """Builds the model, anew each time: a run in train mode changes its buffers."""
+
+    def build(self, flow: Any, *, double: bool = False) -> Any:
+        """The model in eval mode; in float64 throughout if `double`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A converted model in its folder."""
+
+    folder: Path
+
+    def build(self, flow: Any, *, double: bool = False) -> Any:
+        """Loads the package, and its weights tensor by tensor: `flow.load` holds all of them a second time."""
+        package = load_package(self.folder, double=double)
+        model = getattr(package, package.__all__[0])()
+        load_state_dict(model, self.folder)
+        model.eval()  # only now: some of flowvision's models derive tensors from their weights here
+        return model.to(flow.float64) if double else model
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A module that somebody has; it stays as it is."""
+
+    model: Any
+
+    def build(self, flow: Any, *, double: bool = False) -> Any:
+        """Copies the module."""
+        model = copy.deepcopy(self.model).eval()
+        return model.to(flow.float64) if double else model
+
+
+def load_package(folder: Path, *, double: bool = False) -> ModuleType:
+    """Imports a converted model's package from wherever it lies.
+
+    Args:
+        folder: the output of a conversion.
+        double: turn every float32 in its source into float64, for a comparison without noise.
+    """
+    name = f"torch2flow_converted_{abs(hash(str(folder)))}{'_double' if double else ''}"
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None and spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules.pop(f"{name}.model", None)
+    sys.modules[name] = package
+    if double:
+        source = (folder / "model.py").read_text("utf-8").replace("flow.float32", "flow.float64")
+        model = ModuleType(f"{name}.model")
+        model.__file__ = str(folder / "model.py")
+        sys.modules[model.__name__] = model
+        exec(compile(source, str(folder / "model.py"), "exec"), model.__dict__)
+    spec.loader.exec_module(package)
+    return package
+
+
+@contextlib.contextmanager
+def untouched(flow: Any, model: Any) -> Iterator[None]:
+    """Afterwards the buffers hold what they held: some models count their calls, in eval mode too."""
+    kept = {name: buffer.numpy().copy() for name, buffer in model.named_buffers()}
+    try:
+        yield
+    finally:
+        with flow.no_grad():
+            for name, buffer in model.named_buffers():
+                if not np.array_equal(buffer.numpy(), kept[name], equal_nan=kept[name].dtype.kind == "f"):
+                    buffer.copy_(flow.tensor(kept[name]))
+
+
+@contextlib.contextmanager
+def nothing_dropped(flow: Any, model: Any) -> Iterator[None]:
+    """Meanwhile no dropout leaves anything out, as a module or as a function: so was the recording made."""
+    functional = flow.nn.functional
+    kept = {name: value for name, value in vars(functional).items() if name.startswith("dropout")}
+    try:
+        for name in kept:
+            setattr(functional, name, lambda x, *args, **options: x)
+        with dropout_off(model):
+            yield
+    finally:
+        for name, value in kept.items():
+            setattr(functional, name, value)

@@ -1,0 +1,237 @@
+"""Verifies a converted model against its recording: `torch2flow verify out`, and what it found."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from torch2flow._version import __version__
+from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
+from torch2flow.errors import FormatError, UsageError
+from torch2flow.proof.parity.against import Original, record_against
+from torch2flow.proof.parity.divergence import Divergence, first_divergence
+from torch2flow.proof.parity.isolated import compare_isolated, minimise_isolated
+from torch2flow.proof.parity.judge import VERDICTS, worst
+from torch2flow.proof.parity.ledger import PARTS, Ledger
+from torch2flow.proof.parity.presenting import as_data
+from torch2flow.proof.parity.reference import Reference
+from torch2flow.proof.parity.running import Request
+
+Say = Callable[[str], None]
+
+SUFFIX = ".reference.safetensors"
+
+OF_LAYERS = ("own", "inputs")
+"""The parts that are judged layer by layer."""
+
+
+@dataclass
+class Verification:
+    """What a comparison found.
+
+    Attributes:
+        ledger: every measure.
+        reference: what it was compared with.
+        model: what is known of the OneFlow model and its weights.
+        repeat: the command that does the same again.
+        versions: of what was involved.
+        seconds: how long it took.
+        notes: what else there is to say.
+        twin: the model was not made of PyTorch's, and computes the same in other layers.
+    """
+
+    ledger: Ledger
+    reference: Reference
+    model: dict[str, Any] = field(default_factory=dict)
+    repeat: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    twin: bool = False
+
+    @property
+    def parts(self) -> list[str]:
+        """The parts that were judged, in the order in which they are shown."""
+        return [part for part in PARTS if part in self.ledger.parts]
+
+    @property
+    def verdict(self) -> str:
+        """The worst of all parts; what could not be run is different.
+
+        The layers of a twin say where it differs, but not whether: one of a name may hold more there than here.
+        """
+        deciding = self._deciding
+        return worst([*map(deciding.verdict, deciding.parts.keys() & PARTS), *("different" for _ in deciding.failures)])
+
+    @property
+    def _deciding(self) -> Ledger:
+        """The ledger without the layers of a twin whose outputs are PyTorch's."""
+        if not (self.twin and "outputs" in self.ledger.parts and self.ledger.fine("outputs")):
+            return self.ledger
+        return self.ledger.without(*OF_LAYERS)
+
+    @property
+    def faithful(self) -> bool:
+        """Whether everything is within noise."""
+        return VERDICTS.index(self.verdict) <= VERDICTS.index("within noise")
+
+    @property
+    def divergence(self) -> Divergence | None:
+        """Where it starts to differ; None where it does not."""
+        return None if self.faithful else first_divergence(self._deciding, self.reference)
+
+    @property
+    def sentence(self) -> str:
+        """The whole in one sentence."""
+        divergence = self.divergence
+        if divergence is not None:
+            return divergence.sentence
+        count = sum(len(self.ledger.parts[part]) for part in self.parts)
+        if self.verdict == "identical":
+            return f"All {count} tensors are PyTorch's, bit for bit."
+        return f"All {count} tensors differ from PyTorch's by no more than float32 rounding explains."
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return as_data(self)
+
+
+def verify_folder(
+    folder: str | os.PathLike[str],
+    reference: str | os.PathLike[str] | None = None,
+    request: Request | None = None,
+    *,
+    original: Original | None = None,
+    seeds: int = 1,
+    minimise: Path | None = None,
+    say: Say | None = None,
+) -> Verification:
+    """Compares a converted model with its recording; neither PyTorch nor OneFlow is imported into this process.
+
+    Args:
+        folder: what `convert` made of a `.pt2`.
+        reference: the recording; by default the one beside the `.pt2` that was converted.
+        request: what is compared.
+        original: a PyTorch model to record now; the inputs of a recording that is found are then taken, unless it has
+            its own.
+        seeds: how often to record `original`, each time with the next seed; the worst outcome is returned.
+        minimise: a script to write where a layer differs: the smallest case that shows it.
+        say: is told what is being done.
+
+    Raises:
+        UsageError: the folder holds no model, or there is no recording.
+        FormatError: the recording is damaged, or of another model.
+        InstallationError: OneFlow does not import, or PyTorch in the interpreter of `original`.
+        DifferenceError: `original` has other weights.
+    """
+    folder, request, say = Path(folder), request or Request(), say or (lambda text: None)
+    manifest = _manifest_of_a_model(folder)
+    if original is None:
+        return _verify(folder, manifest, _find_reference(folder, manifest, reference), request, minimise, say)
+    if not original.inputs:
+        original = replace(original, inputs=[str(_find_reference(folder, manifest, reference))])
+    outcomes = []
+    for seed in range(original.seed, original.seed + seeds):
+        with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
+            path = Path(temporary) / "recording.safetensors"
+            record_against(folder, replace(original, seed=seed), path, request, say)
+            found = _verify(folder, manifest, path, request, minimise, say)
+        found.repeat = f"torch2flow verify {folder.name} --against {original.factory} --seed {seed}"
+        outcomes.append(found)
+    worst_one = max(outcomes, key=lambda each: VERDICTS.index(each.verdict))
+    if seeds > 1:
+        told = (f"seed {original.seed + number}: {each.verdict}" for number, each in enumerate(outcomes))
+        worst_one.notes.append(", ".join(told))
+    return worst_one
+
+
+def _verify(
+    folder: Path, manifest: dict[str, Any], path: Path, request: Request, minimise: Path | None, say: Say
+) -> Verification:
+    started = time.monotonic()
+    recording = Reference(path, manifest_keys(manifest, str(folder)))
+    _check_belongs(recording, manifest)
+    found = Verification(Ledger(), recording, describe_model(folder, manifest), twin="zoo" in manifest)
+    found.repeat = f"torch2flow verify {folder.name} --reference {recording.path.name}"
+    versions = compare_isolated(folder, recording, request, found.ledger, say)
+    if not found.ledger.parts and not found.ledger.failures:
+        raise FormatError("There is nothing in the recording to compare.", where=str(recording.path))
+    if minimise is not None and found.divergence is not None:
+        found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise))
+    if found.twin and found.faithful and not found.ledger.fine(*OF_LAYERS):
+        found.notes.append("some layers hold other steps than PyTorch's of the same name; the whole decides")
+    recording.calls  # noqa: B018 - what is kept of a recording that may go now
+    found.versions = {"torch2flow": __version__, "torch": recording.metadata.get("torch", "unknown"), **versions}
+    found.seconds = time.monotonic() - started
+    return found
+
+
+def _manifest_of_a_model(folder: Path) -> dict[str, Any]:
+    if not (folder / "model.py").is_file():
+        remedy = "torch2flow convert model.pt2 -o out makes one of a model that torch2flow capture wrote"
+        if folder.is_dir():
+            raise UsageError("There is no model.py here, only weights, or nothing.", where=str(folder), remedy=remedy)
+        raise UsageError("This is no folder of a converted model.", where=str(folder), remedy=remedy)
+    return read_manifest(folder)
+
+
+def _find_reference(folder: Path, manifest: dict[str, Any], given: str | os.PathLike[str] | None) -> Path:
+    """The recording that is named, that lies in the folder, or that lies beside the source of the conversion."""
+    if given is not None:
+        path = Path(given)
+        places = [path.with_suffix(SUFFIX) if path.suffix == ".pt2" else path]  # of a .pt2, the recording beside it
+    else:
+        name = Path(str(manifest.get("source", {}).get("name", "") or "model.pt2")).stem + SUFFIX
+        places = [folder / "reference.safetensors", folder.parent / name, Path(name)]
+    for place in places:
+        if place.is_file():
+            return place
+    raise UsageError(
+        "There is no recording to compare with.",
+        where=", ".join(dict.fromkeys(map(str, places))),
+        maybe="the .pt2 was written without torch2flow capture, or the recording was moved",
+        remedy="--reference FILE, or --against package.module:factory --python PATH to record one now",
+    )
+
+
+def _check_belongs(recording: Reference, manifest: dict[str, Any]) -> None:
+    """Refuses the recording of another model: its parameters have other names or shapes."""
+    expected = recording.state
+    names = {name for row in manifest.get("tensors", []) for name in (row["name"], *row.get("also", []))}
+    if expected and names and not expected & names:
+        raise FormatError(
+            "This recording is of another model: not one parameter has the same name.",
+            where=str(recording.path),
+            maybe=f"it is of {recording.metadata.get('model', 'something else')}",
+            remedy="give the .reference.safetensors that lies beside the captured .pt2",
+        )
+
+
+def describe_model(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """What the manifest says of the weights."""
+    rows = manifest.get("tensors", [])
+    dtypes: dict[str, int] = {}
+    for row in rows:
+        dtypes[row["dtype"]] = dtypes.get(row["dtype"], 0) + 1
+    return {
+        "folder": folder.name,
+        "class": str(manifest.get("model", {}).get("class", "")),
+        "tensors": len(rows),
+        "elements": sum(_product(row["shape"]) for row in rows),
+        "bytes": sum(row["bytes"] for row in rows),
+        "dtypes": dtypes,
+        "ties": [[row["name"], *row["also"]] for row in rows if row.get("also")],
+        "changes": [f"{row['name']}: was {row['source_dtype']}" for row in rows if row.get("source_dtype")],
+    }
+
+
+def _product(shape: list[int]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count

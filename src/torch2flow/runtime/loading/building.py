@@ -1,0 +1,59 @@
+"""Builds a model whose parameters have shapes and no memory: one that is larger than the process that builds it.
+
+    with torch2flow.without_values():
+        model = Net()
+    torch2flow.to_global(model, "zero")                   # now each rank has memory for its own blocks
+    torch2flow.load_state_dict(model, "model.pth")
+
+A parameter gives its memory back as soon as a module has it, so no more than one is there at a time (OneFlow 0.9.0
+keeps what was given back for the next of that size). Values are zeros until a checkpoint is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch2flow.runtime.importing import import_oneflow
+
+SMALL = 1 << 10
+"""Elements up to which a parameter keeps its memory and values."""
+
+
+@contextlib.contextmanager
+def without_values() -> Iterator[None]:
+    """Lets modules be built whose parameters are zeros that take no memory; buffers are as ever."""
+    flow = import_oneflow()
+    initializers = flow.nn.init
+    register = flow.nn.Module.register_parameter
+    kept: dict[int, Any] = {}  # those made here: a tied one stays tied
+
+    def without(module: Any, name: str, parameter: Any) -> None:
+        if parameter is not None and parameter.numel() > SMALL and id(parameter) not in kept:
+            zeros = flow.zeros(1, dtype=parameter.dtype, device=parameter.device).expand(*parameter.shape)
+            parameter = flow.nn.Parameter(zeros, requires_grad=parameter.requires_grad)
+            kept[id(parameter)] = parameter
+        register(module, name, parameter)
+
+    before = {name: getattr(initializers, name) for name in dir(initializers) if _initializes(name)}
+    try:
+        flow.nn.Module.register_parameter = without
+        for name, function in before.items():
+            setattr(initializers, name, _small_only(function))
+        yield
+    finally:
+        flow.nn.Module.register_parameter = register
+        for name, function in before.items():
+            setattr(initializers, name, function)
+
+
+def _initializes(name: str) -> bool:
+    return name.endswith("_") and not name.startswith("_")
+
+
+def _small_only(initialize: Callable[..., Any]) -> Callable[..., Any]:
+    def run(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        return initialize(tensor, *args, **kwargs) if tensor.numel() <= SMALL else tensor
+
+    return run

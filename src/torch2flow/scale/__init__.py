@@ -1,0 +1,1 @@
+"""Scale: what a distributed job costs, the job itself, and LiBai's models."""

@@ -1,0 +1,73 @@
+"""`torch2flow libai`: weights under LiBai's names in a file or folder, or back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from torch2flow.checkpoints.opening import open_checkpoint
+from torch2flow.checkpoints.writing import Options, make_plan
+from torch2flow.checkpoints.writing.entry_bytes import Progress
+from torch2flow.conversion import FORMATS, SUFFIXES, Result, check_apart, write
+from torch2flow.errors import UsageError
+from torch2flow.scale.libai import FAMILIES, from_libai, to_libai
+
+HEADS = ("num_attention_heads", "n_head", "num_heads")
+"""What transformers' configurations call them: BERT's and most others', GPT-2's, T5's and Swin's."""
+
+
+def convert_libai(
+    family: str,
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    heads: int | None = None,
+    vocabulary: int | None = None,
+    reverse: bool = False,
+    key: str | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int], Progress] | None = None,
+) -> Result:
+    """Writes a checkpoint as LiBai's model of a family has it.
+
+    Args:
+        family: `torch2flow.scale.libai.FAMILIES` lists them.
+        source: weights of transformers', or with `reverse` of LiBai's.
+        out: as for `torch2flow.convert`.
+        heads: attention heads; None for what a config.json beside the source says.
+        vocabulary: rows of the vocabulary on the other side; None for as many as there are.
+        reverse: from LiBai to transformers.
+        key, overwrite, progress: as for `torch2flow.convert`.
+
+    Raises:
+        UsageError, UnsupportedError: as for `to_libai`; or the number of heads is not known.
+        FormatError, OutputError: as for `torch2flow.convert`.
+    """
+    out, path = Path(os.path.abspath(out)), Path(source)
+    checkpoint = open_checkpoint(path, key)
+    heads = heads or _configured_heads(path, family)
+    other = (from_libai if reverse else to_libai)(checkpoint, family, heads=heads, vocabulary=vocabulary)
+    check_apart(out, other)
+    format = SUFFIXES.get(out.suffix, "folder")
+    plan = make_plan(other, Options(key="."), FORMATS[format].target)
+    return write(plan, out, format, overwrite=overwrite, progress=progress)
+
+
+def _configured_heads(path: Path, family: str) -> int:
+    file = (path if path.is_dir() else path.parent) / "config.json"
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        config = {}
+    found = next((config[name] for name in HEADS if isinstance(config, dict) and name in config), None)
+    if family in FAMILIES and not FAMILIES[family].by_heads:  # Swin's differ from stage to stage
+        return 1
+    if type(found) is not int or found < 1:
+        raise UsageError(
+            "How many attention heads the model has is not known.",
+            where=str(file),
+            remedy="say so: --heads N",
+        )
+    return found
