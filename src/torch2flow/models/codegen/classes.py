@@ -1,53 +1,51 @@
-"""Writes a structure as a class: its constructor, with the arguments that its modules differ in, and its methods."""
+"""Writes a blueprint as a class: its constructor, with the arguments that its modules differ in, and its methods."""
 
 from __future__ import annotations
 
 import ast
 import copy
+from collections.abc import Iterable
 from typing import Any
 
-from torch2flow.models.codegen.literals import attribute, literal
-from torch2flow.models.codegen.names import is_attribute
-from torch2flow.models.codegen.optional import make_optional
-from torch2flow.models.codegen.structures import (
+from torch2flow.models.codegen.blueprints import (
     ANY,
     REQUIRED,
+    Blueprint,
+    Choice,
+    Code,
     Construct,
+    Container,
     Instance,
     New,
     Repeated,
     Slot,
-    Structure,
-    constants,
+    blueprints_in,
+    cells_of,
     key_of,
-    structures_in,
 )
+from torch2flow.models.codegen.literals import attribute, literal
+from torch2flow.models.codegen.names import is_attribute
 
 
 class ClassWriter:
-    """Writes a structure as a class."""
+    """Writes a blueprint as a class. Its cells are visited in their order; `column` counts them."""
 
-    def __init__(self, structure: Structure) -> None:
-        self.structure = structure
+    def __init__(self, blueprint: Blueprint) -> None:
+        self.blueprint = blueprint
         self.column = 0
 
     def write(self) -> ast.ClassDef:
-        draft = copy.deepcopy(self.structure.draft, {id(s): s for s in structures_in(self.structure.draft)})
+        draft = copy.deepcopy(self.blueprint.draft, {id(each): each for each in blueprints_in(self.blueprint.draft)})
         body: list[ast.stmt] = []
         for own in draft.owns:
+            test = self._column(own.presence) if own.presence is not None else None
             self._fill(own.statement, in_method=False)
-            body.append(own.statement)
+            body.append(own.statement if test is None else ast.If(test, [own.statement], []))
         children: dict[str, ast.expr] = {name: self.construct(child) for name, child in draft.children.items()}
-        optional = self.structure.optional
-        if optional:
-            flag = attribute(self.structure.arguments_for(len(self.structure.rows[0]) - 1).name)
-            children[optional] = ast.IfExp(flag, children[optional], ast.Constant(None))
         needed: set[str] = set()
         for method in draft.methods:
             needed |= self._fill(method, in_method=True)
-        if optional:
-            draft.methods = [make_optional(method, optional) for method in draft.methods]
-        kept = [argument.name for argument in self.structure.arguments if argument.name in needed]
+        kept = [argument.name for argument in self.blueprint.arguments if argument.name in needed]
         keep: list[ast.stmt] = [ast.parse(f"self.{name} = {name}").body[0] for name in kept]
         if draft.base == "nn.Sequential":
             items = children.values() if _is_counted(children) else [_ordered(children)]
@@ -59,11 +57,11 @@ class ClassWriter:
         methods: list[ast.stmt] = list(draft.methods)
         if len(statements) > 1 or draft.base == "nn.Sequential":
             methods.insert(0, self._constructor(statements))
-        return ast.ClassDef(self.structure.name, [ast.parse(draft.base, mode="eval").body], [], methods, [])
+        return ast.ClassDef(self.blueprint.name, [attribute(*draft.base.split("."))], [], methods, [])
 
     def _constructor(self, statements: list[ast.stmt]) -> ast.FunctionDef:
-        names = self.structure.arguments
-        defaults = [literal(argument.default) for argument in names if argument.default is not REQUIRED]
+        names = self.blueprint.arguments
+        defaults = [_value(argument.default) for argument in names if argument.default is not REQUIRED]
         arguments = ast.arguments(
             [], [ast.arg("self"), *(ast.arg(each.name) for each in names)], None, [], [], None, defaults
         )
@@ -73,12 +71,12 @@ class ClassWriter:
         """Puts arguments in the place of the numbers that differ; returns those used."""
         used: set[str] = set()
         replaced: dict[int, ast.expr] = {}
-        for constant in constants(tree):
-            argument = self.structure.by_column.get(self.column)
+        for cell in cells_of(tree):
+            argument = self.blueprint.by_column.get(self.column)
             self.column += 1
             if argument is not None:
                 used.add(argument.name)
-                replaced[id(constant)] = attribute("self", argument.name) if in_method else attribute(argument.name)
+                replaced[id(cell)] = attribute("self", argument.name) if in_method else attribute(argument.name)
         _Replace(replaced).visit(tree)
         return used
 
@@ -89,22 +87,22 @@ class ClassWriter:
         if isinstance(part, Instance):
             return self._instance(part)
         if isinstance(part, Repeated):
-            item = self.construct(part.item)
-            count = self._column(part.count)
-            if part.names:
-                loop = ast.parse(f"OrderedDict([(f'{part.names}', 0) for i in range(0)])", mode="eval").body
-                generator = loop.args[0]  # type: ignore[attr-defined]
-                generator.elt.elts[1] = item
-                generator.generators[0].iter = ast.Call(attribute("range"), [count], [])
-                return ast.Call(attribute(*part.kind.split(".")), [loop], [])
-            comprehension = ast.parse("[0 for _ in range(0)]", mode="eval").body
-            assert isinstance(comprehension, ast.ListComp)
-            comprehension.elt = item
-            comprehension.generators[0].iter = ast.Call(attribute("range"), [count], [])
-            starred = part.kind == "nn.Sequential"
-            argument: ast.expr = ast.Starred(comprehension, ast.Load()) if starred else comprehension
-            return ast.Call(attribute(*part.kind.split(".")), [argument], [])
-        items = {name: self.construct(item) for name, item in part.items.items()}
+            return self._repeated(part)
+        if isinstance(part, Choice):
+            test, first = self._column(part.test), self.construct(part.first)
+            return ast.IfExp(test, first, ast.Constant(None) if part.other is None else self.construct(part.other))
+        return self._container(part)
+
+    def _container(self, part: Container) -> ast.expr:
+        items: dict[str, ast.expr] = {}
+        for name, item in part.items.items():
+            present = self._column(part.presence[name]) if name in part.presence else None
+            made = self.construct(item)
+            if present is not None:
+                made = ast.Starred(
+                    ast.IfExp(present, ast.List([made], ast.Load()), ast.List([], ast.Load())), ast.Load()
+                )
+            items[name] = made
         kind = attribute(*part.kind.split("."))
         if part.kind == "nn.Sequential":
             return ast.Call(kind, list(items.values()) if _is_counted(items) else [_ordered(items)], [])
@@ -112,44 +110,61 @@ class ClassWriter:
             return ast.Call(kind, [_dictionary(items)], [])
         return ast.Call(kind, [ast.List(list(items.values()), ast.Load())], [])
 
+    def _repeated(self, part: Repeated) -> ast.expr:
+        item = self.construct(part.item)
+        count = ast.Call(attribute("range"), [self._column(part.count)], [])
+        kind = attribute(*part.kind.split("."))
+        if part.names:
+            loop = ast.parse(f"OrderedDict([(f'{part.names}', 0) for i in range(0)])", mode="eval").body
+            generator = loop.args[0]  # type: ignore[attr-defined]
+            generator.elt.elts[1] = item
+            generator.generators[0].iter = count
+            return ast.Call(kind, [loop], [])
+        comprehension = ast.parse("[0 for _ in range(0)]", mode="eval").body
+        assert isinstance(comprehension, ast.ListComp)
+        comprehension.elt, comprehension.generators[0].iter = item, count
+        starred = part.kind == "nn.Sequential"
+        return ast.Call(kind, [ast.Starred(comprehension, ast.Load()) if starred else comprehension], [])
+
     def _column(self, slot: Slot) -> ast.expr:
-        argument = self.structure.by_column.get(self.column)
+        argument = self.blueprint.by_column.get(self.column)
         self.column += 1
-        return attribute(argument.name) if argument is not None else literal(slot.value)
+        return attribute(argument.name) if argument is not None else _value(slot.value)
 
     def _new(self, part: New) -> ast.expr:
+        function = self._column(part.function)
         positional: list[ast.expr] = []
         keywords: list[ast.keyword] = []
         for name, slot in part.slots.items():
-            varies = self.column in self.structure.by_column
+            varies = self.column in self.blueprint.by_column
             value = self._column(slot)
             if slot.default is REQUIRED:
                 positional.append(value)
             elif varies or key_of(slot.value) != key_of(slot.default):
                 keywords.append(ast.keyword(name, value))
-        return ast.Call(attribute(*part.function.split(".")), positional, keywords)
+        return ast.Call(function, positional, keywords)
 
     def _instance(self, part: Instance) -> ast.expr:
         start = self.column
         self.column += len(part.row)
         positional: list[ast.expr] = []
         keywords: list[ast.keyword] = []
-        for argument in part.structure.arguments:
+        for argument in part.blueprint.arguments:
             column = next((each for each in argument.columns if part.row[each].value is not ANY), argument.columns[0])
-            outer = self.structure.by_column.get(start + column)
+            outer = self.blueprint.by_column.get(start + column)
             value = part.row[column].value
             if value is ANY and outer is None and argument.default is not REQUIRED:
                 continue
             if value is ANY:
-                value = part.structure.slot(column).value
+                value = part.blueprint.slot(column).value
             if outer is None and argument.default is not REQUIRED and key_of(value) == key_of(argument.default):
                 continue
-            expression = attribute(outer.name) if outer is not None else literal(value)
+            expression = attribute(outer.name) if outer is not None else _value(value)
             if argument.default is REQUIRED:
                 positional.append(expression)
             else:
                 keywords.append(ast.keyword(argument.name, expression))
-        return ast.Call(attribute(part.structure.name), positional, keywords)
+        return ast.Call(attribute(part.blueprint.name), positional, keywords)
 
 
 class _Replace(ast.NodeTransformer):
@@ -160,8 +175,12 @@ class _Replace(ast.NodeTransformer):
         return self.replaced.get(id(node), node)
 
 
-def _is_counted(items: dict[str, Any]) -> bool:
-    return list(items) == [str(number) for number in range(len(items))]
+def _value(value: Any) -> ast.expr:
+    return attribute(*value.text.split(".")) if isinstance(value, Code) else literal(value)
+
+
+def _is_counted(items: Iterable[str]) -> bool:
+    return list(items) == [str(number) for number, _ in enumerate(items)]
 
 
 def _dictionary(items: dict[str, ast.expr]) -> ast.expr:

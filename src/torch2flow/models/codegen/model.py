@@ -1,22 +1,17 @@
-"""The whole model as source: walks the module tree from the leaves up and makes a draft of each module."""
+"""The whole model as source: walks the classes of the original, the inner ones first, and makes a class of each."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch2flow.models.codegen.bodies import Body, no_grad
-from torch2flow.models.codegen.literals import UNIFORM, attribute, literal
-from torch2flow.models.codegen.loops import roll
-from torch2flow.models.codegen.names import RESERVED, class_name, is_attribute
-from torch2flow.models.codegen.operators import Operators
-from torch2flow.models.codegen.optional import OptionalChild
-from torch2flow.models.codegen.signature import InputNames, returned
-from torch2flow.models.codegen.structures import (
+from torch2flow.models.codegen.blueprints import (
     REQUIRED,
+    Blueprint,
+    Code,
     Construct,
     Container,
     Draft,
@@ -25,11 +20,20 @@ from torch2flow.models.codegen.structures import (
     Own,
     Repeated,
     Slot,
-    Structures,
     same,
 )
+from torch2flow.models.codegen.borders import leaf, leaves, loose, pruned
+from torch2flow.models.codegen.literals import UNIFORM, attribute, literal
+from torch2flow.models.codegen.local_names import name_values
+from torch2flow.models.codegen.loops import roll
+from torch2flow.models.codegen.names import RESERVED, class_name, is_attribute
+from torch2flow.models.codegen.operators import Operators
+from torch2flow.models.codegen.signature import InputNames, returned
+from torch2flow.models.codegen.statements import Body
+from torch2flow.models.codegen.steps import Given, no_grad, read_steps
+from torch2flow.models.codegen.variants import merged_classes
 from torch2flow.models.lowering.modules import MODULES, Leaf, signatures
-from torch2flow.models.program import Frame, Graph, Node, Ref, State
+from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
 from torch2flow.models.program.calls import Call, call_tree, reachable
 from torch2flow.models.program.functional import STORE
 
@@ -60,6 +64,12 @@ class Module:
         """Whether its children are called 0, 1, 2, ..."""
         return bool(self.children) and list(self.children) == [str(number) for number in range(len(self.children))]
 
+    def walk(self) -> Iterator[Module]:
+        """The module and all inside, the outer first."""
+        yield self
+        for child in self.children.values():
+            yield from child.walk()
+
 
 def module_tree(graph: Graph, root: Call) -> Module:
     """The modules of a program, called or not, in the order in which the original registered them."""
@@ -86,70 +96,129 @@ def module_tree(graph: Graph, root: Call) -> Module:
 
 
 class ModelWriter:
-    """Makes the drafts of all modules of a program.
+    """Makes the classes of a program.
 
     Args:
         graph: a functional program.
         values: gives the expression for a tensor that is not in the `state_dict()`, in the dtype it is used in.
-        optional: which classes are others without one module.
+
+    Attributes:
+        blueprints: the classes, in the order in which they are made.
+        constructs: how each module is made, by its path.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        values: Callable[[State, str], ast.expr],
-        optional: Mapping[str, OptionalChild] | None = None,
-    ) -> None:
+    def __init__(self, graph: Graph, values: Callable[[State, str], ast.expr]) -> None:
         self.graph, self.values = graph, values
         self.root = call_tree(graph)
         self.tree = module_tree(graph, self.root)
-        self.structures = Structures(optional)
         self.operators = Operators(graph)
-        self.modules: dict[str, Module] = {}
+        self.modules = {module.path: module for module in self.tree.walk()}
+        self.blueprints: list[Blueprint] = []
         self.constructs: dict[str, Construct] = {}
-        self.methods: dict[str, str] = {}
+        self.given: dict[int, Given] = {}
+        self.methods: dict[int, str] = {}
+        self.parameter_names: dict[int, list[str]] = {}
+        self.returned_names: dict[int, str] = {}
         self.inputs_tree = InputNames(graph)
         self.in_place = _in_place(graph)
         self.producers = {name: node for node in graph.nodes for name in node.outputs}
-        self._index(self.tree)
-
-    def _index(self, module: Module) -> None:
-        self.modules[module.path] = module
-        for child in module.children.values():
-            self._index(child)
 
     def write(self) -> Instance:
-        """Makes every draft; the root's is returned."""
-        construct = self._module(self.tree)
+        """Makes every class; the model itself is returned."""
+        for group in self._classes():
+            self._write_class(group)
+        construct = self.constructs[""]
         assert isinstance(construct, Instance)
         return construct
 
+    # Classes.
+
+    def _classes(self) -> list[list[Module]]:
+        """The modules that need a class, those of one original class together, the inner ones first."""
+        written = [module for module in self.tree.walk() if not self._is_plain(module)]
+        heights: dict[str, int] = {}
+        for module in reversed(list(self.tree.walk())):
+            heights[module.path] = 1 + max((heights[child.path] for child in module.children.values()), default=0)
+        inside = {
+            module.path: {_class_of(other) for other in written if other is not module and _is_below(other, module)}
+            for module in written
+        }
+        holds: dict[str, set[str]] = {}
+        for module in written:
+            holds.setdefault(_class_of(module), set()).update(inside[module.path])
+        levels = _levels(holds)
+        groups: dict[tuple[int, int, str], list[Module]] = {}
+        for module in written:
+            name = _class_of(module)
+            # Classes that hold each other can only be told apart by how much lies below.
+            height = heights[module.path] if _is_circular(name, holds) else 0
+            groups.setdefault((levels[name], height, name), []).append(module)
+        return [groups[key] for key in sorted(groups, key=lambda key: key[:2])]
+
+    def _write_class(self, modules: list[Module]) -> None:
+        """Makes the class or classes of modules that are of one class in the original."""
+        drafts = [
+            self._draft(module, {n: self._construct(c) for n, c in module.children.items()}) for module in modules
+        ]
+        signature = self.graph.signatures.get(modules[0].original_class)
+        parameters = tuple(each.name for each in signature.constructor) if signature else ()
+        for draft, members in merged_classes(drafts):
+            rows = [member.row for member in members]
+            facts = [drafts[member.number].facts for member in members]
+            blueprint = Blueprint(draft, rows, facts, parameters)
+            self.blueprints.append(blueprint)
+            names = [[argument.arg for argument in method.args.args[1:]] for method in draft.methods]
+            for member in members:
+                module = modules[member.number]
+                self.constructs[module.path] = Instance(blueprint, member.row)
+                for call in module.calls:
+                    number = int(self.methods[id(call)].partition("_")[2] or 1) - 1 if draft.methods else 0
+                    if number < len(names):
+                        self._settle_call(call, member.parameters[number], names[number], draft.methods[number])
+
+    def _settle_call(self, call: Call, renamed: dict[str, str], names: list[str], method: ast.FunctionDef) -> None:
+        arguments, result = self.given[id(call)]
+        self.given[id(call)] = [(renamed.get(name, name), each) for name, each in arguments], result
+        self.parameter_names[id(call)] = names
+        match method.body[-1]:
+            case ast.Return(value=ast.Name(id=name)):
+                self.returned_names[id(call)] = name
+
     # Modules.
 
-    def _module(self, module: Module) -> Construct:
-        children = {name: self._module(child) for name, child in module.children.items()}
-        construct = self._construct(module, children)
-        self.constructs[module.path] = construct
-        return construct
+    def _is_plain(self, module: Module) -> bool:
+        """Whether a module needs no class of its own: it is OneFlow's, or a container, or did nothing."""
+        if not module.path:
+            return False
+        if self._leaf(module) is not None or (not module.calls and not module.states):
+            return True
+        if not module.calls and not module.children and self._holder(module) is not None:
+            return True
+        return module.short_class in ("Sequential", "ModuleList") and self._is_chain(module)
 
-    def _construct(self, module: Module, children: dict[str, Construct]) -> Construct:
-        if module.path:
-            leaf = self._leaf(module)
-            if leaf is not None:
-                return leaf
-            if not module.calls and not module.states:
-                return self._uncalled(module, children)
-            if not module.calls and not children:
-                holder = self._holder(module)
-                if holder is not None:
-                    return holder
-            if module.short_class in ("Sequential", "ModuleList") and self._is_chain(module):
-                return self._container("nn.Sequential", children)
-        return self.structures.add(self._draft(module, children))
+    def _construct(self, module: Module) -> Construct:
+        if module.path not in self.constructs:
+            if self._is_plain(module):
+                self.constructs[module.path] = self._plain(module)
+            else:
+                self._write_class([module])  # One of its modules turned out to have several methods.
+        return self.constructs[module.path]
+
+    def _plain(self, module: Module) -> Construct:
+        for call in module.calls:
+            self.given[id(call)] = [("", leaf(value)) for value in call.inputs], loose(call.outputs)
+        leaf_module = self._leaf(module)
+        if leaf_module is not None:
+            return leaf_module
+        children = {name: self._construct(child) for name, child in module.children.items()}
+        if not module.calls and not module.states:
+            return self._uncalled(module, children)
+        holder = None if module.calls or children else self._holder(module)
+        return holder or self._container("nn.Sequential", children)
 
     def _uncalled(self, module: Module, children: dict[str, Construct]) -> Construct:
         if not children:
-            return New("nn.Identity", {})
+            return _new("Identity", {})
         if module.is_counted:
             return self._container("nn.ModuleList", children)
         return Container("nn.ModuleDict", children)
@@ -258,10 +327,13 @@ class ModelWriter:
     def _draft(self, module: Module, children: dict[str, Construct]) -> Draft:
         chain = bool(module.calls) and module.is_counted and not module.states and self._is_chain(module)
         base = "nn.Sequential" if module.is_counted else "nn.Module"
+        if chain:
+            for call in module.calls:
+                self.given[id(call)] = [("", leaf(value)) for value in call.inputs], loose(call.outputs)
         methods = [] if chain else self._methods(module)
-        name = module.short_class or class_name(module.name or "Model")
         owns = [own for attr, (value, state) in module.states.items() for own in self._own(attr, value, state)]
-        return Draft(class_name(name), base, owns, children, methods)
+        facts = self.graph.attributes.get(module.path, {})
+        return Draft(class_name(module.short_class or module.name or "Model"), base, owns, children, methods, facts)
 
     def _own(self, attr: str, value: str, state: State) -> list[Own]:
         """The statement that makes a parameter or buffer."""
@@ -286,46 +358,63 @@ class ModelWriter:
         statement.value.keywords = [ast.keyword("persistent", ast.Constant(False))]  # type: ignore[attr-defined]
         return [Own(attr, statement)]
 
-    # Bodies.
+    # Methods.
 
     def _methods(self, module: Module) -> list[ast.FunctionDef]:
         """`forward`, and another method for each call of the module that differs from those before."""
         found: dict[str, ast.FunctionDef] = {}
         for call in module.calls:
-            method = self._method_of(call)
-            key = ast.dump(method)
-            if key not in found:
-                found[key] = method
-                method.name = "forward" if len(found) == 1 else f"forward_{len(found)}"
-            self.methods[call.frame.key + str(id(call))] = found[key].name
+            method = self._root_method(call) if call is self.root else self._method_of(call)
+            method = found.setdefault(ast.dump(method), method)
+            number = list(found.values()).index(method) + 1
+            self.methods[id(call)] = "forward" if number == 1 else f"forward_{number}"
+        for method, name in zip(
+            found.values(), ("forward", *(f"forward_{n}" for n in range(2, len(found) + 1))), strict=True
+        ):
+            method.name = name
         return list(found.values())
 
     def _method_of(self, call: Call) -> ast.FunctionDef:
-        body = Body(self, call)
-        if call is self.root:
-            return self._root_method(body)
-        body.read(call.outputs)
-        body.name_parameters()
-        statements = roll(body.write(call.outputs), self._length_in(call.path))
-        arguments = [ast.arg(name) for name in ["self", *body.parameters]]
-        return ast.FunctionDef("forward", ast.arguments([], arguments, None, [], [], None, []), statements, [])
+        arguments, result = self._arguments(call), self._result(call)
+        steps = read_steps(call, self.graph, result, self.given)
+        names = name_values(steps, arguments, self)
+        pairs = zip(names.parameters, arguments, strict=True)
+        self.given[id(call)] = [(name, structure) for name, (_, structure) in pairs], result
+        statements = roll(Body(self, steps, names).write(), self._length_in(call.path))
+        declared = [ast.arg(name) for name in ["self", *names.parameters]]
+        return ast.FunctionDef("forward", ast.arguments([], declared, None, [], [], None, []), statements, [])
 
-    def _root_method(self, body: Body) -> ast.FunctionDef:
-        names = self.inputs_tree
-        body.call.inputs = list(names.values)
-        results = [name for value in self.graph.outputs for name in ([value.name] if isinstance(value, Ref) else [])]
-        body.names.update(names.values)
-        body.read(results)
-        body.parameters = list(names.values.values())
-        body.bound = {name: value for value, name in names.values.items()}
-        for statement in names.unpacking:
-            body.statements.append(statement)
+    def _root_method(self, call: Call) -> ast.FunctionDef:
+        inputs = self.inputs_tree
+        call.inputs = list(inputs.values)
+        results = [leaf(value.name) for value in self.graph.outputs if isinstance(value, Ref)]
+        steps = read_steps(call, self.graph, Structure("tuple", children=tuple(results)), self.given)
+        given = {name: leaf(value) for value, name in inputs.values.items()}
+        names = name_values(steps, [], self, given)
+        body = Body(self, steps, names, given, list(inputs.unpacking))
 
-        def result() -> ast.expr:
+        def result(body: Body) -> ast.expr:
             return returned(self.graph.output_tree, [body.argument(value) for value in self.graph.outputs])
 
-        statements = roll(body.write(results, result), self._length_in(""))
-        return ast.FunctionDef("forward", names.arguments, statements, [])
+        statements = roll(body.write(result), self._length_in(""))
+        return ast.FunctionDef("forward", inputs.arguments, statements, [])
+
+    def _arguments(self, call: Call) -> list[tuple[str, Structure]]:
+        """What a call is given, as far as it is used; without a name where the author's is not known."""
+        needed = set(call.inputs) - self.graph.states.keys()
+        recorded = call.border.arguments if call.border else ()
+        arguments = [(name, each) for name, each in recorded if needed.intersection(leaves(each))]
+        known = {value for _, each in arguments for value in leaves(each)}
+        return [*arguments, *(("", leaf(value)) for value in call.inputs if value not in known)]
+
+    def _result(self, call: Call) -> Structure:
+        """What a call gives: as the author returns it, without the values that are not at hand at its end."""
+        if call.border is None:
+            return loose(call.outputs)
+        made = {value for _, each in self._arguments(call) for value in leaves(each)}
+        for item in call.items:
+            made.update(item.outputs if isinstance(item, Node) else leaves(self.given[id(item)][1]))
+        return pruned(call.border.result, made)
 
     def _length_in(self, path: str) -> Callable[[str], int]:
         """How many modules a numbered container has, as the module at `path` names it: `self.layers[0].blocks`."""
@@ -343,7 +432,7 @@ class ModelWriter:
 
         return length
 
-    # What bodies ask (`bodies.Context`).
+    # What bodies ask (`statements.Context`, `local_names.Surroundings`).
 
     def operator(self, node: Node, body: Body) -> ast.expr:
         return self.operators.expression(node, body)
@@ -361,22 +450,24 @@ class ModelWriter:
         return function if method == "forward" else ast.Attribute(function, method, ast.Load())
 
     def _method(self, call: Call) -> str:
-        return self.methods.get(call.frame.key + str(id(call)), "forward")
+        return self.methods.get(id(call), "forward")
 
-    def results(self, call: Call) -> list[str]:
-        return call.outputs
+    def parameters(self, call: Call) -> list[str]:
+        """The parameters of the method that a call runs; OneFlow's own modules are given theirs by position."""
+        return self.parameter_names.get(id(call), [name for name, _ in self.given[id(call)][0]])
 
-    def inputs(self, call: Call) -> list[str]:
-        return call.inputs
+    def returned_name(self, call: Call) -> str:
+        """What the method that a call runs calls its result."""
+        return self.returned_names.get(id(call), "")
 
     def is_reserved(self, name: str) -> bool:
         return name in RESERVED or name in self.operators.inliner.helpers
 
-    def producer(self, name: str) -> Node | None:
-        return self.producers.get(name)
+    def producer(self, value: str) -> Node | None:
+        return self.producers.get(value)
 
-    def input_name(self, name: str) -> str:
-        return self.inputs_tree.values.get(name, "")
+    def input_name(self, value: str) -> str:
+        return self.inputs_tree.values.get(value, "")
 
     def frames(self, call: Call) -> tuple[Frame, ...]:
         first = next(call.nodes(), None)
@@ -401,6 +492,36 @@ class ModelWriter:
         return expression
 
 
+def _class_of(module: Module) -> str:
+    """What tells the classes of the original apart: the class, or the module's name where it is not known."""
+    return module.original_class or f"{module.name} without a call"
+
+
+def _is_below(module: Module, other: Module) -> bool:
+    return other.path == "" or module.path.startswith(f"{other.path}.")
+
+
+def _is_circular(name: str, holds: dict[str, set[str]]) -> bool:
+    """Whether modules of a class hold, at any depth, modules of the same class. `holds` is transitive."""
+    return name in holds[name]
+
+
+def _levels(holds: dict[str, set[str]]) -> dict[str, int]:
+    """For each class a number that is larger than those of all classes it holds; equal for those that hold each other."""
+    levels: dict[str, int] = {}
+
+    def level(name: str) -> int:
+        if name not in levels:
+            circle = {name, *(other for other in holds[name] if name in holds[other])}
+            inner = {other for each in circle for other in holds[each]} - circle
+            levels.update(dict.fromkeys(circle, 1 + max(map(level, inner), default=0)))
+        return levels[name]
+
+    for name in holds:
+        level(name)
+    return levels
+
+
 def _numbered(names: list[str]) -> str | None:
     """`layer_{i}` for `layer_0`, `layer_1`, ...; "" for plain numbers, None where they are not numbered from 0."""
     prefix = names[0].rstrip("0")
@@ -418,7 +539,7 @@ def _new(name: str, arguments: dict[str, Any]) -> New:
         if argument in UNIFORM and isinstance(value, tuple) and value and all(item == value[0] for item in value):
             value = value[0]
         slots[argument] = Slot(value, argument, REQUIRED if default is ... else default)
-    return New(f"nn.{name}", slots)
+    return New(Slot(Code(f"nn.{name}")), slots)
 
 
 def _call(method: str, *arguments: ast.expr) -> ast.Expr:

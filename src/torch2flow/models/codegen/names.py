@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
+from collections.abc import Callable
 from functools import cache
 
 from torch2flow.models.program import Line
@@ -83,6 +84,20 @@ def operations(text: str) -> int:
 
 
 @cache
+def selected(text: str) -> tuple[int | str, ...]:
+    """The part of a call's result that a line assigns: `(0,)` for `x = self.attn(x)[0]`, `()` for the whole."""
+    tree = _parsed(text)
+    statement = tree.body[0] if isinstance(tree, ast.Module) and tree.body else None
+    value = statement.value if isinstance(statement, ast.Assign) else None
+    match value:
+        case ast.Subscript(value=ast.Call(), slice=ast.Constant(value=int() | str() as key)):
+            return (key,)
+        case ast.Attribute(value=ast.Call(), attr=key):
+            return (key,)
+    return ()
+
+
+@cache
 def call_arguments(text: str, attribute: str) -> tuple[str, ...]:
     """The variables passed, by position or keyword, to `self.attribute(...)`; "" for anything but a variable.
 
@@ -120,6 +135,15 @@ def statement_targets(lines: tuple[Line, ...]) -> tuple[str, ...]:
         if not is_return(line.text):
             return ()
     return ()
+
+
+def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
+    """The name itself, or the first of `name_2`, `name_3`, ... that is free."""
+    candidate, count = name, 1
+    while is_taken(candidate):
+        count += 1
+        candidate = f"{name}_{count}"
+    return candidate
 
 
 def singular(name: str) -> str:

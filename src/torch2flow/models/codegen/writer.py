@@ -11,22 +11,19 @@ from dataclasses import dataclass, field
 from torch2flow._version import __version__
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.models.codegen import constants, operators
+from torch2flow.models.codegen.blueprints import Blueprint, Instance, blueprints_in
 from torch2flow.models.codegen.classes import ClassWriter
 from torch2flow.models.codegen.constants import Constants
 from torch2flow.models.codegen.model import ModelWriter
 from torch2flow.models.codegen.names import RESERVED
 from torch2flow.models.codegen.operators import Missing
-from torch2flow.models.codegen.optional import OptionalChild, find_optional, outdated
 from torch2flow.models.codegen.signature import records
-from torch2flow.models.codegen.structures import Instance, Structure, structures_in
 from torch2flow.models.lowering.promotion import kind
 from torch2flow.models.program import Graph, Ref, SymInt
 from torch2flow.models.program.functional import functionalize
 from torch2flow.models.program.vocabulary import modernize
 
 LINE_LENGTH = 100
-_ROUNDS = 8
-"""How often the drafts are made again, after classes were found to be one: it may make those around them one too."""
 
 
 @dataclass(slots=True)
@@ -75,10 +72,11 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     """
     known = Constants(tensors)
     graph = modernize(functionalize(graph, known.numbers(graph.states)))
-    writer, root = _drafts(graph, known)
-    order = _ordered(root.structure)
+    writer = ModelWriter(graph, known.expression)
+    root = writer.write()
+    order = _ordered(root.blueprint)
     _name(order, {*RESERVED, *records(graph.output_tree)})
-    classes: list[ast.stmt] = [ClassWriter(structure).write() for structure in order]
+    classes: list[ast.stmt] = [ClassWriter(blueprint).write() for blueprint in order]
     _finish_root(classes[-1], writer, root)
     helpers = writer.operators.inliner.definitions()
     if writer.operators.missing:
@@ -87,24 +85,9 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
         helpers += ast.parse(textwrap.dedent(constants.HELPER)).body
     helpers += list(_records(graph))
     body = [*helpers, *classes]
-    text = assemble(_header(graph, origin, root.structure.name), body)
+    text = assemble(_header(graph, origin, root.blueprint.name), body)
     notes = list(_notes(graph, writer))
-    return Source(text, root.structure.name, known.stored, writer.operators.missing, notes)
-
-
-def _drafts(graph: Graph, known: Constants) -> tuple[ModelWriter, Instance]:
-    """The drafts of all modules, once no more of their classes are found to be one."""
-    optional: dict[str, OptionalChild] = {}
-    for _ in range(_ROUNDS):
-        writer = ModelWriter(graph, known.expression, optional)
-        root = writer.write()
-        gone = outdated(writer.structures)
-        found = {} if gone else find_optional(writer.structures)
-        if not gone and not found.keys() - optional.keys():
-            return writer, root
-        optional = {key: case for key, case in {**optional, **found}.items() if key not in gone}
-    writer = ModelWriter(graph, known.expression)
-    return writer, writer.write()
+    return Source(text, root.blueprint.name, known.stored, writer.operators.missing, notes)
 
 
 def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
@@ -135,32 +118,32 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
         )
 
 
-def _ordered(root: Structure) -> list[Structure]:
-    """The structures that are used, each after those it uses."""
-    ordered: list[Structure] = []
+def _ordered(root: Blueprint) -> list[Blueprint]:
+    """The classes that are used, each after those it uses."""
+    ordered: dict[int, Blueprint] = {}
 
-    def visit(structure: Structure) -> None:
-        if structure not in ordered:
-            for other in structures_in(structure.draft):
+    def visit(blueprint: Blueprint) -> None:
+        if id(blueprint) not in ordered:
+            for other in blueprints_in(blueprint.draft):
                 visit(other)
-            ordered.append(structure)
+            ordered[id(blueprint)] = blueprint
 
     visit(root)
-    return ordered
+    return list(ordered.values())
 
 
-def _name(structures: list[Structure], taken: set[str]) -> None:
+def _name(blueprints: list[Blueprint], taken: set[str]) -> None:
     # The model's own class first: it keeps its name whatever else has it.
-    for structure in [structures[-1], *structures[:-1]]:
-        wanted = structure.draft.class_name
+    for blueprint in [blueprints[-1], *blueprints[:-1]]:
+        wanted = blueprint.draft.class_name
         name, count = wanted, 1
         while name in taken:
             count += 1
             name = f"{wanted}{count}"
         taken.add(name)
-        structure.name = name
-    for structure in structures:
-        structure.settle(RESERVED)
+        blueprint.name = name
+    for blueprint in blueprints:
+        blueprint.settle(RESERVED)
 
 
 def _finish_root(root: ast.stmt, writer: ModelWriter, instance: Instance) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from torch2flow.models.program.graph import Frame, Graph, Line, Node, State, refs
+from torch2flow.models.program.graph import Border, Frame, Graph, Line, Node, State, refs
 from torch2flow.models.program.symbols import SymInt
 
 
@@ -35,6 +35,7 @@ class Call:
     items: list[Node | Call] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    border: Border | None = None
 
     @property
     def path(self) -> str:

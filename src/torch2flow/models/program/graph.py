@@ -183,6 +183,25 @@ class Tree:
         return 1 if self.kind in ("leaf", "none") else sum(child.leaves() for child in self.children)
 
 
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What crosses a module's border, as the author passes it (provisional: the capture branch has the real one)."""
+
+    kind: str
+    value: Any = None
+    names: tuple[str, ...] = ()
+    children: tuple[Structure, ...] = ()
+    identity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """The arguments of one call of a module, and its result."""
+
+    arguments: tuple[tuple[str, Structure], ...] = ()
+    result: Structure = Structure("none")
+
+
 @dataclass(slots=True)
 class Graph:
     """A whole program.
@@ -213,6 +232,8 @@ class Graph:
     modules: list[str] = field(default_factory=list)
     ranges: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
     producer: str = ""
+    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    signatures: dict[str, Any] = field(default_factory=dict)
 
     def uses(self) -> dict[str, int]:
         """How often each value is used: by a call, an output or a store."""

@@ -1,0 +1,352 @@
+"""Lays the bodies of two modules of one class side by side, so that one `forward` serves both.
+
+    with downsample:  identity = self.downsample(x)        without:  out = self.conv(x)
+                      out = self.conv(x)                             return out + x
+                      return out + identity
+
+    together:         identity = self.downsample(x)        with
+                      identity = x                         without
+                      out = self.conv(x)                   both
+                      return out + identity                both
+
+What is right is not guessed: the statements of the second body are carried out one after the other under the names of
+the first, and it is known at each place which value each name holds. Where a statement of both reads a name that holds
+another value, the second body assigns it before; where that can't be done, the statement is not shared.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from torch2flow.models.codegen.blueprints import blanked
+from torch2flow.models.codegen.names import free_name
+
+_LARGEST = 250_000
+"""Up to so many pairs of statements are compared."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A statement of a merged body, and the variants that run it.
+
+    Attributes:
+        cells: for each variant, its own statement: the numbers of both are in the same order.
+    """
+
+    statement: ast.stmt
+    variants: frozenset[int]
+    cells: dict[int, ast.stmt] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.cells:
+            self.cells = dict.fromkeys(self.variants, self.statement)
+
+
+@dataclass(slots=True)
+class MergedBody:
+    """The statements of several variants.
+
+    Attributes:
+        parameters: of their `forward`, each with the variants that have it.
+        renamed: for a variant and one of its own parameters, the name here where that is another.
+    """
+
+    parameters: dict[str, frozenset[int]]
+    defaults: dict[str, ast.expr]
+    entries: list[Entry]
+    renamed: dict[tuple[int, str], str] = field(default_factory=dict)
+
+
+def body_of(method: ast.FunctionDef, variant: int) -> MergedBody:
+    """The body of the first variant."""
+    names = [argument.arg for argument in method.args.args[1:]]
+    defaults = dict(zip(names[::-1], method.args.defaults[::-1], strict=False))
+    only = frozenset([variant])
+    return MergedBody(dict.fromkeys(names, only), defaults, [Entry(each, only) for each in method.body])
+
+
+class CannotMergeError(Exception):
+    """The bodies have no form in common."""
+
+
+def merge_body(merged: MergedBody, method: ast.FunctionDef, variant: int) -> MergedBody:
+    """The merged body with one more variant.
+
+    Raises:
+        CannotMergeError: they are too long, or a value of the variant has no name in the merged body.
+    """
+    other = body_of(method, variant)
+    if len(merged.entries) * len(other.entries) > _LARGEST:
+        raise CannotMergeError
+    local = _locals(merged) | _locals(other)
+    return _Merging(merged, other, variant, local).run()
+
+
+def _locals(body: MergedBody) -> set[str]:
+    stored = {name for entry in body.entries for name in _names(entry.statement, ast.Store)}
+    return {*body.parameters, *stored}
+
+
+def _names(tree: ast.AST, context: type) -> Iterator[str]:
+    return (node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, context))
+
+
+class _Merging:
+    """Carries out the statements of a variant under the names of the merged body.
+
+    Attributes:
+        held: the version of the variant's values that each name holds; a version is the number of an assignment.
+    """
+
+    def __init__(self, merged: MergedBody, other: MergedBody, variant: int, local: set[str]) -> None:
+        self.merged, self.other, self.variant, self.local = merged, other, variant, local
+        self.only = frozenset([variant])
+        self.held: dict[str, int] = {}
+        self.entries: list[Entry] = []
+        self.reads, self.writes, self.last_read = _versions(other, local)
+        self.pairs: list[tuple[int, int]] = []
+
+    def run(self) -> MergedBody:
+        renamed = _renamed_parameters(list(self.merged.parameters), list(self.other.parameters))
+        mine = [renamed.get(name, name) for name in self.other.parameters]
+        parameters = _merge_order(list(self.merged.parameters), mine)
+        self.held = {name: -1 - position for position, name in enumerate(mine)}
+        left = [_key(entry.statement, self.local) for entry in self.merged.entries]
+        right = [_key(entry.statement, self.local) for entry in self.other.entries]
+        self.pairs = _align(left, right, self.merged.entries, self.other.entries)
+        matched = dict(self.pairs)
+        position = 0
+        for number, entry in enumerate(self.merged.entries):
+            if number not in matched:
+                self.entries.append(entry)
+                continue
+            while position < matched[number]:
+                self._own(position)
+                position += 1
+            if not self._shared(entry, position):
+                self.entries.append(entry)
+                self._own(position)
+            position += 1
+        while position < len(self.other.entries):
+            self._own(position)
+            position += 1
+        none: frozenset[int] = frozenset()
+        own = dict.fromkeys(mine, self.only)
+        sets = {name: self.merged.parameters.get(name, none) | own.get(name, none) for name in parameters}
+        names = {**self.merged.renamed, **{(self.variant, old): new for old, new in renamed.items()}}
+        return MergedBody(sets, {**self.other.defaults, **self.merged.defaults}, self.entries, names)
+
+    def _is_needed(self, name: str, after: int) -> bool:
+        version = self.held.get(name)
+        return version is not None and self.last_read.get(version, -1) > after
+
+    def _holder(self, version: int, wanted: str) -> str:
+        if self.held.get(wanted) == version:
+            return wanted
+        found = next((name for name, held in self.held.items() if held == version), None)
+        if found is None:
+            raise CannotMergeError
+        return found
+
+    def _shared(self, entry: Entry, position: int) -> bool:
+        """Runs a statement of the merged body in place of the variant's own; False where that would be another one."""
+        own = self.other.entries[position]
+        names = self._names_of_pair(self.merged.entries.index(entry), position)
+        reads, writes = self.reads[position], self.writes[position]
+        wanted = {names[name]: version for name, version in reads.items()}
+        aliases = []
+        for name, version in wanted.items():
+            if self.held.get(name) == version:
+                continue
+            if self._is_needed(name, position) or self.held.get(name) in wanted.values():
+                return False
+            aliases.append((name, self._holder(version, name)))
+        if any(self._is_needed(names[name], position) and names[name] not in wanted for name in writes):
+            return False
+        if any(self.last_read.get(wanted[names[name]], -1) > position for name in writes if names[name] in wanted):
+            return False
+        for name, holder in aliases:
+            self._assign(name, holder)
+        variants = entry.variants | self.only
+        self.entries.append(Entry(entry.statement, variants, {**entry.cells, self.variant: own.statement}))
+        self.held.update({names[name]: version for name, version in writes.items()})
+        return True
+
+    def _assign(self, name: str, holder: str) -> None:
+        """`identity = x`, for this variant alone: beside what the others assign to that name, where that is possible."""
+        statement = ast.Assign([ast.Name(name, ast.Store())], ast.Name(holder, ast.Load()))
+        self.entries.insert(self._place(name, holder), Entry(statement, self.only))
+        self.held[name] = self.held[holder]
+
+    def _place(self, name: str, holder: str) -> int:
+        end = len(self.entries)
+        for position in range(end - 1, -1, -1):
+            entry = self.entries[position]
+            if self.variant in entry.variants:
+                read, written = _read_and_written(entry.statement, self.local)
+                if name in read or name in written or holder in written:
+                    return end
+            elif name in _names(entry.statement, ast.Store):
+                return position + 1
+        return end
+
+    def _own(self, position: int) -> None:
+        """Runs a statement that only the variant has."""
+        own = self.other.entries[position].statement
+        reads, writes = self.reads[position], self.writes[position]
+        loads = {name: self._holder(version, name) for name, version in reads.items()}
+        stores = {name: loads[name] for name in mutated(own) if name in loads}
+        for name, version in writes.items():
+            if name not in stores:
+                wanted = self._shared_name(version, position) or name
+                busy = {each for each in self.held if self._is_needed(each, position)} | set(stores.values())
+                stores[name] = free_name(wanted, busy.__contains__)
+        if hasattr(own, "body"):
+            for name in loads.keys() & stores.keys():  # A loop reads in its next round what it wrote.
+                if loads[name] != stores[name]:
+                    if self.held.get(stores[name]) in reads.values():
+                        raise CannotMergeError
+                    self._assign(stores[name], loads[name])
+                    loads[name] = stores[name]
+        statement = _Rename(loads, stores).visit(copy.deepcopy(own))
+        self.entries.append(Entry(statement, self.only, {self.variant: own}))
+        self.held.update({stores[name]: version for name, version in writes.items()})
+
+    def _shared_name(self, version: int, position: int) -> str:
+        """The name by which the next shared statement reads a value, unless the variant needs that name meanwhile."""
+        for number, later in self.pairs:
+            if later <= position:
+                continue
+            names = self._names_of_pair(number, later)
+            found = next((names[name] for name, read in self.reads[later].items() if read == version), "")
+            if found:
+                return "" if self._is_needed(found, position) else found
+            if any(self.held.get(names[name]) == version for name in self.writes[later]):
+                return ""
+        return ""
+
+    def _names_of_pair(self, number: int, later: int) -> dict[str, str]:
+        """The merged body's name for each name of a statement that both have."""
+        theirs = _ordered(self.merged.entries[number].statement, self.local)
+        return dict(zip(_ordered(self.other.entries[later].statement, self.local), theirs, strict=True))
+
+
+def _versions(body: MergedBody, local: set[str]) -> tuple[list[dict[str, int]], list[dict[str, int]], dict[int, int]]:
+    """For each statement the version of each name that it reads and writes; and where each version is read last."""
+    held = {name: -1 - position for position, name in enumerate(body.parameters)}
+    reads: list[dict[str, int]] = []
+    writes: list[dict[str, int]] = []
+    last: dict[int, int] = {}
+    count = 0
+    for position, entry in enumerate(body.entries):
+        read, written = _read_and_written(entry.statement, local)
+        reads.append({name: held[name] for name in read if name in held})
+        last.update(dict.fromkeys(reads[-1].values(), position))
+        writes.append({})
+        for name in written:
+            held[name] = writes[-1][name] = count
+            count += 1
+    return reads, writes, last
+
+
+def _read_and_written(statement: ast.stmt, local: set[str]) -> tuple[list[str], list[str]]:
+    """The names that a statement reads before it writes them, and those it writes: what is changed in place is both."""
+    if isinstance(statement, ast.For):
+        read, written = list(_names(statement.iter, ast.Load)), list(_names(statement.target, ast.Store))
+    elif isinstance(statement, ast.If):
+        read, written = list(_names(statement.test, ast.Load)), []
+    elif isinstance(statement, ast.With):
+        read, written = [], []
+    else:
+        read = list(_names(statement, ast.Load))
+        written = [*_names(statement, ast.Store), *mutated(statement)]
+    for inner in (*getattr(statement, "body", ()), *getattr(statement, "orelse", ())):
+        inner_read, inner_written = _read_and_written(inner, local)
+        read += [name for name in inner_read if name not in written]
+        written += inner_written
+    return [n for n in dict.fromkeys(read) if n in local], [n for n in dict.fromkeys(written) if n in local]
+
+
+def mutated(statement: ast.stmt) -> list[str]:
+    """The variables that a statement changes in place: `x[0] = 1`, `features.append(x)`."""
+    match statement:
+        case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name))]):
+            return [name]
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
+            return [name]
+    return []
+
+
+def _ordered(statement: ast.stmt, local: set[str]) -> list[str]:
+    """The local names of a statement, in the order in which they first appear."""
+    return list(
+        dict.fromkeys(node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and node.id in local)
+    )
+
+
+def _key(statement: ast.stmt, local: set[str]) -> str:
+    """What a statement says, whatever its numbers are and its local names."""
+    names = {name: f"v{number}" for number, name in enumerate(_ordered(statement, local))}
+    return ast.dump(_Rename(names, names).visit(blanked(statement)))
+
+
+def _align(left: list[str], right: list[str], entries: list[Entry], others: list[Entry]) -> list[tuple[int, int]]:
+    """The pairs of statements that are the same, in order, as many as there can be; same names are better."""
+    best = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
+    texts = [ast.dump(entry.statement) for entry in entries]
+    other_texts = [ast.dump(entry.statement) for entry in others]
+
+    def gain(i: int, j: int) -> int:
+        return 0 if left[i] != right[j] else 3 if texts[i] == other_texts[j] else 2
+
+    for i in range(len(left) - 1, -1, -1):
+        for j in range(len(right) - 1, -1, -1):
+            best[i][j] = max(best[i + 1][j], best[i][j + 1])
+            if points := gain(i, j):
+                best[i][j] = max(best[i][j], best[i + 1][j + 1] + points)
+    pairs, i, j = [], 0, 0
+    while i < len(left) and j < len(right):
+        points = gain(i, j)
+        if points and best[i][j] == best[i + 1][j + 1] + points:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _renamed_parameters(left: list[str], right: list[str]) -> dict[str, str]:
+    """The parameters of the second that are those of the first under another name: as many, in the same place."""
+    if len(left) != len(right):
+        return {}
+    return {other: one for one, other in zip(left, right, strict=True) if other not in left and one not in right}
+
+
+def _merge_order(left: list[str], right: list[str]) -> list[str]:
+    """All names, in an order that both lists agree with as far as they agree with each other."""
+    result, rest = [], list(left)
+    for name in right:
+        if name in rest:
+            position = rest.index(name)
+            result += rest[: position + 1]
+            rest = rest[position + 1 :]
+        elif name not in result:
+            result.append(name)
+    return result + rest
+
+
+class _Rename(ast.NodeTransformer):
+    """Other names for the variables that are read, and for those that are written."""
+
+    def __init__(self, loads: dict[str, str], stores: dict[str, str]) -> None:
+        self.loads, self.stores = loads, stores
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        names = self.loads if isinstance(node.ctx, ast.Load) else self.stores
+        node.id = names.get(node.id, node.id)
+        return node

@@ -1,0 +1,484 @@
+"""One class for modules whose drafts differ in more than numbers: an absent child, another branch of `forward`.
+
+    self.downsample = nn.Sequential(...) if downsample else None
+    ...
+    if self.relative_attention_bias is not None:
+        values = self.relative_attention_bias(relative_buckets)
+
+The drafts of one original class that are equal but for their numbers are a *variant*. Variants are merged where they
+have most of their statements in common (`alignment.py`); what only some do stands under an `if`, whose test is, in
+this order: whether a module is there, whether an argument was passed, an argument of the constructor.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch2flow.models.codegen.alignment import CannotMergeError, Entry, MergedBody, body_of, merge_body
+from torch2flow.models.codegen.blueprints import (
+    ANY,
+    REQUIRED,
+    Cell,
+    Choice,
+    Construct,
+    Container,
+    Draft,
+    Instance,
+    New,
+    Own,
+    Slot,
+    cells_of,
+    row_of,
+    shape_of,
+)
+from torch2flow.models.codegen.literals import attribute
+
+Variants = frozenset[int]
+
+_SHARED = 0.5
+"""The smallest part of the shorter `forward` that two variants must have in common to be one class."""
+
+
+@dataclass(slots=True)
+class Variant:
+    """Drafts that are equal but for their numbers.
+
+    Attributes:
+        members: the place of each draft among those of the class.
+    """
+
+    drafts: list[Draft] = field(default_factory=list)
+    members: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Member:
+    """A module of a merged class.
+
+    Attributes:
+        number: its draft's place among those of the original class.
+        row: its numbers, in the order of the merged draft's cells.
+        parameters: for each method, what the merged method calls each parameter of its own.
+    """
+
+    number: int
+    row: list[Slot]
+    parameters: list[dict[str, str]]
+
+
+def merged_classes(drafts: list[Draft]) -> list[tuple[Draft, list[Member]]]:
+    """The classes that serve the drafts of one original class: each as a draft, with the modules it is for."""
+    variants: dict[Any, Variant] = {}
+    for number, draft in enumerate(drafts):
+        variant = variants.setdefault(shape_of(draft), Variant())
+        variant.drafts.append(draft)
+        variant.members.append(number)
+    # The first of several is often the odd one: what it is given has another name.
+    ordered = sorted(variants.values(), key=lambda each: -_length(each.drafts[-1]))
+    groups: list[_Group] = []
+    for variant in ordered:
+        for position, group in enumerate(groups):
+            try:
+                groups[position] = group.with_variant(variant)
+                break
+            except CannotMergeError:
+                continue
+        else:
+            groups.append(_Group.of(variant))
+    return sorted((group.finished() for group in groups), key=lambda each: min(m.number for m in each[1]))
+
+
+def _length(draft: Draft) -> int:
+    return sum(len(method.body) for method in draft.methods) + len(draft.children)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Variants that become one class.
+
+    Attributes:
+        draft: with all that any of them has; the statements of the methods are in `bodies`.
+        origins: for each cell, by its `id`: its column in each variant's own row, or its value there.
+        owns, children: which variants have them.
+    """
+
+    variants: list[Variant]
+    draft: Draft
+    bodies: list[MergedBody]
+    origins: dict[int, dict[int, int | Slot]]
+    owns: dict[str, Variants]
+    children: dict[str, Variants]
+
+    @classmethod
+    def of(cls, variant: Variant) -> _Group:
+        draft = variant.drafts[-1]
+        only = frozenset([0])
+        origins: dict[int, dict[int, int | Slot]] = {id(c): {0: n} for n, c in enumerate(cells_of(draft))}
+        return cls(
+            [variant],
+            draft,
+            [body_of(method, 0) for method in draft.methods],
+            origins,
+            {own.attribute: only for own in draft.owns},
+            dict.fromkeys(draft.children, only),
+        )
+
+    def with_variant(self, variant: Variant) -> _Group:
+        """The group with one more variant.
+
+        Raises:
+            CannotMergeError: it has too little in common with those there are.
+        """
+        own = variant.drafts[-1]
+        number = len(self.variants)
+        if own.base != self.draft.base or len(own.methods) != len(self.draft.methods):
+            raise CannotMergeError
+        joining = _Joining(number, {key: dict(value) for key, value in self.origins.items()})
+        joining.columns = {id(cell): column for column, cell in enumerate(cells_of(own))}
+        bodies = [merge_body(body, method, number) for body, method in zip(self.bodies, own.methods, strict=True)]
+        for body, method in zip(bodies, own.methods, strict=True):
+            shared = sum(len(entry.variants) > 1 and number in entry.variants for entry in body.entries)
+            if shared < _SHARED * len(method.body):
+                raise CannotMergeError
+            for entry in body.entries:
+                if number in entry.variants:
+                    joining.unify_statement(entry, number)
+        children = joining.children(self.draft.children, own.children, len(self.variants))
+        owns = joining.owns(self.draft.owns, own.owns)
+        draft = replace(self.draft, children=children, owns=owns)
+        return _Group(
+            [*self.variants, variant],
+            draft,
+            bodies,
+            joining.origins,
+            _with(self.owns, (each.attribute for each in own.owns), number),
+            _with(self.children, own.children, number),
+        )
+
+    # The finished class.
+
+    def finished(self) -> tuple[Draft, list[Member]]:
+        """The draft of the class, and its modules."""
+        if len(self.variants) == 1:
+            (variant,) = self.variants
+            pairs = zip(variant.members, variant.drafts, strict=True)
+            return self.draft, [Member(n, row_of(draft), self._parameters(0, draft)) for n, draft in pairs]
+        everyone = frozenset(range(len(self.variants)))
+        flags = _Flags(self.origins, everyone)
+        draft = replace(
+            self.draft,
+            owns=[self._own(own, flags, everyone) for own in self.draft.owns],
+            children={name: self._child(name, child, flags, everyone) for name, child in self.draft.children.items()},
+        )
+        optional = {name: present for name, present in self.children.items() if present != everyone}
+        draft.methods = [
+            _written(method, body, flags, optional, everyone)
+            for method, body in zip(self.draft.methods, self.bodies, strict=True)
+        ]
+        cells = list(cells_of(draft))
+        members = []
+        for number, variant in enumerate(self.variants):
+            for member, each in zip(variant.members, variant.drafts, strict=True):
+                own = row_of(each)
+                row = [self._value(cell, number, own) for cell in cells]
+                members.append(Member(member, row, self._parameters(number, each)))
+        return draft, members
+
+    def _parameters(self, number: int, draft: Draft) -> list[dict[str, str]]:
+        """What the methods of the class call the parameters of a draft's own."""
+        first = self.variants[number].drafts[-1]
+        found = []
+        for body, own, method in zip(self.bodies, draft.methods, first.methods, strict=True):
+            names = zip(_parameter_names(own), _parameter_names(method), strict=True)
+            found.append({mine: body.renamed.get((number, theirs), theirs) for mine, theirs in names})
+        return found
+
+    def _own(self, own: Own, flags: _Flags, everyone: Variants) -> Own:
+        present = self.owns[own.attribute]
+        return own if present == everyone else replace(own, presence=flags.slot(present, own.attribute))
+
+    def _child(self, name: str, child: Construct, flags: _Flags, everyone: Variants) -> Construct:
+        present = self.children[name]
+        return child if present == everyone else Choice(flags.slot(present, name), child)
+
+    def _value(self, cell: Cell, variant: int, own: list[Slot]) -> Slot:
+        origin = self.origins.get(id(cell), {}).get(variant)
+        if isinstance(origin, int):
+            return own[origin]
+        hint, default = (cell.hint, cell.default) if isinstance(cell, Slot) else (getattr(cell, "hint", ""), REQUIRED)
+        return replace(origin) if origin is not None else Slot(ANY, hint, default)
+
+
+def _parameter_names(method: ast.FunctionDef) -> list[str]:
+    return [argument.arg for argument in method.args.args[1:]]
+
+
+def _with(present: dict[str, Variants], names: Iterable[str], number: int) -> dict[str, Variants]:
+    result = dict(present)
+    for name in names:
+        result[name] = result.get(name, frozenset()) | {number}
+    return result
+
+
+# Constructions.
+
+
+@dataclass(slots=True)
+class _Joining:
+    """Puts the constructions of one more variant into those of a group.
+
+    Attributes:
+        number: the variant's.
+        columns: the column of each of its cells, by the cell's `id`.
+    """
+
+    number: int
+    origins: dict[int, dict[int, int | Slot]]
+    columns: dict[int, int] = field(default_factory=dict)
+
+    def unify(self, cell: Cell, own: Cell) -> None:
+        self.origins.setdefault(id(cell), {})[self.number] = self.columns[id(own)]
+
+    def unify_statement(self, entry: Entry, number: int) -> None:
+        for cell, own in zip(cells_of(entry.statement), cells_of(entry.cells[number]), strict=True):
+            if id(own) in self.columns:
+                self.unify(cell, own)
+
+    def adopt(self, part: Construct | Own) -> None:
+        """Takes over what only the variant has."""
+        for cell in cells_of(part):
+            self.unify(cell, cell)
+
+    def children(self, left: dict[str, Construct], right: dict[str, Construct], before: int) -> dict[str, Construct]:
+        """The children of both, in an order that is that of both.
+
+        Raises:
+            CannotMergeError: they are in another order, or of another kind.
+        """
+        result: dict[str, Construct] = {}
+        for name in _common_order(list(left), list(right)):
+            if name in left and name in right:
+                result[name] = self.join(left[name], right[name], name)
+            else:
+                result[name] = left.get(name) or right[name]
+                if name in right:
+                    self.adopt(right[name])
+        return result
+
+    def owns(self, left: list[Own], right: list[Own]) -> list[Own]:
+        mine, theirs = ({own.attribute: own for own in each} for each in (left, right))
+        result = []
+        for name in _common_order(list(mine), list(theirs)):
+            own = mine.get(name) or theirs[name]
+            if name in mine and name in theirs:
+                if shape_of(mine[name].statement) != shape_of(theirs[name].statement):
+                    raise CannotMergeError
+                for cell, other in zip(cells_of(mine[name]), cells_of(theirs[name]), strict=True):
+                    self.unify(cell, other)
+            elif name in theirs:
+                self.adopt(own)
+            result.append(own)
+        return result
+
+    def join(self, left: Construct, right: Construct, name: str) -> Construct:
+        """One construction for both.
+
+        Raises:
+            CannotMergeError: there is none.
+        """
+        if isinstance(left, New) and isinstance(right, New) and (joined := self._join_new(left, right, name)):
+            return joined
+        if shape_of(left) == shape_of(right):
+            for cell, own in zip(cells_of(left), cells_of(right), strict=True):
+                self.unify(cell, own)
+            return left
+        if isinstance(left, Container) and isinstance(right, Container) and left.kind == right.kind:
+            return self._join_items(left, right)
+        return self._choose(left, right, name)
+
+    def _choose(self, left: Construct, right: Construct, name: str) -> Construct:
+        if isinstance(left, Choice) or isinstance(right, Choice):
+            raise CannotMergeError
+        self.adopt(right)
+        test = Slot(ANY, f"{_snake(left)}", REQUIRED)
+        self.origins[id(test)] = {number: Slot(True, test.hint, True) for number in range(self.number)}
+        self.origins[id(test)][self.number] = Slot(False, test.hint, True)
+        return Choice(test, left, right)
+
+    def _join_new(self, left: New, right: New, name: str) -> New | None:
+        """A call of one class, or of one of several that are called alike: `activation_layer()`."""
+        same_class = left.function.value == right.function.value
+        names = list(dict.fromkeys([*left.slots, *right.slots]))
+        if not same_class and not all(_may_differ(each) for each in (left, right)):
+            return None
+        if not same_class:
+            names = []
+            if any(slot.default is REQUIRED for each in (left, right) for slot in each.slots.values()):
+                if list(left.slots) != list(right.slots):
+                    return None
+                names = list(left.slots)
+        slots: dict[str, Slot] = {}
+        for each in names:
+            if each in left.slots and each in right.slots:
+                self.unify(left.slots[each], right.slots[each])
+                slots[each] = left.slots[each]
+            else:
+                return None
+        self.unify(left.function, right.function)
+        hint = left.function.hint if same_class else _kind_of_layer(left.function.value.text)
+        left.function.hint = hint
+        return replace(left, slots=slots)
+
+    def _join_items(self, left: Container, right: Container) -> Container:
+        """The items of both containers; those that only some have are there on demand."""
+        counted = list(left.items) == [str(n) for n in range(len(left.items))]
+        if not counted:
+            if list(left.items) != list(right.items):
+                raise CannotMergeError
+            return replace(left, items={n: self.join(left.items[n], right.items[n], n) for n in left.items})
+        raise CannotMergeError
+
+
+def _may_differ(new: New) -> bool:
+    """Whether another class may stand in its place: it is called with nothing that says more than the default."""
+    return all(slot.default is REQUIRED or slot.value == slot.default for slot in new.slots.values())
+
+
+def _kind_of_layer(function: str) -> str:
+    name = function.rpartition(".")[2]
+    kinds = {"Norm": "norm_layer", "Pool": "pool_layer", "Conv": "conv_layer", "Linear": "layer", "Dropout": "dropout"}
+    return next((hint for part, hint in kinds.items() if part in name), "activation_layer")
+
+
+def _snake(construct: Construct) -> str:
+    if isinstance(construct, Instance):
+        name = construct.blueprint.draft.class_name
+    elif isinstance(construct, New):
+        name = construct.function.value.text.rpartition(".")[2]
+    else:
+        name = "sequence"
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _common_order(left: list[str], right: list[str]) -> list[str]:
+    """All names, in an order that is that of both lists.
+
+    Raises:
+        CannotMergeError: there is none.
+    """
+    result: list[str] = []
+    position = 0
+    for name in right:
+        if name in left:
+            found = left.index(name)
+            if found < position:
+                raise CannotMergeError
+            result += [each for each in left[position:found] if each not in right]
+            position = found + 1
+        result.append(name)
+    return result + left[position:]
+
+
+# Statements.
+
+
+@dataclass(slots=True)
+class _Flags:
+    """The arguments of the constructor that tell variants apart."""
+
+    origins: dict[int, dict[int, int | Slot]]
+    everyone: Variants
+    hints: dict[Variants, str] = field(default_factory=dict)
+
+    def slot(self, variants: Variants, hint: str) -> Slot:
+        """A cell that is True for these variants."""
+        hint = self.hints.setdefault(variants, hint)
+        slot = Slot(ANY, hint, False)
+        self.origins[id(slot)] = {number: Slot(number in variants, hint, False) for number in self.everyone}
+        return slot
+
+    def constant(self, variants: Variants, hint: str) -> ast.expr:
+        """The same as an expression."""
+        if self.everyone - variants in self.hints:
+            return ast.UnaryOp(ast.Not(), self.constant(self.everyone - variants, hint))
+        hint = self.hints.setdefault(variants, hint)
+        constant = ast.Constant(True)
+        constant.slot, constant.hint = True, hint  # type: ignore[attr-defined]
+        self.origins[id(constant)] = {number: Slot(number in variants, hint, False) for number in self.everyone}
+        return constant
+
+
+def _written(
+    method: ast.FunctionDef, body: MergedBody, flags: _Flags, optional: dict[str, Variants], everyone: Variants
+) -> ast.FunctionDef:
+    """A method with the statements of all variants, each under the test that tells whose it is."""
+
+    def test(variants: Variants) -> tuple[ast.expr, bool]:
+        for name, present in optional.items():
+            if variants in (present, everyone - present):
+                operator = ast.IsNot() if variants == present else ast.Is()
+                return ast.Compare(attribute("self", name), [operator], [ast.Constant(None)]), True
+        for name, present in body.parameters.items():
+            if variants in (present, everyone - present) and name not in _assigned(body):
+                operator = ast.IsNot() if variants == present else ast.Is()
+                return ast.Compare(ast.Name(name, ast.Load()), [operator], [ast.Constant(None)]), True
+        return flags.constant(variants, "variant"), False
+
+    statements: list[ast.stmt] = []
+    blocks = _blocks(body.entries)
+    position = 0
+    while position < len(blocks):
+        variants, block = blocks[position]
+        position += 1
+        if variants == everyone:
+            statements += block
+            continue
+        other: list[ast.stmt] = []
+        if position < len(blocks) and blocks[position][0] == everyone - variants:
+            other = blocks[position][1]
+            position += 1
+        statements.append(_conditional(test(variants)[0], block, other))
+    required = [name for name, present in body.parameters.items() if present == everyone and name not in body.defaults]
+    optional_names = [name for name in body.parameters if name not in required]
+    defaults: list[ast.expr] = [body.defaults.get(name, ast.Constant(None)) for name in optional_names]
+    names = [ast.arg(name) for name in ("self", *required, *optional_names)]
+    arguments = ast.arguments([], names, None, [], [], None, defaults)
+    return ast.FunctionDef(method.name, arguments, statements, [])
+
+
+def _assigned(body: MergedBody) -> set[str]:
+    return {
+        node.id
+        for entry in body.entries
+        for node in ast.walk(entry.statement)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+
+
+def _blocks(entries: list[Entry]) -> list[tuple[Variants, list[ast.stmt]]]:
+    """Neighbouring statements of the same variants."""
+    blocks: list[tuple[Variants, list[ast.stmt]]] = []
+    for entry in entries:
+        if blocks and blocks[-1][0] == entry.variants:
+            blocks[-1][1].append(entry.statement)
+        else:
+            blocks.append((entry.variants, [entry.statement]))
+    return blocks
+
+
+def _conditional(test: ast.expr, block: list[ast.stmt], other: list[ast.stmt]) -> ast.stmt:
+    """An `if`; `identity = x if self.downsample is None else self.downsample(x)` where both assign one name."""
+    match block, other:
+        case (
+            [ast.Assign(targets=[ast.Name(id=name) as target], value=first)],
+            [ast.Assign(targets=[ast.Name(id=again)], value=second)],
+        ) if (name == again and (isinstance(first, ast.Name) or isinstance(second, ast.Name))):
+            if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot):
+                is_none = ast.Compare(test.left, [ast.Is()], test.comparators)
+                return ast.Assign([target], ast.IfExp(is_none, second, first))
+            return ast.Assign([target], ast.IfExp(test, first, second))
+    return ast.If(test, block, other)
