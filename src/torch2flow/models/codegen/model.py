@@ -370,7 +370,7 @@ class ModelWriter:
         return call.inputs
 
     def is_reserved(self, name: str) -> bool:
-        return name in RESERVED or name in self.operators.inliner.helpers
+        return name in RESERVED or name in self.operators.recorder.helpers
 
     def producer(self, name: str) -> Node | None:
         return self.producers.get(name)
