@@ -1,6 +1,22 @@
 """The neutral form of a model: a graph of ATen calls, or a tree of modules, whatever file it came from."""
 
-from torch2flow.models.program.graph import Dtype, Frame, Graph, Line, Meta, Node, Ref, State, Symbol, Tree
+from torch2flow.models.program.graph import (
+    Dtype,
+    Frame,
+    Graph,
+    Line,
+    Meta,
+    Node,
+    Parameter,
+    Ref,
+    Signature,
+    State,
+    Symbol,
+    Tree,
+)
 from torch2flow.models.program.symbols import SymInt
 
-__all__ = ["Dtype", "Frame", "Graph", "Line", "Meta", "Node", "Ref", "State", "SymInt", "Symbol", "Tree"]
+__all__ = [
+    "Dtype", "Frame", "Graph", "Line", "Meta", "Node", "Parameter", "Ref", "Signature", "State", "SymInt", "Symbol",
+    "Tree",
+]  # fmt: skip
