@@ -1,6 +1,6 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench faults coverage zoo golden operators docs lint types clean distclean
+.PHONY: help setup demo test bench faults coverage zoo golden style operators docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 # Arguments for pytest: make test ARGS='-k conv -x'
@@ -32,6 +32,9 @@ zoo: setup ## load every model of the zoo into its flowvision twin and compare, 
 
 golden: setup ## write anew the source that tests/models/golden keeps of well-known models; read the difference
 	TORCH2FLOW_GOLDEN=1 $(ONEFLOW) -m pytest tests/models/test_models.py -k reads $(ARGS)
+
+style: setup ## compare the source of well-known models with their authors', for docs/models.md (ARGS='swin_t --show')
+	@$(ONEFLOW) scripts/style.py $(ARGS)
 
 operators: setup ## try every operator rule on PyTorch's samples, for docs/operators.md (minutes)
 	@$(ONEFLOW) scripts/operators.py $(ARGS)

@@ -10,17 +10,10 @@ import oneflow.nn as nn
 import oneflow.nn.functional as F
 
 
-def attention(
-    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
-):
+def attention(query, key, value, attn_mask=None, scale=None):
     """PyTorch's `scaled_dot_product_attention`, which OneFlow 0.9.0 lacks."""
-    if enable_gqa:
-        key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
-        value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
     scale = query.shape[-1] ** (-0.5) if scale is None else scale
     scores = flow.matmul(query * scale, key.transpose(-2, -1))
-    if is_causal:
-        attn_mask = flow.tril(flow.ones(scores.shape[-2:], device=scores.device)) != 0
     if attn_mask is None:
         weights = F.softmax(scores, dim=-1)
     elif attn_mask.dtype == flow.bool:
@@ -29,8 +22,6 @@ def attention(
         weights = F.softmax(scores, dim=-1).masked_fill(hidden, 0.0)
     else:
         weights = F.softmax(scores + attn_mask, dim=-1)
-    if dropout_p > 0:
-        weights = F.dropout(weights, p=dropout_p)
     return flow.matmul(weights, value)
 
 

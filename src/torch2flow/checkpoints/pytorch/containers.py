@@ -21,6 +21,7 @@ class Container:
         notes: what a person should know: ignored records, for example.
         metadata: text the container carries beside the tensors.
         program: where in the first file a `.pt2` holds its program: byte offset and length.
+        facts: where it holds what `torch2flow capture` knew of the model's own code: byte offset and length.
     """
 
     format: str
@@ -31,3 +32,4 @@ class Container:
     notes: list[str] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     program: tuple[int, int] | None = None
+    facts: tuple[int, int] | None = None

@@ -32,6 +32,8 @@ SCALAR_TYPES = {
 """`ScalarType` of `torch/_export/serde/schema.py` (2.13): not c10's numbering."""
 
 _PROGRAM = re.compile(r"(^|/)(serialized_exported_program\.json|models/[^/]*\.json)$")
+_FACTS = re.compile(r"(^|/)(extra_files|extra)/torch2flow\.json$")
+"""What `torch2flow capture` adds: layout A has the first folder, the others the second."""
 
 _LAYOUT_A = {
     "state_dict": ("serialized_state_dict.pt", "serialized_state_dict.json"),
@@ -81,8 +83,12 @@ def open_pt2(archive: ZipArchive) -> Container:
 
 def _container(archive: ZipArchive, layout: str, parts: dict[str, Any], met: dict[str, int]) -> Container:
     root = {part: value for part, value in parts.items() if value}
-    program = next((archive.range(name) for name in archive.records if _PROGRAM.search(name)), None)
-    return Container("pt2", root, [archive.file], f"torch.export, layout {layout}", met, program=program)
+    program, facts = (
+        next((archive.range(name) for name in archive.records if pattern.search(name)), None)
+        for pattern in (_PROGRAM, _FACTS)
+    )
+    producer = f"torch.export, layout {layout}"
+    return Container("pt2", root, [archive.file], producer, met, program=program, facts=facts)
 
 
 def _saved(archive: ZipArchive, names: tuple[str, ...], met: dict[str, int]) -> Any:

@@ -461,7 +461,7 @@ class ModelWriter:
         return self.returned_names.get(id(call), "")
 
     def is_reserved(self, name: str) -> bool:
-        return name in RESERVED or name in self.operators.inliner.helpers
+        return name in RESERVED or name in self.operators.recorder.helpers
 
     def producer(self, value: str) -> Node | None:
         return self.producers.get(value)

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch2flow.models.codegen.bodies import Body
-from torch2flow.models.codegen.inlining import Inliner, RefusedError
-from torch2flow.models.codegen.literals import attribute, dtype_name, is_tensor, literal, tensor
+from torch2flow.models.codegen.literals import attribute, dtype_name, literal
+from torch2flow.models.codegen.recording import Recorder
+from torch2flow.models.codegen.standins import Name, StandIn, number, source
+from torch2flow.models.lowering.lazy import is_float
 from torch2flow.models.lowering.promotion import common_dtype, kind
-from torch2flow.models.lowering.registry import Rule, closest, find
+from torch2flow.models.lowering.registry import RefusedError, Rule, closest, find
 from torch2flow.models.lowering.renames import FLOAT_RENAMES, RENAMES
 from torch2flow.models.lowering.unsupported import UNSUPPORTED
-from torch2flow.models.program import Graph, Line, Node, Ref
+from torch2flow.models.program import Dtype, Graph, Line, Node, Ref, Symbol, SymInt
 from torch2flow.models.program.functional import STORE
 
 _TRAINING = {"aten.dropout": "train", "aten.feature_dropout": "train", "aten.alpha_dropout": "train",
@@ -37,14 +39,14 @@ class Operators:
     """Writes operators' calls, and keeps account of those it can't."""
 
     graph: Graph
-    inliner: Inliner = field(default_factory=Inliner)
+    recorder: Recorder = field(default_factory=Recorder)
     missing: list[Missing] = field(default_factory=list)
 
     def expression(self, node: Node, body: Body) -> ast.expr:
         """The expression of a call; where there is no rule, a call that raises, and a note in `missing`."""
         if node.operator == STORE:
             return self._store(node, body)
-        arguments = {name: body.argument(value, name) for name, value in node.arguments.items()}
+        arguments = {name: self._argument(value, name, body) for name, value in node.arguments.items()}
         names = (node.target, node.operator)
         rename = next((table[key] for table in (RENAMES, FLOAT_RENAMES) for key in names if key in table), "")
         rule = find(node.target)
@@ -59,20 +61,38 @@ class Operators:
                 )
             self._by_mode(node, arguments, body)
             self._promote(rule, node, arguments)
-            expression = self.inliner.expression(rule, arguments, self._facts(node), body.bind)
+            alone = self._is_alone(node, body)
+            expression = self.recorder.expression(rule, arguments, self._facts(node), body.bind, first=alone)
         except RefusedError as error:
             self.missing.append(Missing(node.target, node.path, node.line, str(error), closest(node.target)))
             return _stub(node, arguments)
-        return self._single(_on_device(expression, body), node, body)
+        return _on_device(expression, body)
 
-    def _single(self, expression: ast.expr, node: Node, body: Body) -> ast.expr:
-        """Only the first of several results, where no other is used."""
+    def _argument(self, value: Any, hint: str, body: Body) -> Any:
+        """An operator's argument as a rule gets it."""
+        match value:
+            case Ref():
+                meta = self.graph.metas.get(value.name)
+                made = body.value(value.name)
+                return StandIn(made) if meta is None else StandIn(made, True, _dtype(meta.dtype), len(meta.shape))
+            case SymInt():
+                return StandIn(body.size(value), False)
+            case list() | tuple():
+                return tuple(self._argument(item, hint, body) for item in value)
+            case Dtype():
+                return Name(attribute(*_dtype(value.name).split(".")))
+            case Symbol():
+                return value.name
+            case bool():
+                return value
+            case int() | float():
+                return number(value, hint)
+        return value
+
+    def _is_alone(self, node: Node, body: Body) -> bool:
+        """Whether only the first of several results is used."""
         step = next(step for step in body.steps if step.item is node)
-        if len(node.outputs) > 1 and len(step.outputs) == 1 and not node.is_list:
-            if isinstance(expression, ast.Tuple):
-                return expression.elts[0]
-            return ast.Subscript(expression, ast.Constant(0), ast.Load())
-        return expression
+        return len(node.outputs) > 1 and len(step.outputs) == 1 and not node.is_list
 
     def _store(self, node: Node, body: Body) -> ast.expr:
         state, value = node.arguments["state"], node.arguments["value"]
@@ -80,25 +100,24 @@ class Operators:
         assert owner is not None
         return ast.Call(ast.Attribute(owner, "copy_", ast.Load()), [body.value(value.name)], [])
 
-    def _renamed(self, name: str, arguments: dict[str, ast.expr], node: Node) -> ast.expr:
+    def _renamed(self, name: str, arguments: dict[str, Any], node: Node) -> ast.expr:
         """A call of the function that does the same; of integers it makes floats first where PyTorch does."""
         if node.operator in FLOAT_RENAMES:
-            for key, value in node.arguments.items():
-                meta = self.graph.metas.get(value.name) if isinstance(value, Ref) else None
-                if meta is not None and kind(meta.dtype) < 2:
-                    arguments[key] = cast(arguments[key], "float32")
-        positional = [value for value in arguments.values() if is_tensor(value)]
-        keywords = [ast.keyword(key, value) for key, value in arguments.items() if not is_tensor(value)]
-        if name.startswith("flow.Tensor."):
-            method = ast.Attribute(positional[0], name.rpartition(".")[2], ast.Load())
-            return ast.Call(method, positional[1:], keywords)
+            for key, value in arguments.items():
+                if isinstance(value, StandIn) and value._dtype and not is_float(value._dtype):
+                    arguments[key] = _cast(value, "float32")
+        positional = [source(value) for value in arguments.values() if isinstance(value, StandIn)]
+        keywords = [
+            ast.keyword(key, source(value)) for key, value in arguments.items() if not isinstance(value, StandIn)
+        ]
         return ast.Call(attribute(*name.split(".")), positional, keywords)
 
-    def _by_mode(self, node: Node, arguments: dict[str, ast.expr], body: Body) -> None:
+    def _by_mode(self, node: Node, arguments: dict[str, Any], body: Body) -> None:
         """Dropout and batch norm act by `self.training`, also when the program was captured in eval mode."""
         rate = node.arguments.get("dropout_p")
         if rate:
-            arguments["dropout_p"] = ast.IfExp(attribute("self", "training"), literal(rate), literal(0.0))
+            chosen = ast.IfExp(attribute("self", "training"), literal(rate), literal(0.0))
+            arguments["dropout_p"] = StandIn(chosen, False)
         name = _TRAINING.get(node.operator)
         if name is None or name not in arguments:
             return
@@ -111,7 +130,7 @@ class Operators:
             if not name_of_counter:
                 return
             self._count_batches(name_of_counter, body)
-        arguments[name] = attribute("self", "training")
+        arguments[name] = StandIn(attribute("self", "training"), False)
 
     def _count_batches(self, counter: str, body: Body) -> None:
         """`num_batches_tracked` counts in train mode; a program captured in eval mode does not say so."""
@@ -122,22 +141,18 @@ class Operators:
         count = ast.Expr(ast.Call(ast.Attribute(owner, "add_", ast.Load()), [ast.Constant(1)], []))
         body.statements.append(ast.If(attribute("self", "training"), [count], []))
 
-    def _promote(self, rule: Rule, node: Node, arguments: dict[str, ast.expr]) -> None:
-        if not rule.promotes:
-            return
-        given = [(name, node.arguments.get(name)) for name in rule.promotes]
-        operands = [operand for _, value in given for operand in self._operands(value)]
-        common = common_dtype(operands)
+    def _promote(self, rule: Rule, node: Node, arguments: dict[str, Any]) -> None:
+        """Casts tensors to their common dtype, as PyTorch does."""
+        given = [node.arguments[name] for name in rule.promotes if name in node.arguments]
+        common = common_dtype(operand for value in given for operand in self._operands(value))
         if rule.floats and kind(common) < 2:
             common = "float32"
-        for name, value in given:
-            if isinstance(value, Ref):
-                arguments[name] = self._cast(arguments[name], value, common)
-            elif isinstance(value, list) and isinstance(arguments[name], ast.Tuple):
-                items = zip(arguments[name].elts, value, strict=True)  # type: ignore[attr-defined]
-                arguments[name] = ast.Tuple(
-                    [self._cast(item, ref, common) if isinstance(ref, Ref) else item for item, ref in items], ast.Load()
-                )
+        for name in rule.promotes:
+            value = arguments.get(name)
+            if isinstance(value, tuple):
+                arguments[name] = tuple(_cast(item, common) for item in value)
+            elif isinstance(value, StandIn):
+                arguments[name] = _cast(value, common)
 
     def _operands(self, value: Any) -> Iterator[tuple[str, int | None]]:
         if isinstance(value, Ref):
@@ -150,22 +165,30 @@ class Operators:
         elif isinstance(value, bool | int | float):
             yield type(value).__name__, None
 
-    def _cast(self, expression: ast.expr, value: Ref, dtype: str) -> ast.expr:
-        meta = self.graph.metas.get(value.name)
-        if meta is None or dtype_name(meta.dtype) == dtype_name(dtype) or not dtype:
-            return expression
-        return cast(expression, dtype)
-
-    def _facts(self, node: Node) -> dict[str, ast.expr]:
-        facts: dict[str, ast.expr] = {}
+    def _facts(self, node: Node) -> dict[str, Any]:
+        """What was recorded of the first tensor and of the result, and the operator's name."""
+        facts: dict[str, Any] = {"name": node.operator.rpartition(".")[2]}
         names = node.refs()
         for prefix, name in (("in", names[0] if names else ""), ("out", node.outputs[0] if node.outputs else "")):
             meta = self.graph.metas.get(name)
             if meta is not None:
-                facts[f"{prefix}_shape"] = literal(list(meta.hint))
-                facts[f"{prefix}_ndim"] = literal(len(meta.shape))
-                facts[f"{prefix}_dtype"] = attribute("flow", dtype_name(meta.dtype))
+                facts[f"{prefix}_shape"], facts[f"{prefix}_ndim"] = meta.hint, len(meta.shape)
+                facts[f"{prefix}_dtype"] = Name(attribute(*_dtype(meta.dtype).split(".")))
         return facts
+
+
+def _dtype(name: str) -> str:
+    """`flow.float32`."""
+    return f"flow.{dtype_name(name)}"
+
+
+def _cast(value: Any, dtype: str) -> Any:
+    """`x.to(flow.float32)`, where a tensor has another dtype."""
+    if not isinstance(value, StandIn) or not dtype or value._dtype in ("", _dtype(dtype)):
+        return value
+    target = attribute("flow", dtype_name(dtype))
+    node = ast.Call(ast.Attribute(source(value), "to", ast.Load()), [target], [])
+    return StandIn(node, True, _dtype(dtype), value._ndim)
 
 
 _CREATORS = {"zeros", "ones", "full", "empty", "tensor", "arange", "linspace", "eye", "rand", "randn", "randint"}
@@ -183,14 +206,9 @@ def _on_device(expression: ast.expr, body: Body) -> ast.expr:
     return expression
 
 
-def cast(expression: ast.expr, dtype: str) -> ast.expr:
-    """`x.to(flow.float32)`."""
-    return tensor(ast.Call(ast.Attribute(expression, "to", ast.Load()), [attribute("flow", dtype_name(dtype))], []))
-
-
-def _stub(node: Node, arguments: dict[str, ast.expr]) -> ast.expr:
+def _stub(node: Node, arguments: dict[str, Any]) -> ast.expr:
     """What `--partial` writes for an operator without a rule."""
-    values = [value for value in arguments.values() if is_tensor(value)]
+    values = [source(value) for value in arguments.values() if isinstance(value, StandIn) and value._is_tensor]
     return ast.Call(attribute("missing_operator"), [ast.Constant(node.target), *values], [])
 
 

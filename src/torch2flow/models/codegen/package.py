@@ -119,7 +119,9 @@ def open_program(container: Container) -> Program | None:
     file = container.files[0]
     tensors = {**container.root.get("constants", {}), **container.root.get("state_dict", {})}
     dense = {name: tensor for name, tensor in tensors.items() if isinstance(tensor, TensorRef)}
-    return Program(read_program(file.read(*container.program), str(file.path), dense), dense, file.path.name)
+    facts = file.read(*container.facts) if container.facts is not None else b""
+    graph = read_program(file.read(*container.program), str(file.path), dense, facts)
+    return Program(graph, dense, file.path.name)
 
 
 def check_complete(source: Source, origin: str) -> None:

@@ -78,7 +78,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     _name(order, {*RESERVED, *records(graph.output_tree)})
     classes: list[ast.stmt] = [ClassWriter(blueprint).write() for blueprint in order]
     _finish_root(classes[-1], writer, root)
-    helpers = writer.operators.inliner.definitions()
+    helpers = writer.operators.recorder.helpers.definitions()
     if writer.operators.missing:
         helpers += ast.parse(textwrap.dedent(operators.MISSING_HELPER)).body
     if known.stored:

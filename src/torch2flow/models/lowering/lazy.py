@@ -1,23 +1,74 @@
-"""OneFlow, imported when a rule first runs: reading the rules, which is all a conversion does, needs no OneFlow."""
+"""What operator rules are written with: OneFlow, imported when a rule first runs; helpers; indices of one dimension.
+
+While a rule is turned into source nothing of this runs: `flow`, `F`, `nn` and helpers are recorded, and OneFlow is not
+imported. The recorder is `codegen/recording.py`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol, TypeVar, cast
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class _LazyModule:
-    def __init__(self, name: str) -> None:
-        self._name = name
+class Recording(Protocol):
+    """What is told of each use of OneFlow and each call of a helper, and answers with a stand-in.
+
+    Attributes:
+        defaults: the defaults of the rule that is recorded: a keyword of OneFlow's that equals one is left out.
+    """
+
+    defaults: dict[str, Any]
+
+    def library(self, name: str) -> Any: ...
+
+    def helper(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+
+
+_recordings: list[Recording] = []
+
+
+@contextmanager
+def recorded_by(recording: Recording) -> Iterator[None]:
+    """Uses of OneFlow and calls of helpers go to `recording` in this block."""
+    _recordings.append(recording)
+    try:
+        yield
+    finally:
+        _recordings.pop()
+
+
+def recorded_defaults() -> dict[str, Any]:
+    """The defaults of the rule that is recorded now."""
+    return _recordings[-1].defaults if _recordings else {}
+
+
+class _Library:
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self._name), name)
+        found = _recordings[-1].library(self._name) if _recordings else import_module(self._module)
+        return getattr(found, name)
 
 
-math: Any = _LazyModule("math")
-flow: Any = _LazyModule("oneflow")
-F: Any = _LazyModule("oneflow.nn.functional")
-nn: Any = _LazyModule("oneflow.nn")
+flow: Any = _Library("oneflow", "flow")
+F: Any = _Library("oneflow.nn.functional", "F")
+nn: Any = _Library("oneflow.nn", "nn")
+
+
+def helper(function: Function) -> Function:
+    """Marks a function that rules call: a model gets a copy of it, and calls that."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return _recordings[-1].helper(function, args, kwargs) if _recordings else function(*args, **kwargs)
+
+    return cast(Function, call)
 
 
 def at(dim: int, key: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ A rule is a plain OneFlow function with the ATen operator's own argument names a
 
 `aten.rsub` serves all overloads; `aten.rsub.Scalar` would serve that one alone, and comes first. A rule that only
 renames is a row of `renames.py`. In-place operators (`aten.add_`) never get here: `program/functional.py` has made
-them `aten.add`. How a rule becomes source: `codegen/inlining.py`.
+them `aten.add`. How a rule becomes source: `codegen/recording.py`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,16 @@ from typing import Any, TypeVar
 
 RuleFunction = TypeVar("RuleFunction", bound=Callable[..., Any])
 
-FACTS = ("in_shape", "in_ndim", "in_dtype", "out_shape", "out_ndim", "out_dtype")
-"""What a rule may ask for by keyword-only parameters: recorded of the first tensor argument, and of the result."""
+FACTS = ("in_shape", "in_ndim", "in_dtype", "out_shape", "out_ndim", "out_dtype", "name")
+"""What a rule may ask for by keyword-only parameters: recorded of the first tensor argument, and of the result; and the
+operator's own name, such as `max_pool2d`, where one rule serves several."""
+
+IGNORED = ("layout", "device", "pin_memory", "memory_format", "non_blocking", "generator")
+"""Arguments that change no value of the result here; a rule need not take them."""
+
+
+class RefusedError(Exception):
+    """A rule can't do a case, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,10 @@ RULES: dict[str, Rule] = {}
 def operator(
     *targets: str, promotes: tuple[str, ...] = (), restriction: str = "", floats: bool = False
 ) -> Callable[[RuleFunction], RuleFunction]:
-    """Registers a rule for one or more operators; the last one registered for an operator counts.
+    """Registers a rule for one or more operators. A user's rule takes the place of ours.
+
+    Raises:
+        ValueError: there are two rules of ours, or of one user's file, for an operator.
 
     Example:
         >>> @operator("mylib.scale_shift")
@@ -77,7 +88,10 @@ def operator(
 
     def register(function: RuleFunction) -> RuleFunction:
         for target in targets:
-            RULES[target] = Rule(target, function, promotes, restriction, floats)
+            rule, before = Rule(target, function, promotes, restriction, floats), RULES.get(target)
+            if before is not None and before.is_ours == rule.is_ours and before.place != rule.place:
+                raise ValueError(f"{target} has a rule already, at {before.place}; {rule.place} gives it another")
+            RULES[target] = rule
         return function
 
     return register

@@ -8,7 +8,9 @@ from torch2flow.models.program.graph import (
     Line,
     Meta,
     Node,
+    Parameter,
     Ref,
+    Signature,
     State,
     Structure,
     Symbol,
@@ -17,17 +19,6 @@ from torch2flow.models.program.graph import (
 from torch2flow.models.program.symbols import SymInt
 
 __all__ = [
-    "Border",
-    "Dtype",
-    "Frame",
-    "Graph",
-    "Line",
-    "Meta",
-    "Node",
-    "Ref",
-    "State",
-    "Structure",
-    "SymInt",
-    "Symbol",
+    "Border", "Dtype", "Frame", "Graph", "Line", "Meta", "Node", "Parameter", "Ref", "Signature", "State", "Structure", "SymInt", "Symbol",
     "Tree",
-]
+]  # fmt: skip

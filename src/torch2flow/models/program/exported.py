@@ -22,6 +22,7 @@ from torch2flow.checkpoints.pytorch.pt2 import SCALAR_TYPES
 from torch2flow.checkpoints.pytorch.safetensors import parse_json
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import FormatError
+from torch2flow.models.program.facts import read_attributes, read_facts, read_signatures
 from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree
 from torch2flow.models.program.symbols import SymInt, parse
 from torch2flow.models.program.traces import read_frames, read_lines
@@ -43,21 +44,24 @@ _UNKNOWN = 7
 _MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
 
 
-def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | None = None) -> Graph:
+def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | None = None, facts: bytes = b"") -> Graph:
     """The program in a `model.json`.
 
     Args:
         text: the record's bytes.
         where: the file and record, for errors.
         tensors: the program's weights and constants by name, to tell which of them are one tensor.
+        facts: what `torch2flow capture` added to the file (`facts.py`).
 
     Raises:
         FormatError: the record is damaged, or of a kind that torch2flow does not know.
     """
     document = parse_json(text, where)
+    known = read_facts(facts, where)
     try:
         graph = _Reader(document).graph(_aliases(tensors or {}))
         _mark_trainable(graph, tensors or {})
+        graph.attributes, graph.signatures = read_attributes(known), read_signatures(known)
         return graph
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         raise FormatError(

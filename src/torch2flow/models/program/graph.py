@@ -185,7 +185,7 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What crosses a module's border, as the author passes it (provisional: the capture branch has the real one)."""
+    """What crosses a module's border, as the author passes it (provisional)."""
 
     kind: str
     value: Any = None
@@ -196,10 +196,39 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class Border:
-    """The arguments of one call of a module, and its result."""
+    """The arguments of one call of a module, and its result (provisional)."""
 
-    arguments: tuple[tuple[str, Structure], ...] = ()
-    result: Structure = Structure("none")
+    arguments: tuple[tuple[str, Structure], ...]
+    result: Structure
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a constructor.
+
+    Attributes:
+        name: its name.
+        required: whether it has no default.
+        default: a plain value, or a `Symbol` with the kind "object" and the name of a class or function that is the
+            default, or of the default's class; "" where the name is not known.
+        keyword_only: whether it can only be given by name.
+    """
+
+    name: str
+    required: bool = True
+    default: Any = None
+    keyword_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What the author's class takes: the parameters of its constructor, and the names of those of `forward`.
+
+    `self`, `*args` and `**kwargs` are not among them.
+    """
+
+    constructor: tuple[Parameter, ...] = ()
+    forward: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -218,6 +247,9 @@ class Graph:
         modules: the path of every module, called or not, in order of registration.
         ranges: the smallest and largest value of each symbol of a dynamic axis.
         producer: who wrote it: "torch 2.13.0".
+        attributes: the plain values that each module of the original holds, by the module's path; tuples are tuples
+            and lists are lists. Empty where the file is not one of `torch2flow capture`, like the next.
+        signatures: what the author's classes take, by the class's full name, as `Frame.class_name` has it.
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -233,7 +265,7 @@ class Graph:
     ranges: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
     producer: str = ""
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    signatures: dict[str, Any] = field(default_factory=dict)
+    signatures: dict[str, Signature] = field(default_factory=dict)
 
     def uses(self) -> dict[str, int]:
         """How often each value is used: by a call, an output or a store."""

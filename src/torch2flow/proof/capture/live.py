@@ -29,6 +29,7 @@ from torch2flow.errors import OutputError, Torch2FlowError, UsageError
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
 from torch2flow.proof.capture.factories import in_words, raised
+from torch2flow.proof.capture.facts import FILE, describe_modules, to_text
 from torch2flow.proof.capture.inputs import GROWTH, second_sizes
 from torch2flow.proof.capture.reasons import refusal
 from torch2flow.proof.capture.recording import Recording
@@ -208,12 +209,13 @@ def _write(job: Job, out: Path, folder: Path) -> Captured:
     torch, module = job.torch, job.module
     module.train(job.train)
     job.say("exporting")
+    facts = describe_modules(torch, module)
     exported = _export(job)
     path = folder / out.name
     job.say("writing")
     try:
         with Sink(path) as sink:
-            torch.export.save(exported.program, sink)
+            torch.export.save(exported.program, sink, extra_files={FILE: to_text(facts)})
     except Exception as error:
         if sink.error is not None:
             raise output_error(sink.error, path) from None

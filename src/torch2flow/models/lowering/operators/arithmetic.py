@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import flow, is_float
+from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 
 
@@ -69,6 +69,7 @@ def floor_divide(self, other, *, out_dtype):
     return flow.floor(self.to(flow.float64) / other).to(out_dtype)
 
 
+@helper
 def floor_quotient(x, y):
     """PyTorch's and Python's floor division of floats: 1.0 // 0.1 is 9, where `floor(1.0 / 0.1)` is 10."""
     quotient = x / y
@@ -86,6 +87,7 @@ def remainder_of_scalar(self, other):
     return floor_remainder(flow.full_like(other, self), other)
 
 
+@helper
 def floor_remainder(x, y):
     """PyTorch's `remainder`, which takes the sign of the divisor; OneFlow's `%` takes the dividend's."""
     rest = flow.fmod(x, y)
@@ -231,6 +233,7 @@ def logaddexp(self, other):
     return log_sum_of_two(self, other)
 
 
+@helper
 def log_sum_of_two(x, y):
     """PyTorch's `logaddexp`: log(exp(x) + exp(y)), without overflow."""
     larger = flow.maximum(x, y)
@@ -243,6 +246,7 @@ def logaddexp2(self, other):
     return log2_sum_of_two(self, other)
 
 
+@helper
 def log2_sum_of_two(x, y):
     """PyTorch's `logaddexp2`: log2(2 ** x + 2 ** y), without overflow."""
     larger = flow.maximum(x, y)
@@ -257,6 +261,7 @@ def xlogy(self, other, *, out_shape, out_dtype):
     return times_log(self, other)
 
 
+@helper
 def times_log(x, y):
     """PyTorch's `xlogy`: x * log(y), and 0 where x is 0."""
     none = flow.logical_and(x == 0, y == y)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow
+from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
@@ -16,6 +16,7 @@ def scaled_dot_product_attention(
     )  # fmt: skip
 
 
+@helper
 def attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
     """PyTorch's `scaled_dot_product_attention`, which OneFlow 0.9.0 lacks."""
     if enable_gqa:
@@ -47,6 +48,7 @@ def flash_attention_for_cpu(query, key, value, dropout_p=0.0, is_causal=False, a
     )
 
 
+@helper
 def log_of_scores(query, key, attn_mask=None, is_causal=False, scale=None):
     """The second result of PyTorch's attention operators, which only their backward uses."""
     scale = query.shape[-1] ** -0.5 if scale is None else scale
@@ -67,6 +69,7 @@ def attention_math(
     return attention_and_weights(query, key, value, attn_mask, is_causal, scale, enable_gqa)
 
 
+@helper
 def attention_and_weights(query, key, value, attn_mask=None, is_causal=False, scale=None, enable_gqa=False):
     """Attention, and the weights that it gives each value."""
     size = key.shape[-2]

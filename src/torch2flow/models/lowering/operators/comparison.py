@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import flow, is_float
+from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 
 
@@ -112,6 +112,7 @@ def bitwise_xor_of_scalar(self, other, *, out_dtype):
     return self + other - 2 * and_of_bits(other, self)
 
 
+@helper
 def and_of_bits(x, y):
     """`x & y` of integers, bit by bit: OneFlow 0.9.0's `&` gives a bool for any integers."""
     dtype = x.dtype

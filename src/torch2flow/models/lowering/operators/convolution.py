@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow
+from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
@@ -38,6 +38,7 @@ def conv_padding(input, weight, bias=None, stride=1, padding="valid", dilation=1
     return padded_convolution(input, weight, bias, stride, padding, dilation, groups)
 
 
+@helper
 def padded_convolution(x, weight, bias=None, stride=1, padding="valid", dilation=1, groups=1):
     """A convolution with `padding="same"` or `"valid"`, which OneFlow 0.9.0's functions don't take."""
     count = weight.ndim - 2
@@ -84,6 +85,7 @@ def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_paddi
     )  # fmt: skip
 
 
+@helper
 def transposed_convolution(x, weight, bias, stride, padding, output_padding, groups, dilation):
     """A transposed convolution of one sample without a batch dimension."""
     convolve = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}[weight.ndim - 2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow, is_float
+from torch2flow.models.lowering.lazy import F, flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 
 
@@ -85,6 +85,7 @@ def logit(self, eps=None):
     return log_odds(flow.clamp(self, min=eps, max=1 - eps))
 
 
+@helper
 def log_odds(x):
     """PyTorch's `logit`."""
     return flow.log(x / (1 - x))
@@ -105,6 +106,7 @@ def sinc(self):
     return sine_cardinal(self * 3.141592653589793)
 
 
+@helper
 def sine_cardinal(x):
     """sin(x) / x, and 1 at 0."""
     zero = x == 0
@@ -118,6 +120,7 @@ def nan_to_num(self, nan=None, posinf=None, neginf=None, *, in_dtype):
     return replace_non_finite(self, nan, posinf, neginf)
 
 
+@helper
 def replace_non_finite(x, nan=None, posinf=None, neginf=None):
     """PyTorch's `nan_to_num`."""
     limits = flow.finfo(x.dtype)
@@ -162,6 +165,7 @@ def entropy(self):
     return entropy_of(self)
 
 
+@helper
 def entropy_of(x):
     """PyTorch's `special.entr`: -x * log(x)."""
     result = flow.where(x > 0, -x * flow.log(x), flow.zeros_like(x))
@@ -205,6 +209,7 @@ def elu(self, alpha=1, scale=1, input_scale=1):
     return scaled_elu(self, alpha, scale, input_scale)
 
 
+@helper
 def scaled_elu(x, alpha, scale, input_scale):
     """ATen's `elu`, of which `selu` and `celu` are cases."""
     return scale * (F.relu(x) + alpha * flow.expm1(-F.relu(-input_scale * x)))
@@ -258,6 +263,7 @@ def rrelu(self, lower=0.125, upper=0.3333333333333333, training=False, generator
     return F.leaky_relu(self, alpha=(lower + upper) / 2)
 
 
+@helper
 def random_leaky_relu(x, lower, upper):
     """PyTorch's `rrelu` while training: each slope is drawn evenly between two bounds."""
     slope = lower + (upper - lower) * flow.rand(x.shape, device=x.device)
@@ -269,6 +275,7 @@ def prelu(self, weight):
     return parametric_relu(self, weight)
 
 
+@helper
 def parametric_relu(x, weight):
     """PyTorch's `prelu`: the slopes lie along dimension 1."""
     if weight.numel() > 1 and weight.ndim == 1:
@@ -314,6 +321,7 @@ def safe_softmax(self, dim, dtype=None):
     return softmax_of_masked(self, dim)
 
 
+@helper
 def softmax_of_masked(x, dim):
     """`softmax` that gives zeros where a whole row is -inf, as PyTorch's attention does."""
     empty = (x == -float("inf")).all(dim=dim, keepdim=True)

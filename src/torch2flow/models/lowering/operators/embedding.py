@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow
+from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
@@ -28,6 +28,7 @@ def embedding_bag(
     )
 
 
+@helper
 def sum_of_bags(weight, indices, offsets, mode=0, factors=None, include_last=False, padding=-1):
     """PyTorch's `embedding_bag`: the sum (mode 0) or mean (mode 1) of the rows of each bag."""
     starts = offsets.narrow(0, 0, offsets.shape[0] - 1) if include_last else offsets

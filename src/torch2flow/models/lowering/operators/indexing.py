@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import at, flow, keys
+from torch2flow.models.lowering.lazy import at, flow, helper, keys
 from torch2flow.models.lowering.registry import operator
 
 
@@ -47,6 +47,7 @@ def take_along_dim(self, indices, dim=None):
     return gather_broadcast(self, indices, dim)
 
 
+@helper
 def gather_broadcast(x, indices, dim):
     """PyTorch's `take_along_dim`: `gather` of tensors that fit but for broadcasting."""
     dim = dim % x.ndim
@@ -75,6 +76,7 @@ def slice_scatter(self, src, dim=0, start=None, end=None, step=1, *, in_ndim):
     return with_positions(self, src, (None,) * (dim % in_ndim) + (slice(start, end, step),))
 
 
+@helper
 def with_slice(x, value, dim, start=None, end=None):
     """`x` with `value` at `start:end` of one dimension, as a new tensor."""
     start, end, _ = slice(start, end).indices(x.shape[dim])
@@ -82,6 +84,7 @@ def with_slice(x, value, dim, start=None, end=None):
     return flow.cat([part for part in parts if part.shape[dim] > 0], dim=dim) if end > start else x
 
 
+@helper
 def with_positions(x, value, indices):
     """`x` with `value` at `x[indices]`, as a new tensor; OneFlow's `x[i] = value` fails inside `nn.Graph`."""
     key = tuple(slice(None) if index is None else index for index in indices)
@@ -95,6 +98,7 @@ def select_scatter(self, src, dim, index):
     return with_selected(self, src, dim, index)
 
 
+@helper
 def with_selected(x, value, dim, index):
     """`x` with `value` at one index of a dimension, as a new tensor."""
     size = x.shape[dim]
@@ -110,6 +114,7 @@ def index_put(self, indices, values, accumulate=False, unsafe=False):
     return with_indexed(self, values, indices)
 
 
+@helper
 def with_indexed(x, value, indices):
     """`x` with `value` at `x[indices]`, as a new tensor; a single value goes where a mask is true."""
     mask = indices[0]
@@ -118,6 +123,7 @@ def with_indexed(x, value, indices):
     return with_positions(x, value, indices)
 
 
+@helper
 def with_added(x, value, indices):
     """`x` with `value` added at `x[indices]`, at every place as often as it is named."""
     key = tuple(slice(None) if index is None else index for index in indices)
@@ -131,6 +137,7 @@ def masked_scatter(self, mask, source):
     return with_masked(self, mask, source)
 
 
+@helper
 def with_masked(x, mask, source):
     """PyTorch's `masked_scatter`: the elements of `source`, in order, where `mask` is true."""
     x, mask = flow.broadcast_tensors(x, mask)
@@ -153,6 +160,7 @@ def scatter_reduce_of_old(self, dim, index, src, reduce):
     return scatter_part(self, dim, index, src, reduce)
 
 
+@helper
 def scatter_part(x, dim, index, src, reduce=None):
     """PyTorch's `scatter`, whose `src` may be larger than `index`; OneFlow 0.9.0 has no gradient for that."""
     if x.ndim == 0:
@@ -189,6 +197,7 @@ def scatter_reduce(self, dim, index, src, reduce, include_self=True):
     return reduce_by_index(self, dim, index, src, reduce, include_self)
 
 
+@helper
 def reduce_by_index(x, dim, index, src, reduce, include_self=True):
     """PyTorch's `scatter_reduce`."""
     if x.ndim == 0:
@@ -230,6 +239,7 @@ def index_add(self, dim, index, source, alpha=1):
     return added_at(self, dim, index, source, alpha)
 
 
+@helper
 def added_at(x, dim, index, source, alpha=1):
     """PyTorch's `index_add`; OneFlow 0.9.0's has no gradient, no integers, and crashes on a negative dimension."""
     source = source if alpha == 1 else alpha * source
@@ -244,6 +254,7 @@ def index_copy(self, dim, index, source):
     return copied_at(self, dim, index, source)
 
 
+@helper
 def copied_at(x, dim, index, source):
     """PyTorch's `index_copy`: slices of `source` at some indices of a dimension."""
     if x.ndim == 0:
@@ -262,6 +273,7 @@ def index_fill_by_tensor(self, dim, index, value):
     return flow.where(filled_at(flow.zeros_like(self), dim, index, 1) != 0, value.to(self.dtype), self)
 
 
+@helper
 def filled_at(x, dim, index, value):
     """PyTorch's `index_fill`: one value at some indices of a dimension."""
     if x.ndim == 0:
@@ -286,6 +298,7 @@ def diagonal_scatter(self, src, offset=0, dim1=0, dim2=1):
     return with_diagonal(self, src, offset, dim1, dim2)
 
 
+@helper
 def with_diagonal(x, value, offset=0, dim1=0, dim2=1):
     """`x` with `value` on a diagonal, as a new tensor."""
     positions = flow.diagonal(flow.arange(x.numel(), device=x.device).reshape(*x.shape), offset, dim1, dim2)
@@ -302,6 +315,7 @@ def diag_embed(self, offset=0, dim1=-2, dim2=-1):
     return matrix_of_diagonal(self, offset, dim1, dim2)
 
 
+@helper
 def matrix_of_diagonal(x, offset=0, dim1=-2, dim2=-1):
     """PyTorch's `diag_embed`: the last dimension becomes the diagonal of a matrix."""
     size = x.shape[-1] + abs(offset)
@@ -330,6 +344,7 @@ def as_strided_scatter(self, src, size, stride, storage_offset=None):
     return with_strided(self, src, size, stride, storage_offset or 0)
 
 
+@helper
 def with_strided(x, value, size, stride, offset=0):
     """PyTorch's `as_strided_scatter`, as a new tensor."""
     positions = flow.as_strided(flow.arange(x.numel(), device=x.device), size, stride, offset)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow, is_float
+from torch2flow.models.lowering.lazy import F, flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 
 # A product of matrices of which one is empty aborts the whole process in OneFlow 0.9.0 (broadcast_matmul.h:58).
@@ -57,6 +57,7 @@ def grouped_mm(self, mat2, offs=None, bias=None, out_dtype=None):
     return grouped_matmul(self, mat2, offs)
 
 
+@helper
 def grouped_matmul(rows, weights, ends):
     """Each run of rows times its own matrix: a mixture of experts, whose rows are sorted by expert."""
     stops = ends.tolist()
@@ -82,6 +83,7 @@ def dot(self, tensor=None, other=None, *, out_ndim, out_dtype):
     return inner_product(self, other).to(out_dtype)
 
 
+@helper
 def inner_product(x, y):
     """PyTorch's `inner`: sums of products along both last dimensions."""
     if x.ndim == 0 or y.ndim == 0:
@@ -150,6 +152,7 @@ def kron(self, other):
     return kronecker(self, other)
 
 
+@helper
 def kronecker(x, y):
     """PyTorch's `kron`: each element of `x` times all of `y`."""
     count = max(x.ndim, y.ndim)
@@ -199,6 +202,7 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     return cosine(x1, x2, dim, eps)
 
 
+@helper
 def cosine(x, y, dim=1, eps=1e-8):
     """PyTorch's `cosine_similarity`: each length is at least `eps`."""
     x_length = flow.clamp(flow.linalg.vector_norm(x, dim=dim, keepdim=True), min=eps)
@@ -211,6 +215,7 @@ def cdist(x1, x2, p=2.0, compute_mode=None):
     return distances(x1, x2, p)
 
 
+@helper
 def distances(x, y, p=2.0):
     """PyTorch's `cdist`: the p-norm distance of every row of `x` to every row of `y`."""
     difference = flow.abs(x.unsqueeze(-2) - y.unsqueeze(-3))
@@ -228,6 +233,7 @@ def pdist(self, p=2.0):
     return distances_of_pairs(self, p)
 
 
+@helper
 def distances_of_pairs(x, p=2.0):
     """PyTorch's `pdist`: the distance of every row to every later one."""
     later = flow.triu(flow.ones(x.shape[0], x.shape[0], device=x.device), 1)
@@ -257,6 +263,7 @@ def trilinear(i1, i2, i3, expand1, expand2, expand3, sumdim, unroll_dim=1):
     return product_of_three(i1, i2, i3, expand1, expand2, expand3, sumdim)
 
 
+@helper
 def product_of_three(x, y, z, x_dims, y_dims, z_dims, summed):
     """PyTorch's `_trilinear`: a product of three broadcast tensors, summed over some dimensions."""
     for dim in x_dims:
@@ -278,6 +285,7 @@ def multi_dot(tensors):
     return chained_product(tensors)
 
 
+@helper
 def chained_product(tensors):
     """The product of several matrices, from left to right."""
     result = tensors[0]
@@ -291,6 +299,7 @@ def matrix_power(self, n):
     return power_of_matrix(self, n)
 
 
+@helper
 def power_of_matrix(x, n):
     """A matrix times itself `n` times; of its inverse where `n` is negative."""
     if n < 0:
@@ -306,6 +315,7 @@ def cartesian_prod(tensors):
     return every_combination(tensors)
 
 
+@helper
 def every_combination(tensors):
     """PyTorch's `cartesian_prod`: a row for each way to take one element of each tensor."""
     if len(tensors) == 1:
@@ -318,6 +328,7 @@ def block_diag(tensors):
     return block_diagonal(tensors)
 
 
+@helper
 def block_diagonal(tensors):
     """PyTorch's `block_diag`: matrices along the diagonal of a larger one."""
     matrices = [x if x.ndim == 2 else x.reshape(1, -1) for x in tensors]

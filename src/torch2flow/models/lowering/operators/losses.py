@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow, math
+import math
+
+from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 # ATen's `reduction`: 0 leaves the elements, 1 is their mean, 2 their sum.
 
 
+@helper
 def reduce_loss(loss, reduction):
     """ATen's `reduction` of a loss: 0 none, 1 mean, 2 sum."""
     if loss.ndim == 0 or reduction == 0:
@@ -30,6 +33,7 @@ def smooth_l1_loss(self, target, reduction=1, beta=1.0):
     return reduce_loss(smooth_distance(self - target, beta), reduction)
 
 
+@helper
 def smooth_distance(difference, beta=1.0):
     """Half the square where the difference is below `beta`, straight beyond."""
     distance = flow.abs(difference)
@@ -48,12 +52,14 @@ def binary_cross_entropy(self, target, weight=None, reduction=1):
     return reduce_loss(weighted(entropy_of_bits(self, target), weight), reduction)
 
 
+@helper
 def entropy_of_bits(x, target):
     """PyTorch's binary cross entropy, whose logarithms are cut at -100."""
     yes, no = flow.clamp(flow.log(x), min=-100), flow.clamp(flow.log(1 - x), min=-100)
     return -(target * yes + (1 - target) * no)
 
 
+@helper
 def weighted(loss, weight=None):
     """A loss times its weights, where there are any."""
     return loss if weight is None else loss * weight
@@ -64,6 +70,7 @@ def binary_cross_entropy_with_logits(self, target, weight=None, pos_weight=None,
     return reduce_loss(weighted(entropy_of_logits(self, target, pos_weight), weight), reduction)
 
 
+@helper
 def entropy_of_logits(x, target, positive=None):
     """PyTorch's binary cross entropy of logits; `positive` weighs the targets that are 1."""
     no = F.softplus(x)
@@ -85,6 +92,7 @@ def hinge_embedding_loss(self, target, margin=1.0, reduction=1):
     return reduce_loss(distance_by_hinge(self, target, margin), reduction)
 
 
+@helper
 def distance_by_hinge(x, target, margin=1.0):
     """PyTorch's `hinge_embedding_loss`: the distance for target 1, what it lacks to a margin for -1."""
     return flow.where(target != -1, x, 0 * x) + flow.where(target != 1, F.relu(margin - x), 0 * x)
@@ -97,6 +105,7 @@ def kl_div(self, target, reduction=1, log_target=False):
     return reduce_loss(divergence(self, target), reduction)
 
 
+@helper
 def divergence(x, target):
     """PyTorch's `kl_div` of log-probabilities from probabilities; 0 * log(0) is 0."""
     some = target > 0
@@ -114,6 +123,7 @@ def poisson_nll_loss(input, target, log_input, full, eps, reduction):
     return reduce_loss(input - target * flow.log(input + eps), reduction)
 
 
+@helper
 def log_of_factorial(x):
     """Stirling's formula, for what is above 1."""
     large = flow.where(x > 1, x, flow.ones_like(x)).to(flow.float32)
@@ -133,6 +143,7 @@ def nll_loss_forward(self, target, weight, reduction, ignore_index):
     )
 
 
+@helper
 def pick_targets(x, target, weight=None, reduction=1, ignored=-100):
     """PyTorch's `nll_loss`: minus the log-probability of each target."""
     dim = 1 if x.ndim > 1 else 0
@@ -147,6 +158,7 @@ def pick_targets(x, target, weight=None, reduction=1, ignored=-100):
     return loss.sum() if reduction == 2 else loss
 
 
+@helper
 def total_weight(x, target, weight=None, reduction=1, ignored=-100):
     """The second result of `nll_loss_forward`: the weights of all targets that count."""
     counted = target != ignored
@@ -160,6 +172,7 @@ def cross_entropy_loss(self, target, weight=None, reduction=1, ignore_index=-100
     return cross_entropy(self, target, weight, reduction, ignore_index, label_smoothing)
 
 
+@helper
 def cross_entropy(x, target, weight=None, reduction=1, ignored=-100, smoothing=0.0):
     """PyTorch's `cross_entropy`, of class indices or of probabilities, with label smoothing."""
     dim = 1 if x.ndim > 1 else 0
@@ -191,6 +204,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=1):
     return reduce_loss(distance_of_angles(input1, input2, target, margin), reduction)
 
 
+@helper
 def distance_of_angles(x, y, target, margin=0.0):
     """PyTorch's `cosine_embedding_loss`: 1 - cosine for target 1, cosine beyond a margin for -1."""
     tiny = 1e-12

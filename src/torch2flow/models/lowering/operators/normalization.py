@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow
+from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
@@ -15,6 +15,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn
     return normalize_last(input, normalized_shape, weight, bias, eps)
 
 
+@helper
 def normalize_last(x, shape, weight=None, bias=None, eps=1e-05):
     """`layer_norm` with a weight or a bias alone, which OneFlow 0.9.0's silently ignores."""
     x = F.layer_norm(x, shape, eps=eps)
@@ -37,6 +38,7 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps, *, in_ndim):
     )
 
 
+@helper
 def reciprocal_deviation(x, dim, eps):
     """1 / sqrt(variance + eps), which PyTorch's normalizations give as their last result."""
     return flow.rsqrt(flow.square(x - x.mean(dim=dim, keepdim=True)).mean(dim=dim, keepdim=True) + eps)
@@ -54,6 +56,7 @@ def batch_norm(
     )
 
 
+@helper
 def normalize_channels(x, mean=None, variance=None, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05):
     """`batch_norm` without statistics, or with a weight or a bias alone, which OneFlow 0.9.0 gets wrong."""
     if weight is None:
@@ -96,6 +99,7 @@ def native_batch_norm_functional(input, weight, bias, running_mean, running_var,
     return batch_norm_with_statistics(input, weight, bias, running_mean, running_var, training, momentum, eps)
 
 
+@helper
 def batch_norm_with_statistics(x, weight, bias, running_mean, running_var, training, momentum, eps):
     """`batch_norm` that returns the new running statistics instead of writing them."""
     if not training:
@@ -136,6 +140,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabl
     return normalize_groups(input, num_groups, weight, bias, eps)
 
 
+@helper
 def normalize_groups(x, groups, weight=None, bias=None, eps=1e-05):
     """PyTorch's `group_norm`, which OneFlow 0.9.0 has as a module and on CUDA only as a function."""
     if x.numel() == 0:
@@ -173,6 +178,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     return normalize_root_mean_square(input, normalized_shape, weight, eps)
 
 
+@helper
 def normalize_root_mean_square(x, shape, weight=None, eps=None):
     """PyTorch's `rms_norm`; OneFlow 0.9.0's has no CPU kernel."""
     dims = list(range(-len(shape), 0))
@@ -189,6 +195,7 @@ def fused_rms_norm(input, normalized_shape, weight, eps):
     )
 
 
+@helper
 def reciprocal_root_mean_square(x, shape, eps=None):
     """The second result of PyTorch's `rms_norm`."""
     eps = flow.finfo(x.dtype).eps if eps is None else eps
@@ -200,6 +207,7 @@ def weight_norm(v, g, dim=0):
     return scaled_to_norm(v, g, dim)
 
 
+@helper
 def scaled_to_norm(v, g, dim=0):
     """PyTorch's weight normalization: `g * v / |v|`, a norm for each index of one dimension."""
     dims = list(range(v.ndim)) if dim == -1 else [d for d in range(v.ndim) if d != dim]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import flow, is_float
+from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 
 
@@ -31,6 +31,7 @@ def logcumsumexp(self, dim, *, in_ndim):
     return log_cumulative_sum_of_exp(self, dim)
 
 
+@helper
 def log_cumulative_sum_of_exp(x, dim):
     """PyTorch's `logcumsumexp`, by way of the largest element."""
     largest = x.amax(dim=dim, keepdim=True)
@@ -53,12 +54,14 @@ def sort(self, dim=-1, descending=False, stable=None, *, in_ndim, in_dtype):
     return sort_with_indices(self, dim, descending)
 
 
+@helper
 def sort_with_indices(x, dim, descending=False):
     """PyTorch's `sort`, whose indices are int64; OneFlow's are int32."""
     values, indices = flow.sort(x, dim, descending)
     return values, indices.to(flow.int64)
 
 
+@helper
 def stable_sort(x, dim, descending=False):
     """PyTorch's `sort` of integers, which keeps equal elements in order; OneFlow's does not."""
     size = x.shape[dim]
@@ -90,6 +93,7 @@ def kthvalue(self, k, dim=-1, keepdim=False, *, in_ndim):
     return kth_value(self, k, dim, keepdim)
 
 
+@helper
 def kth_value(x, k, dim, keepdim=False):
     """PyTorch's `kthvalue`: the k-th smallest element and where it is."""
     values, indices = flow.topk(x, k, dim=dim, largest=False)
@@ -122,6 +126,7 @@ def diff(self, n=1, dim=-1, prepend=None, append=None):
     return differences(self, n, dim, prepend, append)
 
 
+@helper
 def differences(x, n=1, dim=-1, prepend=None, append=None):
     """PyTorch's `diff`: each element less the one before it, `n` times."""
     x = flow.cat([part for part in (prepend, x, append) if part is not None], dim=dim)
@@ -136,6 +141,7 @@ def histc(self, bins=100, min=0, max=0):
     return histogram(self, bins, min, max)
 
 
+@helper
 def histogram(x, bins=100, low=0, high=0):
     """PyTorch's `histc`: how many elements lie in each of `bins` equal intervals."""
     x = x.reshape(-1)
@@ -166,6 +172,7 @@ def searchsorted(sorted_sequence, self, out_int32=False, right=False, side=None,
     return flow.searchsorted(sorted_sequence, self, out_int32=out_int32, right=right or side == "right")
 
 
+@helper
 def searchsorted_of_one(sorted_sequence, value, out_int32=False, right=False, sorter=None):
     """PyTorch's `searchsorted` of a 0-dim tensor."""
     if sorter is not None:
@@ -194,6 +201,7 @@ def cummin(self, dim, *, in_ndim):
     return running_extreme(self, dim, -1)
 
 
+@helper
 def running_extreme(x, dim, sign):
     """PyTorch's `cummax` (sign 1) and `cummin` (sign -1): the largest element so far, and where it is."""
     best, place, values, places = None, None, [], []
@@ -219,6 +227,7 @@ def trapezoid_of_points(y, x, dim=-1):
     return area(y, differences(x, 1, -1 if x.ndim == 1 else dim), dim)
 
 
+@helper
 def area(y, widths, dim=-1):
     """PyTorch's `trapezoid`: the integral of `y`, straight lines between its points."""
     count = y.shape[dim]

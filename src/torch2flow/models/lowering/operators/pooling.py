@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow, math
+import math
+
+from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
@@ -177,6 +179,7 @@ def adaptive_max_pool3d(self, output_size, *, in_ndim):
     return F.adaptive_max_pool3d(self, output_size, True)
 
 
+@helper
 def largest_of_one(pool, x, output_size):
     """Adaptive max pooling of one sample without a batch dimension."""
     values, indices = pool(x.unsqueeze(0), output_size, True)
@@ -193,6 +196,7 @@ def max_unpool3d(self, indices, output_size, stride, padding):
     return spread_to(self, indices, output_size, 3)
 
 
+@helper
 def spread_to(x, indices, size, count):
     """PyTorch's `max_unpool`: each value at its index in a plane of zeros."""
     size = [size] * count if isinstance(size, int) else size
@@ -232,6 +236,7 @@ def circular_pad(self, pad):
     return pad_by_index(self, pad, "circular")
 
 
+@helper
 def pad_by_index(x, pad, mode):
     """Padding by reflection, replication or in a circle, in any number of dimensions; OneFlow 0.9.0 has a few only."""
     for place in range(len(pad) // 2):

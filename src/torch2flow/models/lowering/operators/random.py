@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow
+from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
@@ -18,6 +18,7 @@ def native_dropout(input, p, train):
     return dropout_with_mask(input, p)
 
 
+@helper
 def dropout_with_mask(x, p):
     """`dropout`, and which elements it keeps."""
     kept = flow.rand(x.shape, device=x.device) >= p
@@ -29,6 +30,7 @@ def feature_dropout(input, p, train):
     return drop_channels(input, p=p, training=train)
 
 
+@helper
 def drop_channels(x, p, training=True):
     """PyTorch's `dropout2d` and its kin: whole channels become zero; OneFlow 0.9.0's have no CPU kernel."""
     if not training or p == 0:
@@ -49,6 +51,7 @@ def feature_alpha_dropout(input, p, train, *, in_ndim):
     return drop_to_saturation(input, p=p, training=train, whole=in_ndim - 2)
 
 
+@helper
 def drop_to_saturation(x, p, training=True, whole=0):
     """PyTorch's `alpha_dropout`: what is dropped becomes SELU's limit, and mean and variance are kept."""
     if not training or p == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow
+from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
@@ -31,6 +31,7 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     return step_of_lstm(input, hx, w_ih, w_hh, b_ih, b_hh)
 
 
+@helper
 def step_of_lstm(x, state, w_ih, w_hh, b_ih=None, b_hh=None):
     """PyTorch's `lstm_cell`; OneFlow 0.9.0's has no CPU kernel."""
     hidden, cell = state
@@ -45,6 +46,7 @@ def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     return step_of_gru(input, hx, w_ih, w_hh, b_ih, b_hh)
 
 
+@helper
 def step_of_gru(x, hidden, w_ih, w_hh, b_ih=None, b_hh=None):
     """PyTorch's `gru_cell`; OneFlow 0.9.0's has no CPU kernel."""
     x_reset, x_update, x_new = F.linear(x, w_ih, b_ih).chunk(3, -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import flow, is_float
+from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 
 
@@ -35,6 +35,7 @@ def nansum(self, dim=None, keepdim=False, dtype=None, *, in_ndim, in_dtype, out_
     return sum_of_numbers(self.to(out_dtype), dim or tuple(range(in_ndim)), keepdim)
 
 
+@helper
 def sum_of_numbers(x, dim, keepdim=False):
     """PyTorch's `nansum`: the sum of what is not NaN; OneFlow 0.9.0's has a gradient at NaN too."""
     x = x.masked_fill(flow.isnan(x), 0.0)
@@ -46,6 +47,7 @@ def nanmean(self, dim=None, keepdim=False, dtype=None, *, in_ndim):
     return mean_of_numbers(self, dim or tuple(range(in_ndim)), keepdim)
 
 
+@helper
 def mean_of_numbers(x, dim, keepdim=False):
     """PyTorch's `nanmean`: the mean of what is not NaN."""
     count = flow.logical_not(flow.isnan(x)).to(x.dtype).sum(dim=dim, keepdim=keepdim)
@@ -173,6 +175,7 @@ def std_mean(self, dim=None, unbiased=True, keepdim=False, correction=None, *, i
     )
 
 
+@helper
 def corrected_variance(x, dim, correction=1, keepdim=False):
     """PyTorch's `var` with any correction; OneFlow 0.9.0's `var` fails when given all dimensions by number."""
     count = 1

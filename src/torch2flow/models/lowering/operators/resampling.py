@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow
+from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
@@ -104,6 +104,7 @@ def upsample_nearest_exact(self, output_size, scales=None, scales_d=None, scales
     return nearest_exact(self, output_size, [each for each in (scales, scales_d, scales_h, scales_w) if each])
 
 
+@helper
 def nearest_exact(x, size, factors=None):
     """PyTorch's interpolation `nearest-exact`: the pixel whose centre is nearest."""
     for place, length in enumerate([size] * (x.ndim - 2) if isinstance(size, int) else size):
@@ -138,6 +139,7 @@ def upsample_bicubic_aa(self, output_size, align_corners, scales_h=None, scales_
     return resize_smoothly(self, output_size, align_corners, [scales_h, scales_w], "bicubic")
 
 
+@helper
 def resize_smoothly(x, size, align_corners, factors, mode):
     """PyTorch's interpolation with `antialias=True`: a product with a matrix of weights for each dimension."""
     size = [size, size] if isinstance(size, int) else size
@@ -150,6 +152,7 @@ def resize_smoothly(x, size, align_corners, factors, mode):
     return flow.matmul(rows, flow.matmul(x, columns.transpose(0, 1)))
 
 
+@helper
 def smoothing_matrix(size, length, align_corners, factor, mode):
     """The weight of each of `size` old pixels in each of `length` new ones, as in PyTorch's UpSampleKernel.cpp."""
     if align_corners:
@@ -169,6 +172,7 @@ def smoothing_matrix(size, length, align_corners, factor, mode):
     return matrix
 
 
+@helper
 def smoothing_weight(x, mode):
     """A triangle, or a cubic with a = -0.5."""
     if mode == "bilinear":

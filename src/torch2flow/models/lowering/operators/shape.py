@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import flow
+from torch2flow.models.lowering.lazy import flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
@@ -352,6 +352,7 @@ def sum_to_size(self, size, *, out_dtype):
     return summed_to(self.to(out_dtype), size)
 
 
+@helper
 def summed_to(x, size):
     """PyTorch's `sum_to_size`: the reverse of `expand`."""
     outer = x.ndim - len(size)
@@ -364,6 +365,7 @@ def pixel_shuffle(self, upscale_factor):
     return depth_to_space(self, upscale_factor)
 
 
+@helper
 def depth_to_space(x, factor):
     """PyTorch's `pixel_shuffle`: channels become pixels, for any number of dimensions before them."""
     *outer, channels, height, width = x.shape
@@ -378,6 +380,7 @@ def pixel_unshuffle(self, downscale_factor):
     return space_to_depth(self, downscale_factor)
 
 
+@helper
 def space_to_depth(x, factor):
     """PyTorch's `pixel_unshuffle`: the reverse of `pixel_shuffle`."""
     *outer, channels, height, width = x.shape

@@ -1,0 +1,195 @@
+"""Helpers: functions that are copied into a model, each once, without the parameters that no call there passes.
+
+def scaled(x, scale=None):                          def scaled(x):
+    return x if scale is None else x * scale   ->       return x
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+from torch2flow.models.lowering.registry import RefusedError
+
+
+@dataclass(slots=True)
+class Helpers:
+    """The helpers of one model.
+
+    Attributes:
+        functions: by name, also those that only other helpers call.
+        calls: what the model passes to each.
+    """
+
+    functions: dict[str, FunctionType] = field(default_factory=dict)
+    passed: dict[str, set[str]] = field(default_factory=dict)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.functions
+
+    def add(self, function: FunctionType) -> None:
+        """Takes over a function, and what it calls."""
+        found = self.functions.setdefault(function.__name__, function)
+        if found is not function:
+            raise RefusedError(f"two different helpers are called {function.__name__!r}: rename one of them")
+        if function.__name__ not in self.passed:
+            self.passed[function.__name__] = set()
+            for called in _called(function, _definition(function)).values():
+                self.add(called)
+
+    def called(self, call: ast.Call) -> None:
+        """Takes note of the arguments that a call of a helper passes."""
+        assert isinstance(call.func, ast.Name)
+        function = self.functions[call.func.id]
+        names = list(inspect.signature(function).parameters)
+        if any(isinstance(argument, ast.Starred) for argument in call.args):
+            self.passed[call.func.id] |= set(names)
+        self.passed[call.func.id] |= {*names[: len(call.args)], *(keyword.arg or "" for keyword in call.keywords)}
+
+    def definitions(self) -> list[ast.stmt]:
+        """The helpers as source, those that others call first."""
+        needed = {name for name, passed in self.passed.items() if passed}
+        before = -1
+        while before != (before := sum(map(len, self.passed.values())) + len(needed)):
+            for name in list(needed):
+                function, definition = self.functions[name], self._definition(name)
+                needed |= set(_called(function, definition))
+                for node in ast.walk(definition):
+                    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in needed:
+                        self.called(node)
+        ordered: dict[str, ast.stmt] = {}
+        for name in self.functions:
+            if name in needed:
+                self._order(name, ordered)
+        return list(ordered.values())
+
+    def _order(self, name: str, ordered: dict[str, ast.stmt]) -> None:
+        if name not in ordered:
+            definition = self._definition(name)
+            for called in _called(self.functions[name], definition):
+                if called != name:
+                    self._order(called, ordered)
+            ordered[name] = definition
+
+    def _definition(self, name: str) -> ast.FunctionDef:
+        """A helper without the parameters that nothing passes."""
+        definition = copy.deepcopy(_definition(self.functions[name]))
+        stored = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name) and _is_stored(node)}
+        fixed: dict[str, ast.expr] = {
+            parameter: default
+            for parameter, default in _defaults(definition)
+            if parameter not in self.passed[name] | stored and isinstance(default, ast.Constant)
+        }
+        return _Fixed(fixed).visit(definition)  # type: ignore[no-any-return]
+
+
+@cache
+def _definition(function: Callable[..., Any]) -> ast.FunctionDef:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    tree.decorator_list = []
+    for node in ast.walk(tree):  # hints name types that the copy would have to import
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.FunctionDef):
+            node.returns = None
+    return tree
+
+
+def _called(function: FunctionType, tree: ast.AST) -> dict[str, FunctionType]:
+    """The functions of the same file, or of the rules, that a definition names."""
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    local = {node.id for node in names if _is_stored(node)}
+    found = {}
+    for node in names:
+        called = inspect.unwrap(function.__globals__.get(node.id, len))
+        if node.id not in local and isinstance(called, FunctionType):
+            ours = called.__module__.startswith("torch2flow.models.lowering")
+            if ours or called.__module__ == function.__module__:
+                found[node.id] = called
+    return found
+
+
+def _is_stored(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
+
+
+def _defaults(definition: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
+    arguments = definition.args
+    for argument, default in zip(arguments.args[::-1], arguments.defaults[::-1], strict=False):
+        yield argument.arg, default
+    for argument, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        if value is not None:
+            yield argument.arg, value
+
+
+class _Fixed(ast.NodeTransformer):
+    """Puts constants in the place of parameters, and drops the branches that are never taken then."""
+
+    def __init__(self, values: dict[str, ast.expr]) -> None:
+        self.values = values
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        arguments = node.args
+        kept = [each for each in _defaults(node) if each[0] not in self.values]
+        arguments.args = [each for each in arguments.args if each.arg not in self.values]
+        arguments.kwonlyargs = [each for each in arguments.kwonlyargs if each.arg not in self.values]
+        defaults = dict(kept)
+        arguments.defaults = [defaults[each.arg] for each in arguments.args if each.arg in defaults]
+        arguments.kw_defaults = [defaults.get(each.arg) for each in arguments.kwonlyargs]
+        node.body = self._block(node.body)
+        return node
+
+    def _block(self, statements: list[ast.stmt]) -> list[ast.stmt]:
+        found: list[ast.stmt] = []
+        for statement in statements:
+            made = self.visit(statement)
+            found += made if isinstance(made, list) else [made]
+        return [each for each in found if not _says_nothing(each)]
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return copy.copy(self.values.get(node.id, node))
+
+    def visit_If(self, node: ast.If) -> Any:
+        node.test = self.visit(node.test)
+        truth = _truth(node.test)
+        if truth is not None:
+            return self._block(node.body if truth else node.orelse)
+        node.body, node.orelse = self._block(node.body), self._block(node.orelse)
+        return node
+
+    def visit_IfExp(self, node: ast.IfExp) -> Any:
+        node.test = self.visit(node.test)
+        truth = _truth(node.test)
+        return self.generic_visit(node) if truth is None else self.visit(node.body if truth else node.orelse)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
+        values = [self.visit(value) for value in node.values]
+        stops = isinstance(node.op, ast.Or)
+        if any(_truth(value) is stops for value in values):
+            return ast.Constant(stops) if _truth(values[0]) is stops else ast.BoolOp(node.op, values)
+        left = [value for value in values if _truth(value) is None]
+        return ast.BoolOp(node.op, left) if len(left) > 1 else (left or [ast.Constant(not stops)])[0]
+
+
+def _truth(test: ast.expr) -> bool | None:
+    """Whether a test of constants holds; None where it is no such test."""
+    parts = (ast.Constant, ast.Compare, ast.UnaryOp, ast.BoolOp, ast.cmpop, ast.unaryop, ast.boolop)
+    if not all(isinstance(node, parts) for node in ast.walk(test)):
+        return None
+    return bool(eval(compile(ast.fix_missing_locations(ast.Expression(test)), "helper", "eval"), {}))
+
+
+def _says_nothing(statement: ast.stmt) -> bool:
+    """`x = x`."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=left)], value=ast.Name(id=right)):
+            return left == right
+    return False
