@@ -114,8 +114,8 @@ class _Merging:
         mine = [renamed.get(name, name) for name in self.other.parameters]
         parameters = _merge_order(list(self.merged.parameters), mine)
         self.held = {name: -1 - position for position, name in enumerate(mine)}
-        left = [_key(entry.statement, self.local) for entry in self.merged.entries]
-        right = [_key(entry.statement, self.local) for entry in self.other.entries]
+        left = [_keys(entry.statement, self.local) for entry in self.merged.entries]
+        right = [_keys(entry.statement, self.local) for entry in self.other.entries]
         self.pairs = _align(left, right, self.merged.entries, self.other.entries)
         matched = dict(self.pairs)
         position = 0
@@ -154,9 +154,14 @@ class _Merging:
     def _shared(self, entry: Entry, position: int) -> bool:
         """Runs a statement of the merged body in place of the variant's own; False where that would be another one."""
         own = self.other.entries[position]
-        names = self._names_of_pair(self.merged.entries.index(entry), position)
         reads, writes = self.reads[position], self.writes[position]
-        wanted = {names[name]: version for name, version in reads.items()}
+        wanted: dict[str, int] = {}
+        stored: dict[str, int] = {}
+        for name, theirs in _occurrences(own.statement, entry.statement, self.local):
+            if name in reads and wanted.setdefault(theirs, reads[name]) != reads[name]:
+                return False
+            if name in writes and stored.setdefault(theirs, writes[name]) != writes[name]:
+                return False
         aliases = []
         for name, version in wanted.items():
             if self.held.get(name) == version:
@@ -164,15 +169,15 @@ class _Merging:
             if self._is_needed(name, position) or self.held.get(name) in wanted.values():
                 return False
             aliases.append((name, self._holder(version, name)))
-        if any(self._is_needed(names[name], position) and names[name] not in wanted for name in writes):
-            return False
-        if any(self.last_read.get(wanted[names[name]], -1) > position for name in writes if names[name] in wanted):
-            return False
+        for name in stored:
+            kept = wanted[name] if name in wanted else self.held.get(name)
+            if kept is not None and self.last_read.get(kept, -1) > position:
+                return False
         for name, holder in aliases:
             self._assign(name, holder)
         variants = entry.variants | self.only
         self.entries.append(Entry(entry.statement, variants, {**entry.cells, self.variant: own.statement}))
-        self.held.update({names[name]: version for name, version in writes.items()})
+        self.held.update(stored)
         return True
 
     def _assign(self, name: str, holder: str) -> None:
@@ -220,18 +225,13 @@ class _Merging:
         for number, later in self.pairs:
             if later <= position:
                 continue
-            names = self._names_of_pair(number, later)
-            found = next((names[name] for name, read in self.reads[later].items() if read == version), "")
+            pairs = list(
+                _occurrences(self.other.entries[later].statement, self.merged.entries[number].statement, self.local)
+            )
+            found = next((theirs for name, theirs in pairs if self.reads[later].get(name) == version), "")
             if found:
                 return "" if self._is_needed(found, position) else found
-            if any(self.held.get(names[name]) == version for name in self.writes[later]):
-                return ""
         return ""
-
-    def _names_of_pair(self, number: int, later: int) -> dict[str, str]:
-        """The merged body's name for each name of a statement that both have."""
-        theirs = _ordered(self.merged.entries[number].statement, self.local)
-        return dict(zip(_ordered(self.other.entries[later].statement, self.local), theirs, strict=True))
 
 
 def _versions(body: MergedBody, local: set[str]) -> tuple[list[dict[str, int]], list[dict[str, int]], dict[int, int]]:
@@ -280,27 +280,37 @@ def mutated(statement: ast.stmt) -> list[str]:
     return []
 
 
-def _ordered(statement: ast.stmt, local: set[str]) -> list[str]:
-    """The local names of a statement, in the order in which they first appear."""
-    return list(
-        dict.fromkeys(node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and node.id in local)
-    )
+def _occurrences(own: ast.stmt, other: ast.stmt, local: set[str]) -> Iterator[tuple[str, str]]:
+    """The local names of a statement, each beside the one in its place in another that says the same."""
+    for left, right in zip(ast.walk(own), ast.walk(other), strict=True):
+        if isinstance(left, ast.Name) and isinstance(right, ast.Name) and left.id in local:
+            yield left.id, right.id
 
 
-def _key(statement: ast.stmt, local: set[str]) -> str:
-    """What a statement says, whatever its numbers are and its local names."""
-    names = {name: f"v{number}" for number, name in enumerate(_ordered(statement, local))}
-    return ast.dump(_Rename(names, names).visit(blanked(statement)))
+def _keys(statement: ast.stmt, local: set[str]) -> tuple[str, str]:
+    """What a statement says, whatever its numbers are and its local names: without the names, and with a number for
+    each different one. Where one is read for two in a simple statement, both can still be one statement."""
+    found = dict.fromkeys(node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and node.id in local)
+    numbered = {name: f"v{number}" for number, name in enumerate(found)}
+    strict = ast.dump(_Rename(numbered, numbered).visit(blanked(statement)))
+    if hasattr(statement, "body"):
+        return strict, strict
+    alike = dict.fromkeys(found, "v")
+    return ast.dump(_Rename(alike, alike).visit(blanked(statement))), strict
 
 
-def _align(left: list[str], right: list[str], entries: list[Entry], others: list[Entry]) -> list[tuple[int, int]]:
+def _align(
+    left: list[tuple[str, str]], right: list[tuple[str, str]], entries: list[Entry], others: list[Entry]
+) -> list[tuple[int, int]]:
     """The pairs of statements that are the same, in order, as many as there can be; same names are better."""
     best = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
     texts = [ast.dump(entry.statement) for entry in entries]
     other_texts = [ast.dump(entry.statement) for entry in others]
 
     def gain(i: int, j: int) -> int:
-        return 0 if left[i] != right[j] else 3 if texts[i] == other_texts[j] else 2
+        if left[i][0] != right[j][0]:
+            return 0
+        return 4 if texts[i] == other_texts[j] else 3 if left[i][1] == right[j][1] else 2
 
     for i in range(len(left) - 1, -1, -1):
         for j in range(len(right) - 1, -1, -1):

@@ -139,6 +139,7 @@ class Draft:
         children: its modules; all of them, in order.
         methods: `forward`, and one more for each call of the module that differs.
         facts: the plain values that the original module held, by name.
+        presence: for a child of an `nn.Sequential` that only some of the modules have: whether it is there.
     """
 
     class_name: str
@@ -147,6 +148,7 @@ class Draft:
     children: dict[str, Construct]
     methods: list[ast.FunctionDef]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    presence: dict[str, Slot] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -282,8 +284,11 @@ Cell = Union[Slot, ast.Constant]  # noqa: UP007
 def cells_of(part: Draft | Construct | Own | ast.AST) -> Iterator[Cell]:
     """All numbers of a draft or a part of one, always in the same order."""
     if isinstance(part, Draft):
-        for piece in (*part.owns, *part.children.values(), *part.methods):
-            yield from cells_of(piece)
+        for own in part.owns:
+            yield from cells_of(own)
+        yield from _cells_of_items(part.children, part.presence)
+        for method in part.methods:
+            yield from cells_of(method)
     elif isinstance(part, Own):
         if part.presence is not None:
             yield part.presence
@@ -292,10 +297,7 @@ def cells_of(part: Draft | Construct | Own | ast.AST) -> Iterator[Cell]:
         yield part.function
         yield from part.slots.values()
     elif isinstance(part, Container):
-        for name, item in part.items.items():
-            if name in part.presence:
-                yield part.presence[name]
-            yield from cells_of(item)
+        yield from _cells_of_items(part.items, part.presence)
     elif isinstance(part, Repeated):
         yield from cells_of(part.item)
         yield part.count
@@ -311,6 +313,13 @@ def cells_of(part: Draft | Construct | Own | ast.AST) -> Iterator[Cell]:
         for node in ast.walk(part):
             if isinstance(node, ast.Constant) and is_number(node):
                 yield node
+
+
+def _cells_of_items(items: Mapping[str, Construct], presence: Mapping[str, Slot]) -> Iterator[Cell]:
+    for name, item in items.items():
+        if name in presence:
+            yield presence[name]
+        yield from cells_of(item)
 
 
 def row_of(draft: Draft) -> list[Slot]:

@@ -28,11 +28,17 @@ from torch2flow.models.codegen.names import is_attribute
 
 
 class ClassWriter:
-    """Writes a blueprint as a class. Its cells are visited in their order; `column` counts them."""
+    """Writes a blueprint as a class.
+
+    Attributes:
+        column: counts the cells, which are visited in their order.
+        before: statements that the next construction needs before it.
+    """
 
     def __init__(self, blueprint: Blueprint) -> None:
         self.blueprint = blueprint
         self.column = 0
+        self.before: list[ast.stmt] = []
 
     def write(self) -> ast.ClassDef:
         draft = copy.deepcopy(self.blueprint.draft, {id(each): each for each in blueprints_in(self.blueprint.draft)})
@@ -41,19 +47,23 @@ class ClassWriter:
             test = self._column(own.presence) if own.presence is not None else None
             self._fill(own.statement, in_method=False)
             body.append(own.statement if test is None else ast.If(test, [own.statement], []))
-        children: dict[str, ast.expr] = {name: self.construct(child) for name, child in draft.children.items()}
+        made: list[ast.stmt] = []
+        if draft.base == "nn.Sequential":
+            items = self._items(draft.children, draft.presence, "layers")
+        else:
+            for name, child in draft.children.items():
+                expression = self._child(name, child)
+                made += [*self.before, _set_child(name, expression)]
+                self.before = []
         needed: set[str] = set()
         for method in draft.methods:
             needed |= self._fill(method, in_method=True)
         kept = [argument.name for argument in self.blueprint.arguments if argument.name in needed]
         keep: list[ast.stmt] = [ast.parse(f"self.{name} = {name}").body[0] for name in kept]
+        start = ast.parse("super().__init__()").body[0]
         if draft.base == "nn.Sequential":
-            items = children.values() if _is_counted(children) else [_ordered(children)]
-            start = ast.Expr(ast.Call(ast.parse("super().__init__").body[0].value, list(items), []))  # type: ignore[attr-defined]
-            statements: list[ast.stmt] = [start, *keep, *body]
-        else:
-            start = ast.parse("super().__init__()").body[0]  # type: ignore[assignment]
-            statements = [start, *keep, *body, *(_set_child(name, child) for name, child in children.items())]
+            start.value.args = items  # type: ignore[attr-defined]
+        statements = [*self.before, start, *keep, *body, *made]
         methods: list[ast.stmt] = list(draft.methods)
         if len(statements) > 1 or draft.base == "nn.Sequential":
             methods.insert(0, self._constructor(statements))
@@ -93,15 +103,44 @@ class ClassWriter:
             return ast.IfExp(test, first, ast.Constant(None) if part.other is None else self.construct(part.other))
         return self._container(part)
 
+    def _child(self, name: str, child: Construct) -> ast.expr:
+        """A child's construction; that of a sequence some items of which may be missing is prepared in a list."""
+        if isinstance(child, Container) and child.presence and is_attribute(name):
+            return ast.Call(attribute(*child.kind.split(".")), self._items(child.items, child.presence, name), [])
+        return self.construct(child)
+
+    def _items(self, items: dict[str, Construct], presence: dict[str, Slot], variable: str) -> list[ast.expr]:
+        """The arguments of an `nn.Sequential`: its items, or a list to which they were appended before."""
+        if not presence:
+            made = {name: self.construct(item) for name, item in items.items()}
+            return list(made.values()) if _is_counted(made) else [_ordered(made)]
+        counted = _is_counted(items)
+        start = ast.parse(f"{variable} = {'[]' if counted else 'OrderedDict()'}").body[0]
+        statements: list[ast.stmt] = [start]
+        for name, item in items.items():
+            test = self._column(presence[name]) if name in presence else None
+            value = self.construct(item)
+            if counted:
+                call = ast.Call(attribute(variable, "append"), [value], [])
+                statement: ast.stmt = ast.Expr(call)
+            else:
+                target = ast.Subscript(attribute(variable), ast.Constant(name), ast.Store())
+                statement = ast.Assign([target], value)
+            if test is None and isinstance(statement, ast.Expr) and len(statements) == 1:
+                start.value.elts.append(value)  # type: ignore[attr-defined]
+            else:
+                statements.append(statement if test is None else ast.If(test, [statement], []))
+        self.before += statements
+        return [ast.Starred(attribute(variable), ast.Load()) if counted else attribute(variable)]
+
     def _container(self, part: Container) -> ast.expr:
         items: dict[str, ast.expr] = {}
         for name, item in part.items.items():
             present = self._column(part.presence[name]) if name in part.presence else None
             made = self.construct(item)
             if present is not None:
-                made = ast.Starred(
-                    ast.IfExp(present, ast.List([made], ast.Load()), ast.List([], ast.Load())), ast.Load()
-                )
+                choice = ast.IfExp(present, ast.List([made], ast.Load()), ast.List([], ast.Load()))
+                made = ast.Starred(choice, ast.Load())
             items[name] = made
         kind = attribute(*part.kind.split("."))
         if part.kind == "nn.Sequential":

@@ -115,12 +115,12 @@ def find_whole(environment: Environment, structure: Structure) -> tuple[str, Str
     return None
 
 
-def find_list(environment: Environment, values: list[str]) -> str | None:
-    """The name of a list or tuple of just these values."""
+def find_list(environment: Environment, values: list[str]) -> str:
+    """The name of a list or tuple of just these values; "" where there is none."""
     for name, held in environment.items():
         if held.kind in ("list", "tuple") and [part.value for part in held.children] == values:
             return name
-    return None
+    return ""
 
 
 def name_values(
@@ -489,7 +489,7 @@ class _Naming:
         for step in self.steps.steps[number + 1 :]:
             if value not in step.inputs or step.line is None or step.opaque:
                 continue
-            others = {name for other in step.inputs if other != value for name in self._called(other)}
+            others = {name for other in self._read_in(step) if other != value for name in self._called(other)}
             # The new name is given before the statement, which still reads its own operands.
             taken = {
                 name
@@ -500,6 +500,10 @@ class _Naming:
             if len(fitting) == 1 and is_name(fitting[0]):
                 return fitting[0]
         return ""
+
+    def _read_in(self, step: Step) -> set[str]:
+        """The values that the steps of one line read."""
+        return {value for other in self.steps.steps if other.line == step.line for value in other.inputs}
 
     def _called(self, value: str) -> list[str]:
         """What a value is or will be called here."""

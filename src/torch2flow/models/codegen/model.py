@@ -116,7 +116,7 @@ class ModelWriter:
         self.blueprints: list[Blueprint] = []
         self.constructs: dict[str, Construct] = {}
         self.given: dict[int, Given] = {}
-        self.methods: dict[int, str] = {}
+        self.methods: dict[int, int] = {}
         self.parameter_names: dict[int, list[str]] = {}
         self.returned_names: dict[int, str] = {}
         self.inputs_tree = InputNames(graph)
@@ -167,19 +167,18 @@ class ModelWriter:
             facts = [drafts[member.number].facts for member in members]
             blueprint = Blueprint(draft, rows, facts, parameters)
             self.blueprints.append(blueprint)
-            names = [[argument.arg for argument in method.args.args[1:]] for method in draft.methods]
             for member in members:
                 module = modules[member.number]
                 self.constructs[module.path] = Instance(blueprint, member.row)
-                for call in module.calls:
-                    number = int(self.methods[id(call)].partition("_")[2] or 1) - 1 if draft.methods else 0
-                    if number < len(names):
-                        self._settle_call(call, member.parameters[number], names[number], draft.methods[number])
+                for call in module.calls if draft.methods and module is not self.tree else ():
+                    number = self.methods[id(call)] - 1
+                    self._settle_call(call, member.parameters[number], draft.methods[number])
 
-    def _settle_call(self, call: Call, renamed: dict[str, str], names: list[str], method: ast.FunctionDef) -> None:
+    def _settle_call(self, call: Call, renamed: dict[str, str], method: ast.FunctionDef) -> None:
+        """Tells the callers of a method what its parameters are called in the class."""
         arguments, result = self.given[id(call)]
         self.given[id(call)] = [(renamed.get(name, name), each) for name, each in arguments], result
-        self.parameter_names[id(call)] = names
+        self.parameter_names[id(call)] = [argument.arg for argument in method.args.args[1:]]
         match method.body[-1]:
             case ast.Return(value=ast.Name(id=name)):
                 self.returned_names[id(call)] = name
@@ -367,11 +366,9 @@ class ModelWriter:
             method = self._root_method(call) if call is self.root else self._method_of(call)
             method = found.setdefault(ast.dump(method), method)
             number = list(found.values()).index(method) + 1
-            self.methods[id(call)] = "forward" if number == 1 else f"forward_{number}"
-        for method, name in zip(
-            found.values(), ("forward", *(f"forward_{n}" for n in range(2, len(found) + 1))), strict=True
-        ):
-            method.name = name
+            self.methods[id(call)] = number
+        for number, method in enumerate(found.values(), start=1):
+            method.name = _method_name(number)
         return list(found.values())
 
     def _method_of(self, call: Call) -> ast.FunctionDef:
@@ -450,7 +447,7 @@ class ModelWriter:
         return function if method == "forward" else ast.Attribute(function, method, ast.Load())
 
     def _method(self, call: Call) -> str:
-        return self.methods.get(id(call), "forward")
+        return _method_name(self.methods.get(id(call), 1))
 
     def parameters(self, call: Call) -> list[str]:
         """The parameters of the method that a call runs; OneFlow's own modules are given theirs by position."""
@@ -490,6 +487,10 @@ class ModelWriter:
                 expression = ast.Call(attribute("getattr"), [expression, ast.Constant(part)], [])
             here = here.children.get(part, here)
         return expression
+
+
+def _method_name(number: int) -> str:
+    return "forward" if number == 1 else f"forward_{number}"
 
 
 def _class_of(module: Module) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch2flow.models.codegen.bodies import Body
+from torch2flow.models.codegen.statements import Body
 from torch2flow.models.codegen.literals import attribute, dtype_name, literal
 from torch2flow.models.codegen.recording import Recorder
 from torch2flow.models.codegen.standins import Name, StandIn, number, source
@@ -77,6 +77,8 @@ class Operators:
                 return StandIn(made) if meta is None else StandIn(made, True, _dtype(meta.dtype), len(meta.shape))
             case SymInt():
                 return StandIn(body.size(value), False)
+            case list() if (kept := self._kept_list(value, body)):
+                return StandIn(ast.Name(kept, ast.Load()))
             case list() | tuple():
                 return tuple(self._argument(item, hint, body) for item in value)
             case Dtype():
@@ -88,6 +90,12 @@ class Operators:
             case int() | float():
                 return number(value, hint)
         return value
+
+    def _kept_list(self, values: list[Any], body: Body) -> str:
+        """The author's list that holds just these tensors, all of one dtype: `torch.cat(features, 1)`."""
+        names = [value.name for value in values if isinstance(value, Ref)]
+        dtypes = {self.graph.metas[name].dtype for name in names if name in self.graph.metas}
+        return body.kept_list(names) if len(names) == len(values) and len(dtypes) == 1 else ""
 
     def _is_alone(self, node: Node, body: Body) -> bool:
         """Whether only the first of several results is used."""

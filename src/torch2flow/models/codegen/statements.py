@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch2flow.models.codegen.borders import at, is_leaf, parts
-from torch2flow.models.codegen.literals import attribute, literal, slice_of, tensor
+from torch2flow.models.codegen.literals import attribute, literal, slice_of
 from torch2flow.models.codegen.local_names import Environment, Named, Names, find, find_list, find_whole
 from torch2flow.models.codegen.names import class_name, free_name
 from torch2flow.models.codegen.steps import Step, Steps, is_guarded
@@ -211,15 +211,15 @@ class Body:
             if result is not None and not is_leaf(result):
                 path = next(path for path, part in parts(result) if part.kind == "value" and part.value == name)
                 expression = at(expression, result, path)
-            return tensor(expression)
+            return expression
         found = find(self.environment, name)
         if found is not None:
             local, held, path = found
-            return tensor(at(ast.Name(local, ast.Load()), held, path))
+            return at(ast.Name(local, ast.Load()), held, path)
         state = self.context.state(name, self.call.path) if name in self.context.graph.states else None
         if state is None:
             raise KeyError(f"{name} is not known in {self.call.path or 'the model'}")
-        return tensor(state)
+        return state
 
     def argument(self, value: Any, hint: str = "") -> ast.expr:
         """An operator's argument as an expression."""
@@ -228,14 +228,14 @@ class Body:
         if isinstance(value, SymInt):
             return self.size(value)
         if isinstance(value, list) and any(isinstance(item, Ref | SymInt | list) for item in value):
-            if len(value) > 1 and all(isinstance(item, Ref) for item in value):
-                kept = find_list(self.environment, [item.name for item in value])
-                if kept is not None:
-                    return tensor(ast.Name(kept, ast.Load()))
             return ast.Tuple([self.argument(item, hint) for item in value], ast.Load())
         if isinstance(value, list) and value and all(item is None for item in value):
             return ast.Tuple([literal(None) for _ in value], ast.Load())
         return literal(value, hint)
+
+    def kept_list(self, values: list[str]) -> str:
+        """The name of a list that holds just these values; "" where there is none."""
+        return find_list(self.environment, values)
 
     def bind(self, expression: ast.expr) -> ast.expr:
         """Gives an expression that a rule needs twice a name, in a statement before this one."""
@@ -249,7 +249,7 @@ class Body:
         self.temporary[name] = self.now
         self.environment.pop(name, None)
         self.statements.append(ast.Assign([ast.Name(name, ast.Store())], expression))
-        return tensor(ast.Name(name, ast.Load()))
+        return ast.Name(name, ast.Load())
 
     # Sizes.
 

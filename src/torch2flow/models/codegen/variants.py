@@ -30,17 +30,23 @@ from torch2flow.models.codegen.blueprints import (
     Instance,
     New,
     Own,
+    Repeated,
     Slot,
     cells_of,
     row_of,
     shape_of,
 )
 from torch2flow.models.codegen.literals import attribute
+from torch2flow.models.codegen.names import is_attribute
 
 Variants = frozenset[int]
 
 _SHARED = 0.5
 """The smallest part of the shorter `forward` that two variants must have in common to be one class."""
+
+
+_MOST_MISSING = 3
+"""So many items of a sequence may be there in only some of the modules of a class."""
 
 
 @dataclass(slots=True)
@@ -147,9 +153,12 @@ class _Group:
             for entry in body.entries:
                 if number in entry.variants:
                     joining.unify_statement(entry, number)
-        children = joining.children(self.draft.children, own.children, len(self.variants))
         owns = joining.owns(self.draft.owns, own.owns)
-        draft = replace(self.draft, children=children, owns=owns)
+        if self.draft.base == "nn.Sequential":
+            joined = joining.items(self.draft.children, self.draft.presence, own.children)
+            draft = replace(self.draft, owns=owns, children=joined.items, presence=joined.presence)
+        else:
+            draft = replace(self.draft, owns=owns, children=joining.children(self.draft.children, own.children))
         return _Group(
             [*self.variants, variant],
             draft,
@@ -172,9 +181,11 @@ class _Group:
         draft = replace(
             self.draft,
             owns=[self._own(own, flags, everyone) for own in self.draft.owns],
-            children={name: self._child(name, child, flags, everyone) for name, child in self.draft.children.items()},
         )
-        optional = {name: present for name, present in self.children.items() if present != everyone}
+        optional: dict[str, Variants] = {}
+        if self.draft.base != "nn.Sequential":
+            optional = {name: present for name, present in self.children.items() if present != everyone}
+            draft.children = {n: self._child(n, child, flags, everyone) for n, child in draft.children.items()}
         draft.methods = [
             _written(method, body, flags, optional, everyone)
             for method, body in zip(self.draft.methods, self.bodies, strict=True)
@@ -253,7 +264,7 @@ class _Joining:
         for cell in cells_of(part):
             self.unify(cell, cell)
 
-    def children(self, left: dict[str, Construct], right: dict[str, Construct], before: int) -> dict[str, Construct]:
+    def children(self, left: dict[str, Construct], right: dict[str, Construct]) -> dict[str, Construct]:
         """The children of both, in an order that is that of both.
 
         Raises:
@@ -297,7 +308,9 @@ class _Joining:
                 self.unify(cell, own)
             return left
         if isinstance(left, Container) and isinstance(right, Container) and left.kind == right.kind:
-            return self._join_items(left, right)
+            return self._join_containers(left, right)
+        if isinstance(left, Repeated) and isinstance(right, Container) and self._is_one_of(left, right):
+            return self._join_single(left, right)
         return self._choose(left, right, name)
 
     def _choose(self, left: Construct, right: Construct, name: str) -> Construct:
@@ -333,14 +346,121 @@ class _Joining:
         left.function.hint = hint
         return replace(left, slots=slots)
 
-    def _join_items(self, left: Container, right: Container) -> Container:
-        """The items of both containers; those that only some have are there on demand."""
-        counted = list(left.items) == [str(n) for n in range(len(left.items))]
-        if not counted:
-            if list(left.items) != list(right.items):
-                raise CannotMergeError
-            return replace(left, items={n: self.join(left.items[n], right.items[n], n) for n in left.items})
-        raise CannotMergeError
+    def _is_one_of(self, left: Repeated, right: Container) -> bool:
+        """Whether a container holds a single module, of which the other holds several."""
+        alike = [shape_of(item) == shape_of(left.item) for item in right.items.values()]
+        return left.kind == right.kind and not left.names and alike == [True]
+
+    def _join_single(self, left: Repeated, right: Container) -> Repeated:
+        (item,) = right.items.values()
+        for cell, own in zip(cells_of(left.item), cells_of(item), strict=True):
+            self.unify(cell, own)
+        self.origins.setdefault(id(left.count), {})[self.number] = Slot(1, left.count.hint)
+        return left
+
+    def _join_containers(self, left: Container, right: Container) -> Container:
+        if left.kind == "nn.Sequential":
+            return self.items(left.items, left.presence, right.items)
+        if list(left.items) != list(right.items):
+            raise CannotMergeError
+        return replace(left, items={n: self.join(left.items[n], right.items[n], n) for n in left.items})
+
+    def items(self, left: dict[str, Construct], presence: dict[str, Slot], right: dict[str, Construct]) -> Container:
+        """The items of two sequences; those that only some have are there on demand.
+
+        Raises:
+            CannotMergeError: they have too little in common.
+        """
+        if not (_is_counted(left) and _is_counted(right)):
+            return self._named_items(left, presence, right)
+        mine, theirs = list(left.values()), list(right.values())
+        pairs = _align(mine, theirs)
+        merged: list[tuple[Construct, Slot | None]] = []
+        i = j = 0
+        for at, other in [*pairs, (len(mine), len(theirs))]:
+            while i < at:
+                merged.append((mine[i], self._absent(presence.get(str(i)), mine[i])))
+                i += 1
+            while j < other:
+                self.adopt(theirs[j])
+                merged.append((theirs[j], self._only_here(theirs[j])))
+                j += 1
+            if i < len(mine):
+                slot = presence.get(str(i))
+                if slot is not None:
+                    self.origins[id(slot)][self.number] = Slot(True, slot.hint, False)
+                merged.append((self.join(mine[i], theirs[j], ""), slot))
+                i, j = i + 1, j + 1
+        if 2 * len(pairs) < max(len(mine), len(theirs)) or sum(slot is not None for _, slot in merged) > _MOST_MISSING:
+            raise CannotMergeError
+        items = {str(n): item for n, (item, _) in enumerate(merged)}
+        return Container("nn.Sequential", items, {str(n): s for n, (_, s) in enumerate(merged) if s is not None})
+
+    def _named_items(
+        self, left: dict[str, Construct], presence: dict[str, Slot], right: dict[str, Construct]
+    ) -> Container:
+        slots: dict[str, Slot] = {}
+        for name in dict.fromkeys([*left, *right]):
+            if name not in right:
+                slots[name] = self._absent(presence.get(name), left[name])
+            elif name not in left:
+                slots[name] = self._only_here(right[name])
+            elif name in presence:
+                slots[name] = presence[name]
+                self.origins[id(slots[name])][self.number] = Slot(True, slots[name].hint, False)
+        if len(slots) > _MOST_MISSING:
+            raise CannotMergeError
+        items = self.children(left, right)
+        return Container("nn.Sequential", items, {name: slots[name] for name in items if name in slots})
+
+    def _absent(self, slot: Slot | None, item: Construct) -> Slot:
+        """The cell that says that this variant lacks an item of the others."""
+        if slot is None:
+            slot = Slot(ANY, _snake(item), False)
+            self.origins[id(slot)] = {number: Slot(True, slot.hint, False) for number in range(self.number)}
+        self.origins[id(slot)][self.number] = Slot(False, slot.hint, False)
+        return slot
+
+    def _only_here(self, item: Construct) -> Slot:
+        """The cell that says that the others lack an item of this variant."""
+        slot = Slot(ANY, _snake(item), False)
+        self.origins[id(slot)] = {number: Slot(False, slot.hint, False) for number in range(self.number)}
+        self.origins[id(slot)][self.number] = Slot(True, slot.hint, False)
+        return slot
+
+
+def _is_counted(items: dict[str, Construct]) -> bool:
+    return list(items) == [str(number) for number in range(len(items))]
+
+
+def _align(left: list[Construct], right: list[Construct]) -> list[tuple[int, int]]:
+    """The pairs of items that can be one, in order, the most alike."""
+    best = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
+    gain = [[_likeness(one, other) for other in right] for one in left]
+    for i in range(len(left) - 1, -1, -1):
+        for j in range(len(right) - 1, -1, -1):
+            paired = best[i + 1][j + 1] + gain[i][j] if gain[i][j] else 0
+            best[i][j] = max(best[i + 1][j], best[i][j + 1], paired)
+    pairs, i, j = [], 0, 0
+    while i < len(left) and j < len(right):
+        if gain[i][j] and best[i][j] == best[i + 1][j + 1] + gain[i][j]:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _likeness(left: Construct, right: Construct) -> int:
+    """How much two constructions are alike: 0 where they can't be one."""
+    if shape_of(left) == shape_of(right):
+        values = zip(cells_of(left), cells_of(right), strict=True)
+        return 4 + sum(one.value == other.value for one, other in values)
+    if isinstance(left, New) and isinstance(right, New):
+        return int(_may_differ(left) and _may_differ(right))
+    return 2 if isinstance(left, Container) and isinstance(right, Container) and left.kind == right.kind else 0
 
 
 def _may_differ(new: New) -> bool:
@@ -396,14 +516,14 @@ class _Flags:
 
     def slot(self, variants: Variants, hint: str) -> Slot:
         """A cell that is True for these variants."""
-        hint = self.hints.setdefault(variants, hint)
+        hint = self.hints.setdefault(variants, re.sub(r"\W", "_", hint))
         slot = Slot(ANY, hint, False)
         self.origins[id(slot)] = {number: Slot(number in variants, hint, False) for number in self.everyone}
         return slot
 
     def constant(self, variants: Variants, hint: str) -> ast.expr:
         """The same as an expression."""
-        if self.everyone - variants in self.hints:
+        if variants not in self.hints and self.everyone - variants in self.hints:
             return ast.UnaryOp(ast.Not(), self.constant(self.everyone - variants, hint))
         hint = self.hints.setdefault(variants, hint)
         constant = ast.Constant(True)
@@ -419,7 +539,7 @@ def _written(
 
     def test(variants: Variants) -> tuple[ast.expr, bool]:
         for name, present in optional.items():
-            if variants in (present, everyone - present):
+            if is_attribute(name) and variants in (present, everyone - present):
                 operator = ast.IsNot() if variants == present else ast.Is()
                 return ast.Compare(attribute("self", name), [operator], [ast.Constant(None)]), True
         for name, present in body.parameters.items():
@@ -473,12 +593,19 @@ def _blocks(entries: list[Entry]) -> list[tuple[Variants, list[ast.stmt]]]:
 def _conditional(test: ast.expr, block: list[ast.stmt], other: list[ast.stmt]) -> ast.stmt:
     """An `if`; `identity = x if self.downsample is None else self.downsample(x)` where both assign one name."""
     match block, other:
-        case (
+        case [
             [ast.Assign(targets=[ast.Name(id=name) as target], value=first)],
             [ast.Assign(targets=[ast.Name(id=again)], value=second)],
-        ) if (name == again and (isinstance(first, ast.Name) or isinstance(second, ast.Name))):
-            if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot):
-                is_none = ast.Compare(test.left, [ast.Is()], test.comparators)
-                return ast.Assign([target], ast.IfExp(is_none, second, first))
-            return ast.Assign([target], ast.IfExp(test, first, second))
+        ] if name == again and (isinstance(first, ast.Name) or isinstance(second, ast.Name)):
+            return ast.Assign([target], _choice(test, first, second))
+        case [[ast.Return(value=ast.expr() as first)], [ast.Return(value=ast.expr() as second)]] if (
+            isinstance(first, ast.Name) or isinstance(second, ast.Name)
+        ):
+            return ast.Return(_choice(test, first, second))
     return ast.If(test, block, other)
+
+
+def _choice(test: ast.expr, first: ast.expr, second: ast.expr) -> ast.expr:
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot):
+        return ast.IfExp(ast.Compare(test.left, [ast.Is()], test.comparators), second, first)
+    return ast.IfExp(test, first, second)
