@@ -1,6 +1,7 @@
 """The neutral form of a model: a graph of ATen calls, or a tree of modules, whatever file it came from."""
 
 from torch2flow.models.program.graph import (
+    Border,
     Dtype,
     Frame,
     Graph,
@@ -11,12 +12,13 @@ from torch2flow.models.program.graph import (
     Ref,
     Signature,
     State,
+    Structure,
     Symbol,
     Tree,
 )
 from torch2flow.models.program.symbols import SymInt
 
 __all__ = [
-    "Dtype", "Frame", "Graph", "Line", "Meta", "Node", "Parameter", "Ref", "Signature", "State", "SymInt", "Symbol",
-    "Tree",
+    "Border", "Dtype", "Frame", "Graph", "Line", "Meta", "Node", "Parameter", "Ref", "Signature", "State", "Structure",
+    "SymInt", "Symbol", "Tree",
 ]  # fmt: skip
