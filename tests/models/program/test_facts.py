@@ -9,8 +9,22 @@ from typing import Any
 import pytest
 
 from torch2flow.errors import FormatError
-from torch2flow.models.program import Parameter, Signature, Symbol
-from torch2flow.models.program.facts import LARGEST, read_attributes, read_facts, read_signatures
+from torch2flow.models.program import (
+    Border,
+    Dtype,
+    Frame,
+    Graph,
+    Node,
+    Parameter,
+    Ref,
+    Signature,
+    State,
+    Structure,
+    Symbol,
+    SymInt,
+)  # fmt: skip
+from torch2flow.models.program.calls import call_tree
+from torch2flow.models.program.facts import LARGEST, read_attributes, read_borders, read_facts, read_signatures
 
 
 def test_attributes_keep_their_order_and_tell_tuples_from_lists() -> None:
@@ -77,3 +91,99 @@ def test_a_file_that_is_no_json_is_refused_and_none_or_a_huge_one_is_nothing() -
         read_facts(b"{", "x.pt2")
     assert read_facts(b"", "x.pt2") == {} == read_facts(b" " * (LARGEST + 1), "x.pt2")
     assert read_facts(json.dumps({"attributes": {}}).encode(), "x.pt2") == {"attributes": {}}
+
+
+def border(**changes: Any) -> dict[str, Any]:
+    row = {
+        "path": "layer", "call": 0, "keywords": ["mask"], "arguments": [["x", value("x")], ["mask", {"kind": "none"}]],
+        "result": {"kind": "tuple", "items": [value("y"), {"kind": "unknown", "class": "nets.Cache"}], "identity": 3},
+    }  # fmt: skip
+    return {**row, **changes}
+
+
+def value(name: Any) -> dict[str, Any]:
+    return {"kind": "value", "value": name}
+
+
+def borders(*rows: Any) -> dict[tuple[str, int], Border]:
+    return read_borders({"borders": list(rows)}, lambda name: name if name in ("x", "y") else None)
+
+
+def test_a_border_is_read_as_structures() -> None:
+    result = Structure("tuple", None, (), (Structure("value", "y"), Structure("unknown", "nets.Cache")), 3)
+    assert borders(border()) == {
+        ("layer", 0): Border((("x", Structure("value", "x")), ("mask", Structure("none"))), result, ("mask",))
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"kind": "constant", "value": {"tuple": [1, 2]}}, Structure("constant", (1, 2))),
+        ({"kind": "constant", "value": {"os": 1}}, Structure("unknown", "")),
+        ({"kind": "dtype", "value": "float32"}, Structure("constant", Dtype("float32"))),
+        ({"kind": "size", "value": "2*s0 + 1", "hint": 5}, Structure("constant", SymInt("2 * s0 + 1", 5))),
+        (value("gone"), Structure("unknown", "")),
+        ({"kind": "unknown", "class": "import os"}, Structure("unknown", "")),
+        (
+            {"kind": "dict", "names": ["a b"], "items": [value("x")]},
+            Structure("dict", None, ("a b",), (Structure("value", "x"),)),
+        ),
+    ],
+)
+def test_each_kind_of_leaf_is_read(row: dict[str, Any], expected: Structure) -> None:
+    assert borders(border(result=row))["layer", 0].result == expected
+
+
+deep: dict[str, Any] = value("x")
+for _ in range(20):
+    deep = {"kind": "list", "items": [deep]}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        None,
+        [],
+        {},
+        border(path=1),
+        border(call=-1),
+        border(call=True),
+        border(arguments=[["x y", value("x")]]),
+        border(arguments=[["x", value("x")], ["x", value("x")]]),
+        border(arguments={"x": value("x")}),
+        border(result=deep),
+        border(result={"kind": "list", "items": [value("x")] * 5000}),
+        border(result={"kind": "os.system('x')", "names": ["a"], "items": [value("x")]}),
+        border(result={"kind": "nets.Out", "names": ["a b"], "items": [value("x")]}),
+        border(result={"kind": "nets.Out", "names": ["a"], "items": []}),
+        border(result={"kind": "size", "value": "__import__('os')"}),
+        border(result={"kind": "dtype", "value": "float32; 1"}),
+        border(result=value(1)),
+    ],
+)
+def test_a_border_that_is_broken_is_passed_over(row: Any) -> None:
+    assert set(borders(row, border(path="other"))) == {("other", 0)}
+
+
+def test_calls_are_given_consistent_borders_alone() -> None:
+    """The border of `layer` holds its input and output; a value that it does not hold leaves the call without one."""
+    frames = (Frame("L__self__", "", "nets.Net"), Frame("L__self__layer", "layer", "nets.Layer"))
+    nodes = [
+        Node("aten.add.Tensor", {"self": Ref("x"), "other": Ref("p_w")}, ["a"], frames),
+        Node("aten.mul.Tensor", {"self": Ref("a"), "other": Ref("x")}, ["y"], frames[:1]),
+    ]
+    graph = Graph(nodes, {}, {"p_w": State("parameter", "w")}, [Ref("x")], [Ref("y")])
+
+    def found(given: str, result: str) -> Border | None:
+        graph.borders = {("layer", 0): Border((("x", Structure("value", given)),), Structure("value", result))}
+        return call_tree(graph).items[0].border  # type: ignore[union-attr]
+
+    assert found("x", "a") == graph.borders["layer", 0]
+    assert found("p_w", "a") is None and found("x", "x") is None
+
+
+def test_dtypes_in_borders_follow_the_program() -> None:
+    graph = Graph(borders={("", 0): Border((("kind", Structure("constant", Dtype("float16"))),), Structure("none"))})
+    changed = graph.retyped({"float16": "float32"}).borders["", 0]
+    assert changed.arguments[0][1].value == Dtype("float32")

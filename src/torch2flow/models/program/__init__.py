@@ -19,6 +19,6 @@ from torch2flow.models.program.graph import (
 from torch2flow.models.program.symbols import SymInt
 
 __all__ = [
-    "Border", "Dtype", "Frame", "Graph", "Line", "Meta", "Node", "Parameter", "Ref", "Signature", "State", "Structure", "SymInt", "Symbol",
-    "Tree",
+    "Border", "Dtype", "Frame", "Graph", "Line", "Meta", "Node", "Parameter", "Ref", "Signature", "State", "Structure",
+    "SymInt", "Symbol", "Tree",
 ]  # fmt: skip

@@ -28,6 +28,8 @@ class Call:
         items: what it does, in order: calls of operators and of other modules.
         inputs: values from outside, in order of first use.
         outputs: values made inside and used outside, in the order they are made.
+        border: what the author passes in and gets back, where it is recorded and holds all of `inputs` and `outputs`.
+            The model's own tensors need not be there, nor what is an input for its size alone.
     """
 
     frame: Frame
@@ -124,8 +126,25 @@ class _Flow:
         for value in self.graph.outputs:
             for name in refs(value):
                 self._leaves(name, 1)
+        self._set_borders()
         self.root.inputs = list(dict.fromkeys(refs(self.graph.inputs)))
         self._give(self.root)
+
+    def _set_borders(self) -> None:
+        """Gives each call its border, unless tensors cross in ways that the border does not show.
+
+        A call that lies in two pieces, which writes in place can cause, has none.
+        """
+        calls: dict[tuple[str, int], list[Call]] = {}
+        for call in self.root.calls():
+            calls.setdefault((call.path, call.frame.number), []).append(call)
+        for place, found in calls.items():
+            border, call = self.graph.borders.get(place), found[0]
+            if border is None or len(found) > 1:
+                continue
+            needed = {name for name in call.inputs if name not in self.graph.states}
+            if needed <= set(border.values()) and set(call.outputs) <= set(border.result.values()):
+                call.border = border
 
     def _define(self, call: Call, path: tuple[Call, ...]) -> None:
         for item in call.items:

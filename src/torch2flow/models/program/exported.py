@@ -22,7 +22,7 @@ from torch2flow.checkpoints.pytorch.pt2 import SCALAR_TYPES
 from torch2flow.checkpoints.pytorch.safetensors import parse_json
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import FormatError
-from torch2flow.models.program.facts import read_attributes, read_facts, read_signatures
+from torch2flow.models.program.facts import read_attributes, read_borders, read_facts, read_signatures
 from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree
 from torch2flow.models.program.symbols import SymInt, parse
 from torch2flow.models.program.traces import read_frames, read_lines
@@ -59,9 +59,11 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
     document = parse_json(text, where)
     known = read_facts(facts, where)
     try:
-        graph = _Reader(document).graph(_aliases(tensors or {}))
+        reader = _Reader(document)
+        graph = reader.graph(_aliases(tensors or {}))
         _mark_trainable(graph, tensors or {})
         graph.attributes, graph.signatures = read_attributes(known), read_signatures(known)
+        graph.borders = read_borders(known, reader.final_name)
         return graph
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         raise FormatError(
@@ -113,6 +115,8 @@ class _Reader:
         self.sizes: dict[str, Any] = {}
         self.known: dict[str, Any] = {}
         self.wrapped = 0
+        self.pieces = {"": ""}
+        """For the suffix of each wrapped piece, the path of its graph: `submod_1.`."""
 
     def graph(self, aliases: dict[str, str]) -> Graph:
         body = self.module["graph"]
@@ -123,6 +127,15 @@ class _Reader:
         for symbol, limits in (self.document.get("range_constraints") or {}).items():
             graph.ranges[symbol] = (limits.get("min_val"), limits.get("max_val"))
         return graph
+
+    def final_name(self, name: str) -> str | None:
+        """The name of a value in the graph that was read, of which `submod_1.add` may be inside a wrapped piece."""
+        piece, _, inner = name.rpartition(".")
+        for suffix, path in self.pieces.items():
+            if path.rstrip(".") == piece and inner + suffix in self.metas:
+                value = self.known.get(inner + suffix, Ref(inner + suffix))
+                return value.name if isinstance(value, Ref) else None
+        return None
 
     # The calls.
 
@@ -197,6 +210,7 @@ class _Reader:
             no_grad = not settings[0][1]
         self.wrapped += 1
         inside = f"__{self.wrapped}"
+        self.pieces[inside] = f"{self.pieces[suffix]}{given[place]['as_graph'].get('name') or ''}."
         for item, value in zip(inner["inputs"], given[place + 1 :], strict=True):
             kind, content = _union(item)
             name = _union(content)[1] if kind.startswith("as_sym") else content["name"]

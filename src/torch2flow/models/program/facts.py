@@ -1,21 +1,25 @@
-"""Reads what `torch2flow capture` adds to a `.pt2`: the plain values of modules and the signatures of classes.
+"""Reads what `torch2flow capture` adds to a `.pt2`: values of modules, signatures of classes, borders of calls.
 
-`proof/capture/facts.py` writes it. Everything is data: a name that is no identifier, a value that is not plain or is
-too large, and a key that is not known are passed over, so a newer or a damaged file costs only what it describes.
+`proof/capture/facts.py` and `borders.py` write it. Everything is data: a name that is no identifier, a value that is
+not plain or is too large, and a key that is not known are passed over, so a newer or a damaged file costs only what it
+describes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch2flow.checkpoints.pytorch.safetensors import parse_json
-from torch2flow.models.program.graph import Parameter, Signature, Symbol
+from torch2flow.errors import FormatError
+from torch2flow.models.program.graph import Border, Dtype, Parameter, Signature, Structure, Symbol
+from torch2flow.models.program.symbols import parse
 
 LARGEST = 64 << 20
 """A longer text is passed over."""
 
 LONGEST_TEXT, MOST_ITEMS, DEEPEST, MOST_NAMES = 200, 64, 4, 200
+DEEPEST_STRUCTURE, MOST_PARTS = 8, 4000
 _MISSING: Any = object()
 
 
@@ -63,6 +67,89 @@ def _parameter(row: dict[str, Any]) -> Parameter:
         return Parameter(row["name"], True, None, keyword_only)
     kind = row.get("object")
     return Parameter(row["name"], False, Symbol("object", str(kind) if is_class_name(kind) else ""), keyword_only)
+
+
+def read_borders(facts: Mapping[str, Any], name: Callable[[str], str | None]) -> dict[tuple[str, int], Border]:
+    """What crosses the borders of module calls, by the module's path and the number of the call.
+
+    Args:
+        facts: the content of the file.
+        name: gives a value's name in the program as it was read; None where there is no such value.
+    """
+    rows = facts.get("borders")
+    found: dict[tuple[str, int], Border] = {}
+    for row in rows if isinstance(rows, list) else []:
+        path, number = (row.get("path"), row.get("call")) if isinstance(row, dict) else (None, None)
+        if isinstance(path, str) and len(path) <= LONGEST_TEXT * 5 and type(number) is int and number >= 0:
+            try:
+                found.setdefault((path, number), _border(row).renamed(name))
+            except (KeyError, TypeError, ValueError, FormatError):
+                continue
+    return found
+
+
+def _border(row: dict[str, Any]) -> Border:
+    arguments = tuple((_name(name), _Structures().read(content)) for name, content in row["arguments"])
+    given = [name for name, _ in arguments]
+    if len(set(given)) != len(given):
+        raise ValueError("a name stands twice")
+    keywords = tuple(name for name in row.get("keywords") or () if name in given)
+    starred = row.get("starred", "")
+    return Border(arguments, _Structures().read(row["result"]), keywords, starred if starred in given else "")
+
+
+class _Structures:
+    """Reads one structure; counts its parts."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def read(self, row: dict[str, Any], depth: int = 0) -> Structure:
+        """A structure; the names of its values are not looked up yet.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is none, or too large.
+        """
+        self.count += 1
+        if depth > DEEPEST_STRUCTURE or self.count > MOST_PARTS:
+            raise ValueError("too large")
+        kind, value = row["kind"], row.get("value")
+        match kind:
+            case "none":
+                return Structure("none")
+            case "unknown":
+                return Structure("unknown", row["class"] if is_class_name(row.get("class")) else "")
+            case "value":
+                return Structure("value", _text(value))
+            case "constant":
+                plain = _decode(value)
+                return Structure("unknown", "") if plain is _MISSING else Structure("constant", plain)
+            case "dtype":
+                return Structure("constant", Dtype(_name(value)))
+            case "size":
+                hint = row.get("hint")
+                return Structure("constant", parse(_text(value), hint if type(hint) is int else 0))
+        children = tuple(self.read(item, depth + 1) for item in row["items"])
+        identity = row.get("identity")
+        identity = identity if type(identity) is int else 0
+        if kind in ("tuple", "list"):
+            return Structure(kind, None, (), children, identity)
+        names = tuple(map(_text if kind == "dict" else _name, row["names"]))
+        if len(set(names)) != len(children) or len(names) != len(children) or not is_class_name(kind):
+            raise ValueError("names and parts differ")
+        return Structure(kind, None, names, children, identity)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise ValueError("no text")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not _is_name(value):
+        raise ValueError("no name")
+    return str(value)
 
 
 def is_class_name(text: Any) -> bool:

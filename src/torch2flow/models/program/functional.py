@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from torch2flow.errors import UnsupportedError
-from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, map_refs, refs
+from torch2flow.models.program.graph import Border, Dtype, Graph, Meta, Node, Ref, Structure, map_refs, refs
 
 STORE = "torch2flow.store"
 """Our own call, `store(state, value)`: the buffer `state` holds `value` from here on."""
@@ -161,12 +161,16 @@ class _Functionalizer:
         self.fresh = 0
 
     def run(self) -> Graph:
-        for node in self.graph.nodes:
+        borders = _Borders(self)
+        for number, node in enumerate(self.graph.nodes):
+            borders.begin(number)
             self._node(node)
+            borders.end(number)
         outputs = map_refs(self.graph.outputs, lambda name: self._read(name, None))
         for state, value in self.graph.stores.items():
             self._store(state, self._read(value, None), None)
-        return self._without_copies(replace(self.graph, nodes=self.nodes, outputs=outputs, stores=self.written))
+        graph = replace(self.graph, nodes=self.nodes, outputs=outputs, stores=self.written, borders=borders.found())
+        return self._without_copies(graph)
 
     def _node(self, node: Node) -> None:
         operator = node.operator
@@ -214,7 +218,8 @@ class _Functionalizer:
             return same.get(value, value)
 
         nodes = [node.renamed(name) for node in graph.nodes if not same.keys() & set(node.outputs)]
-        return replace(graph, nodes=nodes, outputs=map_refs(graph.outputs, name))
+        borders = {place: border.renamed(name) for place, border in graph.borders.items()}
+        return replace(graph, nodes=nodes, outputs=map_refs(graph.outputs, name), borders=borders)
 
     def _keeps(self, node: Node) -> bool:
         """Whether a call gives back what it is given: a slice of everything, a cast to the dtype it has, `+ 0`."""
@@ -351,6 +356,19 @@ class _Functionalizer:
             handle.version = handle.storage.version
         return handle.name
 
+    def held(self, name: str) -> str | None:
+        """The value that this handle stands for now, if no call is needed to make it."""
+        handle = self.handles.get(name)
+        if handle is None:
+            return name
+        if handle.version == handle.storage.version or handle.view is None:
+            return handle.name
+        return self.held(handle.base) if handle.view.operator in _SAME_VALUE or self._keeps(handle.view) else None
+
+    def was_written(self, name: str) -> bool:
+        """Whether anything wrote into the memory of a value."""
+        return name in self.handles and self.handles[name].storage.version > 0
+
     def _assign(self, name: str, value: str, node: Node) -> None:
         """Makes `value` what the handle `name` stands for, and carries the change to the base of a view."""
         handle = self.handles[name]
@@ -394,6 +412,52 @@ class _Functionalizer:
     def _name(self, node: Node) -> str:
         self.fresh += 1
         return f"{node.operator.rpartition('.')[2].strip('_')}__f{self.fresh}"
+
+
+class _Borders:
+    """Follows what crosses the borders of calls: arguments as they were when the call began, results when it ended.
+
+    A call in which nothing happens has no time; what goes through it is known if nothing is ever written into it.
+    """
+
+    def __init__(self, program: _Functionalizer) -> None:
+        self.program, self.borders = program, program.graph.borders
+        self.first: dict[tuple[str, int], int] = {}
+        self.last: dict[tuple[str, int], int] = {}
+        for number, node in enumerate(program.graph.nodes if self.borders else ()):
+            for frame in node.frames:
+                self.first.setdefault((frame.path, frame.number), number)
+                self.last[frame.path, frame.number] = number
+        self.arguments: dict[tuple[str, int], tuple[tuple[str, Structure], ...]] = {}
+        self.results: dict[tuple[str, int], Structure] = {}
+
+    def begin(self, number: int) -> None:
+        """Reads the arguments of the calls that begin with this node."""
+        for frame in self.program.graph.nodes[number].frames:
+            place = frame.path, frame.number
+            if self.first.get(place) == number and place in self.borders:
+                given = self.borders[place].arguments
+                self.arguments[place] = tuple((name, each.renamed(self.program.held)) for name, each in given)
+
+    def end(self, number: int) -> None:
+        """Reads the results of the calls that end with this node."""
+        for frame in self.program.graph.nodes[number].frames:
+            place = frame.path, frame.number
+            if self.last.get(place) == number and place in self.borders:
+                self.results[place] = self.borders[place].result.renamed(self.program.held)
+
+    def found(self) -> dict[tuple[str, int], Border]:
+        """The borders, in the names of the functional program."""
+
+        def name(value: str) -> str | None:
+            return None if self.program.was_written(value) else self.program.held(value)
+
+        return {
+            place: replace(border, arguments=self.arguments[place], result=self.results[place])
+            if place in self.results
+            else border.renamed(name)
+            for place, border in self.borders.items()
+        }
 
 
 def functional_name(target: str) -> str:
@@ -457,11 +521,17 @@ def _is_view(node: Node, metas: dict[str, Meta]) -> bool:
 
 
 def prune(graph: Graph) -> Graph:
-    """Drops calls whose results nobody uses."""
+    """Drops calls whose results nobody uses; in the borders of modules, those results are unknown."""
     needed = set(refs(graph.outputs))
     kept = []
     for node in reversed(graph.nodes):
         if node.operator == STORE or needed.intersection(node.outputs):
             needed.update(node.refs())
             kept.append(node)
-    return replace(graph, nodes=kept[::-1])
+    if not graph.borders:
+        return replace(graph, nodes=kept[::-1])
+    there = {*graph.states, *refs(graph.inputs), *(name for node in kept for name in node.outputs)}
+    borders = {
+        place: border.renamed(lambda name: name if name in there else None) for place, border in graph.borders.items()
+    }
+    return replace(graph, nodes=kept[::-1], borders=borders)

@@ -63,6 +63,12 @@ class Frame:
     path: str
     class_name: str
 
+    @property
+    def number(self) -> int:
+        """Which call of this module it is, from 0: PyTorch's keys end with `@1`, `@2`, ... from the second call on."""
+        number = self.key.rpartition("@")[2] if "@" in self.key else ""
+        return int(number) if number.isdecimal() else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -231,6 +237,88 @@ class Signature:
     forward: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A nested value that crosses the border of a module, as the author passes it.
+
+    Attributes:
+        kind: `value` (a tensor), `constant`, `none`, `unknown`, `tuple`, `list`, `dict`, or the full name of a class
+            that has named parts: a dataclass, a NamedTuple, an output object of transformers.
+        value: of `value` the name in the graph; of `constant` a plain value, a `SymInt` or a `Dtype`; of `unknown` the
+            class of the object, or "" for a tensor that is not in the graph.
+        names: the keys of a `dict`, or the names of a class's parts.
+        children: the parts.
+        identity: the same number for the same object of the author, within one program; 0 where there is none.
+    """
+
+    kind: str
+    value: Any = None
+    names: tuple[str, ...] = ()
+    children: tuple[Structure, ...] = ()
+    identity: int = 0
+
+    def leaves(self) -> Iterator[Structure]:
+        """The parts that have no parts."""
+        if not self.children:
+            yield self
+        for child in self.children:
+            yield from child.leaves()
+
+    def values(self) -> Iterator[str]:
+        """The names of the tensors in it."""
+        return (leaf.value for leaf in self.leaves() if leaf.kind == "value")
+
+    def changed(self, change: Callable[[Structure], Structure]) -> Structure:
+        """The same structure with other leaves."""
+        if not self.children:
+            return change(self)
+        return replace(self, children=tuple(child.changed(change) for child in self.children))
+
+    def renamed(self, name: Callable[[str], str | None]) -> Structure:
+        """The same structure of other values; one that has no name becomes unknown."""
+
+        def change(leaf: Structure) -> Structure:
+            if leaf.kind != "value":
+                return leaf
+            new = name(leaf.value)
+            return Structure("unknown", "") if new is None else Structure("value", new)
+
+        return self.changed(change)
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """What goes into one call of a module and what comes out.
+
+    Attributes:
+        arguments: by the names of `forward`'s parameters, in their order, only those that were given; then what its
+            `**kwargs` took, by its own names.
+        result: what the call returned.
+        keywords: which arguments were passed by keyword.
+        starred: the name of the argument that is `*args`, with a tuple of them; "" where there is none.
+    """
+
+    arguments: tuple[tuple[str, Structure], ...]
+    result: Structure
+    keywords: tuple[str, ...] = ()
+    starred: str = ""
+
+    def values(self) -> Iterator[str]:
+        """The names of the tensors that go in."""
+        for _, structure in self.arguments:
+            yield from structure.values()
+
+    def changed(self, change: Callable[[Structure], Structure]) -> Border:
+        """The same border with other leaves."""
+        arguments = tuple((name, each.changed(change)) for name, each in self.arguments)
+        return replace(self, arguments=arguments, result=self.result.changed(change))
+
+    def renamed(self, name: Callable[[str], str | None]) -> Border:
+        """The same border of other values; one that has no name becomes unknown."""
+        arguments = tuple((key, each.renamed(name)) for key, each in self.arguments)
+        return replace(self, arguments=arguments, result=self.result.renamed(name))
+
+
 @dataclass(slots=True)
 class Graph:
     """A whole program.
@@ -248,8 +336,10 @@ class Graph:
         ranges: the smallest and largest value of each symbol of a dynamic axis.
         producer: who wrote it: "torch 2.13.0".
         attributes: the plain values that each module of the original holds, by the module's path; tuples are tuples
-            and lists are lists. Empty where the file is not one of `torch2flow capture`, like the next.
+            and lists are lists. Empty where the file is not one of `torch2flow capture`, like the next two.
         signatures: what the author's classes take, by the class's full name, as `Frame.class_name` has it.
+        borders: what goes in and out of each call of a module, by the module's path and the number of the call, as
+            `Frame.path` and `Frame.number` have them; the root's too.
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -266,6 +356,7 @@ class Graph:
     producer: str = ""
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     signatures: dict[str, Signature] = field(default_factory=dict)
+    borders: dict[tuple[str, int], Border] = field(default_factory=dict)
 
     def uses(self) -> dict[str, int]:
         """How often each value is used: by a call, an output or a store."""
@@ -287,4 +378,9 @@ class Graph:
 
         nodes = [replace(node, arguments={k: changed(v) for k, v in node.arguments.items()}) for node in self.nodes]
         metas = {name: replace(meta, dtype=dtypes.get(meta.dtype, meta.dtype)) for name, meta in self.metas.items()}
-        return replace(self, nodes=nodes, metas=metas)
+
+        def leaf(structure: Structure) -> Structure:
+            return replace(structure, value=changed(structure.value))
+
+        borders = {place: border.changed(leaf) for place, border in self.borders.items()}
+        return replace(self, nodes=nodes, metas=metas, borders=borders)

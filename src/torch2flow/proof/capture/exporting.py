@@ -16,6 +16,7 @@ from typing import Any
 
 from torch2flow.errors import InstallationError, UsageError
 from torch2flow.proof.capture.axes import Dynamic
+from torch2flow.proof.capture.borders import recorded_borders
 from torch2flow.proof.capture.lines import all_source_lines
 from torch2flow.proof.capture.reasons import essence
 from torch2flow.proof.capture.runtime import version_of
@@ -36,11 +37,12 @@ class Axis:
 
 @dataclass
 class Exported:
-    """The program, and what became of the named axes."""
+    """The program, what became of the named axes, and what crosses the borders of its modules (`borders.py`)."""
 
     program: Any
     axes: dict[str, Axis]
     notes: list[str]
+    borders: list[dict[str, Any]] = field(default_factory=list)
 
 
 def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic: Dynamic) -> Exported:
@@ -52,6 +54,15 @@ def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         Exception: whatever PyTorch raises where it can't export.
     """
     bind(module, args, kwargs)
+    with recorded_borders(torch) as borders:
+        exported = _attempts(torch, module, args, kwargs, dynamic)
+    with contextlib.suppress(Exception):
+        exported.borders = borders.finish(exported.program)
+    return exported
+
+
+def _attempts(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic: Dynamic) -> Exported:
+    """Exports as asked for; where PyTorch refuses the dynamic axes, as it suggests, and then with `Dim.AUTO`."""
     if not dynamic:
         return Exported(_export(torch, module, args, kwargs, None), {}, [])
     if not hasattr(torch.export, "Dim") or "dynamic_shapes" not in inspect.signature(torch.export.export).parameters:

@@ -211,6 +211,7 @@ def _write(job: Job, out: Path, folder: Path) -> Captured:
     job.say("exporting")
     facts = describe_modules(torch, module)
     exported = _export(job)
+    facts["borders"] = exported.borders
     path = folder / out.name
     job.say("writing")
     try:
