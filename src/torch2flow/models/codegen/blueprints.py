@@ -78,7 +78,8 @@ class Repeated:
     """A container of equal modules: `nn.ModuleList(Block(64) for _ in range(12))`.
 
     Attributes:
-        names: how the modules are called, `{i}` for the number; "" where they are only numbered.
+        names: how the modules are called, with the number as in an f-string: `layer{i + 1}`; "" where they are only
+            numbered from 0.
         steps: what is added to a number of the item for each next module: `Block(64 + 32 * i)`; by the cell's place.
     """
 
@@ -87,6 +88,10 @@ class Repeated:
     count: Slot
     names: str = ""
     steps: dict[int, Slot] = field(default_factory=dict)
+
+
+EACH = "self.add_module"
+"""The kind of a `Repeated` whose modules are children of the module itself: `layer1`, `layer2`, ..."""
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch2flow.models.codegen.blueprints import (
     ANY,
+    EACH,
     REQUIRED,
     Blueprint,
     Choice,
@@ -33,12 +34,14 @@ class ClassWriter:
     Attributes:
         column: counts the cells, which are visited in their order.
         before: statements that the next construction needs before it.
+        steps: in the item of a loop, the column and cell of what each cell grows by.
     """
 
     def __init__(self, blueprint: Blueprint) -> None:
         self.blueprint = blueprint
         self.column = 0
         self.before: list[ast.stmt] = []
+        self.steps: dict[int, tuple[int, Slot]] = {}
 
     def write(self) -> ast.ClassDef:
         draft = copy.deepcopy(self.blueprint.draft, {id(each): each for each in blueprints_in(self.blueprint.draft)})
@@ -52,6 +55,9 @@ class ClassWriter:
             items = self._items(draft.children, draft.presence, "layers")
         else:
             for name, child in draft.children.items():
+                if isinstance(child, Repeated) and child.kind == EACH:
+                    made.append(self._each(child))
+                    continue
                 expression = self._child(name, child)
                 made += [*self.before, _set_child(name, expression)]
                 self.before = []
@@ -150,32 +156,61 @@ class ClassWriter:
         return ast.Call(kind, [ast.List(list(items.values()), ast.Load())], [])
 
     def _repeated(self, part: Repeated) -> ast.expr:
-        item = self.construct(part.item)
-        count = ast.Call(attribute("range"), [self._column(part.count)], [])
+        item, count = self._repeated_item(part)
         kind = attribute(*part.kind.split("."))
+        loop = ast.parse(f"[0 for {'i' if part.names or part.steps else '_'} in range(0)]", mode="eval").body
+        assert isinstance(loop, ast.ListComp)
+        loop.generators[0].iter = count
         if part.names:
-            loop = ast.parse(f"OrderedDict([(f'{part.names}', 0) for i in range(0)])", mode="eval").body
-            generator = loop.args[0]  # type: ignore[attr-defined]
-            generator.elt.elts[1] = item
-            generator.generators[0].iter = count
-            return ast.Call(kind, [loop], [])
-        comprehension = ast.parse("[0 for _ in range(0)]", mode="eval").body
-        assert isinstance(comprehension, ast.ListComp)
-        comprehension.elt, comprehension.generators[0].iter = item, count
-        starred = part.kind == "nn.Sequential"
-        return ast.Call(kind, [ast.Starred(comprehension, ast.Load()) if starred else comprehension], [])
+            loop.elt = ast.Tuple([ast.parse(f"f'{part.names}'", mode="eval").body, item], ast.Load())
+            return ast.Call(kind, [ast.Call(attribute("OrderedDict"), [loop], [])], [])
+        loop.elt = item
+        return ast.Call(kind, [ast.Starred(loop, ast.Load()) if part.kind == "nn.Sequential" else loop], [])
+
+    def _each(self, part: Repeated) -> ast.stmt:
+        """`for i in range(6): self.add_module(f"layer{i + 1}", Layer(64 + 32 * i))`."""
+        item, count = self._repeated_item(part)
+        name = ast.parse(f"f'{part.names}'", mode="eval").body
+        add = ast.Expr(ast.Call(attribute("self", "add_module"), [name, item], []))
+        return ast.For(ast.Name("i", ast.Store()), count, [add], [])
+
+    def _repeated_item(self, part: Repeated) -> tuple[ast.expr, ast.expr]:
+        """The item of a loop, and `range(count)`."""
+        start = self.column
+        size = len(list(cells_of(part.item)))
+        columns = zip(part.steps, range(start + size + 1, start + size + 1 + len(part.steps)), strict=True)
+        self.steps = {start + place: (column, part.steps[place]) for place, column in columns}
+        item = self.construct(part.item)
+        self.steps = {}
+        count = ast.Call(attribute("range"), [self._column(part.count)], [])
+        self.column += len(part.steps)
+        return item, count
 
     def _column(self, slot: Slot) -> ast.expr:
-        argument = self.blueprint.by_column.get(self.column)
-        self.column += 1
-        return attribute(argument.name) if argument is not None else _value(slot.value)
+        column, self.column = self.column, self.column + 1
+        return self._cell(column, slot.value)
+
+    def _cell(self, column: int, value: Any) -> ast.expr:
+        """The number of a cell, the argument that stands for it, or how it grows from round to round of a loop."""
+        argument = self.blueprint.by_column.get(column)
+        expression = attribute(argument.name) if argument is not None else _value(value)
+        if column not in self.steps:
+            return expression
+        step = self._cell(self.steps[column][0], self.steps[column][1].value)
+        grown: ast.expr = attribute("i")
+        if not (isinstance(step, ast.Constant) and step.value == 1):
+            grown = ast.BinOp(step, ast.Mult(), grown)
+        return ast.BinOp(expression, ast.Add(), grown)
+
+    def _varies(self, column: int) -> bool:
+        return column in self.blueprint.by_column or column in self.steps
 
     def _new(self, part: New) -> ast.expr:
         function = self._column(part.function)
         positional: list[ast.expr] = []
         keywords: list[ast.keyword] = []
         for name, slot in part.slots.items():
-            varies = self.column in self.blueprint.by_column
+            varies = self._varies(self.column)
             value = self._column(slot)
             if slot.default is REQUIRED:
                 positional.append(value)
@@ -190,15 +225,11 @@ class ClassWriter:
         keywords: list[ast.keyword] = []
         for argument in part.blueprint.arguments:
             column = next((each for each in argument.columns if part.row[each].value is not ANY), argument.columns[0])
-            outer = self.blueprint.by_column.get(start + column)
-            value = part.row[column].value
-            if value is ANY and outer is None and argument.default is not REQUIRED:
-                continue
-            if value is ANY:
-                value = part.blueprint.slot(column).value
-            if outer is None and argument.default is not REQUIRED and key_of(value) == key_of(argument.default):
-                continue
-            expression = attribute(outer.name) if outer is not None else _value(value)
+            value, varies = part.row[column].value, self._varies(start + column)
+            if not varies and argument.default is not REQUIRED:
+                if value is ANY or key_of(value) == key_of(argument.default):
+                    continue
+            expression = self._cell(start + column, part.blueprint.slot(column).value if value is ANY else value)
             if argument.default is REQUIRED:
                 positional.append(expression)
             else:

@@ -513,10 +513,13 @@ class _Naming:
 
     def _busy(self, number: int) -> set[str]:
         """The names that may not be given anew by a statement, since something after it reads what they stand for."""
+        kept = {value for bound in self.environment.values() if bound.children for value in leaves(bound)}
         return {
             name
             for name, bound in self.environment.items()
-            if any(self.steps.is_needed(value, number) for value in leaves(bound))
+            if any(
+                self.steps.is_needed(value, number) for value in leaves(bound) if bound.children or value not in kept
+            )
         }
 
     def _free(self, name: str, taken: set[str]) -> str:

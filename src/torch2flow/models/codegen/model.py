@@ -6,12 +6,14 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from torch2flow.models.codegen.blueprints import (
     REQUIRED,
     Blueprint,
     Code,
+    EACH,
     Construct,
     Container,
     Draft,
@@ -20,7 +22,9 @@ from torch2flow.models.codegen.blueprints import (
     Own,
     Repeated,
     Slot,
-    same,
+    cells_of,
+    key_of,
+    shape_of,
 )
 from torch2flow.models.codegen.borders import leaf, leaves, loose, pruned
 from torch2flow.models.codegen.literals import UNIFORM, attribute, literal
@@ -227,13 +231,7 @@ class ModelWriter:
         return bool(module.path) and not (module.calls or module.states or module.children)
 
     def _container(self, kind: str, children: dict[str, Construct]) -> Construct:
-        items = list(children.values())
-        equal = len(items) > 1 and all(same(items[0], item) for item in items[1:])
-        if equal and not isinstance(items[0], New):
-            names = _numbered(list(children))
-            if names is not None and (kind == "nn.Sequential" or not names):
-                return Repeated(kind, items[0], Slot(len(items), "depth"), names)
-        return Container(kind, children)
+        return repeated(kind, children) or Container(kind, children)
 
     def _is_chain(self, module: Module) -> bool:
         """Whether each call only passes one value through the children, in their order."""
@@ -331,6 +329,8 @@ class ModelWriter:
                 self.given[id(call)] = [("", leaf(value)) for value in call.inputs], loose(call.outputs)
         methods = [] if chain else self._methods(module)
         owns = [own for attr, (value, state) in module.states.items() for own in self._own(attr, value, state)]
+        if base == "nn.Module" and len(children) > 2 and (loop := repeated(EACH, children)):
+            children = {loop.names: loop}
         facts = self.graph.attributes.get(module.path, {})
         return Draft(class_name(module.short_class or module.name or "Model"), base, owns, children, methods, facts)
 
@@ -377,7 +377,7 @@ class ModelWriter:
         names = name_values(steps, arguments, self)
         pairs = zip(names.parameters, arguments, strict=True)
         self.given[id(call)] = [(name, structure) for name, (_, structure) in pairs], result
-        statements = roll(Body(self, steps, names).write(), self._length_in(call.path))
+        statements = roll(Body(self, steps, names).write(), _Lists(self, call.path))
         declared = [ast.arg(name) for name in ["self", *names.parameters]]
         return ast.FunctionDef("forward", ast.arguments([], declared, None, [], [], None, []), statements, [])
 
@@ -393,7 +393,7 @@ class ModelWriter:
         def result(body: Body) -> ast.expr:
             return returned(self.graph.output_tree, [body.argument(value) for value in self.graph.outputs])
 
-        statements = roll(body.write(result), self._length_in(""))
+        statements = roll(body.write(result), _Lists(self, ""))
         return ast.FunctionDef("forward", inputs.arguments, statements, [])
 
     def _arguments(self, call: Call) -> list[tuple[str, Structure]]:
@@ -412,22 +412,6 @@ class ModelWriter:
         for item in call.items:
             made.update(item.outputs if isinstance(item, Node) else leaves(self.given[id(item)][1]))
         return pruned(call.border.result, made)
-
-    def _length_in(self, path: str) -> Callable[[str], int]:
-        """How many modules a numbered container has, as the module at `path` names it: `self.layers[0].blocks`."""
-
-        def length(text: str) -> int:
-            parts: list[str] = []
-            node = ast.parse(text, mode="eval").body
-            while isinstance(node, ast.Attribute | ast.Subscript):
-                parts.insert(0, node.attr if isinstance(node, ast.Attribute) else ast.unparse(node.slice).strip("'"))
-                node = node.value
-            if not isinstance(node, ast.Name):
-                return 0
-            module = self.modules.get(".".join([*([path] if path else []), *parts]))
-            return len(module.children) if module is not None and module.is_counted else 0
-
-        return length
 
     # What bodies ask (`statements.Context`, `local_names.Surroundings`).
 
@@ -489,6 +473,41 @@ class ModelWriter:
         return expression
 
 
+class _Lists:
+    """The lists of modules that the body of one module can loop over (`loops.Lists`)."""
+
+    def __init__(self, writer: ModelWriter, path: str) -> None:
+        self.writer, self.path = writer, path
+        self.numbered = numbered(list(writer.modules[path].children))
+
+    def item(self, node: ast.AST) -> tuple[str, int] | None:
+        match node:
+            case ast.Subscript(value=ast.expr() as owner, slice=ast.Constant(value=int() as index)):
+                text = ast.unparse(owner)
+                return (text, index) if text.startswith("self.") and type(index) is int else None
+            case ast.Attribute(value=ast.Name(id="self"), attr=name) if self.numbered:
+                pattern, start = self.numbered
+                prefix = pattern.partition("{i}")[0]
+                return f"self.{pattern}", int(name.removeprefix(prefix)) - start
+        return None
+
+    def length(self, owner: str) -> int:
+        if "{i}" in owner:
+            return len(self.writer.modules[self.path].children)
+        parts: list[str] = []
+        node = ast.parse(owner, mode="eval").body
+        while isinstance(node, ast.Attribute | ast.Subscript):
+            parts.insert(0, node.attr if isinstance(node, ast.Attribute) else ast.unparse(node.slice).strip("'"))
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return 0
+        module = self.writer.modules.get(".".join([*([self.path] if self.path else []), *parts]))
+        return len(module.children) if module is not None and module.is_counted else 0
+
+    def iterated(self, owner: str) -> str:
+        return "self.children()" if "{i}" in owner else owner
+
+
 def _method_name(number: int) -> str:
     return "forward" if number == 1 else f"forward_{number}"
 
@@ -523,12 +542,37 @@ def _levels(holds: dict[str, set[str]]) -> dict[str, int]:
     return levels
 
 
-def _numbered(names: list[str]) -> str | None:
-    """`layer_{i}` for `layer_0`, `layer_1`, ...; "" for plain numbers, None where they are not numbered from 0."""
-    prefix = names[0].rstrip("0")
-    if names != [f"{prefix}{number}" for number in range(len(names))] or not re.fullmatch(r"[\w.-]*", prefix):
+def numbered(names: list[str]) -> tuple[str, int] | None:
+    """The pattern of names that only count, and where they start: `("layer_{i}", 1)` for `layer_1`, `layer_2`, ..."""
+    found = [re.fullmatch(r"([A-Za-z_][\w.-]*?|)(0|[1-9]\d*)", name) for name in names]
+    if len(names) < 2 or not all(found):
         return None
-    return f"{prefix}{{i}}" if prefix else ""
+    prefixes, numbers = {each[1] for each in found if each}, [int(each[2]) for each in found if each]
+    if len(prefixes) > 1 or numbers != list(range(numbers[0], numbers[0] + len(names))):
+        return None
+    return f"{prefixes.pop()}{{i}}", numbers[0]
+
+
+def repeated(kind: str, children: dict[str, Construct]) -> Repeated | None:
+    """Modules that are equal, or whose numbers grow by the same from each to the next, as a loop; None for others."""
+    names, items = numbered(list(children)), list(children.values())
+    if names is None or isinstance(items[0], New) or len({repr(shape_of(item)) for item in items}) > 1:
+        return None
+    pattern, start = names
+    if kind == "nn.ModuleList" and pattern != "{i}":
+        return None
+    steps: dict[int, Slot] = {}
+    for place, cells in enumerate(zip(*map(cells_of, items), strict=True)):
+        values = [cell.value for cell in cells]
+        if len({key_of(value) for value in values}) == 1:
+            continue
+        if len(items) < 3 or not all(type(value) is int for value in values):
+            return None
+        if len({after - before for before, after in pairwise(values)}) > 1:
+            return None
+        steps[place] = Slot(values[1] - values[0], "step")
+    name = "" if pattern == "{i}" and not start else pattern.replace("{i}", f"{{i + {start}}}" if start else "{i}")
+    return Repeated(kind, items[0], Slot(len(items), "depth"), name, steps)
 
 
 def _new(name: str, arguments: dict[str, Any]) -> New:

@@ -169,7 +169,7 @@ class Body:
         if structure.kind == "value":
             return self.value(structure.value)
         if structure.kind == "constant":
-            return literal(structure.value)
+            return self.argument(structure.value)
         if is_leaf(structure):
             return ast.Constant(None)
         found = find_whole(self.environment, structure)
@@ -194,7 +194,15 @@ class Body:
         """A part of a structure that is put together here; None for what this body does not have."""
         if structure.kind == "value" and not self._is_at_hand(structure.value):
             return ast.Constant(None)
+        if structure.kind == "constant" and isinstance(structure.value, SymInt) and not self._has_size(structure.value):
+            return ast.Constant(None)
         return self.structure(structure)
+
+    def _has_size(self, size: SymInt) -> bool:
+        known = {
+            text for _, _, each in self.dynamic_sizes() for text in (each.text, *each.symbols[: len(each.symbols) == 1])
+        }
+        return size.text in known or set(size.symbols) <= known
 
     def _is_at_hand(self, value: str) -> bool:
         return (

@@ -84,7 +84,7 @@ def merged_classes(drafts: list[Draft]) -> list[tuple[Draft, list[Member]]]:
         variant.drafts.append(draft)
         variant.members.append(number)
     # The first of several is often the odd one: what it is given has another name.
-    ordered = sorted(variants.values(), key=lambda each: -_length(each.drafts[-1]))
+    ordered = sorted(variants.values(), key=lambda each: _order(each.drafts[-1]))
     groups: list[_Group] = []
     for variant in ordered:
         for position, group in enumerate(groups):
@@ -98,8 +98,10 @@ def merged_classes(drafts: list[Draft]) -> list[tuple[Draft, list[Member]]]:
     return sorted((group.finished() for group in groups), key=lambda each: min(m.number for m in each[1]))
 
 
-def _length(draft: Draft) -> int:
-    return sum(len(method.body) for method in draft.methods) + len(draft.children)
+def _order(draft: Draft) -> tuple[int, int]:
+    """Those with the most parameters come first, then the longest: the others have fewer values under fewer names."""
+    parameters = sum(len(method.args.args) for method in draft.methods)
+    return -parameters, -sum(len(method.body) for method in draft.methods) - len(draft.children)
 
 
 @dataclass(slots=True)
@@ -481,7 +483,7 @@ def _snake(construct: Construct) -> str:
         name = construct.function.value.text.rpartition(".")[2]
     else:
         name = "sequence"
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def _common_order(left: list[str], right: list[str]) -> list[str]:

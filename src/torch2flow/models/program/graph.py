@@ -190,25 +190,6 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
-class Structure:
-    """What crosses a module's border, as the author passes it (provisional)."""
-
-    kind: str
-    value: Any = None
-    names: tuple[str, ...] = ()
-    children: tuple[Structure, ...] = ()
-    identity: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Border:
-    """The arguments of one call of a module, and its result (provisional)."""
-
-    arguments: tuple[tuple[str, Structure], ...]
-    result: Structure
-
-
-@dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter of a constructor.
 
