@@ -51,12 +51,14 @@ class MergedBody:
 
     Attributes:
         parameters: of their `forward`, each with the variants that have it.
+        given: for each parameter, the variants in which it is given and not None.
         renamed: for a variant and one of its own parameters, the name here where that is another.
     """
 
     parameters: dict[str, frozenset[int]]
     defaults: dict[str, ast.expr]
     entries: list[Entry]
+    given: dict[str, frozenset[int]]
     renamed: dict[tuple[int, str], str] = field(default_factory=dict)
 
 
@@ -65,7 +67,8 @@ def body_of(method: ast.FunctionDef, variant: int) -> MergedBody:
     names = [argument.arg for argument in method.args.args[1:]]
     defaults = dict(zip(names[::-1], method.args.defaults[::-1], strict=False))
     only = frozenset([variant])
-    return MergedBody(dict.fromkeys(names, only), defaults, [Entry(each, only) for each in method.body])
+    given = {name: frozenset() if name in defaults else only for name in names}
+    return MergedBody(dict.fromkeys(names, only), defaults, [Entry(each, only) for each in method.body], given)
 
 
 class CannotMergeError(Exception):
@@ -136,8 +139,10 @@ class _Merging:
         none: frozenset[int] = frozenset()
         own = dict.fromkeys(mine, self.only)
         sets = {name: self.merged.parameters.get(name, none) | own.get(name, none) for name in parameters}
+        theirs = {renamed.get(name, name): variants for name, variants in self.other.given.items()}
+        given = {name: self.merged.given.get(name, none) | theirs.get(name, none) for name in parameters}
         names = {**self.merged.renamed, **{(self.variant, old): new for old, new in renamed.items()}}
-        return MergedBody(sets, {**self.other.defaults, **self.merged.defaults}, self.entries, names)
+        return MergedBody(sets, {**self.other.defaults, **self.merged.defaults}, self.entries, given, names)
 
     def _is_needed(self, name: str, after: int) -> bool:
         version = self.held.get(name)

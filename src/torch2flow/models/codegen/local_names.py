@@ -401,6 +401,10 @@ class _Naming:
             name = wanted.get(index, "_")
             if name in ("", "_"):
                 name = self._unnamed(item, step, number)
+            held = self.environment.get(name)
+            if held is not None and same_content(held, item) and name not in given:
+                given.append(name)  # The module gives back what it was given.
+                continue
             given.append(self._free(name, self._busy(number) | set(given)))
         for item, name in zip(items, given, strict=True):
             if name != "_":

@@ -123,6 +123,7 @@ class ModelWriter:
         self.methods: dict[int, int] = {}
         self.parameter_names: dict[int, list[str]] = {}
         self.returned_names: dict[int, str] = {}
+        self.used: dict[str, set[str]] = {}
         self.inputs_tree = InputNames(graph)
         self.in_place = _in_place(graph)
         self.producers = {name: node for node in graph.nodes for name in node.outputs}
@@ -378,8 +379,12 @@ class ModelWriter:
         pairs = zip(names.parameters, arguments, strict=True)
         self.given[id(call)] = [(name, structure) for name, (_, structure) in pairs], result
         statements = roll(Body(self, steps, names).write(), _Lists(self, call.path))
-        declared = [ast.arg(name) for name in ["self", *names.parameters]]
-        return ast.FunctionDef("forward", ast.arguments([], declared, None, [], [], None, []), statements, [])
+        given = dict(self.given[id(call)][0])
+        missing = [name for name in names.parameters if given[name].kind == "none"]
+        order = ["self", *(name for name in names.parameters if name not in missing), *missing]
+        defaults: list[ast.expr] = [ast.Constant(None) for _ in missing]
+        arguments_ = ast.arguments([], [ast.arg(name) for name in order], None, [], [], None, defaults)
+        return ast.FunctionDef("forward", arguments_, statements, [])
 
     def _root_method(self, call: Call) -> ast.FunctionDef:
         inputs = self.inputs_tree
@@ -397,12 +402,31 @@ class ModelWriter:
         return ast.FunctionDef("forward", inputs.arguments, statements, [])
 
     def _arguments(self, call: Call) -> list[tuple[str, Structure]]:
-        """What a call is given, as far as it is used; without a name where the author's is not known."""
-        needed = set(call.inputs) - self.graph.states.keys()
+        """What a call is given, as far as its class uses it; without a name where the author's is not known."""
+        used = self._used_parameters(call.frame.class_name)
         recorded = call.border.arguments if call.border else ()
-        arguments = [(name, each) for name, each in recorded if needed.intersection(leaves(each))]
+        arguments = [
+            (name, each) for name, each in recorded if self._needs(call, each) or (name in used and each.kind == "none")
+        ]
         known = {value for _, each in arguments for value in leaves(each)}
         return [*arguments, *(("", leaf(value)) for value in call.inputs if value not in known)]
+
+    def _needs(self, call: Call, given: Structure) -> bool:
+        """Whether a call uses something of an argument."""
+        return any(value in call.inputs and value not in self.graph.states for value in leaves(given))
+
+    def _used_parameters(self, class_name: str) -> set[str]:
+        """The parameters of which any call of a class uses something."""
+        if class_name not in self.used:
+            calls = [call for call in self.root.calls() if call.frame.class_name == class_name and call.border]
+            self.used[class_name] = {
+                name
+                for call in calls
+                if call.border is not None
+                for name, each in call.border.arguments
+                if self._needs(call, each)
+            }
+        return self.used[class_name]
 
     def _result(self, call: Call) -> Structure:
         """What a call gives: as the author returns it, without the values that are not at hand at its end."""

@@ -156,13 +156,18 @@ class Body:
         keywords: list[ast.keyword] = []
         parameters = self.context.parameters(step.item)
         for position, name in enumerate(parameters):
-            if name not in given:
+            if name not in given or (given[name].kind == "none" and not self._is_none(name)):
                 continue
+            passed = attribute(name) if given[name].kind == "none" else self.structure(given[name])
             if position == len(positional):
-                positional.append(self.structure(given[name]))
+                positional.append(passed)
             else:
-                keywords.append(ast.keyword(name, self.structure(given[name])))
+                keywords.append(ast.keyword(name, passed))
         return ast.Call(self.context.child(step.item, self.call.path), positional, keywords)
+
+    def _is_none(self, name: str) -> bool:
+        """Whether there is a parameter of this name here that is None, to be passed on."""
+        return name in self.environment and self.environment[name].kind == "none"
 
     def structure(self, structure: Structure) -> ast.expr:
         """A value, or a tuple, list, dict or object of values, as an expression."""

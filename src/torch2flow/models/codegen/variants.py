@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any
 
 from torch2flow.models.codegen.alignment import CannotMergeError, Entry, MergedBody, body_of, merge_body
@@ -37,9 +38,11 @@ from torch2flow.models.codegen.blueprints import (
     shape_of,
 )
 from torch2flow.models.codegen.literals import attribute
-from torch2flow.models.codegen.names import is_attribute
+from torch2flow.models.codegen.names import is_attribute, is_name
 
 Variants = frozenset[int]
+Origins = dict[int, "dict[int, int | Slot | Fact]"]
+"""For each cell of a merged draft, by its `id`: its column in each variant's own row, or its value there."""
 
 _SHARED = 0.5
 """The smallest part of the shorter `forward` that two variants must have in common to be one class."""
@@ -117,7 +120,7 @@ class _Group:
     variants: list[Variant]
     draft: Draft
     bodies: list[MergedBody]
-    origins: dict[int, dict[int, int | Slot]]
+    origins: Origins
     owns: dict[str, Variants]
     children: dict[str, Variants]
 
@@ -125,7 +128,7 @@ class _Group:
     def of(cls, variant: Variant) -> _Group:
         draft = variant.drafts[-1]
         only = frozenset([0])
-        origins: dict[int, dict[int, int | Slot]] = {id(c): {0: n} for n, c in enumerate(cells_of(draft))}
+        origins: Origins = {id(c): {0: n} for n, c in enumerate(cells_of(draft))}
         return cls(
             [variant],
             draft,
@@ -150,7 +153,8 @@ class _Group:
         bodies = [merge_body(body, method, number) for body, method in zip(self.bodies, own.methods, strict=True)]
         for body, method in zip(bodies, own.methods, strict=True):
             shared = sum(len(entry.variants) > 1 and number in entry.variants for entry in body.entries)
-            if shared < _SHARED * len(method.body):
+            shortest = min(sum(each in entry.variants for entry in body.entries) for each in range(number))
+            if shared < _SHARED * min(len(method.body), shortest):
                 raise CannotMergeError
             for entry in body.entries:
                 if number in entry.variants:
@@ -179,7 +183,7 @@ class _Group:
             pairs = zip(variant.members, variant.drafts, strict=True)
             return self.draft, [Member(n, row_of(draft), self._parameters(0, draft)) for n, draft in pairs]
         everyone = frozenset(range(len(self.variants)))
-        flags = _Flags(self.origins, everyone)
+        flags = _Flags(self.origins, everyone, _true_facts(self.variants))
         draft = replace(
             self.draft,
             owns=[self._own(own, flags, everyone) for own in self.draft.owns],
@@ -189,7 +193,7 @@ class _Group:
             optional = {name: present for name, present in self.children.items() if present != everyone}
             draft.children = {n: self._child(n, child, flags, everyone) for n, child in draft.children.items()}
         draft.methods = [
-            _written(method, body, flags, optional, everyone)
+            _written(method, body, _Tests(body, flags, optional, everyone))
             for method, body in zip(self.draft.methods, self.bodies, strict=True)
         ]
         cells = list(cells_of(draft))
@@ -197,7 +201,7 @@ class _Group:
         for number, variant in enumerate(self.variants):
             for member, each in zip(variant.members, variant.drafts, strict=True):
                 own = row_of(each)
-                row = [self._value(cell, number, own) for cell in cells]
+                row = [self._value(cell, number, own, each.facts) for cell in cells]
                 members.append(Member(member, row, self._parameters(number, each)))
         return draft, members
 
@@ -218,12 +222,21 @@ class _Group:
         present = self.children[name]
         return child if present == everyone else Choice(flags.slot(present, name), child)
 
-    def _value(self, cell: Cell, variant: int, own: list[Slot]) -> Slot:
+    def _value(self, cell: Cell, variant: int, own: list[Slot], facts: Mapping[str, Any]) -> Slot:
         origin = self.origins.get(id(cell), {}).get(variant)
         if isinstance(origin, int):
             return own[origin]
+        if isinstance(origin, Fact):
+            return Slot(_plain(facts.get(origin.name)), origin.name, False)
         hint, default = (cell.hint, cell.default) if isinstance(cell, Slot) else (getattr(cell, "hint", ""), REQUIRED)
         return replace(origin) if origin is not None else Slot(ANY, hint, default)
+
+
+def _plain(value: Any) -> Any:
+    """The value of a fact as an argument: the one number of a list of equal ones; whether it says yes, of any other."""
+    if isinstance(value, list | tuple) and value and all(item == value[0] for item in value):
+        value = value[0]
+    return value if isinstance(value, bool | int | float) else _says_yes(value)
 
 
 def _parameter_names(method: ast.FunctionDef) -> list[str]:
@@ -250,7 +263,7 @@ class _Joining:
     """
 
     number: int
-    origins: dict[int, dict[int, int | Slot]]
+    origins: Origins
     columns: dict[int, int] = field(default_factory=dict)
 
     def unify(self, cell: Cell, own: Cell) -> None:
@@ -508,75 +521,152 @@ def _common_order(left: list[str], right: list[str]) -> list[str]:
 # Statements.
 
 
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """The value of a cell: what the original module held under this name."""
+
+    name: str
+
+
 @dataclass(slots=True)
 class _Flags:
-    """The arguments of the constructor that tell variants apart."""
+    """The arguments of the constructor that tell variants apart.
 
-    origins: dict[int, dict[int, int | Slot]]
+    Attributes:
+        facts: for each plain value that the original modules hold, the variants in which it is not 0, False or None.
+        hints: the name that was chosen for each set of variants.
+    """
+
+    origins: Origins
     everyone: Variants
+    facts: dict[str, Variants]
     hints: dict[Variants, str] = field(default_factory=dict)
 
     def slot(self, variants: Variants, hint: str) -> Slot:
         """A cell that is True for these variants."""
-        hint = self.hints.setdefault(variants, re.sub(r"\W", "_", hint))
+        fact = self._fact(variants)
+        hint = self.hints.setdefault(variants, re.sub(r"\W", "_", fact or hint))
         slot = Slot(ANY, hint, False)
-        self.origins[id(slot)] = {number: Slot(number in variants, hint, False) for number in self.everyone}
+        self._fill(slot, variants, hint)
         return slot
 
-    def constant(self, variants: Variants, hint: str) -> ast.expr:
+    def expression(self, variants: Variants, hint: str) -> ast.expr:
         """The same as an expression."""
-        if variants not in self.hints and self.everyone - variants in self.hints:
-            return ast.UnaryOp(ast.Not(), self.constant(self.everyone - variants, hint))
-        hint = self.hints.setdefault(variants, hint)
+        others = self.everyone - variants
+        if variants not in self.hints and (others in self.hints or (self._fact(others) and not self._fact(variants))):
+            return ast.UnaryOp(ast.Not(), self.expression(others, hint))
+        hint = self.hints.setdefault(variants, self._fact(variants) or hint)
         constant = ast.Constant(True)
         constant.slot, constant.hint = True, hint  # type: ignore[attr-defined]
-        self.origins[id(constant)] = {number: Slot(number in variants, hint, False) for number in self.everyone}
+        self._fill(constant, variants, hint)
         return constant
 
+    def _fact(self, variants: Variants) -> str:
+        return next((name for name, true in self.facts.items() if true == variants and is_name(name)), "")
 
-def _written(
-    method: ast.FunctionDef, body: MergedBody, flags: _Flags, optional: dict[str, Variants], everyone: Variants
-) -> ast.FunctionDef:
+    def _fill(self, cell: Cell, variants: Variants, hint: str) -> None:
+        known = self.facts.get(hint) == variants
+        for number in self.everyone:
+            value = Fact(hint) if known else Slot(number in variants, hint, False)
+            self.origins.setdefault(id(cell), {})[number] = value
+
+
+def _true_facts(variants: list[Variant]) -> dict[str, Variants]:
+    """For each plain value that the modules of all variants hold: the variants in which it says yes."""
+    names = dict.fromkeys(name for variant in variants for draft in variant.drafts for name in draft.facts)
+    found: dict[str, Variants] = {}
+    for name in names:
+        says = [{_says_yes(draft.facts.get(name)) for draft in variant.drafts} for variant in variants]
+        if all(len(each) == 1 for each in says):
+            found[name] = frozenset(number for number, each in enumerate(says) if True in each)
+    return found
+
+
+def _says_yes(value: Any) -> bool:
+    return any(map(_says_yes, value)) if isinstance(value, list | tuple) else bool(value)
+
+
+@dataclass(slots=True)
+class _Tests:
+    """The tests that tell, in a `forward`, whose the statements are.
+
+    Attributes:
+        optional: the modules that only some variants have.
+    """
+
+    body: MergedBody
+    flags: _Flags
+    optional: dict[str, Variants]
+    everyone: Variants
+
+    def test(self, variants: Variants, block: list[ast.stmt], assigned: set[str]) -> ast.expr:
+        """The test of a block, before which these names were assigned to."""
+        known = list(self._known(assigned))
+        for present, expression, absent in known:
+            if variants in (present, self.everyone - present):
+                return expression if variants == present else absent
+        choices = [pair for present, yes, no in known for pair in ((present, yes), (self.everyone - present, no))]
+        for left, right in combinations(choices, 2):
+            if left[0] & right[0] == variants:
+                return ast.BoolOp(ast.And(), [left[1], right[1]])
+            if left[0] | right[0] == variants:
+                return ast.BoolOp(ast.Or(), [left[1], right[1]])
+        return self.flags.expression(variants, _subject(block))
+
+    def _known(self, assigned: set[str]) -> Iterator[tuple[Variants, ast.expr, ast.expr]]:
+        """What can be tested without a new argument: which variants it is true of, and how to say that it is and is not."""
+        for name, present in self.optional.items():
+            if is_attribute(name):
+                yield present, _is_none(attribute("self", name), False), _is_none(attribute("self", name), True)
+        for name, present in self.body.given.items():
+            if name not in assigned and present != self.everyone:
+                yield present, _is_none(attribute(name), False), _is_none(attribute(name), True)
+
+
+def _is_none(value: ast.expr, yes: bool) -> ast.expr:
+    return ast.Compare(value, [ast.Is() if yes else ast.IsNot()], [ast.Constant(None)])
+
+
+def _subject(block: list[ast.stmt]) -> str:
+    """A name for an argument that only decides whether a block is run: after what the block makes."""
+    stored = [
+        n.id for each in block for n in ast.walk(each) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]
+    return f"with_{stored[0]}" if stored else "with_result"
+
+
+def _written(method: ast.FunctionDef, body: MergedBody, tests: _Tests) -> ast.FunctionDef:
     """A method with the statements of all variants, each under the test that tells whose it is."""
-
-    def test(variants: Variants) -> tuple[ast.expr, bool]:
-        for name, present in optional.items():
-            if is_attribute(name) and variants in (present, everyone - present):
-                operator = ast.IsNot() if variants == present else ast.Is()
-                return ast.Compare(attribute("self", name), [operator], [ast.Constant(None)]), True
-        for name, present in body.parameters.items():
-            if variants in (present, everyone - present) and name not in _assigned(body):
-                operator = ast.IsNot() if variants == present else ast.Is()
-                return ast.Compare(ast.Name(name, ast.Load()), [operator], [ast.Constant(None)]), True
-        return flags.constant(variants, "variant"), False
-
     statements: list[ast.stmt] = []
     blocks = _blocks(body.entries)
+    assigned: set[str] = set()
     position = 0
     while position < len(blocks):
         variants, block = blocks[position]
         position += 1
-        if variants == everyone:
-            statements += block
-            continue
         other: list[ast.stmt] = []
-        if position < len(blocks) and blocks[position][0] == everyone - variants:
-            other = blocks[position][1]
-            position += 1
-        statements.append(_conditional(test(variants)[0], block, other))
-    required = [name for name, present in body.parameters.items() if present == everyone and name not in body.defaults]
-    optional_names = [name for name in body.parameters if name not in required]
-    defaults: list[ast.expr] = [body.defaults.get(name, ast.Constant(None)) for name in optional_names]
-    names = [ast.arg(name) for name in ("self", *required, *optional_names)]
-    arguments = ast.arguments([], names, None, [], [], None, defaults)
-    return ast.FunctionDef(method.name, arguments, statements, [])
+        if variants == tests.everyone:
+            statements += block
+        else:
+            if position < len(blocks) and blocks[position][0] == tests.everyone - variants:
+                other = blocks[position][1]
+                position += 1
+            statements.append(_conditional(tests.test(variants, block, assigned), block, other))
+        assigned |= _assigned([*block, *other])
+    required = [
+        name for name, present in body.parameters.items() if present == tests.everyone and name not in body.defaults
+    ]
+    optional = [name for name in body.parameters if name not in required]
+    defaults: list[ast.expr] = [body.defaults.get(name, ast.Constant(None)) for name in optional]
+    names = [ast.arg(name) for name in ("self", *required, *optional)]
+    return ast.FunctionDef(method.name, ast.arguments([], names, None, [], [], None, defaults), statements, [])
 
 
-def _assigned(body: MergedBody) -> set[str]:
+def _assigned(block: list[ast.stmt]) -> set[str]:
     return {
         node.id
-        for entry in body.entries
-        for node in ast.walk(entry.statement)
+        for each in block
+        for node in ast.walk(each)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
 
