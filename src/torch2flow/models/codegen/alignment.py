@@ -24,6 +24,9 @@ from dataclasses import dataclass, field
 from torch2flow.models.codegen.blueprints import blanked
 from torch2flow.models.codegen.names import free_name
 
+_NONE = -1_000_000
+"""The version of every parameter that is None: one None is as good as another."""
+
 _LARGEST = 250_000
 """Up to so many pairs of statements are compared."""
 
@@ -116,7 +119,7 @@ class _Merging:
         renamed = _renamed_parameters(list(self.merged.parameters), list(self.other.parameters))
         mine = [renamed.get(name, name) for name in self.other.parameters]
         parameters = _merge_order(list(self.merged.parameters), mine)
-        self.held = {name: -1 - position for position, name in enumerate(mine)}
+        self.held = dict(zip(mine, _given(self.other).values(), strict=True))
         left = [_keys(entry.statement, self.local) for entry in self.merged.entries]
         right = [_keys(entry.statement, self.local) for entry in self.other.entries]
         self.pairs = _align(left, right, self.merged.entries, self.other.entries)
@@ -162,10 +165,11 @@ class _Merging:
         reads, writes = self.reads[position], self.writes[position]
         wanted: dict[str, int] = {}
         stored: dict[str, int] = {}
-        for name, theirs in _occurrences(own.statement, entry.statement, self.local):
-            if name in reads and wanted.setdefault(theirs, reads[name]) != reads[name]:
+        changed = mutated(own.statement)
+        for name, theirs, is_stored in _occurrences(own.statement, entry.statement, self.local):
+            if not is_stored and name in reads and wanted.setdefault(theirs, reads[name]) != reads[name]:
                 return False
-            if name in writes and stored.setdefault(theirs, writes[name]) != writes[name]:
+            if (is_stored or name in changed) and stored.setdefault(theirs, writes[name]) != writes[name]:
                 return False
         aliases = []
         for name, version in wanted.items():
@@ -233,15 +237,22 @@ class _Merging:
             pairs = list(
                 _occurrences(self.other.entries[later].statement, self.merged.entries[number].statement, self.local)
             )
-            found = next((theirs for name, theirs in pairs if self.reads[later].get(name) == version), "")
+            found = next(
+                (theirs for name, theirs, stored in pairs if not stored and self.reads[later].get(name) == version), ""
+            )
             if found:
                 return "" if self._is_needed(found, position) else found
         return ""
 
 
+def _given(body: MergedBody) -> dict[str, int]:
+    """The versions of the parameters."""
+    return {name: _NONE if name in body.defaults else -1 - position for position, name in enumerate(body.parameters)}
+
+
 def _versions(body: MergedBody, local: set[str]) -> tuple[list[dict[str, int]], list[dict[str, int]], dict[int, int]]:
     """For each statement the version of each name that it reads and writes; and where each version is read last."""
-    held = {name: -1 - position for position, name in enumerate(body.parameters)}
+    held = _given(body)
     reads: list[dict[str, int]] = []
     writes: list[dict[str, int]] = []
     last: dict[int, int] = {}
@@ -285,11 +296,12 @@ def mutated(statement: ast.stmt) -> list[str]:
     return []
 
 
-def _occurrences(own: ast.stmt, other: ast.stmt, local: set[str]) -> Iterator[tuple[str, str]]:
-    """The local names of a statement, each beside the one in its place in another that says the same."""
+def _occurrences(own: ast.stmt, other: ast.stmt, local: set[str]) -> Iterator[tuple[str, str, bool]]:
+    """The local names of a statement, each beside the one in its place in another that says the same; and whether the
+    statement assigns to it there."""
     for left, right in zip(ast.walk(own), ast.walk(other), strict=True):
         if isinstance(left, ast.Name) and isinstance(right, ast.Name) and left.id in local:
-            yield left.id, right.id
+            yield left.id, right.id, isinstance(left.ctx, ast.Store)
 
 
 def _keys(statement: ast.stmt, local: set[str]) -> tuple[str, str]:

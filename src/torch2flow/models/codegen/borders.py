@@ -12,7 +12,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from torch2flow.models.codegen.names import is_name
+from torch2flow.models.codegen.names import class_name, is_name
 from torch2flow.models.program import Structure
 
 NOTHING = Structure("none")
@@ -44,13 +44,21 @@ def leaves(structure: Structure) -> Iterator[str]:
 
 
 def pruned(structure: Structure, kept: Iterable[str]) -> Structure:
-    """The structure with None for each value that is not among `kept`."""
+    """The structure with None for each value that is not among `kept`; an object without named fields is a tuple."""
     kept = set(kept)
 
     def visit(part: Structure) -> Structure:
         if part.kind == "unknown" or (part.kind == "value" and part.value not in kept):
             return NOTHING
-        return replace(part, children=tuple(map(visit, part.children))) if part.children else part
+        if not part.children:
+            return part
+        named = part.kind in ("tuple", "list", "dict") or is_record(part)
+        return replace(
+            part,
+            kind=part.kind if named else "tuple",
+            names=part.names if named else (),
+            children=tuple(map(visit, part.children)),
+        )
 
     return visit(structure)
 
@@ -91,5 +99,14 @@ def at(expression: ast.expr, structure: Structure, path: tuple[int | str, ...]) 
 
 def is_record(structure: Structure) -> bool:
     """Whether it is an object of a class with fields: a NamedTuple, a dataclass, a ModelOutput."""
-    has_fields = len(structure.names) == len(structure.children) and all(map(is_name, structure.names))
+    fields = structure.names
+    has_fields = len(fields) == len(structure.children) and all(is_name(each) and each[0] != "_" for each in fields)
     return not is_leaf(structure) and structure.kind not in ("tuple", "list", "dict") and has_fields
+
+
+def records_in(structure: Structure) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The objects with fields in a structure: the name of each class, and the fields that are not None."""
+    for _, part in parts(structure):
+        if is_record(part):
+            fields = zip(part.names, part.children, strict=True)
+            yield class_name(part.kind.rpartition(".")[2]), tuple(n for n, each in fields if each.kind != "none")

@@ -112,7 +112,10 @@ class ClassWriter:
     def _child(self, name: str, child: Construct) -> ast.expr:
         """A child's construction; that of a sequence some items of which may be missing is prepared in a list."""
         if isinstance(child, Container) and child.presence and is_attribute(name):
-            return ast.Call(attribute(*child.kind.split(".")), self._items(child.items, child.presence, name), [])
+            made = self._items(child.items, child.presence, name)
+            if child.kind == "nn.ModuleList":
+                made = [attribute(name)]
+            return ast.Call(attribute(*child.kind.split(".")), made, [])
         return self.construct(child)
 
     def _items(self, items: dict[str, Construct], presence: dict[str, Slot], variable: str) -> list[ast.expr]:

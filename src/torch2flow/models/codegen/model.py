@@ -10,10 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 from torch2flow.models.codegen.blueprints import (
+    EACH,
     REQUIRED,
     Blueprint,
     Code,
-    EACH,
     Construct,
     Container,
     Draft,
@@ -26,13 +26,13 @@ from torch2flow.models.codegen.blueprints import (
     key_of,
     shape_of,
 )
-from torch2flow.models.codegen.borders import leaf, leaves, loose, pruned
+from torch2flow.models.codegen.borders import leaf, leaves, loose, pruned, records_in
 from torch2flow.models.codegen.literals import UNIFORM, attribute, literal
 from torch2flow.models.codegen.local_names import name_values
 from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.names import RESERVED, class_name, is_attribute
 from torch2flow.models.codegen.operators import Operators
-from torch2flow.models.codegen.signature import InputNames, returned
+from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
 from torch2flow.models.codegen.variants import merged_classes
@@ -124,6 +124,7 @@ class ModelWriter:
         self.parameter_names: dict[int, list[str]] = {}
         self.returned_names: dict[int, str] = {}
         self.used: dict[str, set[str]] = {}
+        self.records = records(graph.output_tree)
         self.inputs_tree = InputNames(graph)
         self.in_place = _in_place(graph)
         self.producers = {name: node for node in graph.nodes for name in node.outputs}
@@ -376,6 +377,8 @@ class ModelWriter:
         arguments, result = self._arguments(call), self._result(call)
         steps = read_steps(call, self.graph, result, self.given)
         names = name_values(steps, arguments, self)
+        for name, fields in records_in(result):
+            self.records[name] = tuple(dict.fromkeys([*self.records.get(name, ()), *fields]))
         pairs = zip(names.parameters, arguments, strict=True)
         self.given[id(call)] = [(name, structure) for name, (_, structure) in pairs], result
         statements = roll(Body(self, steps, names).write(), _Lists(self, call.path))

@@ -137,6 +137,48 @@ def statement_targets(lines: tuple[Line, ...]) -> tuple[str, ...]:
     return ()
 
 
+_OPERATORS = {
+    "add": ast.Add, "sub": ast.Sub, "mul": ast.Mult, "div": ast.Div, "floor_divide": ast.FloorDiv, "pow": ast.Pow,
+    "remainder": ast.Mod, "lt": ast.Lt, "le": ast.LtE, "gt": ast.Gt, "ge": ast.GtE, "eq": ast.Eq, "ne": ast.NotEq,
+}  # fmt: skip
+
+
+@cache
+def number_name(text: str, operator: str, tensors: frozenset[str]) -> str:
+    """What a line calls the number that an operator is given: `max_exact` in `relative_position < max_exact`; "" where
+    that can't be told.
+
+    Args:
+        text: the author's line.
+        operator: `lt`, `mul`, ...: the last part of the operator's name.
+        tensors: the names that stand for tensors there.
+    """
+    tree = _parsed(text)
+    found: set[str] = set()
+    for node in ast.walk(tree) if tree else ():
+        match node:
+            case ast.BinOp(left=left, op=op, right=right) | ast.Compare(left=left, ops=[op], comparators=[right]):
+                sides = [(left, right), (right, left)]
+            case _:
+                continue
+        if type(op) is not _OPERATORS.get(operator.removesuffix("_")):
+            continue
+        for number, other in sides:
+            names = _identifiers(number)
+            if names and not tensors & set(names) and tensors & set(_identifiers(other)):
+                found.add("_".join(names[-3:]))
+    name = found.pop() if len(found) == 1 else ""
+    return name if is_name(name) else ""
+
+
+def _identifiers(node: ast.AST) -> list[str]:
+    """The names and attributes in an expression, in order; `self` and modules are none."""
+    names = [n for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)]
+    names.sort(key=lambda n: (n.end_lineno or 0, n.end_col_offset or 0))
+    texts = [n.id if isinstance(n, ast.Name) else n.attr for n in names]
+    return [text for text in dict.fromkeys(texts) if text not in _NOT_VALUES]
+
+
 def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
     """The name itself, or the first of `name_2`, `name_3`, ... that is free."""
     candidate, count = name, 1

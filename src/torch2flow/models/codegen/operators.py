@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch2flow.models.codegen.statements import Body
 from torch2flow.models.codegen.literals import attribute, dtype_name, literal
 from torch2flow.models.codegen.recording import Recorder
 from torch2flow.models.codegen.standins import Name, StandIn, number, source
+from torch2flow.models.codegen.statements import Body
 from torch2flow.models.lowering.lazy import is_float
 from torch2flow.models.lowering.promotion import common_dtype, kind
 from torch2flow.models.lowering.registry import RefusedError, Rule, closest, find
@@ -46,7 +46,8 @@ class Operators:
         """The expression of a call; where there is no rule, a call that raises, and a note in `missing`."""
         if node.operator == STORE:
             return self._store(node, body)
-        arguments = {name: self._argument(value, name, body) for name, value in node.arguments.items()}
+        hint = body.number_name(node)
+        arguments = {name: self._argument(value, hint or name, body) for name, value in node.arguments.items()}
         names = (node.target, node.operator)
         rename = next((table[key] for table in (RENAMES, FLOAT_RENAMES) for key in names if key in table), "")
         rule = find(node.target)

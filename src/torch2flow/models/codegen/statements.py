@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from torch2flow.models.codegen.borders import at, is_leaf, parts
 from torch2flow.models.codegen.literals import attribute, literal, slice_of
 from torch2flow.models.codegen.local_names import Environment, Named, Names, find, find_list, find_whole
-from torch2flow.models.codegen.names import class_name, free_name
+from torch2flow.models.codegen.names import class_name, free_name, number_name
 from torch2flow.models.codegen.steps import Step, Steps, is_guarded
 from torch2flow.models.program import Graph, Node, Ref, Structure, SymInt
 from torch2flow.models.program.calls import Call
@@ -163,7 +163,10 @@ class Body:
                 positional.append(passed)
             else:
                 keywords.append(ast.keyword(name, passed))
-        return ast.Call(self.context.child(step.item, self.call.path), positional, keywords)
+        function = self.context.child(step.item, self.call.path)
+        if isinstance(function, ast.Subscript) and step.line is not None and "[-1](" in step.line.text:
+            function.slice = ast.UnaryOp(ast.USub(), ast.Constant(1))  # As the author names the last one.
+        return ast.Call(function, positional, keywords)
 
     def _is_none(self, name: str) -> bool:
         """Whether there is a parameter of this name here that is None, to be passed on."""
@@ -249,6 +252,14 @@ class Body:
     def kept_list(self, values: list[str]) -> str:
         """The name of a list that holds just these values; "" where there is none."""
         return find_list(self.environment, values)
+
+    def number_name(self, node: Node) -> str:
+        """What the author's line calls the number that an operator is given; "" where that can't be told."""
+        step = next(step for step in self.steps if step.item is node)
+        if step.line is None:
+            return ""
+        tensors = {*self.environment, *step.targets, *(name for each in self.steps for name in each.targets)}
+        return number_name(step.line.text, node.operator.rpartition(".")[2], frozenset(tensors))
 
     def bind(self, expression: ast.expr) -> ast.expr:
         """Gives an expression that a rule needs twice a name, in a statement before this one."""

@@ -102,8 +102,8 @@ def merged_classes(drafts: list[Draft]) -> list[tuple[Draft, list[Member]]]:
 
 
 def _order(draft: Draft) -> tuple[int, int]:
-    """Those with the most parameters come first, then the longest: the others have fewer values under fewer names."""
-    parameters = sum(len(method.args.args) for method in draft.methods)
+    """Those that are given the most come first, then the longest: the others have fewer values under fewer names."""
+    parameters = sum(len(method.args.args) - len(method.args.defaults) for method in draft.methods)
     return -parameters, -sum(len(method.body) for method in draft.methods) - len(draft.children)
 
 
@@ -374,8 +374,8 @@ class _Joining:
         return left
 
     def _join_containers(self, left: Container, right: Container) -> Container:
-        if left.kind == "nn.Sequential":
-            return self.items(left.items, left.presence, right.items)
+        if left.kind != "nn.ModuleDict":
+            return replace(self.items(left.items, left.presence, right.items), kind=left.kind)
         if list(left.items) != list(right.items):
             raise CannotMergeError
         return replace(left, items={n: self.join(left.items[n], right.items[n], n) for n in left.items})
@@ -632,7 +632,7 @@ def _subject(block: list[ast.stmt]) -> str:
     stored = [
         n.id for each in block for n in ast.walk(each) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
     ]
-    return f"with_{stored[0]}" if stored else "with_result"
+    return f"with_{stored[0].rstrip('_0123456789')}" if stored else "with_result"
 
 
 def _written(method: ast.FunctionDef, body: MergedBody, tests: _Tests) -> ast.FunctionDef:
@@ -653,10 +653,10 @@ def _written(method: ast.FunctionDef, body: MergedBody, tests: _Tests) -> ast.Fu
                 position += 1
             statements.append(_conditional(tests.test(variants, block, assigned), block, other))
         assigned |= _assigned([*block, *other])
-    required = [
-        name for name, present in body.parameters.items() if present == tests.everyone and name not in body.defaults
-    ]
-    optional = [name for name in body.parameters if name not in required]
+    read = {node.id for each in statements for node in ast.walk(each) if isinstance(node, ast.Name)}
+    used = [name for name in body.parameters if name in read or body.given[name]]
+    required = [name for name in used if body.parameters[name] == tests.everyone and name not in body.defaults]
+    optional = [name for name in used if name not in required]
     defaults: list[ast.expr] = [body.defaults.get(name, ast.Constant(None)) for name in optional]
     names = [ast.arg(name) for name in ("self", *required, *optional)]
     return ast.FunctionDef(method.name, ast.arguments([], names, None, [], [], None, defaults), statements, [])
@@ -674,12 +674,25 @@ def _assigned(block: list[ast.stmt]) -> set[str]:
 def _blocks(entries: list[Entry]) -> list[tuple[Variants, list[ast.stmt]]]:
     """Neighbouring statements of the same variants."""
     blocks: list[tuple[Variants, list[ast.stmt]]] = []
-    for entry in entries:
+    for entry in _united(entries):
         if blocks and blocks[-1][0] == entry.variants:
             blocks[-1][1].append(entry.statement)
         else:
             blocks.append((entry.variants, [entry.statement]))
     return blocks
+
+
+def _united(entries: list[Entry]) -> list[Entry]:
+    """The entries, where the same statement stands for several variants one after the other once for all of them."""
+    united: list[Entry] = []
+    for entry in entries:
+        last = united[-1] if united else None
+        alike = last is not None and ast.dump(last.statement) == ast.dump(entry.statement)
+        if last is not None and alike and not last.variants & entry.variants and not any(cells_of(entry.statement)):
+            united[-1] = Entry(last.statement, last.variants | entry.variants)
+        else:
+            united.append(entry)
+    return united
 
 
 def _conditional(test: ast.expr, block: list[ast.stmt], other: list[ast.stmt]) -> ast.stmt:

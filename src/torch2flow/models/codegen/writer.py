@@ -17,7 +17,6 @@ from torch2flow.models.codegen.constants import Constants
 from torch2flow.models.codegen.model import ModelWriter
 from torch2flow.models.codegen.names import RESERVED
 from torch2flow.models.codegen.operators import Missing
-from torch2flow.models.codegen.signature import records
 from torch2flow.models.lowering.promotion import kind
 from torch2flow.models.program import Graph, Ref, SymInt
 from torch2flow.models.program.functional import functionalize
@@ -75,7 +74,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     writer = ModelWriter(graph, known.expression)
     root = writer.write()
     order = _ordered(root.blueprint)
-    _name(order, {*RESERVED, *records(graph.output_tree)})
+    _name(order, {*RESERVED, *writer.records})
     classes: list[ast.stmt] = [ClassWriter(blueprint).write() for blueprint in order]
     _finish_root(classes[-1], writer, root)
     helpers = writer.operators.recorder.helpers.definitions()
@@ -83,7 +82,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
         helpers += ast.parse(textwrap.dedent(operators.MISSING_HELPER)).body
     if known.stored:
         helpers += ast.parse(textwrap.dedent(constants.HELPER)).body
-    helpers += list(_records(graph))
+    helpers += list(_records(writer))
     body = [*helpers, *classes]
     text = assemble(_header(graph, origin, root.blueprint.name), body)
     notes = list(_notes(graph, writer))
@@ -200,10 +199,11 @@ def _typed(writer: ModelWriter) -> Iterator[ast.stmt]:
             yield ast.parse(f"{ast.unparse(writer.access('', owner))}.to(flow.{dtype})").body[0]
 
 
-def _records(graph: Graph) -> Iterator[ast.stmt]:
-    for name, fields in records(graph.output_tree).items():
+def _records(writer: ModelWriter) -> Iterator[ast.stmt]:
+    """The classes of the objects with fields that modules return."""
+    for name, fields in writer.records.items():
         lines = "\n".join(f"    {each}: flow.Tensor = None" for each in fields)
-        yield ast.parse(f"class {name}(NamedTuple):\n{lines}").body[0]
+        yield ast.parse(f"class {name}(NamedTuple):\n{lines or '    pass'}").body[0]
 
 
 def _header(graph: Graph, origin: str, root: str) -> str:
