@@ -250,14 +250,26 @@ class Blueprint:
         return next((row[column] for row in self.rows if row[column].value is not ANY), self.rows[0][column])
 
     def _qualified(self, column: int, name: str) -> str:
-        """`mlp_out_features`: a name that is taken, with the module it is for before it."""
+        """`mlp_out_features`, `block2_out_channels`: a name that is taken, with the module it is for before it."""
         start = sum(len(list(cells_of(own))) for own in self.draft.owns)
         for child, construct in self.draft.children.items():
-            count = len(list(cells_of(construct)))
-            if start <= column < start + count:
+            size = len(list(cells_of(construct)))
+            if start <= column < start + size:
+                if isinstance(construct, Container) and child.isidentifier():
+                    child += _item_at(construct, column - start)
                 return f"{child}_{name}" if is_name(child) and not name.startswith(f"{child}_") else name
-            start += count
+            start += size
         return name
+
+
+def _item_at(container: Container, cell: int) -> str:
+    """The name of the item of a container that a cell belongs to."""
+    end = 0
+    for name, item in container.items.items():
+        end += len(list(cells_of(item))) + (name in container.presence)
+        if cell < end:
+            return name
+    return ""
 
 
 def _fit(known: list[Any], values: list[Any]) -> bool:

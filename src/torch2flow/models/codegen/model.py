@@ -331,8 +331,8 @@ class ModelWriter:
                 self.given[id(call)] = [("", leaf(value)) for value in call.inputs], loose(call.outputs)
         methods = [] if chain else self._methods(module)
         owns = [own for attr, (value, state) in module.states.items() for own in self._own(attr, value, state)]
-        if base == "nn.Module" and len(children) > 2 and (loop := repeated(EACH, children)):
-            children = {loop.names: loop}
+        if base == "nn.Module":
+            children = folded(children)
         facts = self.graph.attributes.get(module.path, {})
         return Draft(class_name(module.short_class or module.name or "Model"), base, owns, children, methods, facts)
 
@@ -513,10 +513,17 @@ class _Lists:
                 text = ast.unparse(owner)
                 return (text, index) if text.startswith("self.") and type(index) is int else None
             case ast.Attribute(value=ast.Name(id="self"), attr=name) if self.numbered:
-                pattern, start = self.numbered
-                prefix = pattern.partition("{i}")[0]
-                return f"self.{pattern}", int(name.removeprefix(prefix)) - start
+                return self._numbered(name)
+            case ast.Call(func=ast.Name(id="getattr"), args=[ast.Name(id="self"), ast.Constant(value=str() as name)]):
+                return self._numbered(name)
         return None
+
+    def _numbered(self, name: str) -> tuple[str, int] | None:
+        """The place of a child among those whose names only count."""
+        if self.numbered is None or name not in self.writer.modules[self.path].children:
+            return None
+        pattern, start = self.numbered
+        return f"self.{pattern}", int(name.removeprefix(pattern.partition("{i}")[0])) - start
 
     def length(self, owner: str) -> int:
         if "{i}" in owner:
@@ -600,6 +607,22 @@ def repeated(kind: str, children: dict[str, Construct]) -> Repeated | None:
         steps[place] = Slot(values[1] - values[0], "step")
     name = "" if pattern == "{i}" and not start else pattern.replace("{i}", f"{{i + {start}}}" if start else "{i}")
     return Repeated(kind, items[0], Slot(len(items), "depth"), name, steps)
+
+
+def folded(children: dict[str, Construct]) -> dict[str, Construct]:
+    """The children of a module, with three or more whose names count up and that are made alike as a loop."""
+    result: dict[str, Construct] = {}
+    names, start = list(children), 0
+    while start < len(names):
+        loops = (
+            (end, loop)
+            for end in range(len(names), start + 2, -1)
+            if (loop := repeated(EACH, {name: children[name] for name in names[start:end]}))
+        )
+        end, loop = next(loops, (start + 1, None))
+        result[loop.names if loop else names[start]] = loop or children[names[start]]
+        start = end
+    return result
 
 
 def _new(name: str, arguments: dict[str, Any]) -> New:

@@ -20,7 +20,7 @@ _TARGET = re.compile(
     r"^([A-Za-z_][\w.]*(?:\s*,\s*[A-Za-z_*][\w.]*)*)\s*,?\s*(?::[^=]+)?(?:[-+*/@&|^]|//|\*\*|<<|>>)?=(?!=)"
 )
 _CLOSING = ("", ")", "))", ")))", "]", ")]", "])", ":", "\n    pass", ") + 0", "}")
-_NOT_VALUES = {"self", "torch", "F", "nn", "np", "math", "None", "True", "False", "int", "float", "len", "range"}
+NOT_VALUES = {"self", "torch", "F", "nn", "np", "math", "None", "True", "False", "int", "float", "len", "range"}
 
 RESERVED = {
     "flow", "nn", "F", "math", "copy", "self", "Path", "OrderedDict", "NamedTuple", "constant", "missing_operator",
@@ -44,7 +44,7 @@ def is_return(text: str) -> bool:
 
 
 @cache
-def _parsed(text: str) -> ast.AST | None:
+def parsed(text: str) -> ast.AST | None:
     for closing in _CLOSING:
         try:
             return ast.parse(text + closing)
@@ -56,7 +56,7 @@ def _parsed(text: str) -> ast.AST | None:
 @cache
 def read_names(text: str) -> tuple[str, ...]:
     """The variables a source line reads, each once, in order."""
-    tree = _parsed(text)
+    tree = parsed(text)
     if tree is None:
         return ()
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
@@ -66,7 +66,7 @@ def read_names(text: str) -> tuple[str, ...]:
         if isinstance(node, ast.Name)
         and isinstance(node.ctx, ast.Load)
         and id(node) not in called
-        and node.id not in _NOT_VALUES
+        and node.id not in NOT_VALUES
     ]
     names.sort(key=lambda node: (node.lineno, node.col_offset))
     return tuple(dict.fromkeys(node.id for node in names if is_name(node.id)))
@@ -75,7 +75,7 @@ def read_names(text: str) -> tuple[str, ...]:
 @cache
 def operations(text: str) -> int:
     """How many calls a source line can stand for by itself; a line that is cut can stand for a few more."""
-    tree = _parsed(text)
+    tree = parsed(text)
     if tree is None:
         return 8
     kinds = (ast.Call, ast.BinOp, ast.Subscript, ast.Compare, ast.UnaryOp, ast.AugAssign, ast.BoolOp)
@@ -86,7 +86,7 @@ def operations(text: str) -> int:
 @cache
 def selected(text: str) -> tuple[int | str, ...]:
     """The part of a call's result that a line assigns: `(0,)` for `x = self.attn(x)[0]`, `()` for the whole."""
-    tree = _parsed(text)
+    tree = parsed(text)
     statement = tree.body[0] if isinstance(tree, ast.Module) and tree.body else None
     value = statement.value if isinstance(statement, ast.Assign) else None
     match value:
@@ -103,7 +103,7 @@ def call_arguments(text: str, attribute: str) -> tuple[str, ...]:
 
     `attribute` may be the name of a loop variable too: then it is the only call of a plain name in the line.
     """
-    tree = _parsed(text)
+    tree = parsed(text)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)] if tree else []
     named = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == attribute]
     plain = [call for call in calls if isinstance(call.func, ast.Name | ast.Subscript)]
@@ -123,7 +123,7 @@ def is_attribute(text: str) -> bool:
 
 def is_name(text: str) -> bool:
     """Whether a text can be a local variable."""
-    return text.isidentifier() and not keyword.iskeyword(text) and text not in _NOT_VALUES and len(text) < 60
+    return text.isidentifier() and not keyword.iskeyword(text) and text not in NOT_VALUES and len(text) < 60
 
 
 def statement_targets(lines: tuple[Line, ...]) -> tuple[str, ...]:
@@ -135,48 +135,6 @@ def statement_targets(lines: tuple[Line, ...]) -> tuple[str, ...]:
         if not is_return(line.text):
             return ()
     return ()
-
-
-_OPERATORS = {
-    "add": ast.Add, "sub": ast.Sub, "mul": ast.Mult, "div": ast.Div, "floor_divide": ast.FloorDiv, "pow": ast.Pow,
-    "remainder": ast.Mod, "lt": ast.Lt, "le": ast.LtE, "gt": ast.Gt, "ge": ast.GtE, "eq": ast.Eq, "ne": ast.NotEq,
-}  # fmt: skip
-
-
-@cache
-def number_name(text: str, operator: str, tensors: frozenset[str]) -> str:
-    """What a line calls the number that an operator is given: `max_exact` in `relative_position < max_exact`; "" where
-    that can't be told.
-
-    Args:
-        text: the author's line.
-        operator: `lt`, `mul`, ...: the last part of the operator's name.
-        tensors: the names that stand for tensors there.
-    """
-    tree = _parsed(text)
-    found: set[str] = set()
-    for node in ast.walk(tree) if tree else ():
-        match node:
-            case ast.BinOp(left=left, op=op, right=right) | ast.Compare(left=left, ops=[op], comparators=[right]):
-                sides = [(left, right), (right, left)]
-            case _:
-                continue
-        if type(op) is not _OPERATORS.get(operator.removesuffix("_")):
-            continue
-        for number, other in sides:
-            names = _identifiers(number)
-            if names and not tensors & set(names) and tensors & set(_identifiers(other)):
-                found.add("_".join(names[-3:]))
-    name = found.pop() if len(found) == 1 else ""
-    return name if is_name(name) else ""
-
-
-def _identifiers(node: ast.AST) -> list[str]:
-    """The names and attributes in an expression, in order; `self` and modules are none."""
-    names = [n for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)]
-    names.sort(key=lambda n: (n.end_lineno or 0, n.end_col_offset or 0))
-    texts = [n.id if isinstance(n, ast.Name) else n.attr for n in names]
-    return [text for text in dict.fromkeys(texts) if text not in _NOT_VALUES]
 
 
 def free_name(name: str, is_taken: Callable[[str], bool]) -> str:

@@ -46,8 +46,10 @@ class Operators:
         """The expression of a call; where there is no rule, a call that raises, and a note in `missing`."""
         if node.operator == STORE:
             return self._store(node, body)
-        hint = body.number_name(node)
-        arguments = {name: self._argument(value, hint or name, body) for name, value in node.arguments.items()}
+        hints = body.number_names(node)
+        arguments = {
+            name: self._argument(value, hints.get(name) or name, body) for name, value in node.arguments.items()
+        }
         names = (node.target, node.operator)
         rename = next((table[key] for table in (RENAMES, FLOAT_RENAMES) for key in names if key in table), "")
         rule = find(node.target)
@@ -69,8 +71,8 @@ class Operators:
             return _stub(node, arguments)
         return _on_device(expression, body)
 
-    def _argument(self, value: Any, hint: str, body: Body) -> Any:
-        """An operator's argument as a rule gets it."""
+    def _argument(self, value: Any, hint: str | tuple[str, ...], body: Body) -> Any:
+        """An operator's argument as a rule gets it; `hint` is what its numbers are called."""
         match value:
             case Ref():
                 meta = self.graph.metas.get(value.name)
@@ -81,7 +83,8 @@ class Operators:
             case list() if (kept := self._kept_list(value, body)):
                 return StandIn(ast.Name(kept, ast.Load()))
             case list() | tuple():
-                return tuple(self._argument(item, hint, body) for item in value)
+                hints = hint if isinstance(hint, tuple) else (hint,) * len(value)
+                return tuple(self._argument(item, each, body) for item, each in zip(value, hints, strict=True))
             case Dtype():
                 return Name(attribute(*_dtype(value.name).split(".")))
             case Symbol():
@@ -89,7 +92,7 @@ class Operators:
             case bool():
                 return value
             case int() | float():
-                return number(value, hint)
+                return number(value, hint if isinstance(hint, str) else "")
         return value
 
     def _kept_list(self, values: list[Any], body: Body) -> str:

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from torch2flow.models.codegen.borders import at, is_leaf, parts
 from torch2flow.models.codegen.literals import attribute, literal, slice_of
 from torch2flow.models.codegen.local_names import Environment, Named, Names, find, find_list, find_whole
-from torch2flow.models.codegen.names import class_name, free_name, number_name
+from torch2flow.models.codegen.names import class_name, free_name
+from torch2flow.models.codegen.number_names import end_name, item_names, operand_names
 from torch2flow.models.codegen.steps import Step, Steps, is_guarded
 from torch2flow.models.program import Graph, Node, Ref, Structure, SymInt
 from torch2flow.models.program.calls import Call
@@ -253,13 +254,24 @@ class Body:
         """The name of a list that holds just these values; "" where there is none."""
         return find_list(self.environment, values)
 
-    def number_name(self, node: Node) -> str:
-        """What the author's line calls the number that an operator is given; "" where that can't be told."""
+    def number_names(self, node: Node) -> dict[str, str | tuple[str, ...]]:
+        """What the author's line calls the numbers that an operator is given, by argument, as far as that can be told."""
         step = next(step for step in self.steps if step.item is node)
-        if step.line is None:
-            return ""
-        tensors = {*self.environment, *step.targets, *(name for each in self.steps for name in each.targets)}
-        return number_name(step.line.text, node.operator.rpartition(".")[2], frozenset(tensors))
+        if step.line is None or step.opaque:
+            return {}
+        text, operator = step.line.text, node.operator.rpartition(".")[2]
+        names: dict[str, str | tuple[str, ...]] = {}
+        for key, value in node.arguments.items():
+            if isinstance(value, list) and len(value) > 1:
+                names[key] = item_names(text, len(value))
+            elif isinstance(value, int | float) and key == "other":
+                alike = [each.item for each in self.steps if each.line == step.line and _is_alike(each.item, node)]
+                tensors = {*self.environment, *(name for each in self.steps for name in each.targets)}
+                found = operand_names(text, operator, frozenset(tensors))
+                names[key] = found[alike.index(node)] if len(found) == len(alike) else ""
+        if operator == "slice" and isinstance(dim := node.arguments.get("dim", 0), int):
+            names["end"] = end_name(text, dim)
+        return names
 
     def bind(self, expression: ast.expr) -> ast.expr:
         """Gives an expression that a rule needs twice a name, in a statement before this one."""
@@ -346,6 +358,15 @@ class _Sizes(ast.NodeTransformer):
                 case ast.BinOp(left=ast.Name(), op=ast.Sub(), right=ast.Constant() as term):
                     return ast.BinOp(shape, ast.Add(), term)
         return None
+
+
+def _is_alike(item: Node | Call, node: Node) -> bool:
+    """Whether an item is a call of the same operator, and is given a number too."""
+    return (
+        isinstance(item, Node)
+        and item.operator == node.operator
+        and isinstance(item.arguments.get("other"), int | float)
+    )
 
 
 def _target(names: list[str], unpacks: bool) -> ast.expr:

@@ -48,6 +48,9 @@ _SHARED = 0.5
 """The smallest part of the shorter `forward` that two variants must have in common to be one class."""
 
 
+_PLAIN = {"reshape", "permute", "transpose", "to", "unsqueeze", "squeeze", "expand", "flatten", "append", "clone"}
+"""Functions that say little of what a block is for."""
+
 _MOST_MISSING = 3
 """So many items of a sequence may be there in only some of the modules of a class."""
 
@@ -159,6 +162,9 @@ class _Group:
             for entry in body.entries:
                 if number in entry.variants:
                     joining.unify_statement(entry, number)
+        fewer = min(len(own.children), len(self.draft.children))
+        if own.base == "nn.Module" and 2 * len(own.children.keys() & self.draft.children.keys()) < fewer:
+            raise CannotMergeError
         owns = joining.owns(self.draft.owns, own.owns)
         if self.draft.base == "nn.Sequential":
             joined = joining.items(self.draft.children, self.draft.presence, own.children)
@@ -628,7 +634,10 @@ def _is_none(value: ast.expr, yes: bool) -> ast.expr:
 
 
 def _subject(block: list[ast.stmt]) -> str:
-    """A name for an argument that only decides whether a block is run: after what the block makes."""
+    """A name for an argument that only decides whether a block is run: after what the block calls, or makes."""
+    for node in (node for each in block for node in ast.walk(each)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr not in _PLAIN:
+            return f"with_{node.func.attr.strip('_')}"
     stored = [
         n.id for each in block for n in ast.walk(each) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
     ]
