@@ -13,7 +13,7 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from torch2flow.models.codegen.literals import UNIFORM, literal, slice_of
+from torch2flow.models.codegen.literals import literal, slice_of
 from torch2flow.models.lowering.lazy import is_float, recorded_defaults
 
 
@@ -223,7 +223,7 @@ def sources(values: Sequence[Any]) -> list[ast.expr]:
 def call(function: ast.expr, args: tuple[Any, ...], kwargs: dict[str, Any], defaults: dict[str, Any]) -> ast.expr:
     """A call, without the keywords that equal a default, and without `None` at the end of the positional arguments."""
     keywords = [
-        ast.keyword(name, uniform(name, source(value)))
+        ast.keyword(name, source(value))
         for name, value in kwargs.items()
         if not (name in defaults and same(value, defaults[name]))
     ]
@@ -240,12 +240,3 @@ def same(value: Any, default: Any) -> bool:
     if isinstance(value, StandIn) or isinstance(value, bool) != isinstance(default, bool):
         return False
     return value is default or (isinstance(value, type(default)) and bool(value == default))
-
-
-def uniform(name: str, value: ast.expr) -> ast.expr:
-    """`stride=2` for `stride=(2, 2)`."""
-    if name in UNIFORM and isinstance(value, ast.Tuple) and value.elts:
-        constants = [item.value for item in value.elts if isinstance(item, ast.Constant)]
-        if len(constants) == len(value.elts) and len(set(constants)) == 1:
-            return value.elts[0]
-    return value
