@@ -105,7 +105,18 @@ def _definition(function: Callable[..., Any]) -> ast.FunctionDef:
             node.annotation = None
         elif isinstance(node, ast.FunctionDef):
             node.returns = None
+    if not any(isinstance(node, ast.Name) and node.id == "x" for node in ast.walk(tree)):
+        _without_self(tree)
     return tree
+
+
+def _without_self(tree: ast.FunctionDef) -> None:
+    """`x` for ATen's `self`, which has another meaning among classes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg) and node.arg == "self":
+            node.arg = "x"
+        elif isinstance(node, ast.Name) and node.id == "self":
+            node.id = "x"
 
 
 def _called(function: FunctionType, tree: ast.AST) -> dict[str, FunctionType]:

@@ -57,12 +57,13 @@ class Recorder:
             RefusedError: the rule can't do this case, in words.
         """
         given = given_to(rule, arguments, facts)
+        is_helper = inspect.unwrap(rule.function) is not rule.function
         parameters = inspect.signature(rule.function).parameters
         self.met = {}
         self.defaults = {name: each.default for name, each in parameters.items() if each.default is not each.empty}
         try:
             with recorded_by(self), _real_oneflow_recorded(rule.function, self):
-                result = rule.function(**given)
+                result = self._copied(rule.function, given) if is_helper else rule.function(**given)
         except (NotImplementedError, UnsupportedError, RefusedError) as error:
             raise RefusedError(str(error)) from None
         except Exception:  # What Python can't do with stand-ins, it can do with tensors when the model runs.

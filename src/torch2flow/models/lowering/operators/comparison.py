@@ -62,10 +62,10 @@ def logical_not(self):
 
 
 @operator("aten.bitwise_not")
-def bitwise_not(self, *, in_dtype):
-    if in_dtype == flow.bool:
+def bitwise_not(self):
+    if self.dtype == flow.bool:
         return flow.logical_not(self)
-    if in_dtype == flow.uint8:
+    if self.dtype == flow.uint8:
         return 255 - self
     return -1 - self
 
@@ -176,13 +176,13 @@ def where_scalars(condition, self, other, *, out_dtype):
 
 
 @operator("aten.masked_fill")
-def masked_fill(self, mask, value, *, in_dtype):
+def masked_fill(self, mask, value):
     return self.masked_fill(mask, value)
 
 
 @operator("aten.masked_fill.Tensor")
-def masked_fill_by_tensor(self, mask, value, *, in_dtype):
-    return flow.where(mask, value.to(in_dtype), self)
+def masked_fill_by_tensor(self, mask, value):
+    return flow.where(mask, value.to(self.dtype), self)
 
 
 @operator("aten.where.default")
@@ -196,31 +196,31 @@ def nonzero(self):
 
 
 @operator("aten.all")
-def all_(self, *, in_dtype):
-    if in_dtype == flow.bool:
+def all_(self):
+    if self.dtype == flow.bool:
         return self.all()
     return (self != 0).all()
 
 
 @operator("aten.any")
-def any_(self, *, in_dtype):
-    if in_dtype == flow.bool:
+def any_(self):
+    if self.dtype == flow.bool:
         return self.any()
     return (self != 0).any()
 
 
 @operator("aten.all.dim", "aten.all.dims")
-def all_dim(self, dim=None, keepdim=False, *, in_dtype, in_ndim):
-    if in_ndim == 0:
+def all_dim(self, dim=None, keepdim=False):
+    if self.ndim == 0:
         return self != 0
-    return (self != 0).all(dim=tuple(range(in_ndim)) if dim is None else dim, keepdim=keepdim)
+    return (self != 0).all(dim=tuple(range(self.ndim)) if dim is None else dim, keepdim=keepdim)
 
 
 @operator("aten.any.dim", "aten.any.dims")
-def any_dim(self, dim=None, keepdim=False, *, in_dtype, in_ndim):
-    if in_ndim == 0:
+def any_dim(self, dim=None, keepdim=False):
+    if self.ndim == 0:
         return self != 0
-    return (self != 0).any(dim=tuple(range(in_ndim)) if dim is None else dim, keepdim=keepdim)
+    return (self != 0).any(dim=tuple(range(self.ndim)) if dim is None else dim, keepdim=keepdim)
 
 
 @operator("aten.isin.Tensor_Tensor")

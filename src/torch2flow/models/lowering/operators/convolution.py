@@ -7,8 +7,8 @@ from torch2flow.models.lowering.registry import operator
 
 
 @operator("aten.conv1d")
-def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, in_ndim):
-    if in_ndim == 2:
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    if input.ndim == 2:
         return F.conv1d(
             input.unsqueeze(0), weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
         ).squeeze(0)
@@ -16,8 +16,8 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
 
 
 @operator("aten.conv2d")
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, in_ndim):
-    if in_ndim == 3:
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    if input.ndim == 3:
         return F.conv2d(
             input.unsqueeze(0), weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
         ).squeeze(0)
@@ -25,8 +25,8 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
 
 
 @operator("aten.conv3d")
-def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, in_ndim):
-    if in_ndim == 4:
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    if input.ndim == 4:
         return F.conv3d(
             input.unsqueeze(0), weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
         ).squeeze(0)
@@ -56,8 +56,8 @@ def padded_convolution(x, weight, bias=None, stride=1, padding="valid", dilation
 
 
 @operator("aten.conv_transpose1d")
-def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1, *, in_ndim):
-    if in_ndim == 2:
+def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    if input.ndim == 2:
         return transposed_convolution(input, weight, bias, stride, padding, output_padding, groups, dilation)
     return F.conv_transpose1d(
         input, weight, bias=bias, stride=stride, padding=padding, output_padding=output_padding, groups=groups,
@@ -66,8 +66,8 @@ def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 
 @operator("aten.conv_transpose2d")
-def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1, *, in_ndim):
-    if in_ndim == 3:
+def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    if input.ndim == 3:
         return transposed_convolution(input, weight, bias, stride, padding, output_padding, groups, dilation)
     return F.conv_transpose2d(
         input, weight, bias=bias, stride=stride, padding=padding, output_padding=output_padding, groups=groups,
@@ -76,8 +76,8 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 
 @operator("aten.conv_transpose3d")
-def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1, *, in_ndim):
-    if in_ndim == 4:
+def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    if input.ndim == 4:
         return transposed_convolution(input, weight, bias, stride, padding, output_padding, groups, dilation)
     return F.conv_transpose3d(
         input, weight, bias=bias, stride=stride, padding=padding, output_padding=output_padding, groups=groups,
@@ -94,10 +94,21 @@ def transposed_convolution(x, weight, bias, stride, padding, output_padding, gro
 
 @operator("aten.convolution", "aten._convolution", "aten.convolution_overrideable")
 def convolution(
-    input, weight, bias=None, stride=1, padding=0, dilation=1, transposed=False, output_padding=0, groups=1,
-    benchmark=False, deterministic=False, cudnn_enabled=False, allow_tf32=False, *, in_ndim,
-):  # fmt: skip
-    if transposed and in_ndim == 3:
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    transposed=False,
+    output_padding=0,
+    groups=1,
+    benchmark=False,
+    deterministic=False,
+    cudnn_enabled=False,
+    allow_tf32=False,
+):
+    if transposed and input.ndim == 3:
         return F.conv_transpose1d(
             input,
             weight,
@@ -108,7 +119,7 @@ def convolution(
             groups=groups,
             dilation=dilation,
         )
-    if transposed and in_ndim == 4:
+    if transposed and input.ndim == 4:
         return F.conv_transpose2d(
             input,
             weight,
@@ -130,9 +141,9 @@ def convolution(
             groups=groups,
             dilation=dilation,
         )
-    if in_ndim == 3:
+    if input.ndim == 3:
         return F.conv1d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    if in_ndim == 4:
+    if input.ndim == 4:
         return F.conv2d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
     return F.conv3d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
 

@@ -7,51 +7,51 @@ from torch2flow.models.lowering.registry import operator
 
 
 @operator("aten.neg", "aten.negative")
-def neg(self, *, in_dtype):
-    if is_float(in_dtype):
+def neg(self):
+    if is_float(self.dtype):
         return -self
     return 0 - self
 
 
 @operator("aten.sign", "aten.sgn")
-def sign(self, *, in_dtype):
-    if in_dtype == flow.bool:
+def sign(self):
+    if self.dtype == flow.bool:
         return self
-    if is_float(in_dtype):
+    if is_float(self.dtype):
         return flow.sign(self)
-    return flow.sign(self).to(in_dtype)
+    return flow.sign(self).to(self.dtype)
 
 
 @operator("aten.ceil")
-def ceil(self, *, in_dtype):
-    if is_float(in_dtype):
+def ceil(self):
+    if is_float(self.dtype):
         return flow.ceil(self)
     return self
 
 
 @operator("aten.floor")
-def floor(self, *, in_dtype):
-    if is_float(in_dtype):
+def floor(self):
+    if is_float(self.dtype):
         return flow.floor(self)
     return self
 
 
 @operator("aten.trunc", "aten.fix")
-def trunc(self, *, in_dtype):
-    if is_float(in_dtype):
+def trunc(self):
+    if is_float(self.dtype):
         return flow.trunc(self)
     return self
 
 
 @operator("aten.round")
-def round_(self, *, in_dtype):
-    if is_float(in_dtype):
+def round_(self):
+    if is_float(self.dtype):
         return flow.round(self)
     return self
 
 
 @operator("aten.round.decimals")
-def round_decimals(self, decimals=0, *, in_dtype):
+def round_decimals(self, decimals=0):
     if decimals == 0:
         return flow.round(self)
     if decimals > 0:
@@ -65,10 +65,10 @@ def frac(self):
 
 
 @operator("aten.square")
-def square(self, *, in_dtype, out_dtype):
-    if is_float(in_dtype):
+def square(self, *, out_dtype):
+    if is_float(self.dtype):
         return flow.square(self)
-    if in_dtype != out_dtype:
+    if self.dtype != out_dtype:
         return self.to(out_dtype)
     return self * self
 
@@ -114,8 +114,8 @@ def sine_cardinal(x):
 
 
 @operator("aten.nan_to_num")
-def nan_to_num(self, nan=None, posinf=None, neginf=None, *, in_dtype):
-    if not is_float(in_dtype):
+def nan_to_num(self, nan=None, posinf=None, neginf=None):
+    if not is_float(self.dtype):
         return self
     return replace_non_finite(self, nan, posinf, neginf)
 
@@ -130,22 +130,22 @@ def replace_non_finite(x, nan=None, posinf=None, neginf=None):
 
 
 @operator("aten.isnan")
-def isnan(self, *, in_dtype):
-    if is_float(in_dtype):
+def isnan(self):
+    if is_float(self.dtype):
         return flow.isnan(self)
     return self != self
 
 
 @operator("aten.isinf")
-def isinf(self, *, in_dtype):
-    if is_float(in_dtype):
+def isinf(self):
+    if is_float(self.dtype):
         return flow.isinf(self)
     return self != self
 
 
 @operator("aten.isfinite")
-def isfinite(self, *, in_dtype):
-    if is_float(in_dtype):
+def isfinite(self):
+    if is_float(self.dtype):
         return flow.logical_not(flow.logical_or(flow.isnan(self), flow.isinf(self)))
     return self == self
 
@@ -226,22 +226,22 @@ def leaky_relu(self, negative_slope=0.01):
 
 
 @operator("aten.hardtanh")
-def hardtanh(self, min_val=-1, max_val=1, *, in_dtype):
-    if not is_float(in_dtype):
+def hardtanh(self, min_val=-1, max_val=1):
+    if not is_float(self.dtype):
         return flow.clamp(self, min=min_val, max=max_val)
     return F.hardtanh(self, min_val, max_val)
 
 
 @operator("aten.relu6")
-def relu6(self, *, in_dtype):
-    if not is_float(in_dtype):
+def relu6(self):
+    if not is_float(self.dtype):
         return flow.clamp(self, min=0, max=6)
     return F.relu6(self)
 
 
 @operator("aten.threshold")
-def threshold_(self, threshold, value, *, in_dtype):
-    if not is_float(in_dtype):
+def threshold_(self, threshold, value):
+    if not is_float(self.dtype):
         return self.masked_fill(self <= threshold, value)
     return F.threshold(self, threshold=threshold, value=value)
 
@@ -257,7 +257,7 @@ def softshrink(self, lambd=0.5):
 
 
 @operator("aten.rrelu")
-def rrelu(self, lower=0.125, upper=0.3333333333333333, training=False, generator=None):
+def rrelu(self, lower=0.125, upper=0.3333333333333333, training=False):
     if training:
         return random_leaky_relu(self, lower, upper)
     return F.leaky_relu(self, alpha=(lower + upper) / 2)
@@ -299,19 +299,19 @@ def log_sigmoid_forward(self):
 
 
 @operator("aten.softmax", "aten._softmax", "aten.special_softmax")
-def softmax(self, dim, dtype=None, half_to_float=False, *, in_dtype, out_dtype, in_ndim):
-    if in_ndim == 0:
+def softmax(self, dim, dtype=None, half_to_float=False, *, out_dtype):
+    if self.ndim == 0:
         return flow.ones_like(self, dtype=out_dtype)
-    if in_dtype != out_dtype:
+    if self.dtype != out_dtype:
         return F.softmax(self.to(out_dtype), dim=dim)
     return F.softmax(self, dim=dim)
 
 
 @operator("aten.log_softmax", "aten._log_softmax", "aten.special_log_softmax")
-def log_softmax(self, dim, dtype=None, half_to_float=False, *, in_dtype, out_dtype, in_ndim):
-    if in_ndim == 0:
+def log_softmax(self, dim, dtype=None, half_to_float=False, *, out_dtype):
+    if self.ndim == 0:
         return flow.zeros_like(self, dtype=out_dtype)
-    if in_dtype != out_dtype:
+    if self.dtype != out_dtype:
         return F.log_softmax(self.to(out_dtype), dim=dim)
     return F.log_softmax(self, dim=dim)
 

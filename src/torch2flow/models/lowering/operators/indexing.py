@@ -27,15 +27,15 @@ def index_(self, indices):
 
 
 @operator("aten.index_select")
-def index_select(self, dim, index, *, in_ndim):
-    if in_ndim == 0:
+def index_select(self, dim, index):
+    if self.ndim == 0:
         return self
     return flow.index_select(self, dim, index)
 
 
 @operator("aten.gather")
-def gather(self, dim, index, sparse_grad=False, *, in_ndim, out_shape):
-    if in_ndim == 0:
+def gather(self, dim, index, sparse_grad=False):
+    if self.ndim == 0:
         return self.reshape(1)[index]
     return flow.gather(self, dim, index)
 
@@ -63,17 +63,17 @@ def take(self, index):
 
 
 @operator("aten.masked_select")
-def masked_select(self, mask, *, in_ndim):
-    if in_ndim == 0:
+def masked_select(self, mask):
+    if self.ndim == 0:
         return flow.masked_select(self.reshape(1), mask.reshape(-1))
     return flow.masked_select(self, mask)
 
 
 @operator("aten.slice_scatter")
-def slice_scatter(self, src, dim=0, start=None, end=None, step=1, *, in_ndim):
+def slice_scatter(self, src, dim=0, start=None, end=None, step=1):
     if step == 1:
         return with_slice(self, src, dim, start, end)
-    return with_positions(self, src, (None,) * (dim % in_ndim) + (slice(start, end, step),))
+    return with_positions(self, src, (None,) * (dim % self.ndim) + (slice(start, end, step),))
 
 
 @helper
@@ -175,17 +175,17 @@ def scatter_part(x, dim, index, src, reduce=None):
 
 
 @operator("aten.scatter.value")
-def scatter_value(self, dim, index, value, *, in_ndim):
-    if in_ndim == 0:
+def scatter_value(self, dim, index, value):
+    if self.ndim == 0:
         return flow.full_like(self, value)
     return flow.scatter(self, dim, index, value)
 
 
 @operator("aten.scatter.value_reduce")
-def scatter_value_reduce(self, dim, index, value, reduce, *, in_ndim):
-    if in_ndim == 0 and reduce == "add":
+def scatter_value_reduce(self, dim, index, value, reduce):
+    if self.ndim == 0 and reduce == "add":
         return self + value
-    if in_ndim == 0:
+    if self.ndim == 0:
         return self * value
     return flow.scatter(self, dim, index, value, reduce=reduce)
 

@@ -9,23 +9,23 @@ from torch2flow.models.lowering.registry import operator
 
 
 @operator("aten.linear")
-def linear(input, weight, bias=None, *, in_ndim, in_shape, out_shape, out_dtype):
+def linear(input, weight, bias=None, *, in_shape, out_shape, out_dtype):
     if 0 in in_shape or 0 in out_shape:
         return flow.zeros(tuple(out_shape), dtype=out_dtype, device=input.device)
-    if in_ndim == 1:
+    if input.ndim == 1:
         return F.linear(input.unsqueeze(0), weight, bias).squeeze(0)
     return F.linear(input, weight, bias)
 
 
 @operator("aten.matmul", "aten.linalg_matmul")
-def matmul(self, other, *, in_shape, out_shape, out_ndim, in_ndim, out_dtype):
+def matmul(self, other, *, in_shape, out_shape, out_ndim, out_dtype):
     if 0 in in_shape or 0 in out_shape:
         return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
     if out_ndim == 0:
         return (self * other).sum().to(out_dtype)
-    if in_ndim == 1:
+    if self.ndim == 1:
         return flow.matmul(self.unsqueeze(0), other).squeeze(-2)
-    if in_ndim > 2 and out_ndim == in_ndim - 1:
+    if self.ndim > 2 and out_ndim == self.ndim - 1:
         # OneFlow 0.9.0 aborts in the gradient of matrices times one vector.
         return flow.matmul(self, other.unsqueeze(-1)).squeeze(-1)
     return flow.matmul(self, other)
@@ -198,7 +198,7 @@ def trace(self):
 
 
 @operator("aten.cosine_similarity")
-def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+def cosine_similarity(x1, x2, dim=1, eps=1e-08):
     return cosine(x1, x2, dim, eps)
 
 

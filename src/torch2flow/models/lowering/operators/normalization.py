@@ -7,10 +7,10 @@ from torch2flow.models.lowering.registry import operator
 
 
 @operator("aten.layer_norm")
-def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True, *, in_ndim):
-    if (weight is None) == (bias is None) and len(normalized_shape) < in_ndim:
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True):
+    if (weight is None) == (bias is None) and len(normalized_shape) < input.ndim:
         return F.layer_norm(input, normalized_shape, weight=weight, bias=bias, eps=eps)
-    if len(normalized_shape) == in_ndim:
+    if len(normalized_shape) == input.ndim:
         return normalize_last(input.unsqueeze(0), normalized_shape, weight, bias, eps).squeeze(0)
     return normalize_last(input, normalized_shape, weight, bias, eps)
 
@@ -24,17 +24,17 @@ def normalize_last(x, shape, weight=None, bias=None, eps=1e-05):
 
 
 @operator("aten.native_layer_norm")
-def native_layer_norm(input, normalized_shape, weight, bias, eps, *, in_ndim):
-    if (weight is None) == (bias is None) and len(normalized_shape) < in_ndim:
+def native_layer_norm(input, normalized_shape, weight, bias, eps):
+    if (weight is None) == (bias is None) and len(normalized_shape) < input.ndim:
         return (
             F.layer_norm(input, normalized_shape, weight=weight, bias=bias, eps=eps),
-            input.detach().mean(dim=tuple(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
-            reciprocal_deviation(input.detach(), tuple(range(in_ndim - len(normalized_shape), in_ndim)), eps),
+            input.detach().mean(dim=tuple(range(input.ndim - len(normalized_shape), input.ndim)), keepdim=True),
+            reciprocal_deviation(input.detach(), tuple(range(input.ndim - len(normalized_shape), input.ndim)), eps),
         )
     return (
         normalize_last(input.unsqueeze(0), normalized_shape, weight, bias, eps).squeeze(0),
-        input.detach().mean(dim=tuple(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
-        reciprocal_deviation(input.detach(), tuple(range(in_ndim - len(normalized_shape), in_ndim)), eps),
+        input.detach().mean(dim=tuple(range(input.ndim - len(normalized_shape), input.ndim)), keepdim=True),
+        reciprocal_deviation(input.detach(), tuple(range(input.ndim - len(normalized_shape), input.ndim)), eps),
     )
 
 
@@ -46,9 +46,16 @@ def reciprocal_deviation(x, dim, eps):
 
 @operator("aten.batch_norm")
 def batch_norm(
-    input, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, eps=1e-05,
+    input,
+    weight=None,
+    bias=None,
+    running_mean=None,
+    running_var=None,
+    training=False,
+    momentum=0.1,
+    eps=1e-05,
     cudnn_enabled=True,
-):  # fmt: skip
+):
     if running_mean is None or (weight is None) != (bias is None):
         return normalize_channels(input, running_mean, running_var, weight, bias, training, momentum, eps)
     return F.batch_norm(
@@ -86,11 +93,11 @@ def native_batch_norm_no_training(input, weight, bias, running_mean, running_var
 
 
 @operator("aten._native_batch_norm_legit.no_stats")
-def native_batch_norm_no_stats(input, weight, bias, training, momentum, eps, *, in_ndim):
+def native_batch_norm_no_stats(input, weight, bias, training, momentum, eps):
     return (
         normalize_channels(input, None, None, weight, bias, True, momentum, eps),
-        input.detach().mean(dim=[0, *range(2, in_ndim)]),
-        reciprocal_deviation(input.detach(), [0, *range(2, in_ndim)], eps).flatten(),
+        input.detach().mean(dim=[0, *range(2, input.ndim)]),
+        reciprocal_deviation(input.detach(), [0, *range(2, input.ndim)], eps).flatten(),
     )
 
 
@@ -121,12 +128,12 @@ def batch_norm_with_statistics(x, weight, bias, running_mean, running_var, train
 
 
 @operator("aten.native_batch_norm", "aten._native_batch_norm_legit")
-def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, *, in_ndim):
+def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
     if training:
         return (
             normalize_channels(input, running_mean, running_var, weight, bias, True, momentum, eps),
-            input.detach().mean(dim=[0, *range(2, in_ndim)]),
-            reciprocal_deviation(input.detach(), [0, *range(2, in_ndim)], eps).flatten(),
+            input.detach().mean(dim=[0, *range(2, input.ndim)]),
+            reciprocal_deviation(input.detach(), [0, *range(2, input.ndim)], eps).flatten(),
         )
     return (
         normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps),
@@ -163,9 +170,18 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
 
 @operator("aten.instance_norm", restriction="no update of running statistics: capture in eval mode")
 def instance_norm(
-    input, weight=None, bias=None, running_mean=None, running_var=None, use_input_stats=True, momentum=0.1, eps=1e-05,
-    cudnn_enabled=True, *, in_shape,
-):  # fmt: skip
+    input,
+    weight=None,
+    bias=None,
+    running_mean=None,
+    running_var=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-05,
+    cudnn_enabled=True,
+    *,
+    in_shape,
+):
     if not use_input_stats:
         return normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if running_mean is not None:
@@ -215,8 +231,8 @@ def scaled_to_norm(v, g, dim=0):
 
 
 @operator("aten._weight_norm_interface")
-def weight_norm_interface(v, g, dim=0, *, in_ndim):
+def weight_norm_interface(v, g, dim=0):
     return (
         scaled_to_norm(v, g, dim),
-        flow.linalg.vector_norm(v, dim=[d for d in range(in_ndim) if d != dim], keepdim=True),
+        flow.linalg.vector_norm(v, dim=[d for d in range(v.ndim) if d != dim], keepdim=True),
     )

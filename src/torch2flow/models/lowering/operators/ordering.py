@@ -7,26 +7,26 @@ from torch2flow.models.lowering.registry import operator
 
 
 @operator("aten.cumsum")
-def cumsum(self, dim, dtype=None, *, in_dtype, out_dtype, in_ndim):
-    if in_ndim == 0:
+def cumsum(self, dim, dtype=None, *, out_dtype):
+    if self.ndim == 0:
         return self.to(out_dtype)
-    if in_dtype == out_dtype and (is_float(in_dtype) or in_dtype == flow.int64):
+    if self.dtype == out_dtype and (is_float(self.dtype) or self.dtype == flow.int64):
         return flow.cumsum(self, dim)
     return flow.cumsum(self.to(out_dtype), dim).to(out_dtype)
 
 
 @operator("aten.cumprod")
-def cumprod(self, dim, dtype=None, *, in_dtype, out_dtype, in_ndim):
-    if in_ndim == 0:
+def cumprod(self, dim, dtype=None, *, out_dtype):
+    if self.ndim == 0:
         return self.to(out_dtype)
-    if in_dtype == out_dtype and (is_float(in_dtype) or in_dtype == flow.int64):
+    if self.dtype == out_dtype and (is_float(self.dtype) or self.dtype == flow.int64):
         return flow.cumprod(self, dim)
     return flow.cumprod(self.to(out_dtype), dim).to(out_dtype)
 
 
 @operator("aten.logcumsumexp")
-def logcumsumexp(self, dim, *, in_ndim):
-    if in_ndim == 0:
+def logcumsumexp(self, dim):
+    if self.ndim == 0:
         return self
     return log_cumulative_sum_of_exp(self, dim)
 
@@ -39,17 +39,17 @@ def log_cumulative_sum_of_exp(x, dim):
 
 
 @operator("aten.topk", restriction="equal elements may come in another order")
-def topk(self, k, dim=-1, largest=True, sorted=True, *, in_ndim):
-    if in_ndim == 0:
+def topk(self, k, dim=-1, largest=True, sorted=True):
+    if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
     return flow.topk(self, k, dim=dim, largest=largest, sorted=sorted)
 
 
 @operator("aten.sort", "aten.sort.stable", restriction="equal elements may come in another order")
-def sort(self, dim=-1, descending=False, stable=None, *, in_ndim, in_dtype):
-    if in_ndim == 0:
+def sort(self, dim=-1, descending=False, stable=None):
+    if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
-    if not is_float(in_dtype):
+    if not is_float(self.dtype):
         return stable_sort(self, dim, descending)
     return sort_with_indices(self, dim, descending)
 
@@ -73,10 +73,10 @@ def stable_sort(x, dim, descending=False):
 
 
 @operator("aten.argsort", "aten.argsort.stable", restriction="equal elements may come in another order")
-def argsort(self, dim=-1, descending=False, stable=None, *, in_ndim, in_dtype):
-    if in_ndim == 0:
+def argsort(self, dim=-1, descending=False, stable=None):
+    if self.ndim == 0:
         return flow.zeros_like(self, dtype=flow.int64)
-    if not is_float(in_dtype):
+    if not is_float(self.dtype):
         return stable_sort(self, dim, descending)[1]
     return flow.argsort(self, dim=dim, descending=descending).to(flow.int64)
 
@@ -87,8 +87,8 @@ def msort(self):
 
 
 @operator("aten.kthvalue")
-def kthvalue(self, k, dim=-1, keepdim=False, *, in_ndim):
-    if in_ndim == 0:
+def kthvalue(self, k, dim=-1, keepdim=False):
+    if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
     return kth_value(self, k, dim, keepdim)
 
@@ -102,10 +102,10 @@ def kth_value(x, k, dim, keepdim=False):
 
 
 @operator("aten.median", "aten.median.dim")
-def median(self, dim=None, keepdim=False, *, in_ndim):
-    if in_ndim == 0 and dim is None:
+def median(self, dim=None, keepdim=False):
+    if self.ndim == 0 and dim is None:
         return self
-    if in_ndim == 0:
+    if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
     if dim is None:
         return flow.median(self)
@@ -113,8 +113,8 @@ def median(self, dim=None, keepdim=False, *, in_ndim):
 
 
 @operator("aten.count_nonzero", "aten.count_nonzero.dim_IntList")
-def count_nonzero(self, dim=None, *, in_ndim):
-    if in_ndim == 0:
+def count_nonzero(self, dim=None):
+    if self.ndim == 0:
         return (self != 0).to(flow.int64)
     if dim is None:
         return (self != 0).to(flow.int64).sum()
@@ -181,22 +181,22 @@ def searchsorted_of_one(sorted_sequence, value, out_int32=False, right=False, so
 
 
 @operator("aten.bucketize.Tensor")
-def bucketize(self, boundaries, out_int32=False, right=False, *, in_ndim):
-    if in_ndim == 0:
+def bucketize(self, boundaries, out_int32=False, right=False):
+    if self.ndim == 0:
         return flow.searchsorted(boundaries, self.reshape(1), out_int32=out_int32, right=right).squeeze(0)
     return flow.searchsorted(boundaries, self, out_int32=out_int32, right=right)
 
 
 @operator("aten.cummax")
-def cummax(self, dim, *, in_ndim):
-    if in_ndim == 0:
+def cummax(self, dim):
+    if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
     return running_extreme(self, dim, 1)
 
 
 @operator("aten.cummin")
-def cummin(self, dim, *, in_ndim):
-    if in_ndim == 0:
+def cummin(self, dim):
+    if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
     return running_extreme(self, dim, -1)
 

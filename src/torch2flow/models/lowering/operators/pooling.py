@@ -138,43 +138,43 @@ def avg_pool3d(
 
 
 @operator("aten.adaptive_avg_pool1d")
-def adaptive_avg_pool1d(self, output_size, *, in_ndim):
-    if in_ndim == 2:
+def adaptive_avg_pool1d(self, output_size):
+    if self.ndim == 2:
         return F.adaptive_avg_pool1d(self.unsqueeze(0), output_size).squeeze(0)
     return F.adaptive_avg_pool1d(self, output_size)
 
 
 @operator("aten.adaptive_avg_pool2d", "aten._adaptive_avg_pool2d")
-def adaptive_avg_pool2d(self, output_size, *, in_ndim):
-    if in_ndim == 3:
+def adaptive_avg_pool2d(self, output_size):
+    if self.ndim == 3:
         return F.adaptive_avg_pool2d(self.unsqueeze(0), output_size).squeeze(0)
     return F.adaptive_avg_pool2d(self, output_size)
 
 
 @operator("aten.adaptive_avg_pool3d", "aten._adaptive_avg_pool3d")
-def adaptive_avg_pool3d(self, output_size, *, in_ndim):
-    if in_ndim == 4:
+def adaptive_avg_pool3d(self, output_size):
+    if self.ndim == 4:
         return F.adaptive_avg_pool3d(self.unsqueeze(0), output_size).squeeze(0)
     return F.adaptive_avg_pool3d(self, output_size)
 
 
 @operator("aten.adaptive_max_pool1d")
-def adaptive_max_pool1d(self, output_size, *, in_ndim):
-    if in_ndim == 2:
+def adaptive_max_pool1d(self, output_size):
+    if self.ndim == 2:
         return largest_of_one(F.adaptive_max_pool1d, self, output_size)
     return F.adaptive_max_pool1d(self, output_size, True)
 
 
 @operator("aten.adaptive_max_pool2d")
-def adaptive_max_pool2d(self, output_size, *, in_ndim):
-    if in_ndim == 3:
+def adaptive_max_pool2d(self, output_size):
+    if self.ndim == 3:
         return largest_of_one(F.adaptive_max_pool2d, self, output_size)
     return F.adaptive_max_pool2d(self, output_size, True)
 
 
 @operator("aten.adaptive_max_pool3d")
-def adaptive_max_pool3d(self, output_size, *, in_ndim):
-    if in_ndim == 4:
+def adaptive_max_pool3d(self, output_size):
+    if self.ndim == 4:
         return largest_of_one(F.adaptive_max_pool3d, self, output_size)
     return F.adaptive_max_pool3d(self, output_size, True)
 
@@ -213,7 +213,7 @@ def constant_pad_nd(self, pad, value=0):
 
 
 @operator("aten.pad", restriction="no circular padding that also cuts")
-def pad_(self, pad, mode="constant", value=None, *, in_ndim):
+def pad_(self, pad, mode="constant", value=None):
     if mode == "constant" and not value:
         return F.pad(self, pad)
     if mode == "constant":

@@ -47,8 +47,8 @@ def alpha_dropout(input, p, train):
 
 
 @operator("aten.feature_alpha_dropout")
-def feature_alpha_dropout(input, p, train, *, in_ndim):
-    return drop_to_saturation(input, p=p, training=train, whole=in_ndim - 2)
+def feature_alpha_dropout(input, p, train):
+    return drop_to_saturation(input, p=p, training=train, whole=input.ndim - 2)
 
 
 @helper
@@ -66,105 +66,95 @@ def drop_to_saturation(x, p, training=True, whole=0):
 
 
 @operator("aten.rand")
-def rand(size, dtype=None, layout=None, device=None, pin_memory=None, generator=None, *, out_dtype):
+def rand(size, dtype=None, *, out_dtype):
     return flow.rand(tuple(size), dtype=out_dtype)
 
 
 @operator("aten.randn")
-def randn(size, dtype=None, layout=None, device=None, pin_memory=None, generator=None, *, out_dtype):
+def randn(size, dtype=None, *, out_dtype):
     return flow.randn(tuple(size), dtype=out_dtype)
 
 
 @operator("aten.rand_like")
-def rand_like(
-    self, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None, generator=None, *, out_dtype
-):
+def rand_like(self, dtype=None, *, out_dtype):
     return flow.rand(self.shape, dtype=out_dtype, device=self.device)
 
 
 @operator("aten.randn_like")
-def randn_like(
-    self, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None, generator=None, *, out_dtype
-):
+def randn_like(self, dtype=None, *, out_dtype):
     return flow.randn(self.shape, dtype=out_dtype, device=self.device)
 
 
 @operator("aten.randint")
-def randint(high, size, dtype=None, layout=None, device=None, pin_memory=None, generator=None, *, out_dtype):
+def randint(high, size, dtype=None, *, out_dtype):
     return flow.randint(0, high, tuple(size)).to(out_dtype)
 
 
 @operator("aten.randint.low")
-def randint_low(low, high, size, dtype=None, layout=None, device=None, pin_memory=None, generator=None, *, out_dtype):
+def randint_low(low, high, size, dtype=None, *, out_dtype):
     return flow.randint(low, high, tuple(size)).to(out_dtype)
 
 
 @operator("aten.randperm")
-def randperm(n, dtype=None, layout=None, device=None, pin_memory=None, generator=None):
+def randperm(n, dtype=None):
     return flow.randperm(n)
 
 
 @operator("aten.bernoulli")
-def bernoulli(self, generator=None):
+def bernoulli(self):
     return flow.bernoulli(self)
 
 
 @operator("aten.bernoulli.Tensor")
-def bernoulli_of_tensor(self, p, generator=None):
+def bernoulli_of_tensor(self, p):
     return flow.bernoulli(p.expand(*self.shape)).to(self.dtype)
 
 
 @operator("aten.bernoulli.p", "aten.bernoulli.float")
-def bernoulli_p(self, p=0.5, generator=None):
+def bernoulli_p(self, p=0.5):
     return (flow.rand(self.shape, device=self.device) < p).to(self.dtype)
 
 
 @operator("aten.normal_functional")
-def normal_functional(self, mean=0, std=1, generator=None):
+def normal_functional(self, mean=0, std=1):
     return flow.randn(self.shape, device=self.device) * std + mean
 
 
 @operator("aten.multinomial")
-def multinomial(self, num_samples, replacement=False, generator=None):
+def multinomial(self, num_samples, replacement=False):
     return flow.multinomial(self, num_samples, replacement=replacement)
 
 
 @operator("aten.randint_like")
-def randint_like(
-    self, high, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None, generator=None, *, out_dtype
-):
+def randint_like(self, high, dtype=None, *, out_dtype):
     return flow.randint(0, high, self.shape, device=self.device).to(out_dtype)
 
 
 @operator("aten.randint_like.low_dtype")
-def randint_like_low(
-    self, low, high, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None, *, out_dtype
-):
+def randint_like_low(self, low, high, dtype=None, *, out_dtype):
     return flow.randint(low, high, self.shape, device=self.device).to(out_dtype)
 
 
 @operator("aten.normal")
-def normal(self, mean=0, std=1, generator=None):
+def normal(self, mean=0, std=1):
     return flow.randn(self.shape, device=self.device) * std + mean
 
 
 @operator("aten.normal.float_float")
-def normal_of_size(
-    mean, std, size, generator=None, dtype=None, layout=None, device=None, pin_memory=None, *, out_dtype
-):
+def normal_of_size(mean, std, size, dtype=None, *, out_dtype):
     return flow.randn(tuple(size), dtype=out_dtype) * std + mean
 
 
 @operator("aten.normal.Tensor_float")
-def normal_around(mean, std=1, generator=None):
+def normal_around(mean, std=1):
     return flow.randn(mean.shape, dtype=mean.dtype, device=mean.device) * std + mean
 
 
 @operator("aten.normal.float_Tensor")
-def normal_with_deviation(mean, std, generator=None):
+def normal_with_deviation(mean, std):
     return flow.randn(std.shape, dtype=std.dtype, device=std.device) * std + mean
 
 
 @operator("aten.normal.Tensor_Tensor")
-def normal_of_tensors(mean, std, generator=None, *, out_shape, out_dtype):
+def normal_of_tensors(mean, std, *, out_shape, out_dtype):
     return flow.randn(tuple(out_shape), dtype=out_dtype, device=mean.device) * std + mean

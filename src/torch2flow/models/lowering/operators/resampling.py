@@ -199,15 +199,15 @@ def affine_grid_generator(theta, size, align_corners):
 
 
 @operator("aten.im2col")
-def im2col(self, kernel_size, dilation, padding, stride, *, in_ndim):
-    if in_ndim == 3:
+def im2col(self, kernel_size, dilation, padding, stride):
+    if self.ndim == 3:
         return F.unfold(self.unsqueeze(0), kernel_size, dilation=dilation, padding=padding, stride=stride).squeeze(0)
     return F.unfold(self, kernel_size, dilation=dilation, padding=padding, stride=stride)
 
 
 @operator("aten.col2im")
-def col2im(self, output_size, kernel_size, dilation, padding, stride, *, in_ndim):
-    if in_ndim == 2:
+def col2im(self, output_size, kernel_size, dilation, padding, stride):
+    if self.ndim == 2:
         return F.fold(
             self.unsqueeze(0), output_size, kernel_size, dilation=dilation, padding=padding, stride=stride
         ).squeeze(0)
