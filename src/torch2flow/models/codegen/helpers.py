@@ -105,7 +105,7 @@ def _definition(function: Callable[..., Any]) -> ast.FunctionDef:
             node.annotation = None
         elif isinstance(node, ast.FunctionDef):
             node.returns = None
-    if not any(isinstance(node, ast.Name) and node.id == "x" for node in ast.walk(tree)):
+    if not any("x" in (getattr(node, "id", ""), getattr(node, "arg", "")) for node in ast.walk(tree)):
         _without_self(tree)
     return tree
 

@@ -73,25 +73,21 @@ def floor_divide(self, other, *, out_dtype):
 def floor_quotient(x, y):
     """PyTorch's and Python's floor division of floats: 1.0 // 0.1 is 9, where `floor(1.0 / 0.1)` is 10."""
     quotient = x / y
-    exact = (x - floor_remainder(x, y)) / y
+    exact = (x - remainder(x, y)) / y
     return flow.where(quotient.isinf(), quotient, flow.round(exact))
 
 
 @operator("aten.remainder", promotes=("self", "other"))
+@helper
 def remainder(self, other):
-    return floor_remainder(self, other)
+    """PyTorch's `remainder`, which takes the sign of the divisor; OneFlow's `%` takes the dividend's."""
+    rest = flow.fmod(self, other)
+    return flow.where(rest * other < 0, rest + other, rest)
 
 
 @operator("aten.remainder.Scalar_Tensor", promotes=("self", "other"))
 def remainder_of_scalar(self, other):
-    return floor_remainder(flow.full_like(other, self), other)
-
-
-@helper
-def floor_remainder(x, y):
-    """PyTorch's `remainder`, which takes the sign of the divisor; OneFlow's `%` takes the dividend's."""
-    rest = flow.fmod(x, y)
-    return flow.where(rest * y < 0, rest + y, rest)
+    return remainder(flow.full_like(other, self), other)
 
 
 @operator("aten.fmod", promotes=("self", "other"))
@@ -229,28 +225,20 @@ def hypot(self, other):
 
 
 @operator("aten.logaddexp", promotes=("self", "other"))
-def logaddexp(self, other):
-    return log_sum_of_two(self, other)
-
-
 @helper
-def log_sum_of_two(x, y):
+def logaddexp(self, other):
     """PyTorch's `logaddexp`: log(exp(x) + exp(y)), without overflow."""
-    larger = flow.maximum(x, y)
-    difference = flow.where(x == y, flow.zeros_like(larger), flow.abs(x - y))
+    larger = flow.maximum(self, other)
+    difference = flow.where(self == other, flow.zeros_like(larger), flow.abs(self - other))
     return larger + flow.log1p(flow.exp(-difference))
 
 
 @operator("aten.logaddexp2", promotes=("self", "other"))
-def logaddexp2(self, other):
-    return log2_sum_of_two(self, other)
-
-
 @helper
-def log2_sum_of_two(x, y):
+def logaddexp2(self, other):
     """PyTorch's `logaddexp2`: log2(2 ** x + 2 ** y), without overflow."""
-    larger = flow.maximum(x, y)
-    difference = flow.where(x == y, flow.zeros_like(larger), flow.abs(x - y))
+    larger = flow.maximum(self, other)
+    difference = flow.where(self == other, flow.zeros_like(larger), flow.abs(self - other))
     return larger + flow.log2(1 + flow.pow(2.0, -difference))
 
 

@@ -63,14 +63,10 @@ def log_of_scores(query, key, attn_mask=None, is_causal=False, scale=None):
 
 
 @operator("aten._scaled_dot_product_attention_math")
+@helper
 def attention_math(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, dropout_mask=None, scale=None, enable_gqa=False
 ):
-    return attention_and_weights(query, key, value, attn_mask, is_causal, scale, enable_gqa)
-
-
-@helper
-def attention_and_weights(query, key, value, attn_mask=None, is_causal=False, scale=None, enable_gqa=False):
     """Attention, and the weights that it gives each value."""
     size = key.shape[-2]
     one = flow.eye(size, dtype=query.dtype, device=query.device).expand(*value.shape[:-2], size, size)

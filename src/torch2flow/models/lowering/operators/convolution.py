@@ -34,25 +34,21 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
 
 @operator("aten.conv1d.padding", "aten.conv2d.padding", "aten.conv3d.padding", "aten._convolution_mode")
-def conv_padding(input, weight, bias=None, stride=1, padding="valid", dilation=1, groups=1):
-    return padded_convolution(input, weight, bias, stride, padding, dilation, groups)
-
-
 @helper
-def padded_convolution(x, weight, bias=None, stride=1, padding="valid", dilation=1, groups=1):
+def conv_padding(input, weight, bias=None, stride=1, padding="valid", dilation=1, groups=1):
     """A convolution with `padding="same"` or `"valid"`, which OneFlow 0.9.0's functions don't take."""
     count = weight.ndim - 2
-    unbatched = x.ndim == count + 1
+    unbatched = input.ndim == count + 1
     if unbatched:
-        x = x.unsqueeze(0)
+        input = input.unsqueeze(0)
     if padding == "same":
         dilations = [dilation] * count if isinstance(dilation, int) else list(dilation) * (count // len(dilation))
         totals = [step * (size - 1) for step, size in zip(dilations, weight.shape[2:], strict=True)]
         # The odd one goes to the end, as PyTorch has it.
-        x = F.pad(x, [side for total in reversed(totals) for side in (total // 2, total - total // 2)])
+        input = F.pad(input, [side for total in reversed(totals) for side in (total // 2, total - total // 2)])
     convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[count]
-    x = convolve(x, weight, bias, stride, 0, dilation, groups)
-    return x.squeeze(0) if unbatched else x
+    input = convolve(input, weight, bias, stride, 0, dilation, groups)
+    return input.squeeze(0) if unbatched else input
 
 
 @operator("aten.conv_transpose1d")

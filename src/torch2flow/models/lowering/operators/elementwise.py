@@ -161,15 +161,11 @@ def angle(self):
 
 
 @operator("aten.special_entr", promotes=("self",), floats=True)
-def entropy(self):
-    return entropy_of(self)
-
-
 @helper
-def entropy_of(x):
+def entropy(self):
     """PyTorch's `special.entr`: -x * log(x)."""
-    result = flow.where(x > 0, -x * flow.log(x), flow.zeros_like(x))
-    return flow.where(x < 0, flow.full_like(x, float("-inf")), result + x * 0)
+    result = flow.where(self > 0, -self * flow.log(self), flow.zeros_like(self))
+    return flow.where(self < 0, flow.full_like(self, float("-inf")), result + self * 0)
 
 
 @operator("aten.special_ndtr", promotes=("self",), floats=True)
@@ -271,16 +267,12 @@ def random_leaky_relu(x, lower, upper):
 
 
 @operator("aten.prelu", "aten._prelu_kernel")
-def prelu(self, weight):
-    return parametric_relu(self, weight)
-
-
 @helper
-def parametric_relu(x, weight):
+def prelu(self, weight):
     """PyTorch's `prelu`: the slopes lie along dimension 1."""
     if weight.numel() > 1 and weight.ndim == 1:
-        weight = weight.reshape(1, -1, *[1] * (x.ndim - 2))
-    return flow.where(x > 0, x, weight * x)
+        weight = weight.reshape(1, -1, *[1] * (self.ndim - 2))
+    return flow.where(self > 0, self, weight * self)
 
 
 @operator("aten.glu")
@@ -317,12 +309,8 @@ def log_softmax(self, dim, dtype=None, half_to_float=False, *, out_dtype):
 
 
 @operator("aten._safe_softmax")
-def safe_softmax(self, dim, dtype=None):
-    return softmax_of_masked(self, dim)
-
-
 @helper
-def softmax_of_masked(x, dim):
+def safe_softmax(self, dim, dtype=None):
     """`softmax` that gives zeros where a whole row is -inf, as PyTorch's attention does."""
-    empty = (x == -float("inf")).all(dim=dim, keepdim=True)
-    return F.softmax(x.masked_fill(empty, 0.0), dim=dim).masked_fill(empty, 0.0)
+    empty = (self == -float("inf")).all(dim=dim, keepdim=True)
+    return F.softmax(self.masked_fill(empty, 0.0), dim=dim).masked_fill(empty, 0.0)

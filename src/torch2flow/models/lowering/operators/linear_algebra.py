@@ -148,20 +148,16 @@ def tensordot(self, other, dims_self, dims_other):
 
 
 @operator("aten.kron")
-def kron(self, other):
-    return kronecker(self, other)
-
-
 @helper
-def kronecker(x, y):
+def kron(self, other):
     """PyTorch's `kron`: each element of `x` times all of `y`."""
-    count = max(x.ndim, y.ndim)
-    x = x.reshape(*[1] * (count - x.ndim), *x.shape)
-    y = y.reshape(*[1] * (count - y.ndim), *y.shape)
-    sizes = [a * b for a, b in zip(x.shape, y.shape, strict=True)]
+    count = max(self.ndim, other.ndim)
+    self = self.reshape(*[1] * (count - self.ndim), *self.shape)
+    other = other.reshape(*[1] * (count - other.ndim), *other.shape)
+    sizes = [a * b for a, b in zip(self.shape, other.shape, strict=True)]
     for dim in range(count):
-        x, y = x.unsqueeze(2 * dim + 1), y.unsqueeze(2 * dim)
-    return (x * y).reshape(*sizes)
+        self, other = self.unsqueeze(2 * dim + 1), other.unsqueeze(2 * dim)
+    return (self * other).reshape(*sizes)
 
 
 @operator("aten.linalg_cross")
@@ -198,51 +194,39 @@ def trace(self):
 
 
 @operator("aten.cosine_similarity")
-def cosine_similarity(x1, x2, dim=1, eps=1e-08):
-    return cosine(x1, x2, dim, eps)
-
-
 @helper
-def cosine(x, y, dim=1, eps=1e-8):
+def cosine_similarity(x1, x2, dim=1, eps=1e-08):
     """PyTorch's `cosine_similarity`: each length is at least `eps`."""
-    x_length = flow.clamp(flow.linalg.vector_norm(x, dim=dim, keepdim=True), min=eps)
-    y_length = flow.clamp(flow.linalg.vector_norm(y, dim=dim, keepdim=True), min=eps)
-    return (x / x_length * (y / y_length)).sum(dim=dim)
+    x_length = flow.clamp(flow.linalg.vector_norm(x1, dim=dim, keepdim=True), min=eps)
+    y_length = flow.clamp(flow.linalg.vector_norm(x2, dim=dim, keepdim=True), min=eps)
+    return (x1 / x_length * (x2 / y_length)).sum(dim=dim)
 
 
 @operator("aten.cdist", "aten._cdist_forward")
-def cdist(x1, x2, p=2.0, compute_mode=None):
-    return distances(x1, x2, p)
-
-
 @helper
-def distances(x, y, p=2.0):
+def cdist(x1, x2, p=2.0, compute_mode=None):
     """PyTorch's `cdist`: the p-norm distance of every row of `x` to every row of `y`."""
-    difference = flow.abs(x.unsqueeze(-2) - y.unsqueeze(-3))
+    difference = flow.abs(x1.unsqueeze(-2) - x2.unsqueeze(-3))
     if p == float("inf"):
         return difference.amax(dim=-1)
     if p == 0:
-        return (difference != 0).to(x.dtype).sum(dim=-1)
+        return (difference != 0).to(x1.dtype).sum(dim=-1)
     if p == 1:
         return difference.sum(dim=-1)
     return (difference**p).sum(dim=-1) ** (1 / p)
 
 
 @operator("aten.pdist", "aten._pdist_forward")
-def pdist(self, p=2.0):
-    return distances_of_pairs(self, p)
-
-
 @helper
-def distances_of_pairs(x, p=2.0):
+def pdist(self, p=2.0):
     """PyTorch's `pdist`: the distance of every row to every later one."""
-    later = flow.triu(flow.ones(x.shape[0], x.shape[0], device=x.device), 1)
+    later = flow.triu(flow.ones(self.shape[0], self.shape[0], device=self.device), 1)
     first, second = flow.nonzero(later, as_tuple=True)
-    difference = flow.abs(x[first] - x[second])
+    difference = flow.abs(self[first] - self[second])
     if p == float("inf"):
         return difference.amax(dim=-1)
     if p == 0:
-        return (difference != 0).to(x.dtype).sum(dim=-1)
+        return (difference != 0).to(self.dtype).sum(dim=-1)
     return (difference**p).sum(dim=-1) ** (1 / p)
 
 
@@ -259,20 +243,16 @@ def bilinear(input1, input2, weight, bias=None):
 
 
 @operator("aten._trilinear")
-def trilinear(i1, i2, i3, expand1, expand2, expand3, sumdim, unroll_dim=1):
-    return product_of_three(i1, i2, i3, expand1, expand2, expand3, sumdim)
-
-
 @helper
-def product_of_three(x, y, z, x_dims, y_dims, z_dims, summed):
+def trilinear(i1, i2, i3, expand1, expand2, expand3, sumdim, unroll_dim=1):
     """PyTorch's `_trilinear`: a product of three broadcast tensors, summed over some dimensions."""
-    for dim in x_dims:
-        x = x.unsqueeze(dim)
-    for dim in y_dims:
-        y = y.unsqueeze(dim)
-    for dim in z_dims:
-        z = z.unsqueeze(dim)
-    return (x * y * z).sum(dim=summed)
+    for dim in expand1:
+        i1 = i1.unsqueeze(dim)
+    for dim in expand2:
+        i2 = i2.unsqueeze(dim)
+    for dim in expand3:
+        i3 = i3.unsqueeze(dim)
+    return (i1 * i2 * i3).sum(dim=sumdim)
 
 
 @operator("aten.linalg_vecdot")
@@ -281,12 +261,8 @@ def vecdot(x, y, dim=-1):
 
 
 @operator("aten.linalg_multi_dot")
-def multi_dot(tensors):
-    return chained_product(tensors)
-
-
 @helper
-def chained_product(tensors):
+def multi_dot(tensors):
     """The product of several matrices, from left to right."""
     result = tensors[0]
     for tensor in tensors[1:]:
@@ -295,28 +271,20 @@ def chained_product(tensors):
 
 
 @operator("aten.linalg_matrix_power", "aten.matrix_power")
-def matrix_power(self, n):
-    return power_of_matrix(self, n)
-
-
 @helper
-def power_of_matrix(x, n):
+def matrix_power(self, n):
     """A matrix times itself `n` times; of its inverse where `n` is negative."""
     if n < 0:
-        x, n = flow.inverse(x), -n
-    result = flow.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand(*x.shape)
+        self, n = flow.inverse(self), -n
+    result = flow.eye(self.shape[-1], dtype=self.dtype, device=self.device).expand(*self.shape)
     for _ in range(n):
-        result = flow.matmul(result, x)
+        result = flow.matmul(result, self)
     return result
 
 
 @operator("aten.cartesian_prod")
-def cartesian_prod(tensors):
-    return every_combination(tensors)
-
-
 @helper
-def every_combination(tensors):
+def cartesian_prod(tensors):
     """PyTorch's `cartesian_prod`: a row for each way to take one element of each tensor."""
     if len(tensors) == 1:
         return tensors[0]
@@ -324,12 +292,8 @@ def every_combination(tensors):
 
 
 @operator("aten.block_diag")
-def block_diag(tensors):
-    return block_diagonal(tensors)
-
-
 @helper
-def block_diagonal(tensors):
+def block_diag(tensors):
     """PyTorch's `block_diag`: matrices along the diagonal of a larger one."""
     matrices = [x if x.ndim == 2 else x.reshape(1, -1) for x in tensors]
     width = sum(x.shape[1] for x in matrices)

@@ -131,31 +131,27 @@ def log_of_factorial(x):
 
 
 @operator("aten.nll_loss", "aten.nll_loss_nd", "aten.nll_loss2d")
+@helper
 def nll_loss(self, target, weight=None, reduction=1, ignore_index=-100):
-    return pick_targets(self, target, weight, reduction, ignore_index)
+    """PyTorch's `nll_loss`: minus the log-probability of each target."""
+    dim = 1 if self.ndim > 1 else 0
+    counted = target != ignore_index
+    safe = flow.where(counted, target, flow.zeros_like(target))
+    share = counted.to(self.dtype)
+    if weight is not None:
+        share = share * weight[safe]
+    loss = -flow.gather(self, dim, safe.unsqueeze(dim)).squeeze(dim) * share
+    if reduction == 1:
+        return loss.sum() / share.sum()
+    return loss.sum() if reduction == 2 else loss
 
 
 @operator("aten.nll_loss_forward", "aten.nll_loss2d_forward")
 def nll_loss_forward(self, target, weight, reduction, ignore_index):
     return (
-        pick_targets(self, target, weight, reduction, ignore_index),
+        nll_loss(self, target, weight, reduction, ignore_index),
         total_weight(self, target, weight, reduction, ignore_index),
     )
-
-
-@helper
-def pick_targets(x, target, weight=None, reduction=1, ignored=-100):
-    """PyTorch's `nll_loss`: minus the log-probability of each target."""
-    dim = 1 if x.ndim > 1 else 0
-    counted = target != ignored
-    safe = flow.where(counted, target, flow.zeros_like(target))
-    share = counted.to(x.dtype)
-    if weight is not None:
-        share = share * weight[safe]
-    loss = -flow.gather(x, dim, safe.unsqueeze(dim)).squeeze(dim) * share
-    if reduction == 1:
-        return loss.sum() / share.sum()
-    return loss.sum() if reduction == 2 else loss
 
 
 @helper
@@ -168,35 +164,31 @@ def total_weight(x, target, weight=None, reduction=1, ignored=-100):
 
 
 @operator("aten.cross_entropy_loss")
-def cross_entropy_loss(self, target, weight=None, reduction=1, ignore_index=-100, label_smoothing=0.0):
-    return cross_entropy(self, target, weight, reduction, ignore_index, label_smoothing)
-
-
 @helper
-def cross_entropy(x, target, weight=None, reduction=1, ignored=-100, smoothing=0.0):
+def cross_entropy_loss(self, target, weight=None, reduction=1, ignore_index=-100, label_smoothing=0.0):
     """PyTorch's `cross_entropy`, of class indices or of probabilities, with label smoothing."""
-    dim = 1 if x.ndim > 1 else 0
-    logs = F.log_softmax(x, dim=dim)
-    shape = [-1 if d == dim else 1 for d in range(x.ndim)]
+    dim = 1 if self.ndim > 1 else 0
+    logs = F.log_softmax(self, dim=dim)
+    shape = [-1 if d == dim else 1 for d in range(self.ndim)]
     if target.dtype.is_floating_point:
-        if smoothing:
-            target = target * (1 - smoothing) + smoothing / x.shape[dim]
+        if label_smoothing:
+            target = target * (1 - label_smoothing) + label_smoothing / self.shape[dim]
         loss = logs * target if weight is None else logs * target * weight.reshape(*shape)
         loss = -loss.sum(dim=dim)
         if reduction == 1:
-            return loss.sum() / (x.numel() // x.shape[dim])
+            return loss.sum() / (self.numel() // self.shape[dim])
         return loss.sum() if reduction == 2 else loss
-    loss = pick_targets(logs, target, weight, reduction, ignored)
-    if not smoothing:
+    loss = nll_loss(logs, target, weight, reduction, ignore_index)
+    if not label_smoothing:
         return loss
-    counted = (target != ignored).to(x.dtype)
+    counted = (target != ignore_index).to(self.dtype)
     spread = -(logs if weight is None else logs * weight.reshape(*shape)).sum(dim=dim) * counted
     if reduction == 1:
-        safe = flow.where(target != ignored, target, flow.zeros_like(target))
+        safe = flow.where(target != ignore_index, target, flow.zeros_like(target))
         spread = spread.sum() / (counted if weight is None else counted * weight[safe]).sum()
     elif reduction == 2:
         spread = spread.sum()
-    return (1 - smoothing) * loss + smoothing / x.shape[dim] * spread
+    return (1 - label_smoothing) * loss + label_smoothing / self.shape[dim] * spread
 
 
 @operator("aten.cosine_embedding_loss")

@@ -122,38 +122,30 @@ def count_nonzero(self, dim=None):
 
 
 @operator("aten.diff")
-def diff(self, n=1, dim=-1, prepend=None, append=None):
-    return differences(self, n, dim, prepend, append)
-
-
 @helper
-def differences(x, n=1, dim=-1, prepend=None, append=None):
+def diff(self, n=1, dim=-1, prepend=None, append=None):
     """PyTorch's `diff`: each element less the one before it, `n` times."""
-    x = flow.cat([part for part in (prepend, x, append) if part is not None], dim=dim)
-    for _ in range(min(n, x.shape[dim])):
-        first, second = x.narrow(dim, 0, x.shape[dim] - 1), x.narrow(dim, 1, x.shape[dim] - 1)
-        x = flow.logical_xor(second, first) if x.dtype == flow.bool else second - first
-    return x
+    self = flow.cat([part for part in (prepend, self, append) if part is not None], dim=dim)
+    for _ in range(min(n, self.shape[dim])):
+        first, second = self.narrow(dim, 0, self.shape[dim] - 1), self.narrow(dim, 1, self.shape[dim] - 1)
+        self = flow.logical_xor(second, first) if self.dtype == flow.bool else second - first
+    return self
 
 
 @operator("aten.histc")
-def histc(self, bins=100, min=0, max=0):
-    return histogram(self, bins, min, max)
-
-
 @helper
-def histogram(x, bins=100, low=0, high=0):
+def histc(self, bins=100, min=0, max=0):
     """PyTorch's `histc`: how many elements lie in each of `bins` equal intervals."""
-    x = x.reshape(-1)
-    if low == high:
-        low, high = x.min().item(), x.max().item()
-    if low == high:
-        low, high = low - 1, high + 1
-    place = flow.floor((x - low) / (high - low) * bins)
-    place = flow.where(x == high, flow.full_like(place, bins - 1), place)
-    inside = flow.logical_and(x >= low, x <= high)
-    hits = place.unsqueeze(1) == flow.arange(bins, device=x.device).to(x.dtype)
-    return flow.logical_and(hits, inside.unsqueeze(1)).to(x.dtype).sum(dim=0)
+    self = self.reshape(-1)
+    if min == max:
+        min, max = self.min().item(), self.max().item()
+    if min == max:
+        min, max = min - 1, max + 1
+    place = flow.floor((self - min) / (max - min) * bins)
+    place = flow.where(self == max, flow.full_like(place, bins - 1), place)
+    inside = flow.logical_and(self >= min, self <= max)
+    hits = place.unsqueeze(1) == flow.arange(bins, device=self.device).to(self.dtype)
+    return flow.logical_and(hits, inside.unsqueeze(1)).to(self.dtype).sum(dim=0)
 
 
 @operator("aten.bincount")
@@ -218,19 +210,15 @@ def running_extreme(x, dim, sign):
 
 
 @operator("aten.trapezoid.dx", "aten.trapz.dx")
+@helper
 def trapezoid(y, dx=1, dim=-1):
-    return area(y, dx, dim)
+    """PyTorch's `trapezoid`: the integral of `y`, straight lines between its points."""
+    count = y.shape[dim]
+    if isinstance(dx, flow.Tensor) and dx.ndim == 1:
+        dx = dx.reshape(*[-1 if d == dim % y.ndim else 1 for d in range(y.ndim)])
+    return (dx * (y.narrow(dim, 0, count - 1) + y.narrow(dim, 1, count - 1)) / 2).sum(dim=dim)
 
 
 @operator("aten.trapezoid.x", "aten.trapz.x")
 def trapezoid_of_points(y, x, dim=-1):
-    return area(y, differences(x, 1, -1 if x.ndim == 1 else dim), dim)
-
-
-@helper
-def area(y, widths, dim=-1):
-    """PyTorch's `trapezoid`: the integral of `y`, straight lines between its points."""
-    count = y.shape[dim]
-    if isinstance(widths, flow.Tensor) and widths.ndim == 1:
-        widths = widths.reshape(*[-1 if d == dim % y.ndim else 1 for d in range(y.ndim)])
-    return (widths * (y.narrow(dim, 0, count - 1) + y.narrow(dim, 1, count - 1)) / 2).sum(dim=dim)
+    return trapezoid(y, diff(x, 1, -1 if x.ndim == 1 else dim), dim)

@@ -26,19 +26,15 @@ def dropout_with_mask(x, p):
 
 
 @operator("aten.feature_dropout")
-def feature_dropout(input, p, train):
-    return drop_channels(input, p=p, training=train)
-
-
 @helper
-def drop_channels(x, p, training=True):
+def feature_dropout(input, p, train):
     """PyTorch's `dropout2d` and its kin: whole channels become zero; OneFlow 0.9.0's have no CPU kernel."""
-    if not training or p == 0:
-        return x
+    if not train or p == 0:
+        return input
     if p == 1:
-        return x * 0
-    kept = flow.rand((x.shape[0], x.shape[1], *[1] * (x.ndim - 2)), device=x.device) >= p
-    return x * (kept.to(x.dtype) / (1 - p))
+        return input * 0
+    kept = flow.rand((input.shape[0], input.shape[1], *[1] * (input.ndim - 2)), device=input.device) >= p
+    return input * (kept.to(input.dtype) / (1 - p))
 
 
 @operator("aten.alpha_dropout")

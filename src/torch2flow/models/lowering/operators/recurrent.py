@@ -27,33 +27,25 @@ def rnn_relu(input, hx, params, has_biases, num_layers, dropout, train, bidirect
 
 
 @operator("aten.lstm_cell")
-def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    return step_of_lstm(input, hx, w_ih, w_hh, b_ih, b_hh)
-
-
 @helper
-def step_of_lstm(x, state, w_ih, w_hh, b_ih=None, b_hh=None):
+def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """PyTorch's `lstm_cell`; OneFlow 0.9.0's has no CPU kernel."""
-    hidden, cell = state
-    gates = F.linear(x, w_ih, b_ih) + F.linear(hidden, w_hh, b_hh)
+    hidden, cell = hx
+    gates = F.linear(input, w_ih, b_ih) + F.linear(hidden, w_hh, b_hh)
     enter, forget, new, leave = gates.chunk(4, -1)
     cell = flow.sigmoid(forget) * cell + flow.sigmoid(enter) * flow.tanh(new)
     return flow.sigmoid(leave) * flow.tanh(cell), cell
 
 
 @operator("aten.gru_cell")
-def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    return step_of_gru(input, hx, w_ih, w_hh, b_ih, b_hh)
-
-
 @helper
-def step_of_gru(x, hidden, w_ih, w_hh, b_ih=None, b_hh=None):
+def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """PyTorch's `gru_cell`; OneFlow 0.9.0's has no CPU kernel."""
-    x_reset, x_update, x_new = F.linear(x, w_ih, b_ih).chunk(3, -1)
-    h_reset, h_update, h_new = F.linear(hidden, w_hh, b_hh).chunk(3, -1)
+    x_reset, x_update, x_new = F.linear(input, w_ih, b_ih).chunk(3, -1)
+    h_reset, h_update, h_new = F.linear(hx, w_hh, b_hh).chunk(3, -1)
     update = flow.sigmoid(x_update + h_update)
     new = flow.tanh(x_new + flow.sigmoid(x_reset + h_reset) * h_new)
-    return new + update * (hidden - new)
+    return new + update * (hx - new)
 
 
 @operator("aten.rnn_tanh_cell")

@@ -361,33 +361,27 @@ def summed_to(x, size):
 
 
 @operator("aten.pixel_shuffle")
-def pixel_shuffle(self, upscale_factor):
-    return depth_to_space(self, upscale_factor)
-
-
 @helper
-def depth_to_space(x, factor):
+def pixel_shuffle(self, upscale_factor):
     """PyTorch's `pixel_shuffle`: channels become pixels, for any number of dimensions before them."""
-    *outer, channels, height, width = x.shape
-    x = x.reshape(*outer, channels // factor**2, factor, factor, height, width)
+    *outer, channels, height, width = self.shape
+    self = self.reshape(*outer, channels // upscale_factor**2, upscale_factor, upscale_factor, height, width)
     first = len(outer)
-    x = x.permute(*range(first + 1), first + 3, first + 1, first + 4, first + 2)
-    return x.reshape(*outer, channels // factor**2, height * factor, width * factor)
+    self = self.permute(*range(first + 1), first + 3, first + 1, first + 4, first + 2)
+    return self.reshape(*outer, channels // upscale_factor**2, height * upscale_factor, width * upscale_factor)
 
 
 @operator("aten.pixel_unshuffle")
-def pixel_unshuffle(self, downscale_factor):
-    return space_to_depth(self, downscale_factor)
-
-
 @helper
-def space_to_depth(x, factor):
+def pixel_unshuffle(self, downscale_factor):
     """PyTorch's `pixel_unshuffle`: the reverse of `pixel_shuffle`."""
-    *outer, channels, height, width = x.shape
-    x = x.reshape(*outer, channels, height // factor, factor, width // factor, factor)
+    *outer, channels, height, width = self.shape
+    self = self.reshape(
+        *outer, channels, height // downscale_factor, downscale_factor, width // downscale_factor, downscale_factor
+    )
     first = len(outer)
-    x = x.permute(*range(first + 1), first + 2, first + 4, first + 1, first + 3)
-    return x.reshape(*outer, channels * factor**2, height // factor, width // factor)
+    self = self.permute(*range(first + 1), first + 2, first + 4, first + 1, first + 3)
+    return self.reshape(*outer, channels * downscale_factor**2, height // downscale_factor, width // downscale_factor)
 
 
 @operator("aten.channel_shuffle", "aten.native_channel_shuffle")
