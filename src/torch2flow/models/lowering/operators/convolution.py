@@ -6,31 +6,13 @@ from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
-@operator("aten.conv1d")
-def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    if input.ndim == 2:
-        return F.conv1d(
-            input.unsqueeze(0), weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
-        ).squeeze(0)
-    return F.conv1d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-
-
-@operator("aten.conv2d")
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    if input.ndim == 3:
-        return F.conv2d(
-            input.unsqueeze(0), weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
-        ).squeeze(0)
-    return F.conv2d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-
-
-@operator("aten.conv3d")
-def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    if input.ndim == 4:
-        return F.conv3d(
-            input.unsqueeze(0), weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
-        ).squeeze(0)
-    return F.conv3d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+@operator("aten.conv1d", "aten.conv2d", "aten.conv3d")
+def conv(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, name):
+    convolve = getattr(F, name)
+    options = {"bias": bias, "stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    if input.ndim == weight.ndim - 1:
+        return convolve(input.unsqueeze(0), weight, **options).squeeze(0)
+    return convolve(input, weight, **options)
 
 
 @operator("aten.conv1d.padding", "aten.conv2d.padding", "aten.conv3d.padding", "aten._convolution_mode")
@@ -51,97 +33,26 @@ def conv_padding(input, weight, bias=None, stride=1, padding="valid", dilation=1
     return input.squeeze(0) if unbatched else input
 
 
-@operator("aten.conv_transpose1d")
-def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    if input.ndim == 2:
-        return transposed_convolution(input, weight, bias, stride, padding, output_padding, groups, dilation)
-    return F.conv_transpose1d(
-        input, weight, bias=bias, stride=stride, padding=padding, output_padding=output_padding, groups=groups,
-        dilation=dilation,
-    )  # fmt: skip
-
-
-@operator("aten.conv_transpose2d")
-def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    if input.ndim == 3:
-        return transposed_convolution(input, weight, bias, stride, padding, output_padding, groups, dilation)
-    return F.conv_transpose2d(
-        input, weight, bias=bias, stride=stride, padding=padding, output_padding=output_padding, groups=groups,
-        dilation=dilation,
-    )  # fmt: skip
-
-
-@operator("aten.conv_transpose3d")
-def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    if input.ndim == 4:
-        return transposed_convolution(input, weight, bias, stride, padding, output_padding, groups, dilation)
-    return F.conv_transpose3d(
-        input, weight, bias=bias, stride=stride, padding=padding, output_padding=output_padding, groups=groups,
-        dilation=dilation,
-    )  # fmt: skip
-
-
-@helper
-def transposed_convolution(x, weight, bias, stride, padding, output_padding, groups, dilation):
-    """A transposed convolution of one sample without a batch dimension."""
-    convolve = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}[weight.ndim - 2]
-    return convolve(x.unsqueeze(0), weight, bias, stride, padding, output_padding, groups, dilation).squeeze(0)
+@operator("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d")
+def conv_transpose(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    convolve = getattr(F, f"conv_transpose{weight.ndim - 2}d")
+    options = {
+        "bias": bias, "stride": stride, "padding": padding, "output_padding": output_padding, "groups": groups,
+        "dilation": dilation,
+    }  # fmt: skip
+    if input.ndim == weight.ndim - 1:
+        return convolve(input.unsqueeze(0), weight, **options).squeeze(0)
+    return convolve(input, weight, **options)
 
 
 @operator("aten.convolution", "aten._convolution", "aten.convolution_overrideable")
 def convolution(
-    input,
-    weight,
-    bias=None,
-    stride=1,
-    padding=0,
-    dilation=1,
-    transposed=False,
-    output_padding=0,
-    groups=1,
-    benchmark=False,
-    deterministic=False,
-    cudnn_enabled=False,
-    allow_tf32=False,
-):
-    if transposed and input.ndim == 3:
-        return F.conv_transpose1d(
-            input,
-            weight,
-            bias=bias,
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            groups=groups,
-            dilation=dilation,
-        )
-    if transposed and input.ndim == 4:
-        return F.conv_transpose2d(
-            input,
-            weight,
-            bias=bias,
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            groups=groups,
-            dilation=dilation,
-        )
+    input, weight, bias=None, stride=1, padding=0, dilation=1, transposed=False, output_padding=0, groups=1,
+    benchmark=False, deterministic=False, cudnn_enabled=False, allow_tf32=False,
+):  # fmt: skip
     if transposed:
-        return F.conv_transpose3d(
-            input,
-            weight,
-            bias=bias,
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            groups=groups,
-            dilation=dilation,
-        )
-    if input.ndim == 3:
-        return F.conv1d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    if input.ndim == 4:
-        return F.conv2d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return F.conv3d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        return conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return conv(input, weight, bias, stride, padding, dilation, groups, name=f"conv{weight.ndim - 2}d")
 
 
 @operator("aten.conv_tbc")

@@ -6,24 +6,10 @@ from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
-@operator("aten.lstm.input")
-def lstm(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first):
-    return flow._C.lstm(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
-
-
-@operator("aten.gru.input")
-def gru(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first):
-    return flow._C.gru(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
-
-
-@operator("aten.rnn_tanh.input")
-def rnn_tanh(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first):
-    return flow._C.rnn_tanh(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
-
-
-@operator("aten.rnn_relu.input")
-def rnn_relu(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first):
-    return flow._C.rnn_relu(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+@operator("aten.lstm.input", "aten.gru.input", "aten.rnn_tanh.input", "aten.rnn_relu.input")
+def recurrent(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first, *, name):
+    layer = getattr(flow._C, name)
+    return layer(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
 
 
 @operator("aten.lstm_cell")
@@ -48,11 +34,7 @@ def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     return new + update * (hx - new)
 
 
-@operator("aten.rnn_tanh_cell")
-def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    return flow.tanh(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
-
-
-@operator("aten.rnn_relu_cell")
-def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    return F.relu(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
+@operator("aten.rnn_tanh_cell", "aten.rnn_relu_cell")
+def rnn_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None, *, name):
+    step = F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh)
+    return flow.tanh(step) if name == "rnn_tanh_cell" else F.relu(step)
