@@ -25,17 +25,13 @@ def normalize_last(x, shape, weight=None, bias=None, eps=1e-05):
 
 @operator("aten.native_layer_norm")
 def native_layer_norm(input, normalized_shape, weight, bias, eps):
-    if (weight is None) == (bias is None) and len(normalized_shape) < input.ndim:
-        return (
-            F.layer_norm(input, normalized_shape, weight=weight, bias=bias, eps=eps),
-            input.detach().mean(dim=tuple(range(input.ndim - len(normalized_shape), input.ndim)), keepdim=True),
-            reciprocal_deviation(input.detach(), tuple(range(input.ndim - len(normalized_shape), input.ndim)), eps),
-        )
-    return (
-        normalize_last(input.unsqueeze(0), normalized_shape, weight, bias, eps).squeeze(0),
-        input.detach().mean(dim=tuple(range(input.ndim - len(normalized_shape), input.ndim)), keepdim=True),
-        reciprocal_deviation(input.detach(), tuple(range(input.ndim - len(normalized_shape), input.ndim)), eps),
-    )
+    dims = tuple(range(input.ndim - len(normalized_shape), input.ndim))
+    return layer_norm(input, normalized_shape, weight, bias, eps), *mean_and_deviation(input, dims, eps)
+
+
+def mean_and_deviation(x, dim, eps):
+    """The mean and 1 / sqrt(variance + eps), which only PyTorch's backward uses."""
+    return x.detach().mean(dim=dim, keepdim=True), reciprocal_deviation(x.detach(), dim, eps)
 
 
 @helper
@@ -79,26 +75,20 @@ def normalize_channels(x, mean=None, variance=None, weight=None, bias=None, trai
 
 @operator("aten._native_batch_norm_legit_no_training")
 def native_batch_norm_no_training(input, weight, bias, running_mean, running_var, momentum, eps):
-    if (weight is None) != (bias is None):
-        return (
-            normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps),
-            flow.zeros(0, device=input.device),
-            flow.zeros(0, device=input.device),
-        )
-    return (
-        F.batch_norm(input, running_mean, running_var, weight=weight, bias=bias, eps=eps),
-        flow.zeros(0, device=input.device),
-        flow.zeros(0, device=input.device),
-    )
+    empty = flow.zeros(0, device=input.device)
+    if (weight is None) == (bias is None):
+        return F.batch_norm(input, running_mean, running_var, weight=weight, bias=bias, eps=eps), empty, empty
+    return normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps), empty, empty
 
 
-@operator("aten._native_batch_norm_legit.no_stats")
-def native_batch_norm_no_stats(input, weight, bias, training, momentum, eps):
-    return (
-        normalize_channels(input, None, None, weight, bias, True, momentum, eps),
-        input.detach().mean(dim=[0, *range(2, input.ndim)]),
-        reciprocal_deviation(input.detach(), [0, *range(2, input.ndim)], eps).flatten(),
-    )
+@operator("aten.native_batch_norm", "aten._native_batch_norm_legit", "aten._native_batch_norm_legit.no_stats")
+def native_batch_norm(input, weight, bias, running_mean=None, running_var=None, training=False, momentum=0.1, eps=1e-5):
+    training = training if running_mean is not None else True
+    result = normalize_channels(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    if not training:
+        return result, flow.zeros(0, device=input.device), flow.zeros(0, device=input.device)
+    dims = [0, *range(2, input.ndim)]
+    return result, input.detach().mean(dim=dims), reciprocal_deviation(input.detach(), dims, eps).flatten()
 
 
 @operator("aten._native_batch_norm_legit_functional")
@@ -120,21 +110,6 @@ def native_batch_norm_functional(input, weight, bias, running_mean, running_var,
         deviation,
         running_mean,
         running_var,
-    )
-
-
-@operator("aten.native_batch_norm", "aten._native_batch_norm_legit")
-def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
-    if training:
-        return (
-            normalize_channels(input, running_mean, running_var, weight, bias, True, momentum, eps),
-            input.detach().mean(dim=[0, *range(2, input.ndim)]),
-            reciprocal_deviation(input.detach(), [0, *range(2, input.ndim)], eps).flatten(),
-        )
-    return (
-        normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps),
-        flow.zeros(0, device=input.device),
-        flow.zeros(0, device=input.device),
     )
 
 
@@ -173,7 +148,7 @@ def instance_norm(
     cudnn_enabled=True,
     *,
     in_shape,
-):
+):  # fmt: skip
     if not use_input_stats:
         return normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if running_mean is not None:
