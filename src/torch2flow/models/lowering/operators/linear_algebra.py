@@ -8,19 +8,29 @@ from torch2flow.models.lowering.registry import operator
 # A product of matrices of which one is empty aborts the whole process in OneFlow 0.9.0 (broadcast_matmul.h:58).
 
 
+def empty_product(x, in_shape, out_shape, out_dtype):
+    """Zeros where a factor or the product is empty; None otherwise."""
+    return flow.zeros(out_shape, dtype=out_dtype, device=x.device) if 0 in (*in_shape, *out_shape) else None
+
+
 @operator("aten.linear")
 def linear(input, weight, bias=None, *, in_shape, out_shape, out_dtype):
-    if 0 in in_shape or 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=input.device)
+    empty = empty_product(input, in_shape, out_shape, out_dtype)
+    if empty is not None:
+        return empty
     if input.ndim == 1:
         return F.linear(input.unsqueeze(0), weight, bias).squeeze(0)
     return F.linear(input, weight, bias)
 
 
-@operator("aten.matmul", "aten.linalg_matmul")
-def matmul(self, other, *, in_shape, out_shape, out_ndim, out_dtype):
-    if 0 in in_shape or 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+@operator("aten.matmul", "aten.linalg_matmul", "aten.mv", "aten.mm", "aten.bmm")
+def matmul(self, other=None, vec=None, mat2=None, *, in_shape, out_shape, out_ndim, out_dtype, name):
+    other = next(each for each in (other, vec, mat2) if each is not None)
+    empty = empty_product(self, in_shape, out_shape, out_dtype)
+    if empty is not None:
+        return empty
+    if name in ("mm", "bmm"):
+        return getattr(flow, name)(self, other)
     if out_ndim == 0:
         return (self * other).sum().to(out_dtype)
     if self.ndim == 1:
@@ -31,30 +41,11 @@ def matmul(self, other, *, in_shape, out_shape, out_ndim, out_dtype):
     return flow.matmul(self, other)
 
 
-@operator("aten.mm")
-def mm(self, mat2, *, in_shape, out_shape, out_dtype):
-    if 0 in in_shape or 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
-    return flow.mm(self, mat2)
-
-
-@operator("aten.bmm")
-def bmm(self, mat2, *, in_shape, out_shape, out_dtype):
-    if 0 in in_shape or 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
-    return flow.bmm(self, mat2)
-
-
-@operator("transformers.grouped_mm_fallback")
-def grouped_mm_fallback(input, weight, offs):
-    return grouped_matmul(input, weight, offs)
-
-
-@operator("aten._grouped_mm")
-def grouped_mm(self, mat2, offs=None, bias=None, out_dtype=None):
+@operator("transformers.grouped_mm_fallback", "aten._grouped_mm")
+def grouped_mm(input=None, weight=None, offs=None, self=None, mat2=None, bias=None, out_dtype=None):
     if offs is None or bias is not None:
         raise NotImplementedError("a grouped product that is not of runs of rows, or has a bias")
-    return grouped_matmul(self, mat2, offs)
+    return grouped_matmul(self if input is None else input, mat2 if weight is None else weight, offs)
 
 
 @helper
@@ -65,13 +56,6 @@ def grouped_matmul(rows, weights, ends):
     parts = [rows[a:b] @ weights[n] for n, (a, b) in enumerate(zip(starts, stops, strict=True)) if b > a]
     rest = rows.shape[0] - stops[-1]
     return flow.cat(parts + [rows.new_zeros(rest, weights.shape[-1])] * (rest > 0))
-
-
-@operator("aten.mv")
-def mv(self, vec, *, in_shape, out_shape, out_dtype):
-    if 0 in in_shape or 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
-    return flow.matmul(self, vec)
 
 
 @operator("aten.dot", "aten.vdot", "aten.inner")
@@ -96,22 +80,12 @@ def outer(self, vec2):
     return self.unsqueeze(1) * vec2
 
 
-@operator("aten.addmm")
-def addmm(self, mat1, mat2, beta=1, alpha=1):
+@operator("aten.addmm", "aten.addmv")
+def addmm(self, mat1=None, mat2=None, mat=None, vec=None, beta=1, alpha=1):
+    product = flow.matmul(mat1 if mat is None else mat, mat2 if vec is None else vec)
     if beta == 1 and alpha == 1:
-        return self + flow.matmul(mat1, mat2)
-    if beta == 0:
-        return alpha * flow.matmul(mat1, mat2)
-    return beta * self + alpha * flow.matmul(mat1, mat2)
-
-
-@operator("aten.addmv")
-def addmv(self, mat, vec, beta=1, alpha=1):
-    if beta == 1 and alpha == 1:
-        return self + flow.matmul(mat, vec)
-    if beta == 0:
-        return alpha * flow.matmul(mat, vec)
-    return beta * self + alpha * flow.matmul(mat, vec)
+        return self + product
+    return alpha * product if beta == 0 else beta * self + alpha * product
 
 
 @operator("aten.addr")
@@ -160,20 +134,18 @@ def kron(self, other):
     return (self * other).reshape(*sizes)
 
 
-@operator("aten.linalg_cross")
-def linalg_cross(self, other, dim=-1, *, out_dtype):
-    if not is_float(out_dtype):
-        return flow.linalg.cross(*flow.broadcast_tensors(self.to(flow.float64), other.to(flow.float64)), dim=dim).to(
-            out_dtype
-        )
-    return flow.linalg.cross(*flow.broadcast_tensors(self, other), dim=dim)
+@operator("aten.linalg_cross", "aten.cross")
+def cross(self, other, dim=None, *, out_dtype, name):
+    dim = -1 if dim is None and name == "linalg_cross" else dim
+    if is_float(out_dtype):
+        return cross_product(self, other, dim)
+    return cross_product(self.to(flow.float64), other.to(flow.float64), dim).to(out_dtype)
 
 
-@operator("aten.cross")
-def cross(self, other, dim=None, *, out_dtype):
-    if not is_float(out_dtype):
-        return flow.cross(*flow.broadcast_tensors(self.to(flow.float64), other.to(flow.float64)), dim=dim).to(out_dtype)
-    return flow.cross(*flow.broadcast_tensors(self, other), dim=dim)
+@helper
+def cross_product(x, y, dim=None):
+    """PyTorch's `cross`, which broadcasts."""
+    return flow.cross(*flow.broadcast_tensors(x, y), dim=dim)
 
 
 @operator("aten.linalg_inv", "aten.inverse", "aten.linalg_inv.default")

@@ -61,34 +61,24 @@ def drop_to_saturation(x, p, training=True, whole=0):
     return scale * (x * kept + limit * (1 - kept) - limit * p)
 
 
-@operator("aten.rand")
-def rand(size, dtype=None, *, out_dtype):
-    return flow.rand(tuple(size), dtype=out_dtype)
+@operator("aten.rand", "aten.randn")
+def random_of_size(size, dtype=None, *, out_dtype, name):
+    return getattr(flow, name)(size, dtype=out_dtype)
 
 
-@operator("aten.randn")
-def randn(size, dtype=None, *, out_dtype):
-    return flow.randn(tuple(size), dtype=out_dtype)
+@operator("aten.rand_like", "aten.randn_like")
+def random_like(self, dtype=None, *, out_dtype, name):
+    return getattr(flow, name.removesuffix("_like"))(self.shape, dtype=out_dtype, device=self.device)
 
 
-@operator("aten.rand_like")
-def rand_like(self, dtype=None, *, out_dtype):
-    return flow.rand(self.shape, dtype=out_dtype, device=self.device)
+@operator("aten.randint", "aten.randint.low")
+def randint(high, size, low=0, dtype=None, *, out_dtype):
+    return flow.randint(low, high, size).to(out_dtype)
 
 
-@operator("aten.randn_like")
-def randn_like(self, dtype=None, *, out_dtype):
-    return flow.randn(self.shape, dtype=out_dtype, device=self.device)
-
-
-@operator("aten.randint")
-def randint(high, size, dtype=None, *, out_dtype):
-    return flow.randint(0, high, tuple(size)).to(out_dtype)
-
-
-@operator("aten.randint.low")
-def randint_low(low, high, size, dtype=None, *, out_dtype):
-    return flow.randint(low, high, tuple(size)).to(out_dtype)
+@operator("aten.randint_like", "aten.randint_like.low_dtype")
+def randint_like(self, high, low=0, dtype=None, *, out_dtype):
+    return flow.randint(low, high, self.shape, device=self.device).to(out_dtype)
 
 
 @operator("aten.randperm")
@@ -111,8 +101,8 @@ def bernoulli_p(self, p=0.5):
     return (flow.rand(self.shape, device=self.device) < p).to(self.dtype)
 
 
-@operator("aten.normal_functional")
-def normal_functional(self, mean=0, std=1):
+@operator("aten.normal", "aten.normal_functional")
+def normal(self, mean=0, std=1):
     return flow.randn(self.shape, device=self.device) * std + mean
 
 
@@ -121,36 +111,17 @@ def multinomial(self, num_samples, replacement=False):
     return flow.multinomial(self, num_samples, replacement=replacement)
 
 
-@operator("aten.randint_like")
-def randint_like(self, high, dtype=None, *, out_dtype):
-    return flow.randint(0, high, self.shape, device=self.device).to(out_dtype)
-
-
-@operator("aten.randint_like.low_dtype")
-def randint_like_low(self, low, high, dtype=None, *, out_dtype):
-    return flow.randint(low, high, self.shape, device=self.device).to(out_dtype)
-
-
-@operator("aten.normal")
-def normal(self, mean=0, std=1):
-    return flow.randn(self.shape, device=self.device) * std + mean
-
-
 @operator("aten.normal.float_float")
 def normal_of_size(mean, std, size, dtype=None, *, out_dtype):
-    return flow.randn(tuple(size), dtype=out_dtype) * std + mean
+    return flow.randn(size, dtype=out_dtype) * std + mean
 
 
-@operator("aten.normal.Tensor_float")
-def normal_around(mean, std=1):
-    return flow.randn(mean.shape, dtype=mean.dtype, device=mean.device) * std + mean
-
-
-@operator("aten.normal.float_Tensor")
-def normal_with_deviation(mean, std):
-    return flow.randn(std.shape, dtype=std.dtype, device=std.device) * std + mean
+@operator("aten.normal.Tensor_float", "aten.normal.float_Tensor")
+def normal_by_tensor(mean, std=1):
+    like = mean if isinstance(mean, flow.Tensor) else std
+    return flow.randn(like.shape, dtype=like.dtype, device=like.device) * std + mean
 
 
 @operator("aten.normal.Tensor_Tensor")
 def normal_of_tensors(mean, std, *, out_shape, out_dtype):
-    return flow.randn(tuple(out_shape), dtype=out_dtype, device=mean.device) * std + mean
+    return flow.randn(out_shape, dtype=out_dtype, device=mean.device) * std + mean
