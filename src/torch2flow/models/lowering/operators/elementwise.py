@@ -22,36 +22,15 @@ def sign(self):
     return flow.sign(self).to(self.dtype)
 
 
-@operator("aten.ceil")
-def ceil(self):
-    if is_float(self.dtype):
-        return flow.ceil(self)
-    return self
-
-
-@operator("aten.floor")
-def floor(self):
-    if is_float(self.dtype):
-        return flow.floor(self)
-    return self
-
-
-@operator("aten.trunc", "aten.fix")
-def trunc(self):
-    if is_float(self.dtype):
-        return flow.trunc(self)
-    return self
-
-
-@operator("aten.round")
-def round_(self):
-    if is_float(self.dtype):
-        return flow.round(self)
-    return self
+@operator("aten.ceil", "aten.floor", "aten.trunc", "aten.fix", "aten.round")
+def whole(self, *, name):
+    return getattr(flow, "trunc" if name == "fix" else name)(self) if is_float(self.dtype) else self
 
 
 @operator("aten.round.decimals")
 def round_decimals(self, decimals=0):
+    if abs(decimals) > 38:
+        raise NotImplementedError(f"rounding to {decimals} decimals, which no float has")
     if decimals == 0:
         return flow.round(self)
     if decimals > 0:
@@ -129,18 +108,9 @@ def replace_non_finite(x, nan=None, posinf=None, neginf=None):
     return x.masked_fill(x == -float("inf"), limits.min if neginf is None else neginf)
 
 
-@operator("aten.isnan")
-def isnan(self):
-    if is_float(self.dtype):
-        return flow.isnan(self)
-    return self != self
-
-
-@operator("aten.isinf")
-def isinf(self):
-    if is_float(self.dtype):
-        return flow.isinf(self)
-    return self != self
+@operator("aten.isnan", "aten.isinf")
+def is_special(self, *, name):
+    return getattr(flow, name)(self) if is_float(self.dtype) else self != self
 
 
 @operator("aten.isfinite")
@@ -223,16 +193,12 @@ def leaky_relu(self, negative_slope=0.01):
 
 @operator("aten.hardtanh")
 def hardtanh(self, min_val=-1, max_val=1):
-    if not is_float(self.dtype):
-        return flow.clamp(self, min=min_val, max=max_val)
-    return F.hardtanh(self, min_val, max_val)
+    return F.hardtanh(self, min_val, max_val) if is_float(self.dtype) else flow.clamp(self, min=min_val, max=max_val)
 
 
 @operator("aten.relu6")
 def relu6(self):
-    if not is_float(self.dtype):
-        return flow.clamp(self, min=0, max=6)
-    return F.relu6(self)
+    return F.relu6(self) if is_float(self.dtype) else flow.clamp(self, min=0, max=6)
 
 
 @operator("aten.threshold")
@@ -290,22 +256,15 @@ def log_sigmoid_forward(self):
     return (F.logsigmoid(self), flow.exp(-flow.abs(self)))
 
 
-@operator("aten.softmax", "aten._softmax", "aten.special_softmax")
-def softmax(self, dim, dtype=None, half_to_float=False, *, out_dtype):
+@operator(
+    "aten.softmax", "aten._softmax", "aten.special_softmax",
+    "aten.log_softmax", "aten._log_softmax", "aten.special_log_softmax",
+)  # fmt: skip
+def softmax(self, dim, dtype=None, half_to_float=False, *, out_dtype, name):
+    name = name.removeprefix("special").strip("_")
     if self.ndim == 0:
-        return flow.ones_like(self, dtype=out_dtype)
-    if self.dtype != out_dtype:
-        return F.softmax(self.to(out_dtype), dim=dim)
-    return F.softmax(self, dim=dim)
-
-
-@operator("aten.log_softmax", "aten._log_softmax", "aten.special_log_softmax")
-def log_softmax(self, dim, dtype=None, half_to_float=False, *, out_dtype):
-    if self.ndim == 0:
-        return flow.zeros_like(self, dtype=out_dtype)
-    if self.dtype != out_dtype:
-        return F.log_softmax(self.to(out_dtype), dim=dim)
-    return F.log_softmax(self, dim=dim)
+        return getattr(flow, "zeros_like" if name == "log_softmax" else "ones_like")(self, dtype=out_dtype)
+    return getattr(F, name)(self if self.dtype == out_dtype else self.to(out_dtype), dim=dim)
 
 
 @operator("aten._safe_softmax")
