@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 from comparison import difference
-from interpreter import NoRuleError, run, targets
+from rule_calls import NoRuleError, run, targets
 
 from torch2flow.errors import Torch2FlowError
+from torch2flow.models.lowering.registry import RefusedError
 from torch2flow.models.program import Graph
 from torch2flow.models.program.exported import read_program
 
@@ -73,7 +74,7 @@ def try_sample(file: zipfile.ZipFile, sample: Sample, flow: Any) -> Outcome:
     called: tuple[str, ...] = ()
     try:
         graph = read_program(file.read(f"{sample.number}.json"), str(sample))
-        called = tuple(targets(graph))
+        called, random = tuple(targets(graph)), _is_random(graph)
         inputs = [_tensor(arrays[f"in{place}"], flow) for place in range(sample.inputs)]
         for place, tensor in enumerate(inputs):
             tensor.requires_grad_(f"grad{place}" in arrays)
@@ -82,14 +83,13 @@ def try_sample(file: zipfile.ZipFile, sample: Sample, flow: Any) -> Outcome:
             for key, value in arrays.items()
             if key.startswith("const ")
         }
-        outputs = run(graph, inputs, constants, flow)
+        outputs = run(graph, inputs, constants, flow, random)
     except NoRuleError as error:
         return Outcome("no rule", str(error), called)
-    except (NotImplementedError, Torch2FlowError) as error:
+    except (RefusedError, NotImplementedError, Torch2FlowError) as error:
         return Outcome("refused", str(error), called)
     except Exception as error:
         return Outcome("raises", f"{type(error).__name__}: {_short(str(error))}", called)
-    random = _is_random(graph)
     for place, (output, is_tensor) in enumerate(zip(outputs, sample.outputs, strict=True)):
         if is_tensor and output is None:
             return Outcome("differs", f"output {place} is missing", called)

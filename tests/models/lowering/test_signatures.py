@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from torch2flow.models.lowering import operators  # noqa: F401 - registers the rules
-from torch2flow.models.lowering.registry import RULES, Rule, find
+from torch2flow.models.lowering.registry import IGNORED, RULES, Rule, find
 from torch2flow.models.lowering.renames import FLOAT_RENAMES, RENAMES
 from torch2flow.models.lowering.unsupported import reason
 
@@ -42,7 +43,7 @@ def _overloads(torch: ModuleType, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _takes(rule: Rule) -> tuple[str, ...]:
-    return rule.function.__code__.co_varnames[: rule.function.__code__.co_argcount]
+    return (*inspect.signature(rule.function).parameters, *IGNORED)
 
 
 def test_rules_take_the_arguments_of_their_operators(torch: ModuleType) -> None:

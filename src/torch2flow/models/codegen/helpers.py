@@ -79,15 +79,20 @@ class Helpers:
             ordered[name] = definition
 
     def _definition(self, name: str) -> ast.FunctionDef:
-        """A helper without the parameters that nothing passes."""
-        definition = copy.deepcopy(_definition(self.functions[name]))
-        stored = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name) and _is_stored(node)}
-        fixed: dict[str, ast.expr] = {
-            parameter: default
-            for parameter, default in _defaults(definition)
+        """A helper without the parameters that nothing passes, as far as these only decide what is done."""
+        whole = _definition(self.functions[name])
+        stored = {node.id for node in ast.walk(whole) if isinstance(node, ast.Name) and _is_stored(node)}
+        fixed = {
+            parameter: default.value
+            for parameter, default in _defaults(whole)
             if parameter not in self.passed[name] | stored and isinstance(default, ast.Constant)
         }
-        return _Fixed(fixed).visit(definition)  # type: ignore[no-any-return]
+        while True:
+            trimmed = _Fixed(fixed).visit(copy.deepcopy(whole))
+            left = {node.parameter for node in ast.walk(trimmed) if isinstance(node, _Fixed.Value)}
+            if not left:
+                return trimmed  # type: ignore[no-any-return]
+            fixed = {parameter: value for parameter, value in fixed.items() if parameter not in left}
 
 
 @cache
@@ -100,7 +105,18 @@ def _definition(function: Callable[..., Any]) -> ast.FunctionDef:
             node.annotation = None
         elif isinstance(node, ast.FunctionDef):
             node.returns = None
+    if not any("x" in (getattr(node, "id", ""), getattr(node, "arg", "")) for node in ast.walk(tree)):
+        _without_self(tree)
     return tree
+
+
+def _without_self(tree: ast.FunctionDef) -> None:
+    """`x` for ATen's `self`, which has another meaning among classes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg) and node.arg == "self":
+            node.arg = "x"
+        elif isinstance(node, ast.Name) and node.id == "self":
+            node.id = "x"
 
 
 def _called(function: FunctionType, tree: ast.AST) -> dict[str, FunctionType]:
@@ -133,7 +149,12 @@ def _defaults(definition: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
 class _Fixed(ast.NodeTransformer):
     """Puts constants in the place of parameters, and drops the branches that are never taken then."""
 
-    def __init__(self, values: dict[str, ast.expr]) -> None:
+    class Value(ast.Constant):
+        """The constant of a parameter."""
+
+        parameter = ""
+
+    def __init__(self, values: dict[str, Any]) -> None:
         self.values = values
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
@@ -155,7 +176,11 @@ class _Fixed(ast.NodeTransformer):
         return [each for each in found if not _says_nothing(each)]
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return copy.copy(self.values.get(node.id, node))
+        if node.id not in self.values:
+            return node
+        value = self.Value(self.values[node.id])
+        value.parameter = node.id
+        return value
 
     def visit_If(self, node: ast.If) -> Any:
         node.test = self.visit(node.test)
@@ -171,12 +196,13 @@ class _Fixed(ast.NodeTransformer):
         return self.generic_visit(node) if truth is None else self.visit(node.body if truth else node.orelse)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:
-        values = [self.visit(value) for value in node.values]
-        stops = isinstance(node.op, ast.Or)
-        if any(_truth(value) is stops for value in values):
-            return ast.Constant(stops) if _truth(values[0]) is stops else ast.BoolOp(node.op, values)
-        left = [value for value in values if _truth(value) is None]
-        return ast.BoolOp(node.op, left) if len(left) > 1 else (left or [ast.Constant(not stops)])[0]
+        kept: list[ast.expr] = []
+        for value in map(self.visit, node.values):
+            kept.append(value)
+            if _truth(value) is isinstance(node.op, ast.Or):
+                break  # It decides, whatever comes behind it.
+        kept = [value for value in kept[:-1] if _truth(value) is None] + kept[-1:]
+        return ast.BoolOp(node.op, kept) if len(kept) > 1 else kept[0]
 
 
 def _truth(test: ast.expr) -> bool | None:

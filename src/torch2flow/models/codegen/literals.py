@@ -53,7 +53,7 @@ _END = 2**63 - 1
 """What PyTorch records for a slice without an end (`sys.maxsize`)."""
 
 
-def slice_of(start: ast.expr, end: ast.expr, step: ast.expr) -> ast.Slice:
+def slice_of(start: ast.expr, end: ast.expr, step: ast.expr) -> ast.expr:
     """`start:end:step`, without what says nothing."""
 
     def part(node: ast.expr, *nothing: Any) -> ast.expr | None:

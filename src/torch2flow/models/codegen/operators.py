@@ -48,7 +48,7 @@ class Operators:
             return self._store(node, body)
         hints = body.number_names(node)
         arguments = {
-            name: self._argument(value, hints.get(name) or name, body) for name, value in node.arguments.items()
+            name: self.argument(value, hints.get(name) or name, body) for name, value in node.arguments.items()
         }
         names = (node.target, node.operator)
         rename = next((table[key] for table in (RENAMES, FLOAT_RENAMES) for key in names if key in table), "")
@@ -57,21 +57,21 @@ class Operators:
             rename = ""  # A user's rule comes before a row of ours.
         try:
             if rename:
-                return self._renamed(rename, arguments, node)
+                return self.renamed(rename, arguments, node)
             if rule is None:
                 raise RefusedError(
                     next((UNSUPPORTED[key] for key in names if key in UNSUPPORTED), "there is no rule for it")
                 )
             self._by_mode(node, arguments, body)
-            self._promote(rule, node, arguments)
+            self.promote(rule, node, arguments)
             alone = self._is_alone(node, body)
-            expression = self.recorder.expression(rule, arguments, self._facts(node), body.bind, first=alone)
+            expression = self.recorder.expression(rule, arguments, self.facts(node), body.bind, first=alone)
         except RefusedError as error:
             self.missing.append(Missing(node.target, node.path, node.line, str(error), closest(node.target)))
             return _stub(node, arguments)
         return _on_device(expression, body)
 
-    def _argument(self, value: Any, hint: str | tuple[str, ...], body: Body) -> Any:
+    def argument(self, value: Any, hint: str | tuple[str, ...], body: Body) -> Any:
         """An operator's argument as a rule gets it; `hint` is what its numbers are called."""
         match value:
             case Ref():
@@ -84,7 +84,7 @@ class Operators:
                 return StandIn(ast.Name(kept, ast.Load()))
             case list() | tuple():
                 hints = hint if isinstance(hint, tuple) else (hint,) * len(value)
-                return tuple(self._argument(item, each, body) for item, each in zip(value, hints, strict=True))
+                return tuple(self.argument(item, each, body) for item, each in zip(value, hints, strict=True))
             case Dtype():
                 return Name(attribute(*_dtype(value.name).split(".")))
             case Symbol():
@@ -112,7 +112,7 @@ class Operators:
         assert owner is not None
         return ast.Call(ast.Attribute(owner, "copy_", ast.Load()), [body.value(value.name)], [])
 
-    def _renamed(self, name: str, arguments: dict[str, Any], node: Node) -> ast.expr:
+    def renamed(self, name: str, arguments: dict[str, Any], node: Node) -> ast.expr:
         """A call of the function that does the same; of integers it makes floats first where PyTorch does."""
         if node.operator in FLOAT_RENAMES:
             for key, value in arguments.items():
@@ -153,7 +153,7 @@ class Operators:
         count = ast.Expr(ast.Call(ast.Attribute(owner, "add_", ast.Load()), [ast.Constant(1)], []))
         body.statements.append(ast.If(attribute("self", "training"), [count], []))
 
-    def _promote(self, rule: Rule, node: Node, arguments: dict[str, Any]) -> None:
+    def promote(self, rule: Rule, node: Node, arguments: dict[str, Any]) -> None:
         """Casts tensors to their common dtype, as PyTorch does."""
         given = [node.arguments[name] for name in rule.promotes if name in node.arguments]
         common = common_dtype(operand for value in given for operand in self._operands(value))
@@ -177,7 +177,7 @@ class Operators:
         elif isinstance(value, bool | int | float):
             yield type(value).__name__, None
 
-    def _facts(self, node: Node) -> dict[str, Any]:
+    def facts(self, node: Node) -> dict[str, Any]:
         """What was recorded of the first tensor and of the result, and the operator's name."""
         facts: dict[str, Any] = {"name": node.operator.rpartition(".")[2]}
         names = node.refs()

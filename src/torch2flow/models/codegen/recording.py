@@ -22,6 +22,7 @@ from typing import Any
 
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.codegen.helpers import Helpers
+from torch2flow.models.codegen.literals import UNIFORM
 from torch2flow.models.codegen.standins import Name, StandIn, call, same, source
 from torch2flow.models.lowering.lazy import recorded_by
 from torch2flow.models.lowering.registry import FACTS, IGNORED, RefusedError, Rule
@@ -55,13 +56,14 @@ class Recorder:
         Raises:
             RefusedError: the rule can't do this case, in words.
         """
-        given = _given(rule, arguments, facts)
+        given = given_to(rule, arguments, facts)
+        is_helper = inspect.unwrap(rule.function) is not rule.function
         parameters = inspect.signature(rule.function).parameters
         self.met = {}
         self.defaults = {name: each.default for name, each in parameters.items() if each.default is not each.empty}
         try:
             with recorded_by(self), _real_oneflow_recorded(rule.function, self):
-                result = rule.function(**given)
+                result = self._copied(rule.function, given) if is_helper else rule.function(**given)
         except (NotImplementedError, UnsupportedError, RefusedError) as error:
             raise RefusedError(str(error)) from None
         except Exception:  # What Python can't do with stand-ins, it can do with tensors when the model runs.
@@ -106,10 +108,14 @@ class Recorder:
         return self.helper(inspect.unwrap(function), tuple(positional), keywords)
 
 
-def _given(rule: Rule, arguments: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+def given_to(rule: Rule, arguments: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
     """The arguments that a rule is called with, in the order of its parameters."""
     parameters = inspect.signature(rule.function).parameters
-    given = {name: value for name, value in arguments.items() if name in parameters or name not in IGNORED}
+    given = {
+        name: _once(value) if name in UNIFORM else value
+        for name, value in arguments.items()
+        if name in parameters or name not in IGNORED
+    }
     if not any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
         unknown = [name for name in given if name not in parameters]
         if unknown:
@@ -123,6 +129,12 @@ def _given(rule: Rule, arguments: dict[str, Any], facts: dict[str, Any]) -> dict
         ):
             raise RefusedError(f"the argument {name!r} is missing")
     return {name: given[name] for name in [*parameters, *given] if name in given}
+
+
+def _once(value: Any) -> Any:
+    """`(2, 2)` as 2."""
+    numbers = isinstance(value, tuple) and all(isinstance(item, int) for item in value)
+    return value[0] if numbers and len(set(value)) == 1 else value
 
 
 @contextmanager

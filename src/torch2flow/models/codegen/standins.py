@@ -13,7 +13,7 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from torch2flow.models.codegen.literals import UNIFORM, literal, slice_of
+from torch2flow.models.codegen.literals import literal, slice_of
 from torch2flow.models.lowering.lazy import is_float, recorded_defaults
 
 
@@ -44,11 +44,11 @@ class StandIn:
             case "dtype" if self._dtype:
                 return Name(node, self._dtype)
             case "shape":
-                return Shape(node, False, ndim=self._ndim)
+                return Shape(node, node, range(self._ndim) if self._ndim >= 0 else None)
         return StandIn(node, False)
 
     def __getitem__(self, key: Any) -> StandIn:
-        parts = [source(part) for part in (key if isinstance(key, tuple) else (key,))]
+        parts = [_index(part) for part in (key if isinstance(key, tuple) else (key,))]
         index = parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load())
         return StandIn(ast.Subscript(self._node, index, ast.Load()), self._is_tensor)
 
@@ -93,19 +93,23 @@ for _name, _comparing in {
 
 
 class Shape(StandIn):
-    """`x.shape`: how many sizes it has is known where the tensor's `ndim` is, and so are those of a slice of it."""
+    """`x.shape`, or a slice of it: how many sizes it has is known where the tensor's `ndim` is."""
+
+    def __init__(self, node: ast.expr, whole: ast.expr, positions: range | None) -> None:
+        super().__init__(node, False)
+        self._whole, self._positions = whole, positions
 
     def __len__(self) -> int:
-        return self._ndim if self._ndim >= 0 else _value(self)
+        return _value(self) if self._positions is None else len(self._positions)
 
     def __getitem__(self, key: Any) -> StandIn:
-        found = super().__getitem__(key)
-        if not isinstance(key, slice) or self._ndim < 0:
-            return found
-        return Shape(found._node, False, ndim=len(range(self._ndim)[key]))
+        made = super().__getitem__(key)
+        if isinstance(key, slice) and self._positions is not None:
+            return Shape(made._node, self._whole, self._positions[key])
+        return made
 
     def __iter__(self) -> Iterator[StandIn]:
-        for position in range(len(self)):
+        for position in self._positions if self._positions is not None else _value(self):
             yield Size(self, position)
 
 
@@ -113,14 +117,16 @@ class Size(StandIn):
     """One of the sizes that a loop over `x.shape`, or `*x.shape`, takes out of it."""
 
     def __init__(self, shape: Shape, position: int) -> None:
-        super().__init__(shape[position]._node, False)
+        super().__init__(ast.Subscript(shape._whole, ast.Constant(position), ast.Load()), False)
         self._shape, self._position = shape, position
 
     def starts_all(self, values: Sequence[Any]) -> bool:
         """Whether the values start with all sizes of the shape, in their order."""
-        count = len(self._shape)
-        row = [each._position for each in values[:count] if isinstance(each, Size) and each._shape is self._shape]
-        return count > 1 and row == list(range(count))
+        wanted = list(self._shape._positions or ())
+        row = [
+            each._position for each in values[: len(wanted)] if isinstance(each, Size) and each._shape is self._shape
+        ]
+        return len(wanted) > 1 and row == wanted
 
 
 class Name(StandIn):
@@ -192,6 +198,13 @@ def source(value: Any) -> ast.expr:
     return literal(value)
 
 
+def _index(part: Any) -> ast.expr:
+    """One part of a subscript, a slice as `1:3`."""
+    if isinstance(part, slice):
+        return slice_of(source(part.start), source(part.stop), source(part.step))
+    return source(part)
+
+
 def sources(values: Sequence[Any]) -> list[ast.expr]:
     """Recorded values as expressions; all sizes of a shape in a row are `*x.shape`."""
     found: list[ast.expr] = []
@@ -210,7 +223,7 @@ def sources(values: Sequence[Any]) -> list[ast.expr]:
 def call(function: ast.expr, args: tuple[Any, ...], kwargs: dict[str, Any], defaults: dict[str, Any]) -> ast.expr:
     """A call, without the keywords that equal a default, and without `None` at the end of the positional arguments."""
     keywords = [
-        ast.keyword(name, uniform(name, source(value)))
+        ast.keyword(name, source(value))
         for name, value in kwargs.items()
         if not (name in defaults and same(value, defaults[name]))
     ]
@@ -227,12 +240,3 @@ def same(value: Any, default: Any) -> bool:
     if isinstance(value, StandIn) or isinstance(value, bool) != isinstance(default, bool):
         return False
     return value is default or (isinstance(value, type(default)) and bool(value == default))
-
-
-def uniform(name: str, value: ast.expr) -> ast.expr:
-    """`stride=2` for `stride=(2, 2)`."""
-    if name in UNIFORM and isinstance(value, ast.Tuple) and value.elts:
-        constants = [item.value for item in value.elts if isinstance(item, ast.Constant)]
-        if len(constants) == len(value.elts) and len(set(constants)) == 1:
-            return value.elts[0]
-    return value

@@ -54,7 +54,7 @@ class Rule:
     @property
     def place(self) -> str:
         """Where it is written: `arithmetic.py:12`."""
-        code = self.function.__code__
+        code = inspect.unwrap(self.function).__code__
         return f"{code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}"
 
     @property

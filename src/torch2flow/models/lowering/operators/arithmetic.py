@@ -53,13 +53,11 @@ def div(self, other):
 def div_mode(self, other, rounding_mode=None, *, out_dtype):
     if rounding_mode is None:
         return self.to(out_dtype) / other
-    if rounding_mode == "trunc" and is_float(out_dtype):
-        return flow.trunc(self / other)
-    if rounding_mode == "trunc":
-        return flow.trunc(self.to(flow.float64) / other).to(out_dtype)
+    if rounding_mode == "floor":
+        return floor_divide(self, other, out_dtype=out_dtype)
     if is_float(out_dtype):
-        return floor_quotient(self, other)
-    return flow.floor(self.to(flow.float64) / other).to(out_dtype)
+        return flow.trunc(self / other)
+    return flow.trunc(self.to(flow.float64) / other).to(out_dtype)
 
 
 @operator("aten.floor_divide", promotes=("self", "other"))
@@ -73,25 +71,21 @@ def floor_divide(self, other, *, out_dtype):
 def floor_quotient(x, y):
     """PyTorch's and Python's floor division of floats: 1.0 // 0.1 is 9, where `floor(1.0 / 0.1)` is 10."""
     quotient = x / y
-    exact = (x - floor_remainder(x, y)) / y
+    exact = (x - remainder(x, y)) / y
     return flow.where(quotient.isinf(), quotient, flow.round(exact))
 
 
 @operator("aten.remainder", promotes=("self", "other"))
+@helper
 def remainder(self, other):
-    return floor_remainder(self, other)
+    """PyTorch's `remainder`, which takes the sign of the divisor; OneFlow's `%` takes the dividend's."""
+    rest = flow.fmod(self, other)
+    return flow.where(rest * other < 0, rest + other, rest)
 
 
 @operator("aten.remainder.Scalar_Tensor", promotes=("self", "other"))
 def remainder_of_scalar(self, other):
-    return floor_remainder(flow.full_like(other, self), other)
-
-
-@helper
-def floor_remainder(x, y):
-    """PyTorch's `remainder`, which takes the sign of the divisor; OneFlow's `%` takes the dividend's."""
-    rest = flow.fmod(x, y)
-    return flow.where(rest * y < 0, rest + y, rest)
+    return remainder(flow.full_like(other, self), other)
 
 
 @operator("aten.fmod", promotes=("self", "other"))
@@ -146,81 +140,53 @@ def lerp(self, end, weight):
     return self + weight * (end - self)
 
 
-@operator("aten.maximum", "aten.max.other", promotes=("self", "other"))
-def maximum(self, other, *, out_dtype):
-    if out_dtype == flow.bool:
-        return flow.logical_or(self, other)
-    return flow.maximum(self, other)
+@operator("aten.maximum", "aten.max.other", "aten.clamp_min.Tensor", promotes=("self", "other", "min"))
+def maximum(self, other=None, min=None, *, out_dtype):
+    other = min if other is None else other
+    return flow.logical_or(self, other) if out_dtype == flow.bool else flow.maximum(self, other)
 
 
-@operator("aten.minimum", "aten.min.other", promotes=("self", "other"))
-def minimum(self, other, *, out_dtype):
-    if out_dtype == flow.bool:
-        return flow.logical_and(self, other)
-    return flow.minimum(self, other)
+@operator("aten.minimum", "aten.min.other", "aten.clamp_max.Tensor", promotes=("self", "other", "max"))
+def minimum(self, other=None, max=None, *, out_dtype):
+    other = max if other is None else other
+    return flow.logical_and(self, other) if out_dtype == flow.bool else flow.minimum(self, other)
 
 
-@operator("aten.fmax", promotes=("self", "other"))
-def fmax(self, other, *, out_dtype):
-    if out_dtype == flow.bool:
-        return flow.logical_or(self, other)
+@operator("aten.fmax", "aten.fmin", promotes=("self", "other"))
+def extreme_of_numbers(self, other, *, out_dtype, name):
+    found = (maximum if name == "fmax" else minimum)(self, other, out_dtype=out_dtype)
     if not is_float(out_dtype):
-        return flow.maximum(self, other)
-    return flow.where(flow.isnan(self), other, flow.where(flow.isnan(other), self, flow.maximum(self, other)))
+        return found
+    return flow.where(flow.isnan(self), other, flow.where(flow.isnan(other), self, found))
 
 
-@operator("aten.fmin", promotes=("self", "other"))
-def fmin(self, other, *, out_dtype):
-    if out_dtype == flow.bool:
-        return flow.logical_and(self, other)
-    if not is_float(out_dtype):
-        return flow.minimum(self, other)
-    return flow.where(flow.isnan(self), other, flow.where(flow.isnan(other), self, flow.minimum(self, other)))
-
-
-@operator("aten.clamp", "aten.clip", promotes=("self", "min", "max"))
+@operator(
+    "aten.clamp", "aten.clip", "aten.clamp_min", "aten.clamp_max", promotes=("self", "min", "max")
+)  # fmt: skip
 def clamp(self, min=None, max=None):
     return flow.clamp(self, min=min, max=max)
 
 
 @operator("aten.clamp.Tensor", "aten.clip.Tensor", promotes=("self", "min", "max"))
 def clamp_by_tensors(self, min=None, max=None):
-    if min is None:
-        return flow.minimum(self, max)
-    if max is None:
-        return flow.maximum(self, min)
-    return flow.minimum(flow.maximum(self, min), max)
+    self = self if min is None else flow.maximum(self, min)
+    return self if max is None else flow.minimum(self, max)
 
 
-@operator("aten.clamp_min", promotes=("self", "min"))
-def clamp_min(self, min):
-    return flow.clamp(self, min=min)
-
-
-@operator("aten.clamp_min.Tensor", promotes=("self", "min"))
-def clamp_min_by_tensor(self, min, *, out_dtype):
-    if out_dtype == flow.bool:
-        return flow.logical_or(self, min)
-    return flow.maximum(self, min)
-
-
-@operator("aten.clamp_max", promotes=("self", "max"))
-def clamp_max(self, max):
-    return flow.clamp(self, max=max)
-
-
-@operator("aten.clamp_max.Tensor", promotes=("self", "max"))
-def clamp_max_by_tensor(self, max, *, out_dtype):
-    if out_dtype == flow.bool:
-        return flow.logical_and(self, max)
-    return flow.minimum(self, max)
+def empty_result(x, out_shape, out_dtype):
+    """The result of an operator on nothing, which OneFlow 0.9.0 refuses or aborts at."""
+    return flow.zeros(out_shape, dtype=out_dtype, device=x.device)
 
 
 @operator("aten.atan2", "aten.arctan2", promotes=("self", "other"), floats=True)
 def atan2(self, other, *, out_shape, out_dtype):
-    if 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
-    return flow.atan2(*flow.broadcast_tensors(self, other))
+    return empty_result(self, out_shape, out_dtype) if 0 in out_shape else angle_of(self, other)
+
+
+@helper
+def angle_of(y, x):
+    """PyTorch's `atan2`, which broadcasts."""
+    return flow.atan2(*flow.broadcast_tensors(y, x))
 
 
 @operator("aten.hypot", promotes=("self", "other"))
@@ -230,35 +196,25 @@ def hypot(self, other):
 
 @operator("aten.logaddexp", promotes=("self", "other"))
 def logaddexp(self, other):
-    return log_sum_of_two(self, other)
-
-
-@helper
-def log_sum_of_two(x, y):
-    """PyTorch's `logaddexp`: log(exp(x) + exp(y)), without overflow."""
-    larger = flow.maximum(x, y)
-    difference = flow.where(x == y, flow.zeros_like(larger), flow.abs(x - y))
-    return larger + flow.log1p(flow.exp(-difference))
+    return flow.maximum(self, other) + flow.log1p(flow.exp(-distance(self, other)))
 
 
 @operator("aten.logaddexp2", promotes=("self", "other"))
 def logaddexp2(self, other):
-    return log2_sum_of_two(self, other)
+    return flow.maximum(self, other) + flow.log2(1 + flow.pow(2.0, -distance(self, other)))
 
 
 @helper
-def log2_sum_of_two(x, y):
-    """PyTorch's `logaddexp2`: log2(2 ** x + 2 ** y), without overflow."""
-    larger = flow.maximum(x, y)
-    difference = flow.where(x == y, flow.zeros_like(larger), flow.abs(x - y))
-    return larger + flow.log2(1 + flow.pow(2.0, -difference))
+def distance(x, y):
+    """How far two numbers are apart; 0 for two equal infinities."""
+    return flow.where(x == y, flow.zeros_like(x * y), flow.abs(x - y))
 
 
-@operator("aten.xlogy", "aten.special_xlogy", promotes=("self", "other"), floats=True)
-def xlogy(self, other, *, out_shape, out_dtype):
+@operator("aten.xlogy", "aten.special_xlogy", "aten.special_xlog1py", promotes=("self", "other"), floats=True)
+def xlogy(self, other, *, out_shape, out_dtype, name):
     if 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
-    return times_log(self, other)
+        return empty_result(self, out_shape, out_dtype)
+    return times_log(self, 1 + other if name == "special_xlog1py" else other)
 
 
 @helper
@@ -266,13 +222,6 @@ def times_log(x, y):
     """PyTorch's `xlogy`: x * log(y), and 0 where x is 0."""
     none = flow.logical_and(x == 0, y == y)
     return flow.where(none, flow.zeros_like(x * y), x * flow.log(flow.where(none, flow.ones_like(x * y), y)))
-
-
-@operator("aten.special_xlog1py", promotes=("self", "other"), floats=True)
-def xlog1py(self, other, *, out_shape, out_dtype):
-    if 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
-    return times_log(self, 1 + other)
 
 
 @operator("aten.ldexp", promotes=("self", "other"), floats=True)
@@ -292,6 +241,6 @@ def heaviside(self, values):
 
 @operator("aten.copysign", promotes=("self", "other"), floats=True)
 def copysign(self, other):
-    if isinstance(other, (int, float)):  # noqa: UP038 - the source is read, not run
+    if not isinstance(other, flow.Tensor):
         return flow.abs(self) * (-1 if other < 0 else 1)
     return flow.where(other < 0, -flow.abs(self), flow.abs(self))

@@ -10,55 +10,47 @@ from torch2flow.models.lowering.registry import operator
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
 ):
-    return attention(
-        query, key, value, attn_mask=attn_mask, dropout_p=dropout_p, is_causal=is_causal, scale=scale,
-        enable_gqa=enable_gqa,
-    )  # fmt: skip
-
-
-@helper
-def attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
-    """PyTorch's `scaled_dot_product_attention`, which OneFlow 0.9.0 lacks."""
     if enable_gqa:
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
         value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = flow.matmul(query * scale, key.transpose(-2, -1))
+    masks = masks_of(query, key, attn_mask, is_causal)
+    return attention(query, key, value, **masks, dropout_p=dropout_p, scale=scale)
+
+
+def masks_of(query, key, attn_mask=None, is_causal=False):
+    """PyTorch's mask as the helpers below take it: what is added to the scores, or what may be seen."""
     if is_causal:
-        attn_mask = flow.tril(flow.ones(scores.shape[-2:], device=scores.device)) != 0
+        return {"mask": flow.tril(flow.ones(query.shape[-2], key.shape[-2], device=query.device)) != 0}
     if attn_mask is None:
-        weights = F.softmax(scores, dim=-1)
-    elif attn_mask.dtype == flow.bool:
-        # A row that sees nothing gives zeros, as in PyTorch, and no NaN.
-        hidden = flow.logical_not(attn_mask).expand(*scores.shape)
+        return {}
+    return {"mask" if attn_mask.dtype == flow.bool else "bias": attn_mask}
+
+
+@helper
+def attention(query, key, value, bias=None, mask=None, dropout_p=0.0, scale=None):
+    """PyTorch's `scaled_dot_product_attention`, which OneFlow 0.9.0 lacks."""
+    scores = flow.matmul(query * (query.shape[-1] ** -0.5 if scale is None else scale), key.transpose(-2, -1))
+    if bias is not None:
+        scores = scores + bias
+    if mask is not None:
+        hidden = flow.logical_not(mask).expand(*scores.shape)
         scores = scores.masked_fill(hidden, flow.finfo(scores.dtype).min)
-        weights = F.softmax(scores, dim=-1).masked_fill(hidden, 0.0)
-    else:
-        weights = F.softmax(scores + attn_mask, dim=-1)
+    weights = F.softmax(scores, dim=-1)
+    if mask is not None:
+        weights = weights.masked_fill(hidden, 0.0)  # A row that sees nothing gives zeros, and no NaN.
     if dropout_p > 0:
         weights = F.dropout(weights, p=dropout_p)
     return flow.matmul(weights, value)
 
 
-@operator("aten._scaled_dot_product_flash_attention_for_cpu")
-def flash_attention_for_cpu(query, key, value, dropout_p=0.0, is_causal=False, attn_mask=None, scale=None):
-    return (
-        attention(query, key, value, attn_mask=attn_mask, dropout_p=dropout_p, is_causal=is_causal, scale=scale),
-        log_of_scores(query, key, attn_mask=attn_mask, is_causal=is_causal, scale=scale),
-    )
-
-
 @helper
-def log_of_scores(query, key, attn_mask=None, is_causal=False, scale=None):
+def log_of_scores(query, key, bias=None, mask=None, scale=None):
     """The second result of PyTorch's attention operators, which only their backward uses."""
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = flow.matmul(query * scale, key.transpose(-2, -1))
-    if is_causal:
-        attn_mask = flow.tril(flow.ones(scores.shape[-2:], device=scores.device)) != 0
-    if attn_mask is not None and attn_mask.dtype == flow.bool:
-        scores = scores.masked_fill(flow.logical_not(attn_mask).expand(*scores.shape), flow.finfo(scores.dtype).min)
-    elif attn_mask is not None:
-        scores = scores + attn_mask
+    scores = flow.matmul(query * (query.shape[-1] ** -0.5 if scale is None else scale), key.transpose(-2, -1))
+    if bias is not None:
+        scores = scores + bias
+    if mask is not None:
+        scores = scores.masked_fill(flow.logical_not(mask).expand(*scores.shape), flow.finfo(scores.dtype).min)
     return flow.logsumexp(scores, dim=-1)
 
 
@@ -66,32 +58,24 @@ def log_of_scores(query, key, attn_mask=None, is_causal=False, scale=None):
 def attention_math(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, dropout_mask=None, scale=None, enable_gqa=False
 ):
-    return attention_and_weights(query, key, value, attn_mask, is_causal, scale, enable_gqa)
-
-
-@helper
-def attention_and_weights(query, key, value, attn_mask=None, is_causal=False, scale=None, enable_gqa=False):
-    """Attention, and the weights that it gives each value."""
     size = key.shape[-2]
     one = flow.eye(size, dtype=query.dtype, device=query.device).expand(*value.shape[:-2], size, size)
-    weights = attention(query, key, one, attn_mask, 0.0, is_causal, scale, enable_gqa)
-    return attention(query, key, value, attn_mask, 0.0, is_causal, scale, enable_gqa), weights
+    given = {"attn_mask": attn_mask, "is_causal": is_causal, "scale": scale, "enable_gqa": enable_gqa}
+    results = [scaled_dot_product_attention(query, key, each, **given) for each in (value, one)]
+    return tuple(results)
 
 
-@operator("aten._scaled_dot_product_flash_attention")
-def flash_attention(query, key, value, dropout_p=0.0, is_causal=False, return_debug_mask=False, scale=None):
-    return (
-        attention(query, key, value, dropout_p=dropout_p, is_causal=is_causal, scale=scale),
-        log_of_scores(query, key, is_causal=is_causal, scale=scale),
-        None, None, None, None, None, None, None,
-    )  # fmt: skip
+@operator("aten._scaled_dot_product_flash_attention_for_cpu", "aten._scaled_dot_product_flash_attention")
+def flash_attention(
+    query, key, value, dropout_p=0.0, is_causal=False, return_debug_mask=False, attn_mask=None, scale=None, *, name
+):
+    masks = masks_of(query, key, attn_mask, is_causal)
+    result = attention(query, key, value, **masks, dropout_p=dropout_p, scale=scale)
+    return result, log_of_scores(query, key, **masks, scale=scale), *[None] * (0 if name.endswith("cpu") else 7)
 
 
 @operator("aten._scaled_dot_product_efficient_attention")
 def efficient_attention(query, key, value, attn_bias, compute_log_sumexp, dropout_p=0.0, is_causal=False, scale=None):
-    return (
-        attention(query, key, value, attn_mask=attn_bias, dropout_p=dropout_p, is_causal=is_causal, scale=scale),
-        log_of_scores(query, key, attn_mask=attn_bias, is_causal=is_causal, scale=scale),
-        None,
-        None,
-    )
+    masks = masks_of(query, key, attn_bias, is_causal)
+    result = attention(query, key, value, **masks, dropout_p=dropout_p, scale=scale)
+    return result, log_of_scores(query, key, **masks, scale=scale), None, None

@@ -41,19 +41,9 @@ def isclose(self, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     return flow.isclose(self, other, atol=atol, rtol=rtol, equal_nan=equal_nan)
 
 
-@operator("aten.logical_and", promotes=("self", "other"))
-def logical_and(self, other):
-    return flow.logical_and(self, other)
-
-
-@operator("aten.logical_or", promotes=("self", "other"))
-def logical_or(self, other):
-    return flow.logical_or(self, other)
-
-
-@operator("aten.logical_xor", promotes=("self", "other"))
-def logical_xor(self, other):
-    return flow.logical_xor(self, other)
+@operator("aten.logical_and", "aten.logical_or", "aten.logical_xor", promotes=("self", "other"))
+def logical(self, other, *, name):
+    return getattr(flow, name)(self, other)
 
 
 @operator("aten.logical_not")
@@ -62,54 +52,26 @@ def logical_not(self):
 
 
 @operator("aten.bitwise_not")
-def bitwise_not(self, *, in_dtype):
-    if in_dtype == flow.bool:
+def bitwise_not(self):
+    if self.dtype == flow.bool:
         return flow.logical_not(self)
-    if in_dtype == flow.uint8:
+    if self.dtype == flow.uint8:
         return 255 - self
     return -1 - self
 
 
-@operator("aten.bitwise_and", "aten.__and__", promotes=("self", "other"))
-def bitwise_and(self, other, *, out_dtype):
+@operator(
+    "aten.bitwise_and", "aten.__and__", "aten.bitwise_or", "aten.__or__", "aten.bitwise_xor", "aten.__xor__",
+    promotes=("self", "other"),
+)  # fmt: skip
+def bitwise(self, other, *, out_dtype, name):
+    kind = name.strip("_").removeprefix("bitwise_")
+    if not isinstance(self, flow.Tensor):
+        self, other = other, self
     if out_dtype == flow.bool:
-        return flow.logical_and(self, other)
-    return and_of_bits(self, other)
-
-
-@operator("aten.bitwise_or", "aten.__or__", promotes=("self", "other"))
-def bitwise_or(self, other, *, out_dtype):
-    if out_dtype == flow.bool:
-        return flow.logical_or(self, other)
-    return self + other - and_of_bits(self, other)
-
-
-@operator("aten.bitwise_xor", "aten.__xor__", promotes=("self", "other"))
-def bitwise_xor(self, other, *, out_dtype):
-    if out_dtype == flow.bool:
-        return flow.logical_xor(self, other)
-    return self + other - 2 * and_of_bits(self, other)
-
-
-@operator("aten.bitwise_and.Scalar_Tensor", promotes=("self", "other"))
-def bitwise_and_of_scalar(self, other, *, out_dtype):
-    if out_dtype == flow.bool:
-        return flow.logical_and(other, self)
-    return and_of_bits(other, self)
-
-
-@operator("aten.bitwise_or.Scalar_Tensor", promotes=("self", "other"))
-def bitwise_or_of_scalar(self, other, *, out_dtype):
-    if out_dtype == flow.bool:
-        return flow.logical_or(other, self)
-    return self + other - and_of_bits(other, self)
-
-
-@operator("aten.bitwise_xor.Scalar_Tensor", promotes=("self", "other"))
-def bitwise_xor_of_scalar(self, other, *, out_dtype):
-    if out_dtype == flow.bool:
-        return flow.logical_xor(other, self)
-    return self + other - 2 * and_of_bits(other, self)
+        return getattr(flow, f"logical_{kind}")(self, other)
+    both = and_of_bits(self, other)
+    return {"and": both, "or": self + other - both, "xor": self + other - 2 * both}[kind]
 
 
 @helper
@@ -151,38 +113,26 @@ def right_shift(self, other, *, out_dtype):
 def where(condition, self, other, *, out_shape, out_dtype):
     # OneFlow 0.9.0 aborts when it broadcasts a tensor without elements.
     if 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=condition.device)
+        return flow.zeros(out_shape, dtype=out_dtype, device=condition.device)
     return flow.where(condition, self, other)
 
 
-@operator("aten.where.ScalarOther", promotes=("self", "other"))
-def where_scalar_other(condition, self, other, *, out_dtype):
+@operator("aten.where.ScalarOther", "aten.where.ScalarSelf", "aten.where.Scalar", promotes=("self", "other"))
+def where_scalar(condition, self, other, *, out_dtype):
     # OneFlow gives float64 for a float beside a float32 tensor.
     if is_float(out_dtype):
-        return flow.where(condition, self, float(other)).to(out_dtype)
-    return flow.where(condition, self, other).to(out_dtype)
-
-
-@operator("aten.where.ScalarSelf", promotes=("self", "other"))
-def where_scalar_self(condition, self, other, *, out_dtype):
-    if is_float(out_dtype):
-        return flow.where(condition, float(self), other).to(out_dtype)
-    return flow.where(condition, self, other).to(out_dtype)
-
-
-@operator("aten.where.Scalar")
-def where_scalars(condition, self, other, *, out_dtype):
+        self, other = (each if isinstance(each, flow.Tensor) else float(each) for each in (self, other))
     return flow.where(condition, self, other).to(out_dtype)
 
 
 @operator("aten.masked_fill")
-def masked_fill(self, mask, value, *, in_dtype):
+def masked_fill(self, mask, value):
     return self.masked_fill(mask, value)
 
 
 @operator("aten.masked_fill.Tensor")
-def masked_fill_by_tensor(self, mask, value, *, in_dtype):
-    return flow.where(mask, value.to(in_dtype), self)
+def masked_fill_by_tensor(self, mask, value):
+    return flow.where(mask, value.to(self.dtype), self)
 
 
 @operator("aten.where.default")
@@ -195,43 +145,21 @@ def nonzero(self):
     return flow.nonzero(self)
 
 
-@operator("aten.all")
-def all_(self, *, in_dtype):
-    if in_dtype == flow.bool:
-        return self.all()
-    return (self != 0).all()
+@operator("aten.all", "aten.any")
+def all_or_any(self, *, name):
+    return getattr(self if self.dtype == flow.bool else self != 0, name)()
 
 
-@operator("aten.any")
-def any_(self, *, in_dtype):
-    if in_dtype == flow.bool:
-        return self.any()
-    return (self != 0).any()
-
-
-@operator("aten.all.dim", "aten.all.dims")
-def all_dim(self, dim=None, keepdim=False, *, in_dtype, in_ndim):
-    if in_ndim == 0:
+@operator("aten.all.dim", "aten.all.dims", "aten.any.dim", "aten.any.dims")
+def all_or_any_along(self, dim=None, keepdim=False, *, name):
+    if self.ndim == 0:
         return self != 0
-    return (self != 0).all(dim=tuple(range(in_ndim)) if dim is None else dim, keepdim=keepdim)
+    return getattr(self != 0, name)(dim=tuple(range(self.ndim)) if dim is None else dim, keepdim=keepdim)
 
 
-@operator("aten.any.dim", "aten.any.dims")
-def any_dim(self, dim=None, keepdim=False, *, in_dtype, in_ndim):
-    if in_ndim == 0:
-        return self != 0
-    return (self != 0).any(dim=tuple(range(in_ndim)) if dim is None else dim, keepdim=keepdim)
-
-
-@operator("aten.isin.Tensor_Tensor")
-def isin(elements, test_elements, assume_unique=False, invert=False):
-    if invert:
-        return flow.logical_not((elements.unsqueeze(-1) == test_elements.flatten()).any(dim=-1))
-    return (elements.unsqueeze(-1) == test_elements.flatten()).any(dim=-1)
-
-
-@operator("aten.isin.Tensor_Scalar")
-def isin_scalar(elements, test_element, assume_unique=False, invert=False):
-    if invert:
-        return elements != test_element
-    return elements == test_element
+@operator("aten.isin.Tensor_Tensor", "aten.isin.Tensor_Scalar")
+def isin(elements, test_elements=None, test_element=None, assume_unique=False, invert=False):
+    if test_elements is None:
+        return elements != test_element if invert else elements == test_element
+    found = (elements.unsqueeze(-1) == test_elements.flatten()).any(dim=-1)
+    return flow.logical_not(found) if invert else found

@@ -6,135 +6,53 @@ from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
-@operator("aten.conv1d")
-def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, in_ndim):
-    if in_ndim == 2:
-        return F.conv1d(
-            input.unsqueeze(0), weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
-        ).squeeze(0)
-    return F.conv1d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-
-
-@operator("aten.conv2d")
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, in_ndim):
-    if in_ndim == 3:
-        return F.conv2d(
-            input.unsqueeze(0), weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
-        ).squeeze(0)
-    return F.conv2d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-
-
-@operator("aten.conv3d")
-def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, in_ndim):
-    if in_ndim == 4:
-        return F.conv3d(
-            input.unsqueeze(0), weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
-        ).squeeze(0)
-    return F.conv3d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+@operator("aten.conv1d", "aten.conv2d", "aten.conv3d")
+def conv(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, name):
+    convolve = getattr(F, name)
+    options = {"bias": bias, "stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    if input.ndim == weight.ndim - 1:
+        return convolve(input.unsqueeze(0), weight, **options).squeeze(0)
+    return convolve(input, weight, **options)
 
 
 @operator("aten.conv1d.padding", "aten.conv2d.padding", "aten.conv3d.padding", "aten._convolution_mode")
-def conv_padding(input, weight, bias=None, stride=1, padding="valid", dilation=1, groups=1):
-    return padded_convolution(input, weight, bias, stride, padding, dilation, groups)
-
-
 @helper
-def padded_convolution(x, weight, bias=None, stride=1, padding="valid", dilation=1, groups=1):
+def conv_padding(input, weight, bias=None, stride=1, padding="valid", dilation=1, groups=1):
     """A convolution with `padding="same"` or `"valid"`, which OneFlow 0.9.0's functions don't take."""
     count = weight.ndim - 2
-    unbatched = x.ndim == count + 1
+    unbatched = input.ndim == count + 1
     if unbatched:
-        x = x.unsqueeze(0)
+        input = input.unsqueeze(0)
     if padding == "same":
         dilations = [dilation] * count if isinstance(dilation, int) else list(dilation) * (count // len(dilation))
         totals = [step * (size - 1) for step, size in zip(dilations, weight.shape[2:], strict=True)]
         # The odd one goes to the end, as PyTorch has it.
-        x = F.pad(x, [side for total in reversed(totals) for side in (total // 2, total - total // 2)])
+        input = F.pad(input, [side for total in reversed(totals) for side in (total // 2, total - total // 2)])
     convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[count]
-    x = convolve(x, weight, bias, stride, 0, dilation, groups)
-    return x.squeeze(0) if unbatched else x
+    input = convolve(input, weight, bias, stride, 0, dilation, groups)
+    return input.squeeze(0) if unbatched else input
 
 
-@operator("aten.conv_transpose1d")
-def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1, *, in_ndim):
-    if in_ndim == 2:
-        return transposed_convolution(input, weight, bias, stride, padding, output_padding, groups, dilation)
-    return F.conv_transpose1d(
-        input, weight, bias=bias, stride=stride, padding=padding, output_padding=output_padding, groups=groups,
-        dilation=dilation,
-    )  # fmt: skip
-
-
-@operator("aten.conv_transpose2d")
-def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1, *, in_ndim):
-    if in_ndim == 3:
-        return transposed_convolution(input, weight, bias, stride, padding, output_padding, groups, dilation)
-    return F.conv_transpose2d(
-        input, weight, bias=bias, stride=stride, padding=padding, output_padding=output_padding, groups=groups,
-        dilation=dilation,
-    )  # fmt: skip
-
-
-@operator("aten.conv_transpose3d")
-def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1, *, in_ndim):
-    if in_ndim == 4:
-        return transposed_convolution(input, weight, bias, stride, padding, output_padding, groups, dilation)
-    return F.conv_transpose3d(
-        input, weight, bias=bias, stride=stride, padding=padding, output_padding=output_padding, groups=groups,
-        dilation=dilation,
-    )  # fmt: skip
-
-
-@helper
-def transposed_convolution(x, weight, bias, stride, padding, output_padding, groups, dilation):
-    """A transposed convolution of one sample without a batch dimension."""
-    convolve = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}[weight.ndim - 2]
-    return convolve(x.unsqueeze(0), weight, bias, stride, padding, output_padding, groups, dilation).squeeze(0)
+@operator("aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d")
+def conv_transpose(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    convolve = getattr(F, f"conv_transpose{weight.ndim - 2}d")
+    options = {
+        "bias": bias, "stride": stride, "padding": padding, "output_padding": output_padding, "groups": groups,
+        "dilation": dilation,
+    }  # fmt: skip
+    if input.ndim == weight.ndim - 1:
+        return convolve(input.unsqueeze(0), weight, **options).squeeze(0)
+    return convolve(input, weight, **options)
 
 
 @operator("aten.convolution", "aten._convolution", "aten.convolution_overrideable")
 def convolution(
     input, weight, bias=None, stride=1, padding=0, dilation=1, transposed=False, output_padding=0, groups=1,
-    benchmark=False, deterministic=False, cudnn_enabled=False, allow_tf32=False, *, in_ndim,
+    benchmark=False, deterministic=False, cudnn_enabled=False, allow_tf32=False,
 ):  # fmt: skip
-    if transposed and in_ndim == 3:
-        return F.conv_transpose1d(
-            input,
-            weight,
-            bias=bias,
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            groups=groups,
-            dilation=dilation,
-        )
-    if transposed and in_ndim == 4:
-        return F.conv_transpose2d(
-            input,
-            weight,
-            bias=bias,
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            groups=groups,
-            dilation=dilation,
-        )
     if transposed:
-        return F.conv_transpose3d(
-            input,
-            weight,
-            bias=bias,
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            groups=groups,
-            dilation=dilation,
-        )
-    if in_ndim == 3:
-        return F.conv1d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    if in_ndim == 4:
-        return F.conv2d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return F.conv3d(input, weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        return conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return conv(input, weight, bias, stride, padding, dilation, groups, name=f"conv{weight.ndim - 2}d")
 
 
 @operator("aten.conv_tbc")

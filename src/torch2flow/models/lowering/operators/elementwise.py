@@ -7,51 +7,30 @@ from torch2flow.models.lowering.registry import operator
 
 
 @operator("aten.neg", "aten.negative")
-def neg(self, *, in_dtype):
-    if is_float(in_dtype):
+def neg(self):
+    if is_float(self.dtype):
         return -self
     return 0 - self
 
 
 @operator("aten.sign", "aten.sgn")
-def sign(self, *, in_dtype):
-    if in_dtype == flow.bool:
+def sign(self):
+    if self.dtype == flow.bool:
         return self
-    if is_float(in_dtype):
+    if is_float(self.dtype):
         return flow.sign(self)
-    return flow.sign(self).to(in_dtype)
+    return flow.sign(self).to(self.dtype)
 
 
-@operator("aten.ceil")
-def ceil(self, *, in_dtype):
-    if is_float(in_dtype):
-        return flow.ceil(self)
-    return self
-
-
-@operator("aten.floor")
-def floor(self, *, in_dtype):
-    if is_float(in_dtype):
-        return flow.floor(self)
-    return self
-
-
-@operator("aten.trunc", "aten.fix")
-def trunc(self, *, in_dtype):
-    if is_float(in_dtype):
-        return flow.trunc(self)
-    return self
-
-
-@operator("aten.round")
-def round_(self, *, in_dtype):
-    if is_float(in_dtype):
-        return flow.round(self)
-    return self
+@operator("aten.ceil", "aten.floor", "aten.trunc", "aten.fix", "aten.round")
+def whole(self, *, name):
+    return getattr(flow, "trunc" if name == "fix" else name)(self) if is_float(self.dtype) else self
 
 
 @operator("aten.round.decimals")
-def round_decimals(self, decimals=0, *, in_dtype):
+def round_decimals(self, decimals=0):
+    if abs(decimals) > 38:
+        raise NotImplementedError(f"rounding to {decimals} decimals, which no float has")
     if decimals == 0:
         return flow.round(self)
     if decimals > 0:
@@ -65,10 +44,10 @@ def frac(self):
 
 
 @operator("aten.square")
-def square(self, *, in_dtype, out_dtype):
-    if is_float(in_dtype):
+def square(self, *, out_dtype):
+    if is_float(self.dtype):
         return flow.square(self)
-    if in_dtype != out_dtype:
+    if self.dtype != out_dtype:
         return self.to(out_dtype)
     return self * self
 
@@ -114,8 +93,8 @@ def sine_cardinal(x):
 
 
 @operator("aten.nan_to_num")
-def nan_to_num(self, nan=None, posinf=None, neginf=None, *, in_dtype):
-    if not is_float(in_dtype):
+def nan_to_num(self, nan=None, posinf=None, neginf=None):
+    if not is_float(self.dtype):
         return self
     return replace_non_finite(self, nan, posinf, neginf)
 
@@ -129,23 +108,14 @@ def replace_non_finite(x, nan=None, posinf=None, neginf=None):
     return x.masked_fill(x == -float("inf"), limits.min if neginf is None else neginf)
 
 
-@operator("aten.isnan")
-def isnan(self, *, in_dtype):
-    if is_float(in_dtype):
-        return flow.isnan(self)
-    return self != self
-
-
-@operator("aten.isinf")
-def isinf(self, *, in_dtype):
-    if is_float(in_dtype):
-        return flow.isinf(self)
-    return self != self
+@operator("aten.isnan", "aten.isinf")
+def is_special(self, *, name):
+    return getattr(flow, name)(self) if is_float(self.dtype) else self != self
 
 
 @operator("aten.isfinite")
-def isfinite(self, *, in_dtype):
-    if is_float(in_dtype):
+def isfinite(self):
+    if is_float(self.dtype):
         return flow.logical_not(flow.logical_or(flow.isnan(self), flow.isinf(self)))
     return self == self
 
@@ -161,15 +131,11 @@ def angle(self):
 
 
 @operator("aten.special_entr", promotes=("self",), floats=True)
-def entropy(self):
-    return entropy_of(self)
-
-
 @helper
-def entropy_of(x):
+def entropy(self):
     """PyTorch's `special.entr`: -x * log(x)."""
-    result = flow.where(x > 0, -x * flow.log(x), flow.zeros_like(x))
-    return flow.where(x < 0, flow.full_like(x, float("-inf")), result + x * 0)
+    result = flow.where(self > 0, -self * flow.log(self), flow.zeros_like(self))
+    return flow.where(self < 0, flow.full_like(self, float("-inf")), result + self * 0)
 
 
 @operator("aten.special_ndtr", promotes=("self",), floats=True)
@@ -226,22 +192,18 @@ def leaky_relu(self, negative_slope=0.01):
 
 
 @operator("aten.hardtanh")
-def hardtanh(self, min_val=-1, max_val=1, *, in_dtype):
-    if not is_float(in_dtype):
-        return flow.clamp(self, min=min_val, max=max_val)
-    return F.hardtanh(self, min_val, max_val)
+def hardtanh(self, min_val=-1, max_val=1):
+    return F.hardtanh(self, min_val, max_val) if is_float(self.dtype) else flow.clamp(self, min=min_val, max=max_val)
 
 
 @operator("aten.relu6")
-def relu6(self, *, in_dtype):
-    if not is_float(in_dtype):
-        return flow.clamp(self, min=0, max=6)
-    return F.relu6(self)
+def relu6(self):
+    return F.relu6(self) if is_float(self.dtype) else flow.clamp(self, min=0, max=6)
 
 
 @operator("aten.threshold")
-def threshold_(self, threshold, value, *, in_dtype):
-    if not is_float(in_dtype):
+def threshold_(self, threshold, value):
+    if not is_float(self.dtype):
         return self.masked_fill(self <= threshold, value)
     return F.threshold(self, threshold=threshold, value=value)
 
@@ -257,7 +219,7 @@ def softshrink(self, lambd=0.5):
 
 
 @operator("aten.rrelu")
-def rrelu(self, lower=0.125, upper=0.3333333333333333, training=False, generator=None):
+def rrelu(self, lower=0.125, upper=0.3333333333333333, training=False):
     if training:
         return random_leaky_relu(self, lower, upper)
     return F.leaky_relu(self, alpha=(lower + upper) / 2)
@@ -271,16 +233,12 @@ def random_leaky_relu(x, lower, upper):
 
 
 @operator("aten.prelu", "aten._prelu_kernel")
-def prelu(self, weight):
-    return parametric_relu(self, weight)
-
-
 @helper
-def parametric_relu(x, weight):
+def prelu(self, weight):
     """PyTorch's `prelu`: the slopes lie along dimension 1."""
     if weight.numel() > 1 and weight.ndim == 1:
-        weight = weight.reshape(1, -1, *[1] * (x.ndim - 2))
-    return flow.where(x > 0, x, weight * x)
+        weight = weight.reshape(1, -1, *[1] * (self.ndim - 2))
+    return flow.where(self > 0, self, weight * self)
 
 
 @operator("aten.glu")
@@ -298,31 +256,20 @@ def log_sigmoid_forward(self):
     return (F.logsigmoid(self), flow.exp(-flow.abs(self)))
 
 
-@operator("aten.softmax", "aten._softmax", "aten.special_softmax")
-def softmax(self, dim, dtype=None, half_to_float=False, *, in_dtype, out_dtype, in_ndim):
-    if in_ndim == 0:
-        return flow.ones_like(self, dtype=out_dtype)
-    if in_dtype != out_dtype:
-        return F.softmax(self.to(out_dtype), dim=dim)
-    return F.softmax(self, dim=dim)
-
-
-@operator("aten.log_softmax", "aten._log_softmax", "aten.special_log_softmax")
-def log_softmax(self, dim, dtype=None, half_to_float=False, *, in_dtype, out_dtype, in_ndim):
-    if in_ndim == 0:
-        return flow.zeros_like(self, dtype=out_dtype)
-    if in_dtype != out_dtype:
-        return F.log_softmax(self.to(out_dtype), dim=dim)
-    return F.log_softmax(self, dim=dim)
+@operator(
+    "aten.softmax", "aten._softmax", "aten.special_softmax",
+    "aten.log_softmax", "aten._log_softmax", "aten.special_log_softmax",
+)  # fmt: skip
+def softmax(self, dim, dtype=None, half_to_float=False, *, out_dtype, name):
+    name = name.removeprefix("special").strip("_")
+    if self.ndim == 0:
+        return getattr(flow, "zeros_like" if name == "log_softmax" else "ones_like")(self, dtype=out_dtype)
+    return getattr(F, name)(self if self.dtype == out_dtype else self.to(out_dtype), dim=dim)
 
 
 @operator("aten._safe_softmax")
-def safe_softmax(self, dim, dtype=None):
-    return softmax_of_masked(self, dim)
-
-
 @helper
-def softmax_of_masked(x, dim):
+def safe_softmax(self, dim, dtype=None):
     """`softmax` that gives zeros where a whole row is -inf, as PyTorch's attention does."""
-    empty = (x == -float("inf")).all(dim=dim, keepdim=True)
-    return F.softmax(x.masked_fill(empty, 0.0), dim=dim).masked_fill(empty, 0.0)
+    empty = (self == -float("inf")).all(dim=dim, keepdim=True)
+    return F.softmax(self.masked_fill(empty, 0.0), dim=dim).masked_fill(empty, 0.0)

@@ -15,9 +15,16 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
 
 @operator("aten._embedding_bag", "aten._embedding_bag_forward_only", "aten.embedding_bag", restriction="no mode max")
 def embedding_bag(
-    weight, indices, offsets, scale_grad_by_freq=False, mode=0, sparse=False, per_sample_weights=None,
-    include_last_offset=False, padding_idx=-1,
-):  # fmt: skip
+    weight,
+    indices,
+    offsets,
+    scale_grad_by_freq=False,
+    mode=0,
+    sparse=False,
+    per_sample_weights=None,
+    include_last_offset=False,
+    padding_idx=-1,
+):
     if mode == 2:
         raise NotImplementedError("embedding_bag with mode 'max'")
     return (

@@ -27,15 +27,15 @@ def index_(self, indices):
 
 
 @operator("aten.index_select")
-def index_select(self, dim, index, *, in_ndim):
-    if in_ndim == 0:
+def index_select(self, dim, index):
+    if self.ndim == 0:
         return self
     return flow.index_select(self, dim, index)
 
 
 @operator("aten.gather")
-def gather(self, dim, index, sparse_grad=False, *, in_ndim, out_shape):
-    if in_ndim == 0:
+def gather(self, dim, index, sparse_grad=False):
+    if self.ndim == 0:
         return self.reshape(1)[index]
     return flow.gather(self, dim, index)
 
@@ -63,17 +63,17 @@ def take(self, index):
 
 
 @operator("aten.masked_select")
-def masked_select(self, mask, *, in_ndim):
-    if in_ndim == 0:
+def masked_select(self, mask):
+    if self.ndim == 0:
         return flow.masked_select(self.reshape(1), mask.reshape(-1))
     return flow.masked_select(self, mask)
 
 
 @operator("aten.slice_scatter")
-def slice_scatter(self, src, dim=0, start=None, end=None, step=1, *, in_ndim):
+def slice_scatter(self, src, dim=0, start=None, end=None, step=1):
     if step == 1:
         return with_slice(self, src, dim, start, end)
-    return with_positions(self, src, (None,) * (dim % in_ndim) + (slice(start, end, step),))
+    return with_positions(self, src, (None,) * (dim % self.ndim) + (slice(start, end, step),))
 
 
 @helper
@@ -94,16 +94,16 @@ def with_positions(x, value, indices):
 
 
 @operator("aten.select_scatter")
-def select_scatter(self, src, dim, index):
-    return with_selected(self, src, dim, index)
-
-
 @helper
-def with_selected(x, value, dim, index):
+def select_scatter(self, src, dim, index):
     """`x` with `value` at one index of a dimension, as a new tensor."""
-    size = x.shape[dim]
+    size = self.shape[dim]
     index = index % size
-    parts = [x.narrow(dim, 0, index), value.to(x.dtype).unsqueeze(dim), x.narrow(dim, index + 1, size - index - 1)]
+    parts = [
+        self.narrow(dim, 0, index),
+        src.to(self.dtype).unsqueeze(dim),
+        self.narrow(dim, index + 1, size - index - 1),
+    ]
     return flow.cat([part for part in parts if part.shape[dim] > 0], dim=dim)
 
 
@@ -133,16 +133,12 @@ def with_added(x, value, indices):
 
 
 @operator("aten.masked_scatter")
-def masked_scatter(self, mask, source):
-    return with_masked(self, mask, source)
-
-
 @helper
-def with_masked(x, mask, source):
+def masked_scatter(self, mask, source):
     """PyTorch's `masked_scatter`: the elements of `source`, in order, where `mask` is true."""
-    x, mask = flow.broadcast_tensors(x, mask)
-    order = flow.clamp(flow.cumsum(mask.to(flow.int64).reshape(-1), 0) - 1, min=0).reshape(*x.shape)
-    return flow.where(mask, source.to(x.dtype).reshape(-1)[order], x)
+    self, mask = flow.broadcast_tensors(self, mask)
+    order = flow.clamp(flow.cumsum(mask.to(flow.int64).reshape(-1), 0) - 1, min=0).reshape(*self.shape)
+    return flow.where(mask, source.to(self.dtype).reshape(-1)[order], self)
 
 
 @operator("aten.scatter.src")
@@ -175,17 +171,17 @@ def scatter_part(x, dim, index, src, reduce=None):
 
 
 @operator("aten.scatter.value")
-def scatter_value(self, dim, index, value, *, in_ndim):
-    if in_ndim == 0:
+def scatter_value(self, dim, index, value):
+    if self.ndim == 0:
         return flow.full_like(self, value)
     return flow.scatter(self, dim, index, value)
 
 
 @operator("aten.scatter.value_reduce")
-def scatter_value_reduce(self, dim, index, value, reduce, *, in_ndim):
-    if in_ndim == 0 and reduce == "add":
+def scatter_value_reduce(self, dim, index, value, reduce):
+    if self.ndim == 0 and reduce == "add":
         return self + value
-    if in_ndim == 0:
+    if self.ndim == 0:
         return self * value
     return flow.scatter(self, dim, index, value, reduce=reduce)
 
@@ -235,52 +231,42 @@ def reduce_by_index(x, dim, index, src, reduce, include_self=True):
 
 
 @operator("aten.index_add")
-def index_add(self, dim, index, source, alpha=1):
-    return added_at(self, dim, index, source, alpha)
-
-
 @helper
-def added_at(x, dim, index, source, alpha=1):
+def index_add(self, dim, index, source, alpha=1):
     """PyTorch's `index_add`; OneFlow 0.9.0's has no gradient, no integers, and crashes on a negative dimension."""
     source = source if alpha == 1 else alpha * source
-    if x.ndim == 0:
-        return x + source.sum()
-    shape = [-1 if axis == dim % x.ndim else 1 for axis in range(x.ndim)]
-    return flow.scatter_add(x, dim % x.ndim, index.reshape(*shape).expand(*source.shape), source.to(x.dtype))
+    if self.ndim == 0:
+        return self + source.sum()
+    shape = [-1 if axis == dim % self.ndim else 1 for axis in range(self.ndim)]
+    return flow.scatter_add(self, dim % self.ndim, index.reshape(*shape).expand(*source.shape), source.to(self.dtype))
 
 
 @operator("aten.index_copy")
-def index_copy(self, dim, index, source):
-    return copied_at(self, dim, index, source)
-
-
 @helper
-def copied_at(x, dim, index, source):
+def index_copy(self, dim, index, source):
     """PyTorch's `index_copy`: slices of `source` at some indices of a dimension."""
-    if x.ndim == 0:
+    if self.ndim == 0:
         return source.reshape(())
-    shape = [-1 if axis == dim % x.ndim else 1 for axis in range(x.ndim)]
-    return flow.scatter(x, dim % x.ndim, index.reshape(*shape).expand(*source.shape), source)
+    shape = [-1 if axis == dim % self.ndim else 1 for axis in range(self.ndim)]
+    return flow.scatter(self, dim % self.ndim, index.reshape(*shape).expand(*source.shape), source)
 
 
 @operator("aten.index_fill.int_Scalar")
+@helper
 def index_fill(self, dim, index, value):
-    return filled_at(self, dim, index, value)
+    """PyTorch's `index_fill`: one value at some indices of a dimension."""
+    if self.ndim == 0:
+        return flow.full_like(self, value) if index.numel() else self
+    shape = [-1 if axis == dim % self.ndim else 1 for axis in range(self.ndim)]
+    hit = (flow.arange(self.shape[dim], device=self.device).unsqueeze(1) == index.reshape(1, -1) % self.shape[dim]).any(
+        dim=1
+    )
+    return self.masked_fill(hit.reshape(*shape).expand(*self.shape), value)
 
 
 @operator("aten.index_fill.int_Tensor")
 def index_fill_by_tensor(self, dim, index, value):
-    return flow.where(filled_at(flow.zeros_like(self), dim, index, 1) != 0, value.to(self.dtype), self)
-
-
-@helper
-def filled_at(x, dim, index, value):
-    """PyTorch's `index_fill`: one value at some indices of a dimension."""
-    if x.ndim == 0:
-        return flow.full_like(x, value) if index.numel() else x
-    shape = [-1 if axis == dim % x.ndim else 1 for axis in range(x.ndim)]
-    hit = (flow.arange(x.shape[dim], device=x.device).unsqueeze(1) == index.reshape(1, -1) % x.shape[dim]).any(dim=1)
-    return x.masked_fill(hit.reshape(*shape).expand(*x.shape), value)
+    return flow.where(index_fill(flow.zeros_like(self), dim, index, 1) != 0, value.to(self.dtype), self)
 
 
 @operator("aten.diagonal", "aten.diagonal_copy")
@@ -294,15 +280,11 @@ def linalg_diagonal(A, offset=0, dim1=-2, dim2=-1):
 
 
 @operator("aten.diagonal_scatter")
-def diagonal_scatter(self, src, offset=0, dim1=0, dim2=1):
-    return with_diagonal(self, src, offset, dim1, dim2)
-
-
 @helper
-def with_diagonal(x, value, offset=0, dim1=0, dim2=1):
+def diagonal_scatter(self, src, offset=0, dim1=0, dim2=1):
     """`x` with `value` on a diagonal, as a new tensor."""
-    positions = flow.diagonal(flow.arange(x.numel(), device=x.device).reshape(*x.shape), offset, dim1, dim2)
-    return flow.scatter(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
+    positions = flow.diagonal(flow.arange(self.numel(), device=self.device).reshape(*self.shape), offset, dim1, dim2)
+    return flow.scatter(self.reshape(-1), 0, positions.reshape(-1), src.reshape(-1)).reshape(*self.shape)
 
 
 @operator("aten.diag")
@@ -311,25 +293,21 @@ def diag(self, diagonal=0):
 
 
 @operator("aten.diag_embed")
-def diag_embed(self, offset=0, dim1=-2, dim2=-1):
-    return matrix_of_diagonal(self, offset, dim1, dim2)
-
-
 @helper
-def matrix_of_diagonal(x, offset=0, dim1=-2, dim2=-1):
+def diag_embed(self, offset=0, dim1=-2, dim2=-1):
     """PyTorch's `diag_embed`: the last dimension becomes the diagonal of a matrix."""
-    size = x.shape[-1] + abs(offset)
-    rows = flow.arange(x.shape[-1], device=x.device) + max(-offset, 0)
+    size = self.shape[-1] + abs(offset)
+    rows = flow.arange(self.shape[-1], device=self.device) + max(-offset, 0)
     columns = rows + offset
-    ones = (flow.arange(size, device=x.device) == columns.unsqueeze(1)).to(x.dtype)
-    place = (flow.arange(size, device=x.device) == rows.unsqueeze(1)).to(x.dtype)
-    matrix = (place.unsqueeze(2) * ones.unsqueeze(1) * x.unsqueeze(-1).unsqueeze(-1)).sum(dim=-3)
-    return flow.movedim(matrix.to(x.dtype), [-2, -1], [dim1, dim2])
+    ones = (flow.arange(size, device=self.device) == columns.unsqueeze(1)).to(self.dtype)
+    place = (flow.arange(size, device=self.device) == rows.unsqueeze(1)).to(self.dtype)
+    matrix = (place.unsqueeze(2) * ones.unsqueeze(1) * self.unsqueeze(-1).unsqueeze(-1)).sum(dim=-3)
+    return flow.movedim(matrix.to(self.dtype), [-2, -1], [dim1, dim2])
 
 
 @operator("aten.diagflat")
 def diagflat(self, offset=0):
-    return matrix_of_diagonal(self.reshape(-1), offset)
+    return diag_embed(self.reshape(-1), offset)
 
 
 @operator("aten.put")

@@ -8,53 +8,44 @@ from torch2flow.models.lowering.registry import operator
 # A product of matrices of which one is empty aborts the whole process in OneFlow 0.9.0 (broadcast_matmul.h:58).
 
 
+def empty_product(x, in_shape, out_shape, out_dtype):
+    """Zeros where a factor or the product is empty; None otherwise."""
+    return flow.zeros(out_shape, dtype=out_dtype, device=x.device) if 0 in (*in_shape, *out_shape) else None
+
+
 @operator("aten.linear")
-def linear(input, weight, bias=None, *, in_ndim, in_shape, out_shape, out_dtype):
-    if 0 in in_shape or 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=input.device)
-    if in_ndim == 1:
+def linear(input, weight, bias=None, *, in_shape, out_shape, out_dtype):
+    empty = empty_product(input, in_shape, out_shape, out_dtype)
+    if empty is not None:
+        return empty
+    if input.ndim == 1:
         return F.linear(input.unsqueeze(0), weight, bias).squeeze(0)
     return F.linear(input, weight, bias)
 
 
-@operator("aten.matmul", "aten.linalg_matmul")
-def matmul(self, other, *, in_shape, out_shape, out_ndim, in_ndim, out_dtype):
-    if 0 in in_shape or 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+@operator("aten.matmul", "aten.linalg_matmul", "aten.mv", "aten.mm", "aten.bmm")
+def matmul(self, other=None, vec=None, mat2=None, *, in_shape, out_shape, out_ndim, out_dtype, name):
+    other = next(each for each in (other, vec, mat2) if each is not None)
+    empty = empty_product(self, in_shape, out_shape, out_dtype)
+    if empty is not None:
+        return empty
+    if name in ("mm", "bmm"):
+        return getattr(flow, name)(self, other)
     if out_ndim == 0:
         return (self * other).sum().to(out_dtype)
-    if in_ndim == 1:
+    if self.ndim == 1:
         return flow.matmul(self.unsqueeze(0), other).squeeze(-2)
-    if in_ndim > 2 and out_ndim == in_ndim - 1:
+    if self.ndim > 2 and out_ndim == self.ndim - 1:
         # OneFlow 0.9.0 aborts in the gradient of matrices times one vector.
         return flow.matmul(self, other.unsqueeze(-1)).squeeze(-1)
     return flow.matmul(self, other)
 
 
-@operator("aten.mm")
-def mm(self, mat2, *, in_shape, out_shape, out_dtype):
-    if 0 in in_shape or 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
-    return flow.mm(self, mat2)
-
-
-@operator("aten.bmm")
-def bmm(self, mat2, *, in_shape, out_shape, out_dtype):
-    if 0 in in_shape or 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
-    return flow.bmm(self, mat2)
-
-
-@operator("transformers.grouped_mm_fallback")
-def grouped_mm_fallback(input, weight, offs):
-    return grouped_matmul(input, weight, offs)
-
-
-@operator("aten._grouped_mm")
-def grouped_mm(self, mat2, offs=None, bias=None, out_dtype=None):
+@operator("transformers.grouped_mm_fallback", "aten._grouped_mm")
+def grouped_mm(input=None, weight=None, offs=None, self=None, mat2=None, bias=None, out_dtype=None):
     if offs is None or bias is not None:
         raise NotImplementedError("a grouped product that is not of runs of rows, or has a bias")
-    return grouped_matmul(self, mat2, offs)
+    return grouped_matmul(self if input is None else input, mat2 if weight is None else weight, offs)
 
 
 @helper
@@ -65,13 +56,6 @@ def grouped_matmul(rows, weights, ends):
     parts = [rows[a:b] @ weights[n] for n, (a, b) in enumerate(zip(starts, stops, strict=True)) if b > a]
     rest = rows.shape[0] - stops[-1]
     return flow.cat(parts + [rows.new_zeros(rest, weights.shape[-1])] * (rest > 0))
-
-
-@operator("aten.mv")
-def mv(self, vec, *, in_shape, out_shape, out_dtype):
-    if 0 in in_shape or 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
-    return flow.matmul(self, vec)
 
 
 @operator("aten.dot", "aten.vdot", "aten.inner")
@@ -96,22 +80,12 @@ def outer(self, vec2):
     return self.unsqueeze(1) * vec2
 
 
-@operator("aten.addmm")
-def addmm(self, mat1, mat2, beta=1, alpha=1):
+@operator("aten.addmm", "aten.addmv")
+def addmm(self, mat1=None, mat2=None, mat=None, vec=None, beta=1, alpha=1):
+    product = flow.matmul(mat1 if mat is None else mat, mat2 if vec is None else vec)
     if beta == 1 and alpha == 1:
-        return self + flow.matmul(mat1, mat2)
-    if beta == 0:
-        return alpha * flow.matmul(mat1, mat2)
-    return beta * self + alpha * flow.matmul(mat1, mat2)
-
-
-@operator("aten.addmv")
-def addmv(self, mat, vec, beta=1, alpha=1):
-    if beta == 1 and alpha == 1:
-        return self + flow.matmul(mat, vec)
-    if beta == 0:
-        return alpha * flow.matmul(mat, vec)
-    return beta * self + alpha * flow.matmul(mat, vec)
+        return self + product
+    return alpha * product if beta == 0 else beta * self + alpha * product
 
 
 @operator("aten.addr")
@@ -148,36 +122,30 @@ def tensordot(self, other, dims_self, dims_other):
 
 
 @operator("aten.kron")
+@helper
 def kron(self, other):
-    return kronecker(self, other)
+    """PyTorch's `kron`: each element of `x` times all of `y`."""
+    count = max(self.ndim, other.ndim)
+    self = self.reshape(*[1] * (count - self.ndim), *self.shape)
+    other = other.reshape(*[1] * (count - other.ndim), *other.shape)
+    sizes = [a * b for a, b in zip(self.shape, other.shape, strict=True)]
+    for dim in range(count):
+        self, other = self.unsqueeze(2 * dim + 1), other.unsqueeze(2 * dim)
+    return (self * other).reshape(*sizes)
+
+
+@operator("aten.linalg_cross", "aten.cross")
+def cross(self, other, dim=None, *, out_dtype, name):
+    dim = -1 if dim is None and name == "linalg_cross" else dim
+    if is_float(out_dtype):
+        return cross_product(self, other, dim)
+    return cross_product(self.to(flow.float64), other.to(flow.float64), dim).to(out_dtype)
 
 
 @helper
-def kronecker(x, y):
-    """PyTorch's `kron`: each element of `x` times all of `y`."""
-    count = max(x.ndim, y.ndim)
-    x = x.reshape(*[1] * (count - x.ndim), *x.shape)
-    y = y.reshape(*[1] * (count - y.ndim), *y.shape)
-    sizes = [a * b for a, b in zip(x.shape, y.shape, strict=True)]
-    for dim in range(count):
-        x, y = x.unsqueeze(2 * dim + 1), y.unsqueeze(2 * dim)
-    return (x * y).reshape(*sizes)
-
-
-@operator("aten.linalg_cross")
-def linalg_cross(self, other, dim=-1, *, out_dtype):
-    if not is_float(out_dtype):
-        return flow.linalg.cross(*flow.broadcast_tensors(self.to(flow.float64), other.to(flow.float64)), dim=dim).to(
-            out_dtype
-        )
-    return flow.linalg.cross(*flow.broadcast_tensors(self, other), dim=dim)
-
-
-@operator("aten.cross")
-def cross(self, other, dim=None, *, out_dtype):
-    if not is_float(out_dtype):
-        return flow.cross(*flow.broadcast_tensors(self.to(flow.float64), other.to(flow.float64)), dim=dim).to(out_dtype)
-    return flow.cross(*flow.broadcast_tensors(self, other), dim=dim)
+def cross_product(x, y, dim=None):
+    """PyTorch's `cross`, which broadcasts."""
+    return flow.cross(*flow.broadcast_tensors(x, y), dim=dim)
 
 
 @operator("aten.linalg_inv", "aten.inverse", "aten.linalg_inv.default")
@@ -198,51 +166,39 @@ def trace(self):
 
 
 @operator("aten.cosine_similarity")
-def cosine_similarity(x1, x2, dim=1, eps=1e-8):
-    return cosine(x1, x2, dim, eps)
-
-
 @helper
-def cosine(x, y, dim=1, eps=1e-8):
+def cosine_similarity(x1, x2, dim=1, eps=1e-08):
     """PyTorch's `cosine_similarity`: each length is at least `eps`."""
-    x_length = flow.clamp(flow.linalg.vector_norm(x, dim=dim, keepdim=True), min=eps)
-    y_length = flow.clamp(flow.linalg.vector_norm(y, dim=dim, keepdim=True), min=eps)
-    return (x / x_length * (y / y_length)).sum(dim=dim)
+    x_length = flow.clamp(flow.linalg.vector_norm(x1, dim=dim, keepdim=True), min=eps)
+    y_length = flow.clamp(flow.linalg.vector_norm(x2, dim=dim, keepdim=True), min=eps)
+    return (x1 / x_length * (x2 / y_length)).sum(dim=dim)
 
 
 @operator("aten.cdist", "aten._cdist_forward")
-def cdist(x1, x2, p=2.0, compute_mode=None):
-    return distances(x1, x2, p)
-
-
 @helper
-def distances(x, y, p=2.0):
+def cdist(x1, x2, p=2.0, compute_mode=None):
     """PyTorch's `cdist`: the p-norm distance of every row of `x` to every row of `y`."""
-    difference = flow.abs(x.unsqueeze(-2) - y.unsqueeze(-3))
+    difference = flow.abs(x1.unsqueeze(-2) - x2.unsqueeze(-3))
     if p == float("inf"):
         return difference.amax(dim=-1)
     if p == 0:
-        return (difference != 0).to(x.dtype).sum(dim=-1)
+        return (difference != 0).to(x1.dtype).sum(dim=-1)
     if p == 1:
         return difference.sum(dim=-1)
     return (difference**p).sum(dim=-1) ** (1 / p)
 
 
 @operator("aten.pdist", "aten._pdist_forward")
-def pdist(self, p=2.0):
-    return distances_of_pairs(self, p)
-
-
 @helper
-def distances_of_pairs(x, p=2.0):
+def pdist(self, p=2.0):
     """PyTorch's `pdist`: the distance of every row to every later one."""
-    later = flow.triu(flow.ones(x.shape[0], x.shape[0], device=x.device), 1)
+    later = flow.triu(flow.ones(self.shape[0], self.shape[0], device=self.device), 1)
     first, second = flow.nonzero(later, as_tuple=True)
-    difference = flow.abs(x[first] - x[second])
+    difference = flow.abs(self[first] - self[second])
     if p == float("inf"):
         return difference.amax(dim=-1)
     if p == 0:
-        return (difference != 0).to(x.dtype).sum(dim=-1)
+        return (difference != 0).to(self.dtype).sum(dim=-1)
     return (difference**p).sum(dim=-1) ** (1 / p)
 
 
@@ -259,20 +215,16 @@ def bilinear(input1, input2, weight, bias=None):
 
 
 @operator("aten._trilinear")
-def trilinear(i1, i2, i3, expand1, expand2, expand3, sumdim, unroll_dim=1):
-    return product_of_three(i1, i2, i3, expand1, expand2, expand3, sumdim)
-
-
 @helper
-def product_of_three(x, y, z, x_dims, y_dims, z_dims, summed):
+def trilinear(i1, i2, i3, expand1, expand2, expand3, sumdim, unroll_dim=1):
     """PyTorch's `_trilinear`: a product of three broadcast tensors, summed over some dimensions."""
-    for dim in x_dims:
-        x = x.unsqueeze(dim)
-    for dim in y_dims:
-        y = y.unsqueeze(dim)
-    for dim in z_dims:
-        z = z.unsqueeze(dim)
-    return (x * y * z).sum(dim=summed)
+    for dim in expand1:
+        i1 = i1.unsqueeze(dim)
+    for dim in expand2:
+        i2 = i2.unsqueeze(dim)
+    for dim in expand3:
+        i3 = i3.unsqueeze(dim)
+    return (i1 * i2 * i3).sum(dim=sumdim)
 
 
 @operator("aten.linalg_vecdot")
@@ -281,12 +233,8 @@ def vecdot(x, y, dim=-1):
 
 
 @operator("aten.linalg_multi_dot")
-def multi_dot(tensors):
-    return chained_product(tensors)
-
-
 @helper
-def chained_product(tensors):
+def multi_dot(tensors):
     """The product of several matrices, from left to right."""
     result = tensors[0]
     for tensor in tensors[1:]:
@@ -295,28 +243,20 @@ def chained_product(tensors):
 
 
 @operator("aten.linalg_matrix_power", "aten.matrix_power")
-def matrix_power(self, n):
-    return power_of_matrix(self, n)
-
-
 @helper
-def power_of_matrix(x, n):
+def matrix_power(self, n):
     """A matrix times itself `n` times; of its inverse where `n` is negative."""
     if n < 0:
-        x, n = flow.inverse(x), -n
-    result = flow.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand(*x.shape)
+        self, n = flow.inverse(self), -n
+    result = flow.eye(self.shape[-1], dtype=self.dtype, device=self.device).expand(*self.shape)
     for _ in range(n):
-        result = flow.matmul(result, x)
+        result = flow.matmul(result, self)
     return result
 
 
 @operator("aten.cartesian_prod")
-def cartesian_prod(tensors):
-    return every_combination(tensors)
-
-
 @helper
-def every_combination(tensors):
+def cartesian_prod(tensors):
     """PyTorch's `cartesian_prod`: a row for each way to take one element of each tensor."""
     if len(tensors) == 1:
         return tensors[0]
@@ -324,12 +264,8 @@ def every_combination(tensors):
 
 
 @operator("aten.block_diag")
-def block_diag(tensors):
-    return block_diagonal(tensors)
-
-
 @helper
-def block_diagonal(tensors):
+def block_diag(tensors):
     """PyTorch's `block_diag`: matrices along the diagonal of a larger one."""
     matrices = [x if x.ndim == 2 else x.reshape(1, -1) for x in tensors]
     width = sum(x.shape[1] for x in matrices)

@@ -7,30 +7,27 @@ import math
 from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
-# ATen's `reduction`: 0 leaves the elements, 1 is their mean, 2 their sum.
 
-
-@helper
-def reduce_loss(loss, reduction):
-    """ATen's `reduction` of a loss: 0 none, 1 mean, 2 sum."""
-    if loss.ndim == 0 or reduction == 0:
+def reduced(loss, reduction, *operands):
+    """ATen's `reduction` of a loss of these operands: 0 leaves the elements, 1 is their mean, 2 their sum."""
+    if reduction == 0 or all(operand.ndim == 0 for operand in operands):
         return loss
     return loss.mean() if reduction == 1 else loss.sum()
 
 
 @operator("aten.mse_loss", promotes=("self", "target"))
 def mse_loss(self, target, reduction=1):
-    return reduce_loss(flow.square(self - target), reduction)
+    return reduced(flow.square(self - target), reduction, self, target)
 
 
 @operator("aten.l1_loss", promotes=("self", "target"))
 def l1_loss(self, target, reduction=1):
-    return reduce_loss(flow.abs(self - target), reduction)
+    return reduced(flow.abs(self - target), reduction, self, target)
 
 
 @operator("aten.smooth_l1_loss", promotes=("self", "target"))
 def smooth_l1_loss(self, target, reduction=1, beta=1.0):
-    return reduce_loss(smooth_distance(self - target, beta), reduction)
+    return reduced(smooth_distance(self - target, beta), reduction, self, target)
 
 
 @helper
@@ -44,12 +41,13 @@ def smooth_distance(difference, beta=1.0):
 
 @operator("aten.huber_loss", promotes=("self", "target"))
 def huber_loss(self, target, reduction=1, delta=1.0):
-    return reduce_loss(delta * smooth_distance(self - target, delta), reduction)
+    return reduced(delta * smooth_distance(self - target, delta), reduction, self, target)
 
 
 @operator("aten.binary_cross_entropy")
 def binary_cross_entropy(self, target, weight=None, reduction=1):
-    return reduce_loss(weighted(entropy_of_bits(self, target), weight), reduction)
+    loss = entropy_of_bits(self, target)
+    return reduced(loss if weight is None else loss * weight, reduction, self, target)
 
 
 @helper
@@ -59,50 +57,35 @@ def entropy_of_bits(x, target):
     return -(target * yes + (1 - target) * no)
 
 
-@helper
-def weighted(loss, weight=None):
-    """A loss times its weights, where there are any."""
-    return loss if weight is None else loss * weight
-
-
 @operator("aten.binary_cross_entropy_with_logits")
 def binary_cross_entropy_with_logits(self, target, weight=None, pos_weight=None, reduction=1):
-    return reduce_loss(weighted(entropy_of_logits(self, target, pos_weight), weight), reduction)
-
-
-@helper
-def entropy_of_logits(x, target, positive=None):
-    """PyTorch's binary cross entropy of logits; `positive` weighs the targets that are 1."""
-    no = F.softplus(x)
-    return no - target * x if positive is None else no - target * x + target * (positive - 1) * F.softplus(-x)
+    loss = F.softplus(self) - target * self
+    if pos_weight is not None:
+        loss = loss + target * (pos_weight - 1) * F.softplus(-self)
+    return reduced(loss if weight is None else loss * weight, reduction, self, target)
 
 
 @operator("aten.soft_margin_loss")
 def soft_margin_loss(self, target, reduction=1):
-    return reduce_loss(flow.log1p(flow.exp(-target * self)), reduction)
+    return reduced(flow.log1p(flow.exp(-target * self)), reduction, self, target)
 
 
 @operator("aten.margin_ranking_loss")
 def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=1):
-    return reduce_loss(F.relu(-target * (input1 - input2) + margin), reduction)
+    return reduced(F.relu(-target * (input1 - input2) + margin), reduction, input1, input2, target)
 
 
 @operator("aten.hinge_embedding_loss")
 def hinge_embedding_loss(self, target, margin=1.0, reduction=1):
-    return reduce_loss(distance_by_hinge(self, target, margin), reduction)
-
-
-@helper
-def distance_by_hinge(x, target, margin=1.0):
-    """PyTorch's `hinge_embedding_loss`: the distance for target 1, what it lacks to a margin for -1."""
-    return flow.where(target != -1, x, 0 * x) + flow.where(target != 1, F.relu(margin - x), 0 * x)
+    none = 0 * self
+    loss = flow.where(target != -1, self, none) + flow.where(target != 1, F.relu(margin - self), none)
+    return reduced(loss, reduction, self, target)
 
 
 @operator("aten.kl_div")
 def kl_div(self, target, reduction=1, log_target=False):
-    if log_target:
-        return reduce_loss(flow.exp(target) * (target - self), reduction)
-    return reduce_loss(divergence(self, target), reduction)
+    loss = flow.exp(target) * (target - self) if log_target else divergence(self, target)
+    return reduced(loss, reduction, self, target)
 
 
 @helper
@@ -114,13 +97,8 @@ def divergence(x, target):
 
 @operator("aten.poisson_nll_loss")
 def poisson_nll_loss(input, target, log_input, full, eps, reduction):
-    if full and log_input:
-        return reduce_loss(flow.exp(input) - target * input + log_of_factorial(target), reduction)
-    if full:
-        return reduce_loss(input - target * flow.log(input + eps) + log_of_factorial(target), reduction)
-    if log_input:
-        return reduce_loss(flow.exp(input) - target * input, reduction)
-    return reduce_loss(input - target * flow.log(input + eps), reduction)
+    loss = flow.exp(input) - target * input if log_input else input - target * flow.log(input + eps)
+    return reduced(loss + log_of_factorial(target) if full else loss, reduction, input, target)
 
 
 @helper
@@ -131,31 +109,27 @@ def log_of_factorial(x):
 
 
 @operator("aten.nll_loss", "aten.nll_loss_nd", "aten.nll_loss2d")
+@helper
 def nll_loss(self, target, weight=None, reduction=1, ignore_index=-100):
-    return pick_targets(self, target, weight, reduction, ignore_index)
+    """PyTorch's `nll_loss`: minus the log-probability of each target."""
+    dim = 1 if self.ndim > 1 else 0
+    counted = target != ignore_index
+    safe = flow.where(counted, target, flow.zeros_like(target))
+    share = counted.to(self.dtype)
+    if weight is not None:
+        share = share * weight[safe]
+    loss = -flow.gather(self, dim, safe.unsqueeze(dim)).squeeze(dim) * share
+    if reduction == 1:
+        return loss.sum() / share.sum()
+    return loss.sum() if reduction == 2 else loss
 
 
 @operator("aten.nll_loss_forward", "aten.nll_loss2d_forward")
 def nll_loss_forward(self, target, weight, reduction, ignore_index):
     return (
-        pick_targets(self, target, weight, reduction, ignore_index),
+        nll_loss(self, target, weight, reduction, ignore_index),
         total_weight(self, target, weight, reduction, ignore_index),
     )
-
-
-@helper
-def pick_targets(x, target, weight=None, reduction=1, ignored=-100):
-    """PyTorch's `nll_loss`: minus the log-probability of each target."""
-    dim = 1 if x.ndim > 1 else 0
-    counted = target != ignored
-    safe = flow.where(counted, target, flow.zeros_like(target))
-    share = counted.to(x.dtype)
-    if weight is not None:
-        share = share * weight[safe]
-    loss = -flow.gather(x, dim, safe.unsqueeze(dim)).squeeze(dim) * share
-    if reduction == 1:
-        return loss.sum() / share.sum()
-    return loss.sum() if reduction == 2 else loss
 
 
 @helper
@@ -168,40 +142,36 @@ def total_weight(x, target, weight=None, reduction=1, ignored=-100):
 
 
 @operator("aten.cross_entropy_loss")
-def cross_entropy_loss(self, target, weight=None, reduction=1, ignore_index=-100, label_smoothing=0.0):
-    return cross_entropy(self, target, weight, reduction, ignore_index, label_smoothing)
-
-
 @helper
-def cross_entropy(x, target, weight=None, reduction=1, ignored=-100, smoothing=0.0):
+def cross_entropy_loss(self, target, weight=None, reduction=1, ignore_index=-100, label_smoothing=0.0):
     """PyTorch's `cross_entropy`, of class indices or of probabilities, with label smoothing."""
-    dim = 1 if x.ndim > 1 else 0
-    logs = F.log_softmax(x, dim=dim)
-    shape = [-1 if d == dim else 1 for d in range(x.ndim)]
+    dim = 1 if self.ndim > 1 else 0
+    logs = F.log_softmax(self, dim=dim)
+    shape = [-1 if d == dim else 1 for d in range(self.ndim)]
     if target.dtype.is_floating_point:
-        if smoothing:
-            target = target * (1 - smoothing) + smoothing / x.shape[dim]
+        if label_smoothing:
+            target = target * (1 - label_smoothing) + label_smoothing / self.shape[dim]
         loss = logs * target if weight is None else logs * target * weight.reshape(*shape)
         loss = -loss.sum(dim=dim)
         if reduction == 1:
-            return loss.sum() / (x.numel() // x.shape[dim])
+            return loss.sum() / (self.numel() // self.shape[dim])
         return loss.sum() if reduction == 2 else loss
-    loss = pick_targets(logs, target, weight, reduction, ignored)
-    if not smoothing:
+    loss = nll_loss(logs, target, weight, reduction, ignore_index)
+    if not label_smoothing:
         return loss
-    counted = (target != ignored).to(x.dtype)
+    counted = (target != ignore_index).to(self.dtype)
     spread = -(logs if weight is None else logs * weight.reshape(*shape)).sum(dim=dim) * counted
     if reduction == 1:
-        safe = flow.where(target != ignored, target, flow.zeros_like(target))
+        safe = flow.where(target != ignore_index, target, flow.zeros_like(target))
         spread = spread.sum() / (counted if weight is None else counted * weight[safe]).sum()
     elif reduction == 2:
         spread = spread.sum()
-    return (1 - smoothing) * loss + smoothing / x.shape[dim] * spread
+    return (1 - label_smoothing) * loss + label_smoothing / self.shape[dim] * spread
 
 
 @operator("aten.cosine_embedding_loss")
 def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=1):
-    return reduce_loss(distance_of_angles(input1, input2, target, margin), reduction)
+    return reduced(distance_of_angles(input1, input2, target, margin), reduction, target)
 
 
 @helper

@@ -7,10 +7,10 @@ from torch2flow.models.lowering.registry import operator
 
 
 @operator("aten.layer_norm")
-def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True, *, in_ndim):
-    if (weight is None) == (bias is None) and len(normalized_shape) < in_ndim:
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True):
+    if (weight is None) == (bias is None) and len(normalized_shape) < input.ndim:
         return F.layer_norm(input, normalized_shape, weight=weight, bias=bias, eps=eps)
-    if len(normalized_shape) == in_ndim:
+    if len(normalized_shape) == input.ndim:
         return normalize_last(input.unsqueeze(0), normalized_shape, weight, bias, eps).squeeze(0)
     return normalize_last(input, normalized_shape, weight, bias, eps)
 
@@ -24,18 +24,14 @@ def normalize_last(x, shape, weight=None, bias=None, eps=1e-05):
 
 
 @operator("aten.native_layer_norm")
-def native_layer_norm(input, normalized_shape, weight, bias, eps, *, in_ndim):
-    if (weight is None) == (bias is None) and len(normalized_shape) < in_ndim:
-        return (
-            F.layer_norm(input, normalized_shape, weight=weight, bias=bias, eps=eps),
-            input.detach().mean(dim=tuple(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
-            reciprocal_deviation(input.detach(), tuple(range(in_ndim - len(normalized_shape), in_ndim)), eps),
-        )
-    return (
-        normalize_last(input.unsqueeze(0), normalized_shape, weight, bias, eps).squeeze(0),
-        input.detach().mean(dim=tuple(range(in_ndim - len(normalized_shape), in_ndim)), keepdim=True),
-        reciprocal_deviation(input.detach(), tuple(range(in_ndim - len(normalized_shape), in_ndim)), eps),
-    )
+def native_layer_norm(input, normalized_shape, weight, bias, eps):
+    dims = tuple(range(input.ndim - len(normalized_shape), input.ndim))
+    return layer_norm(input, normalized_shape, weight, bias, eps), *mean_and_deviation(input, dims, eps)
+
+
+def mean_and_deviation(x, dim, eps):
+    """The mean and 1 / sqrt(variance + eps), which only PyTorch's backward uses."""
+    return x.detach().mean(dim=dim, keepdim=True), reciprocal_deviation(x.detach(), dim, eps)
 
 
 @helper
@@ -46,9 +42,16 @@ def reciprocal_deviation(x, dim, eps):
 
 @operator("aten.batch_norm")
 def batch_norm(
-    input, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, eps=1e-05,
+    input,
+    weight=None,
+    bias=None,
+    running_mean=None,
+    running_var=None,
+    training=False,
+    momentum=0.1,
+    eps=1e-05,
     cudnn_enabled=True,
-):  # fmt: skip
+):
     if running_mean is None or (weight is None) != (bias is None):
         return normalize_channels(input, running_mean, running_var, weight, bias, training, momentum, eps)
     return F.batch_norm(
@@ -72,47 +75,37 @@ def normalize_channels(x, mean=None, variance=None, weight=None, bias=None, trai
 
 @operator("aten._native_batch_norm_legit_no_training")
 def native_batch_norm_no_training(input, weight, bias, running_mean, running_var, momentum, eps):
-    if (weight is None) != (bias is None):
-        return (
-            normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps),
-            flow.zeros(0, device=input.device),
-            flow.zeros(0, device=input.device),
-        )
-    return (
-        F.batch_norm(input, running_mean, running_var, weight=weight, bias=bias, eps=eps),
-        flow.zeros(0, device=input.device),
-        flow.zeros(0, device=input.device),
-    )
+    empty = flow.zeros(0, device=input.device)
+    if (weight is None) == (bias is None):
+        return F.batch_norm(input, running_mean, running_var, weight=weight, bias=bias, eps=eps), empty, empty
+    return normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps), empty, empty
 
 
-@operator("aten._native_batch_norm_legit.no_stats")
-def native_batch_norm_no_stats(input, weight, bias, training, momentum, eps, *, in_ndim):
-    return (
-        normalize_channels(input, None, None, weight, bias, True, momentum, eps),
-        input.detach().mean(dim=[0, *range(2, in_ndim)]),
-        reciprocal_deviation(input.detach(), [0, *range(2, in_ndim)], eps).flatten(),
-    )
+@operator("aten.native_batch_norm", "aten._native_batch_norm_legit", "aten._native_batch_norm_legit.no_stats")
+def native_batch_norm(input, weight, bias, running_mean=None, running_var=None, training=False, momentum=0.1, eps=1e-5):
+    training = training if running_mean is not None else True
+    result = normalize_channels(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    if not training:
+        return result, flow.zeros(0, device=input.device), flow.zeros(0, device=input.device)
+    dims = [0, *range(2, input.ndim)]
+    return result, input.detach().mean(dim=dims), reciprocal_deviation(input.detach(), dims, eps).flatten()
 
 
 @operator("aten._native_batch_norm_legit_functional")
-def native_batch_norm_functional(input, weight, bias, running_mean, running_var, training, momentum, eps):
-    return batch_norm_with_statistics(input, weight, bias, running_mean, running_var, training, momentum, eps)
-
-
 @helper
-def batch_norm_with_statistics(x, weight, bias, running_mean, running_var, training, momentum, eps):
+def native_batch_norm_functional(input, weight, bias, running_mean, running_var, training, momentum, eps):
     """`batch_norm` that returns the new running statistics instead of writing them."""
     if not training:
-        empty = flow.zeros(0, device=x.device)
-        x = normalize_channels(x, running_mean, running_var, weight, bias, False, momentum, eps)
-        return x, empty, empty, running_mean, running_var
-    dims = [0, *range(2, x.ndim)]
+        empty = flow.zeros(0, device=input.device)
+        input = normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps)
+        return input, empty, empty, running_mean, running_var
+    dims = [0, *range(2, input.ndim)]
     with flow.no_grad():
-        mean, deviation = x.mean(dim=dims), reciprocal_deviation(x, dims, eps).flatten()
+        mean, deviation = input.mean(dim=dims), reciprocal_deviation(input, dims, eps).flatten()
         running_mean = (1 - momentum) * running_mean + momentum * mean
-        running_var = (1 - momentum) * running_var + momentum * x.var(dim=dims, unbiased=True)
+        running_var = (1 - momentum) * running_var + momentum * input.var(dim=dims, unbiased=True)
     return (
-        normalize_channels(x, None, None, weight, bias, True, momentum, eps),
+        normalize_channels(input, None, None, weight, bias, True, momentum, eps),
         mean,
         deviation,
         running_mean,
@@ -120,42 +113,23 @@ def batch_norm_with_statistics(x, weight, bias, running_mean, running_var, train
     )
 
 
-@operator("aten.native_batch_norm", "aten._native_batch_norm_legit")
-def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, *, in_ndim):
-    if training:
-        return (
-            normalize_channels(input, running_mean, running_var, weight, bias, True, momentum, eps),
-            input.detach().mean(dim=[0, *range(2, in_ndim)]),
-            reciprocal_deviation(input.detach(), [0, *range(2, in_ndim)], eps).flatten(),
-        )
-    return (
-        normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps),
-        flow.zeros(0, device=input.device),
-        flow.zeros(0, device=input.device),
-    )
-
-
 @operator("aten.group_norm")
-def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True):
-    return normalize_groups(input, num_groups, weight, bias, eps)
-
-
 @helper
-def normalize_groups(x, groups, weight=None, bias=None, eps=1e-05):
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True):
     """PyTorch's `group_norm`, which OneFlow 0.9.0 has as a module and on CUDA only as a function."""
-    if x.numel() == 0:
-        return x
-    shape = [1, -1] + [1] * (x.ndim - 2)
-    grouped = x.reshape(x.shape[0], groups, -1)
-    x = F.layer_norm(grouped, grouped.shape[-1:], eps=eps).reshape(*x.shape)
-    x = x if weight is None else x * weight.reshape(*shape)
-    return x if bias is None else x + bias.reshape(*shape)
+    if input.numel() == 0:
+        return input
+    shape = [1, -1] + [1] * (input.ndim - 2)
+    grouped = input.reshape(input.shape[0], num_groups, -1)
+    input = F.layer_norm(grouped, grouped.shape[-1:], eps=eps).reshape(*input.shape)
+    input = input if weight is None else input * weight.reshape(*shape)
+    return input if bias is None else input + bias.reshape(*shape)
 
 
 @operator("aten.native_group_norm")
 def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
     return (
-        normalize_groups(input, group, weight, bias, eps),
+        group_norm(input, group, weight, bias, eps),
         input.reshape(N, group, -1).mean(dim=2),
         reciprocal_deviation(input.reshape(N, group, -1), [2], eps).squeeze(2),
     )
@@ -163,34 +137,39 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
 
 @operator("aten.instance_norm", restriction="no update of running statistics: capture in eval mode")
 def instance_norm(
-    input, weight=None, bias=None, running_mean=None, running_var=None, use_input_stats=True, momentum=0.1, eps=1e-05,
-    cudnn_enabled=True, *, in_shape,
+    input,
+    weight=None,
+    bias=None,
+    running_mean=None,
+    running_var=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-05,
+    cudnn_enabled=True,
+    *,
+    in_shape,
 ):  # fmt: skip
     if not use_input_stats:
         return normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if running_mean is not None:
         raise NotImplementedError("instance_norm that updates running statistics; capture the model in eval mode")
-    return normalize_groups(input, in_shape[1], weight, bias, eps)
+    return group_norm(input, in_shape[1], weight, bias, eps)
 
 
 @operator("aten.rms_norm")
-def rms_norm(input, normalized_shape, weight=None, eps=None):
-    return normalize_root_mean_square(input, normalized_shape, weight, eps)
-
-
 @helper
-def normalize_root_mean_square(x, shape, weight=None, eps=None):
+def rms_norm(input, normalized_shape, weight=None, eps=None):
     """PyTorch's `rms_norm`; OneFlow 0.9.0's has no CPU kernel."""
-    dims = list(range(-len(shape), 0))
-    eps = flow.finfo(x.dtype).eps if eps is None else eps
-    x = x * flow.rsqrt(flow.square(x).mean(dim=dims, keepdim=True) + eps)
-    return x if weight is None else x * weight
+    dims = list(range(-len(normalized_shape), 0))
+    eps = flow.finfo(input.dtype).eps if eps is None else eps
+    input = input * flow.rsqrt(flow.square(input).mean(dim=dims, keepdim=True) + eps)
+    return input if weight is None else input * weight
 
 
 @operator("aten._fused_rms_norm")
 def fused_rms_norm(input, normalized_shape, weight, eps):
     return (
-        normalize_root_mean_square(input, normalized_shape, weight, eps),
+        rms_norm(input, normalized_shape, weight, eps),
         reciprocal_root_mean_square(input, normalized_shape, eps),
     )
 
@@ -203,20 +182,16 @@ def reciprocal_root_mean_square(x, shape, eps=None):
 
 
 @operator("aten._weight_norm")
-def weight_norm(v, g, dim=0):
-    return scaled_to_norm(v, g, dim)
-
-
 @helper
-def scaled_to_norm(v, g, dim=0):
+def weight_norm(v, g, dim=0):
     """PyTorch's weight normalization: `g * v / |v|`, a norm for each index of one dimension."""
     dims = list(range(v.ndim)) if dim == -1 else [d for d in range(v.ndim) if d != dim]
     return v * (g / flow.linalg.vector_norm(v, dim=dims, keepdim=True))
 
 
 @operator("aten._weight_norm_interface")
-def weight_norm_interface(v, g, dim=0, *, in_ndim):
+def weight_norm_interface(v, g, dim=0):
     return (
-        scaled_to_norm(v, g, dim),
-        flow.linalg.vector_norm(v, dim=[d for d in range(in_ndim) if d != dim], keepdim=True),
+        weight_norm(v, g, dim),
+        flow.linalg.vector_norm(v, dim=[d for d in range(v.ndim) if d != dim], keepdim=True),
     )

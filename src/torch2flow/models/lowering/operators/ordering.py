@@ -7,26 +7,26 @@ from torch2flow.models.lowering.registry import operator
 
 
 @operator("aten.cumsum")
-def cumsum(self, dim, dtype=None, *, in_dtype, out_dtype, in_ndim):
-    if in_ndim == 0:
+def cumsum(self, dim, dtype=None, *, out_dtype):
+    if self.ndim == 0:
         return self.to(out_dtype)
-    if in_dtype == out_dtype and (is_float(in_dtype) or in_dtype == flow.int64):
+    if self.dtype == out_dtype and (is_float(self.dtype) or self.dtype == flow.int64):
         return flow.cumsum(self, dim)
     return flow.cumsum(self.to(out_dtype), dim).to(out_dtype)
 
 
 @operator("aten.cumprod")
-def cumprod(self, dim, dtype=None, *, in_dtype, out_dtype, in_ndim):
-    if in_ndim == 0:
+def cumprod(self, dim, dtype=None, *, out_dtype):
+    if self.ndim == 0:
         return self.to(out_dtype)
-    if in_dtype == out_dtype and (is_float(in_dtype) or in_dtype == flow.int64):
+    if self.dtype == out_dtype and (is_float(self.dtype) or self.dtype == flow.int64):
         return flow.cumprod(self, dim)
     return flow.cumprod(self.to(out_dtype), dim).to(out_dtype)
 
 
 @operator("aten.logcumsumexp")
-def logcumsumexp(self, dim, *, in_ndim):
-    if in_ndim == 0:
+def logcumsumexp(self, dim):
+    if self.ndim == 0:
         return self
     return log_cumulative_sum_of_exp(self, dim)
 
@@ -39,17 +39,17 @@ def log_cumulative_sum_of_exp(x, dim):
 
 
 @operator("aten.topk", restriction="equal elements may come in another order")
-def topk(self, k, dim=-1, largest=True, sorted=True, *, in_ndim):
-    if in_ndim == 0:
+def topk(self, k, dim=-1, largest=True, sorted=True):
+    if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
     return flow.topk(self, k, dim=dim, largest=largest, sorted=sorted)
 
 
 @operator("aten.sort", "aten.sort.stable", restriction="equal elements may come in another order")
-def sort(self, dim=-1, descending=False, stable=None, *, in_ndim, in_dtype):
-    if in_ndim == 0:
+def sort(self, dim=-1, descending=False, stable=None):
+    if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
-    if not is_float(in_dtype):
+    if not is_float(self.dtype):
         return stable_sort(self, dim, descending)
     return sort_with_indices(self, dim, descending)
 
@@ -73,10 +73,10 @@ def stable_sort(x, dim, descending=False):
 
 
 @operator("aten.argsort", "aten.argsort.stable", restriction="equal elements may come in another order")
-def argsort(self, dim=-1, descending=False, stable=None, *, in_ndim, in_dtype):
-    if in_ndim == 0:
+def argsort(self, dim=-1, descending=False, stable=None):
+    if self.ndim == 0:
         return flow.zeros_like(self, dtype=flow.int64)
-    if not is_float(in_dtype):
+    if not is_float(self.dtype):
         return stable_sort(self, dim, descending)[1]
     return flow.argsort(self, dim=dim, descending=descending).to(flow.int64)
 
@@ -87,8 +87,8 @@ def msort(self):
 
 
 @operator("aten.kthvalue")
-def kthvalue(self, k, dim=-1, keepdim=False, *, in_ndim):
-    if in_ndim == 0:
+def kthvalue(self, k, dim=-1, keepdim=False):
+    if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
     return kth_value(self, k, dim, keepdim)
 
@@ -102,10 +102,10 @@ def kth_value(x, k, dim, keepdim=False):
 
 
 @operator("aten.median", "aten.median.dim")
-def median(self, dim=None, keepdim=False, *, in_ndim):
-    if in_ndim == 0 and dim is None:
+def median(self, dim=None, keepdim=False):
+    if self.ndim == 0 and dim is None:
         return self
-    if in_ndim == 0:
+    if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
     if dim is None:
         return flow.median(self)
@@ -113,8 +113,8 @@ def median(self, dim=None, keepdim=False, *, in_ndim):
 
 
 @operator("aten.count_nonzero", "aten.count_nonzero.dim_IntList")
-def count_nonzero(self, dim=None, *, in_ndim):
-    if in_ndim == 0:
+def count_nonzero(self, dim=None):
+    if self.ndim == 0:
         return (self != 0).to(flow.int64)
     if dim is None:
         return (self != 0).to(flow.int64).sum()
@@ -122,38 +122,30 @@ def count_nonzero(self, dim=None, *, in_ndim):
 
 
 @operator("aten.diff")
-def diff(self, n=1, dim=-1, prepend=None, append=None):
-    return differences(self, n, dim, prepend, append)
-
-
 @helper
-def differences(x, n=1, dim=-1, prepend=None, append=None):
+def diff(self, n=1, dim=-1, prepend=None, append=None):
     """PyTorch's `diff`: each element less the one before it, `n` times."""
-    x = flow.cat([part for part in (prepend, x, append) if part is not None], dim=dim)
-    for _ in range(min(n, x.shape[dim])):
-        first, second = x.narrow(dim, 0, x.shape[dim] - 1), x.narrow(dim, 1, x.shape[dim] - 1)
-        x = flow.logical_xor(second, first) if x.dtype == flow.bool else second - first
-    return x
+    self = flow.cat([part for part in (prepend, self, append) if part is not None], dim=dim)
+    for _ in range(min(n, self.shape[dim])):
+        first, second = self.narrow(dim, 0, self.shape[dim] - 1), self.narrow(dim, 1, self.shape[dim] - 1)
+        self = flow.logical_xor(second, first) if self.dtype == flow.bool else second - first
+    return self
 
 
 @operator("aten.histc")
-def histc(self, bins=100, min=0, max=0):
-    return histogram(self, bins, min, max)
-
-
 @helper
-def histogram(x, bins=100, low=0, high=0):
+def histc(self, bins=100, min=0, max=0):
     """PyTorch's `histc`: how many elements lie in each of `bins` equal intervals."""
-    x = x.reshape(-1)
-    if low == high:
-        low, high = x.min().item(), x.max().item()
-    if low == high:
-        low, high = low - 1, high + 1
-    place = flow.floor((x - low) / (high - low) * bins)
-    place = flow.where(x == high, flow.full_like(place, bins - 1), place)
-    inside = flow.logical_and(x >= low, x <= high)
-    hits = place.unsqueeze(1) == flow.arange(bins, device=x.device).to(x.dtype)
-    return flow.logical_and(hits, inside.unsqueeze(1)).to(x.dtype).sum(dim=0)
+    self = self.reshape(-1)
+    if min == max:
+        min, max = self.min().item(), self.max().item()
+    if min == max:
+        min, max = min - 1, max + 1
+    place = flow.floor((self - min) / (max - min) * bins)
+    place = flow.where(self == max, flow.full_like(place, bins - 1), place)
+    inside = flow.logical_and(self >= min, self <= max)
+    hits = place.unsqueeze(1) == flow.arange(bins, device=self.device).to(self.dtype)
+    return flow.logical_and(hits, inside.unsqueeze(1)).to(self.dtype).sum(dim=0)
 
 
 @operator("aten.bincount")
@@ -181,22 +173,22 @@ def searchsorted_of_one(sorted_sequence, value, out_int32=False, right=False, so
 
 
 @operator("aten.bucketize.Tensor")
-def bucketize(self, boundaries, out_int32=False, right=False, *, in_ndim):
-    if in_ndim == 0:
+def bucketize(self, boundaries, out_int32=False, right=False):
+    if self.ndim == 0:
         return flow.searchsorted(boundaries, self.reshape(1), out_int32=out_int32, right=right).squeeze(0)
     return flow.searchsorted(boundaries, self, out_int32=out_int32, right=right)
 
 
 @operator("aten.cummax")
-def cummax(self, dim, *, in_ndim):
-    if in_ndim == 0:
+def cummax(self, dim):
+    if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
     return running_extreme(self, dim, 1)
 
 
 @operator("aten.cummin")
-def cummin(self, dim, *, in_ndim):
-    if in_ndim == 0:
+def cummin(self, dim):
+    if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
     return running_extreme(self, dim, -1)
 
@@ -218,19 +210,15 @@ def running_extreme(x, dim, sign):
 
 
 @operator("aten.trapezoid.dx", "aten.trapz.dx")
+@helper
 def trapezoid(y, dx=1, dim=-1):
-    return area(y, dx, dim)
+    """PyTorch's `trapezoid`: the integral of `y`, straight lines between its points."""
+    count = y.shape[dim]
+    if isinstance(dx, flow.Tensor) and dx.ndim == 1:
+        dx = dx.reshape(*[-1 if d == dim % y.ndim else 1 for d in range(y.ndim)])
+    return (dx * (y.narrow(dim, 0, count - 1) + y.narrow(dim, 1, count - 1)) / 2).sum(dim=dim)
 
 
 @operator("aten.trapezoid.x", "aten.trapz.x")
 def trapezoid_of_points(y, x, dim=-1):
-    return area(y, differences(x, 1, -1 if x.ndim == 1 else dim), dim)
-
-
-@helper
-def area(y, widths, dim=-1):
-    """PyTorch's `trapezoid`: the integral of `y`, straight lines between its points."""
-    count = y.shape[dim]
-    if isinstance(widths, flow.Tensor) and widths.ndim == 1:
-        widths = widths.reshape(*[-1 if d == dim % y.ndim else 1 for d in range(y.ndim)])
-    return (widths * (y.narrow(dim, 0, count - 1) + y.narrow(dim, 1, count - 1)) / 2).sum(dim=dim)
+    return trapezoid(y, diff(x, 1, -1 if x.ndim == 1 else dim), dim)

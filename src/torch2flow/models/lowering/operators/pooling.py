@@ -8,175 +8,45 @@ from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
-@operator("aten.max_pool1d")
-def max_pool1d(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    if not stride:
-        return F.max_pool1d(self, kernel_size, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
-    return F.max_pool1d(self, kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
-
-
-@operator("aten.max_pool2d")
-def max_pool2d(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    if not stride:
-        return F.max_pool2d(self, kernel_size, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
-    return F.max_pool2d(self, kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
-
-
-@operator("aten.max_pool3d")
-def max_pool3d(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    if not stride:
-        return F.max_pool3d(self, kernel_size, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
-    return F.max_pool3d(self, kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
-
-
-@operator("aten.max_pool1d_with_indices")
-def max_pool1d_with_indices(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    if not stride:
-        return F.max_pool1d(
-            self, kernel_size, padding=padding, dilation=dilation, return_indices=True, ceil_mode=ceil_mode
-        )
-    return F.max_pool1d(
-        self, kernel_size, stride=stride, padding=padding, dilation=dilation, return_indices=True, ceil_mode=ceil_mode
+@operator(
+    "aten.max_pool1d", "aten.max_pool2d", "aten.max_pool3d",
+    "aten.max_pool1d_with_indices", "aten.max_pool2d_with_indices", "aten.max_pool3d_with_indices",
+)  # fmt: skip
+def max_pool(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, *, name):
+    options = {"return_indices": True} if name.endswith("_with_indices") else {}
+    return getattr(F, name.removesuffix("_with_indices"))(
+        self, kernel_size, stride=stride or None, padding=padding, dilation=dilation, **options, ceil_mode=ceil_mode
     )
 
 
-@operator("aten.max_pool2d_with_indices")
-def max_pool2d_with_indices(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    if not stride:
-        return F.max_pool2d(
-            self, kernel_size, padding=padding, dilation=dilation, return_indices=True, ceil_mode=ceil_mode
-        )
-    return F.max_pool2d(
-        self, kernel_size, stride=stride, padding=padding, dilation=dilation, return_indices=True, ceil_mode=ceil_mode
-    )
-
-
-@operator("aten.max_pool3d_with_indices")
-def max_pool3d_with_indices(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    if not stride:
-        return F.max_pool3d(
-            self, kernel_size, padding=padding, dilation=dilation, return_indices=True, ceil_mode=ceil_mode
-        )
-    return F.max_pool3d(
-        self, kernel_size, stride=stride, padding=padding, dilation=dilation, return_indices=True, ceil_mode=ceil_mode
-    )
-
-
-@operator("aten.avg_pool1d")
-def avg_pool1d(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    if not stride:
-        return F.avg_pool1d(
-            self, kernel_size, padding=padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad
-        )
-    return F.avg_pool1d(
-        self, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad
-    )
-
-
-@operator("aten.avg_pool2d")
-def avg_pool2d(
-    self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+@operator("aten.avg_pool1d", "aten.avg_pool2d", "aten.avg_pool3d")
+def avg_pool(
+    self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None, *, name
 ):
-    if divisor_override is not None and not stride:
-        return F.avg_pool2d(
-            self,
-            kernel_size,
-            padding=padding,
-            ceil_mode=ceil_mode,
-            count_include_pad=count_include_pad,
-            divisor_override=divisor_override,
-        )
-    if divisor_override is not None:
-        return F.avg_pool2d(
-            self,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            ceil_mode=ceil_mode,
-            count_include_pad=count_include_pad,
-            divisor_override=divisor_override,
-        )
-    if not stride:
-        return F.avg_pool2d(
-            self, kernel_size, padding=padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad
-        )
-    return F.avg_pool2d(
-        self, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad
-    )
+    options = {} if divisor_override is None else {"divisor_override": divisor_override}
+    return getattr(F, name)(
+        self, kernel_size, stride=stride or None, padding=padding, ceil_mode=ceil_mode,
+        count_include_pad=count_include_pad, **options,
+    )  # fmt: skip
 
 
-@operator("aten.avg_pool3d")
-def avg_pool3d(
-    self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
-):
-    if divisor_override is not None and not stride:
-        return F.avg_pool3d(
-            self,
-            kernel_size,
-            padding=padding,
-            ceil_mode=ceil_mode,
-            count_include_pad=count_include_pad,
-            divisor_override=divisor_override,
-        )
-    if divisor_override is not None:
-        return F.avg_pool3d(
-            self,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            ceil_mode=ceil_mode,
-            count_include_pad=count_include_pad,
-            divisor_override=divisor_override,
-        )
-    if not stride:
-        return F.avg_pool3d(
-            self, kernel_size, padding=padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad
-        )
-    return F.avg_pool3d(
-        self, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad
-    )
+@operator(
+    "aten.adaptive_avg_pool1d", "aten.adaptive_avg_pool2d", "aten.adaptive_avg_pool3d",
+    "aten._adaptive_avg_pool2d", "aten._adaptive_avg_pool3d",
+)  # fmt: skip
+def adaptive_avg_pool(self, output_size, *, name):
+    pool = getattr(F, name.strip("_"))
+    if self.ndim == int(name[-2]) + 1:
+        return pool(self.unsqueeze(0), output_size).squeeze(0)
+    return pool(self, output_size)
 
 
-@operator("aten.adaptive_avg_pool1d")
-def adaptive_avg_pool1d(self, output_size, *, in_ndim):
-    if in_ndim == 2:
-        return F.adaptive_avg_pool1d(self.unsqueeze(0), output_size).squeeze(0)
-    return F.adaptive_avg_pool1d(self, output_size)
-
-
-@operator("aten.adaptive_avg_pool2d", "aten._adaptive_avg_pool2d")
-def adaptive_avg_pool2d(self, output_size, *, in_ndim):
-    if in_ndim == 3:
-        return F.adaptive_avg_pool2d(self.unsqueeze(0), output_size).squeeze(0)
-    return F.adaptive_avg_pool2d(self, output_size)
-
-
-@operator("aten.adaptive_avg_pool3d", "aten._adaptive_avg_pool3d")
-def adaptive_avg_pool3d(self, output_size, *, in_ndim):
-    if in_ndim == 4:
-        return F.adaptive_avg_pool3d(self.unsqueeze(0), output_size).squeeze(0)
-    return F.adaptive_avg_pool3d(self, output_size)
-
-
-@operator("aten.adaptive_max_pool1d")
-def adaptive_max_pool1d(self, output_size, *, in_ndim):
-    if in_ndim == 2:
-        return largest_of_one(F.adaptive_max_pool1d, self, output_size)
-    return F.adaptive_max_pool1d(self, output_size, True)
-
-
-@operator("aten.adaptive_max_pool2d")
-def adaptive_max_pool2d(self, output_size, *, in_ndim):
-    if in_ndim == 3:
-        return largest_of_one(F.adaptive_max_pool2d, self, output_size)
-    return F.adaptive_max_pool2d(self, output_size, True)
-
-
-@operator("aten.adaptive_max_pool3d")
-def adaptive_max_pool3d(self, output_size, *, in_ndim):
-    if in_ndim == 4:
-        return largest_of_one(F.adaptive_max_pool3d, self, output_size)
-    return F.adaptive_max_pool3d(self, output_size, True)
+@operator("aten.adaptive_max_pool1d", "aten.adaptive_max_pool2d", "aten.adaptive_max_pool3d")
+def adaptive_max_pool(self, output_size, *, name):
+    pool = getattr(F, name)
+    if self.ndim == int(name[-2]) + 1:
+        return largest_of_one(pool, self, output_size)
+    return pool(self, output_size, True)
 
 
 @helper
@@ -186,49 +56,32 @@ def largest_of_one(pool, x, output_size):
     return values.squeeze(0), indices.squeeze(0)
 
 
-@operator("aten.max_unpool2d")
-def max_unpool2d(self, indices, output_size):
-    return spread_to(self, indices, output_size, 2)
-
-
-@operator("aten.max_unpool3d")
-def max_unpool3d(self, indices, output_size, stride, padding):
-    return spread_to(self, indices, output_size, 3)
+@operator("aten.max_unpool2d", "aten.max_unpool3d")
+def max_unpool(self, indices, output_size, stride=None, padding=None, *, name):
+    return spread_to(self, indices, output_size if isinstance(output_size, tuple) else (output_size,) * int(name[-2]))
 
 
 @helper
-def spread_to(x, indices, size, count):
+def spread_to(x, indices, size):
     """PyTorch's `max_unpool`: each value at its index in a plane of zeros."""
-    size = [size] * count if isinstance(size, int) else size
     outer = x.shape[: x.ndim - len(size)]
     plane = flow.zeros((*outer, math.prod(size)), dtype=x.dtype, device=x.device)
     return flow.scatter(plane, -1, indices.reshape(*outer, -1), x.reshape(*outer, -1)).reshape(*outer, *size)
 
 
-@operator("aten.constant_pad_nd")
-def constant_pad_nd(self, pad, value=0):
-    if value == 0:
-        return F.pad(self, pad)
-    return F.pad(self, pad, value=value)
+@operator("aten.constant_pad_nd", "aten.pad", restriction="no circular padding that also cuts")
+def pad_(self, pad, mode="constant", value=None):
+    if mode != "constant":
+        return pad_by_index(self, pad, mode)
+    return F.pad(self, pad, value=value) if value else F.pad(self, pad)
 
 
-@operator("aten.pad", restriction="no circular padding that also cuts")
-def pad_(self, pad, mode="constant", value=None, *, in_ndim):
-    if mode == "constant" and not value:
-        return F.pad(self, pad)
-    if mode == "constant":
-        return F.pad(self, pad, value=value)
-    return pad_by_index(self, pad, mode)
-
-
-@operator("aten.reflection_pad1d", "aten.reflection_pad2d", "aten.reflection_pad3d")
-def reflection_pad(self, padding):
-    return pad_by_index(self, padding, "reflect")
-
-
-@operator("aten.replication_pad1d", "aten.replication_pad2d", "aten.replication_pad3d")
-def replication_pad(self, padding):
-    return pad_by_index(self, padding, "replicate")
+@operator(
+    "aten.reflection_pad1d", "aten.reflection_pad2d", "aten.reflection_pad3d",
+    "aten.replication_pad1d", "aten.replication_pad2d", "aten.replication_pad3d",
+)  # fmt: skip
+def pad_by_edges(self, padding, *, name):
+    return pad_by_index(self, padding, "reflect" if name.startswith("reflection") else "replicate")
 
 
 @operator("aten._pad_circular", restriction="no padding that also cuts")

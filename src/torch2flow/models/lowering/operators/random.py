@@ -26,19 +26,15 @@ def dropout_with_mask(x, p):
 
 
 @operator("aten.feature_dropout")
-def feature_dropout(input, p, train):
-    return drop_channels(input, p=p, training=train)
-
-
 @helper
-def drop_channels(x, p, training=True):
+def feature_dropout(input, p, train):
     """PyTorch's `dropout2d` and its kin: whole channels become zero; OneFlow 0.9.0's have no CPU kernel."""
-    if not training or p == 0:
-        return x
+    if not train or p == 0:
+        return input
     if p == 1:
-        return x * 0
-    kept = flow.rand((x.shape[0], x.shape[1], *[1] * (x.ndim - 2)), device=x.device) >= p
-    return x * (kept.to(x.dtype) / (1 - p))
+        return input * 0
+    kept = flow.rand((input.shape[0], input.shape[1], *[1] * (input.ndim - 2)), device=input.device) >= p
+    return input * (kept.to(input.dtype) / (1 - p))
 
 
 @operator("aten.alpha_dropout")
@@ -47,8 +43,8 @@ def alpha_dropout(input, p, train):
 
 
 @operator("aten.feature_alpha_dropout")
-def feature_alpha_dropout(input, p, train, *, in_ndim):
-    return drop_to_saturation(input, p=p, training=train, whole=in_ndim - 2)
+def feature_alpha_dropout(input, p, train):
+    return drop_to_saturation(input, p=p, training=train, whole=input.ndim - 2)
 
 
 @helper
@@ -65,106 +61,67 @@ def drop_to_saturation(x, p, training=True, whole=0):
     return scale * (x * kept + limit * (1 - kept) - limit * p)
 
 
-@operator("aten.rand")
-def rand(size, dtype=None, layout=None, device=None, pin_memory=None, generator=None, *, out_dtype):
-    return flow.rand(tuple(size), dtype=out_dtype)
+@operator("aten.rand", "aten.randn")
+def random_of_size(size, dtype=None, *, out_dtype, name):
+    return getattr(flow, name)(size, dtype=out_dtype)
 
 
-@operator("aten.randn")
-def randn(size, dtype=None, layout=None, device=None, pin_memory=None, generator=None, *, out_dtype):
-    return flow.randn(tuple(size), dtype=out_dtype)
+@operator("aten.rand_like", "aten.randn_like")
+def random_like(self, dtype=None, *, out_dtype, name):
+    return getattr(flow, name.removesuffix("_like"))(self.shape, dtype=out_dtype, device=self.device)
 
 
-@operator("aten.rand_like")
-def rand_like(
-    self, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None, generator=None, *, out_dtype
-):
-    return flow.rand(self.shape, dtype=out_dtype, device=self.device)
+@operator("aten.randint", "aten.randint.low")
+def randint(high, size, low=0, dtype=None, *, out_dtype):
+    return flow.randint(low, high, size).to(out_dtype)
 
 
-@operator("aten.randn_like")
-def randn_like(
-    self, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None, generator=None, *, out_dtype
-):
-    return flow.randn(self.shape, dtype=out_dtype, device=self.device)
-
-
-@operator("aten.randint")
-def randint(high, size, dtype=None, layout=None, device=None, pin_memory=None, generator=None, *, out_dtype):
-    return flow.randint(0, high, tuple(size)).to(out_dtype)
-
-
-@operator("aten.randint.low")
-def randint_low(low, high, size, dtype=None, layout=None, device=None, pin_memory=None, generator=None, *, out_dtype):
-    return flow.randint(low, high, tuple(size)).to(out_dtype)
+@operator("aten.randint_like", "aten.randint_like.low_dtype")
+def randint_like(self, high, low=0, dtype=None, *, out_dtype):
+    return flow.randint(low, high, self.shape, device=self.device).to(out_dtype)
 
 
 @operator("aten.randperm")
-def randperm(n, dtype=None, layout=None, device=None, pin_memory=None, generator=None):
+def randperm(n, dtype=None):
     return flow.randperm(n)
 
 
 @operator("aten.bernoulli")
-def bernoulli(self, generator=None):
+def bernoulli(self):
     return flow.bernoulli(self)
 
 
 @operator("aten.bernoulli.Tensor")
-def bernoulli_of_tensor(self, p, generator=None):
+def bernoulli_of_tensor(self, p):
     return flow.bernoulli(p.expand(*self.shape)).to(self.dtype)
 
 
 @operator("aten.bernoulli.p", "aten.bernoulli.float")
-def bernoulli_p(self, p=0.5, generator=None):
+def bernoulli_p(self, p=0.5):
     return (flow.rand(self.shape, device=self.device) < p).to(self.dtype)
 
 
-@operator("aten.normal_functional")
-def normal_functional(self, mean=0, std=1, generator=None):
+@operator("aten.normal", "aten.normal_functional")
+def normal(self, mean=0, std=1):
     return flow.randn(self.shape, device=self.device) * std + mean
 
 
 @operator("aten.multinomial")
-def multinomial(self, num_samples, replacement=False, generator=None):
+def multinomial(self, num_samples, replacement=False):
     return flow.multinomial(self, num_samples, replacement=replacement)
 
 
-@operator("aten.randint_like")
-def randint_like(
-    self, high, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None, generator=None, *, out_dtype
-):
-    return flow.randint(0, high, self.shape, device=self.device).to(out_dtype)
-
-
-@operator("aten.randint_like.low_dtype")
-def randint_like_low(
-    self, low, high, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None, *, out_dtype
-):
-    return flow.randint(low, high, self.shape, device=self.device).to(out_dtype)
-
-
-@operator("aten.normal")
-def normal(self, mean=0, std=1, generator=None):
-    return flow.randn(self.shape, device=self.device) * std + mean
-
-
 @operator("aten.normal.float_float")
-def normal_of_size(
-    mean, std, size, generator=None, dtype=None, layout=None, device=None, pin_memory=None, *, out_dtype
-):
-    return flow.randn(tuple(size), dtype=out_dtype) * std + mean
+def normal_of_size(mean, std, size, dtype=None, *, out_dtype):
+    return flow.randn(size, dtype=out_dtype) * std + mean
 
 
-@operator("aten.normal.Tensor_float")
-def normal_around(mean, std=1, generator=None):
-    return flow.randn(mean.shape, dtype=mean.dtype, device=mean.device) * std + mean
-
-
-@operator("aten.normal.float_Tensor")
-def normal_with_deviation(mean, std, generator=None):
-    return flow.randn(std.shape, dtype=std.dtype, device=std.device) * std + mean
+@operator("aten.normal.Tensor_float", "aten.normal.float_Tensor")
+def normal_by_tensor(mean, std=1):
+    like = mean if isinstance(mean, flow.Tensor) else std
+    return flow.randn(like.shape, dtype=like.dtype, device=like.device) * std + mean
 
 
 @operator("aten.normal.Tensor_Tensor")
-def normal_of_tensors(mean, std, generator=None, *, out_shape, out_dtype):
-    return flow.randn(tuple(out_shape), dtype=out_dtype, device=mean.device) * std + mean
+def normal_of_tensors(mean, std, *, out_shape, out_dtype):
+    return flow.randn(out_shape, dtype=out_dtype, device=mean.device) * std + mean

@@ -6,33 +6,27 @@ from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 
 
-@operator("aten.sum", "aten.sum.dim_IntList")
-def sum_(self, dim=None, keepdim=False, dtype=None, *, in_dtype, out_dtype, in_ndim):
-    if in_ndim == 0:
-        return self.to(out_dtype)
-    if in_dtype != out_dtype:
-        return self.to(out_dtype).sum(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
-    if not dim and not keepdim:
-        return self.sum()
-    return self.sum(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
+def dims_of(x, dim):
+    """The dimensions that are given, or all."""
+    return dim or tuple(range(x.ndim))
 
 
-@operator("aten.mean", "aten.mean.dim")
-def mean(self, dim=None, keepdim=False, dtype=None, *, in_dtype, out_dtype, in_ndim):
-    if in_ndim == 0:
+@operator("aten.sum", "aten.sum.dim_IntList", "aten.mean", "aten.mean.dim")
+def sum_or_mean(self, dim=None, keepdim=False, dtype=None, *, out_dtype, name):
+    if self.ndim == 0:
         return self.to(out_dtype)
-    if in_dtype != out_dtype:
-        return self.to(out_dtype).mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
+    if self.dtype != out_dtype:
+        return getattr(self.to(out_dtype), name)(dim=dims_of(self, dim), keepdim=keepdim)
     if not dim and not keepdim:
-        return self.mean()
-    return self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
+        return getattr(self, name)()
+    return getattr(self, name)(dim=dims_of(self, dim), keepdim=keepdim)
 
 
 @operator("aten.nansum")
-def nansum(self, dim=None, keepdim=False, dtype=None, *, in_ndim, in_dtype, out_dtype):
-    if not is_float(in_dtype):
-        return self.to(out_dtype).sum(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
-    return sum_of_numbers(self.to(out_dtype), dim or tuple(range(in_ndim)), keepdim)
+def nansum(self, dim=None, keepdim=False, dtype=None, *, out_dtype):
+    if not is_float(self.dtype):
+        return self.to(out_dtype).sum(dim=dims_of(self, dim), keepdim=keepdim)
+    return sum_of_numbers(self.to(out_dtype), dims_of(self, dim), keepdim)
 
 
 @helper
@@ -43,8 +37,8 @@ def sum_of_numbers(x, dim, keepdim=False):
 
 
 @operator("aten.nanmean")
-def nanmean(self, dim=None, keepdim=False, dtype=None, *, in_ndim):
-    return mean_of_numbers(self, dim or tuple(range(in_ndim)), keepdim)
+def nanmean(self, dim=None, keepdim=False, dtype=None):
+    return mean_of_numbers(self, dims_of(self, dim), keepdim)
 
 
 @helper
@@ -55,8 +49,8 @@ def mean_of_numbers(x, dim, keepdim=False):
 
 
 @operator("aten.prod", "aten.prod.dim_int")
-def prod(self, dim=None, keepdim=False, dtype=None, *, in_shape, out_shape, out_dtype, in_ndim):
-    if in_ndim == 0:
+def prod(self, dim=None, keepdim=False, dtype=None, *, in_shape, out_shape, out_dtype):
+    if self.ndim == 0:
         return self.to(out_dtype)
     if 0 in in_shape:
         return flow.ones(tuple(out_shape), dtype=out_dtype, device=self.device)
@@ -65,114 +59,63 @@ def prod(self, dim=None, keepdim=False, dtype=None, *, in_shape, out_shape, out_
     return flow.prod(self.to(out_dtype), dim=dim, keepdim=keepdim)
 
 
-@operator("aten.amax")
-def amax(self, dim=(), keepdim=False, *, in_ndim):
-    if in_ndim == 0:
+@operator("aten.amax", "aten.amin")
+def extreme(self, dim=(), keepdim=False, *, name):
+    if self.ndim == 0:
         return self
-    return self.amax(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
-
-
-@operator("aten.amin")
-def amin(self, dim=(), keepdim=False, *, in_ndim):
-    if in_ndim == 0:
-        return self
-    return self.amin(dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
+    return getattr(self, name)(dim=dims_of(self, dim), keepdim=keepdim)
 
 
 @operator("aten.aminmax")
-def aminmax(self, dim=None, keepdim=False, *, in_ndim):
-    if in_ndim == 0:
-        return (self, self)
-    if dim is None:
-        return (
-            self.amin(dim=tuple(range(in_ndim)), keepdim=keepdim),
-            self.amax(dim=tuple(range(in_ndim)), keepdim=keepdim),
-        )
-    return (self.amin(dim=dim, keepdim=keepdim), self.amax(dim=dim, keepdim=keepdim))
+def aminmax(self, dim=None, keepdim=False):
+    if self.ndim == 0:
+        return self, self
+    dim = dims_of(self, ()) if dim is None else dim
+    return self.amin(dim=dim, keepdim=keepdim), self.amax(dim=dim, keepdim=keepdim)
 
 
-@operator("aten.max.default")
-def max_(self):
-    return self.max()
+@operator("aten.max.default", "aten.min.default")
+def extreme_of_all(self, *, name):
+    return getattr(self, name)()
 
 
-@operator("aten.min.default")
-def min_(self):
-    return self.min()
+@operator("aten.max.dim", "aten.min.dim")
+def extreme_and_place(self, dim, keepdim=False, *, name):
+    if self.ndim == 0:
+        return self, flow.zeros_like(self, dtype=flow.int64)
+    return getattr(flow, name)(self, dim=dim, keepdim=keepdim)
 
 
-@operator("aten.max.dim")
-def max_dim(self, dim, keepdim=False, *, in_ndim):
-    if in_ndim == 0:
-        return (self, flow.zeros_like(self, dtype=flow.int64))
-    return flow.max(self, dim=dim, keepdim=keepdim)
-
-
-@operator("aten.min.dim")
-def min_dim(self, dim, keepdim=False, *, in_ndim):
-    if in_ndim == 0:
-        return (self, flow.zeros_like(self, dtype=flow.int64))
-    return flow.min(self, dim=dim, keepdim=keepdim)
-
-
-@operator("aten.argmax")
-def argmax(self, dim=None, keepdim=False, *, in_ndim):
-    if in_ndim == 0:
+@operator("aten.argmax", "aten.argmin")
+def place_of_extreme(self, dim=None, keepdim=False, *, name):
+    if self.ndim == 0:
         return flow.zeros_like(self, dtype=flow.int64)
-    if dim is None and keepdim:
-        return flow.argmax(self.reshape(-1), dim=0).reshape(*[1] * in_ndim)
-    if dim is None:
-        return flow.argmax(self.reshape(-1), dim=0)
-    return flow.argmax(self, dim=dim, keepdim=keepdim)
+    if dim is not None:
+        return getattr(flow, name)(self, dim=dim, keepdim=keepdim)
+    place = getattr(flow, name)(self.reshape(-1), dim=0)
+    return place.reshape(*[1] * self.ndim) if keepdim else place
 
 
-@operator("aten.argmin")
-def argmin(self, dim=None, keepdim=False, *, in_ndim):
-    if in_ndim == 0:
-        return flow.zeros_like(self, dtype=flow.int64)
-    if dim is None and keepdim:
-        return flow.argmin(self.reshape(-1), dim=0).reshape(*[1] * in_ndim)
-    if dim is None:
-        return flow.argmin(self.reshape(-1), dim=0)
-    return flow.argmin(self, dim=dim, keepdim=keepdim)
-
-
-@operator("aten.var", "aten.var.dim", "aten.var.correction")
-def var(self, dim=None, unbiased=True, keepdim=False, correction=None, *, in_ndim):
+@operator(
+    "aten.var", "aten.var.dim", "aten.var.correction", "aten.std", "aten.std.dim", "aten.std.correction"
+)  # fmt: skip
+def deviation(self, dim=None, unbiased=True, keepdim=False, correction=None, *, name):
     if correction not in (None, 0, 1):
-        return corrected_variance(self, dim or tuple(range(in_ndim)), correction, keepdim)
-    if not dim or len(dim) == in_ndim:
-        return self.var(unbiased=unbiased if correction is None else correction == 1, keepdim=keepdim)
-    return self.var(dim=dim, unbiased=unbiased if correction is None else correction == 1, keepdim=keepdim)
+        variance = corrected_variance(self, dims_of(self, dim), correction, keepdim)
+        return flow.sqrt(variance) if name == "std" else variance
+    # OneFlow 0.9.0 fails when it is given all dimensions by number.
+    options = {"dim": dim} if dim and len(dim) < self.ndim else {}
+    return getattr(self, name)(**options, unbiased=unbiased if correction is None else correction == 1, keepdim=keepdim)
 
 
-@operator("aten.std", "aten.std.dim", "aten.std.correction")
-def std(self, dim=None, unbiased=True, keepdim=False, correction=None, *, in_ndim):
-    if correction not in (None, 0, 1):
-        return flow.sqrt(corrected_variance(self, dim or tuple(range(in_ndim)), correction, keepdim))
-    if not dim or len(dim) == in_ndim:
-        return self.std(unbiased=unbiased if correction is None else correction == 1, keepdim=keepdim)
-    return self.std(dim=dim, unbiased=unbiased if correction is None else correction == 1, keepdim=keepdim)
-
-
-@operator("aten.var_mean", "aten.var_mean.dim", "aten.var_mean.correction")
-def var_mean(self, dim=None, unbiased=True, keepdim=False, correction=None, *, in_ndim):
-    return (
-        corrected_variance(self, dim or tuple(range(in_ndim)), unbiased if correction is None else correction, keepdim),
-        self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
-    )
-
-
-@operator("aten.std_mean", "aten.std_mean.dim", "aten.std_mean.correction")
-def std_mean(self, dim=None, unbiased=True, keepdim=False, correction=None, *, in_ndim):
-    return (
-        flow.sqrt(
-            corrected_variance(
-                self, dim or tuple(range(in_ndim)), unbiased if correction is None else correction, keepdim
-            )
-        ),
-        self.mean(dim=dim or tuple(range(in_ndim)), keepdim=keepdim),
-    )
+@operator(
+    "aten.var_mean", "aten.var_mean.dim", "aten.var_mean.correction",
+    "aten.std_mean", "aten.std_mean.dim", "aten.std_mean.correction",
+)  # fmt: skip
+def deviation_and_mean(self, dim=None, unbiased=True, keepdim=False, correction=None, *, name):
+    dim = dims_of(self, dim)
+    variance = corrected_variance(self, dim, int(unbiased) if correction is None else correction, keepdim)
+    return flow.sqrt(variance) if name == "std_mean" else variance, self.mean(dim=dim, keepdim=keepdim)
 
 
 @helper
@@ -188,34 +131,27 @@ def corrected_variance(x, dim, correction=1, keepdim=False):
 
 
 @operator("aten.logsumexp", "aten.special_logsumexp", promotes=("self",), floats=True)
-def logsumexp(self, dim, keepdim=False, *, in_ndim):
-    if in_ndim == 0:
+def logsumexp(self, dim, keepdim=False):
+    if self.ndim == 0:
         return self
-    return flow.logsumexp(self, dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
+    return flow.logsumexp(self, dim=dims_of(self, dim), keepdim=keepdim)
 
 
-@operator("aten.linalg_vector_norm")
-def vector_norm(self, ord=2, dim=None, keepdim=False, dtype=None, *, in_dtype, out_dtype, in_ndim):
-    if in_ndim == 0 and ord == 0:
-        return (self != 0).to(out_dtype)
-    if in_ndim == 0:
-        return flow.abs(self.to(out_dtype))
-    if in_dtype != out_dtype:
-        return flow.linalg.vector_norm(self.to(out_dtype), ord=ord, dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
-    return flow.linalg.vector_norm(self, ord=ord, dim=dim or tuple(range(in_ndim)), keepdim=keepdim)
+@operator(
+    "aten.linalg_vector_norm", "aten.norm.Scalar", "aten.norm.ScalarOpt_dim", "aten.norm.ScalarOpt_dim_dtype",
+    "aten.norm.ScalarOpt_dtype",
+)  # fmt: skip
+def vector_norm(self, ord=2, p=2, dim=None, keepdim=False, dtype=None, *, out_dtype, name):
+    power = ord if name == "linalg_vector_norm" else 2 if p is None else p
+    x = self if self.dtype == out_dtype else self.to(out_dtype)
+    if self.ndim == 0:
+        return (self != 0).to(out_dtype) if power == 0 else flow.abs(x)
+    options = {} if power == 2 else {"ord": power}
+    return flow.linalg.vector_norm(x, **options, dim=dims_of(self, dim), keepdim=keepdim)
 
 
 @operator("aten.linalg_norm.default")
-def linalg_norm(self, ord=None, dim=None, keepdim=False, dtype=None, *, out_dtype, in_ndim):
-    if ord is not None and (in_ndim if dim is None else len(dim)) == 2:
+def linalg_norm(self, ord=None, dim=None, keepdim=False, dtype=None, *, out_dtype):
+    if ord is not None and (self.ndim if dim is None else len(dim)) == 2:
         raise NotImplementedError("norms of matrices need singular values, which OneFlow 0.9.0 has not")
-    return flow.linalg.vector_norm(self.to(out_dtype), 2 if ord is None else ord, dim or tuple(range(in_ndim)), keepdim)
-
-
-@operator("aten.norm.Scalar", "aten.norm.ScalarOpt_dim", "aten.norm.ScalarOpt_dim_dtype", "aten.norm.ScalarOpt_dtype")
-def norm(self, p=2, dim=None, keepdim=False, dtype=None, *, out_dtype, in_dtype, in_ndim):
-    if in_ndim == 0:
-        return flow.abs(self.to(out_dtype))
-    if in_dtype != out_dtype:
-        return flow.linalg.vector_norm(self.to(out_dtype), 2 if p is None else p, dim or tuple(range(in_ndim)), keepdim)
-    return flow.linalg.vector_norm(self, 2 if p is None else p, dim or tuple(range(in_ndim)), keepdim)
+    return flow.linalg.vector_norm(self.to(out_dtype), 2 if ord is None else ord, dims_of(self, dim), keepdim)

@@ -8,88 +8,44 @@ from torch2flow.models.lowering.registry import operator
 
 @operator("aten.upsample_nearest1d.vec", "aten.upsample_nearest2d.vec", "aten.upsample_nearest3d.vec")
 def upsample_nearest_vec(input, output_size, scale_factors):
-    if output_size is not None:
-        return F.interpolate(input, size=output_size, mode="nearest")
-    if len(set(scale_factors)) == 1:
-        return F.interpolate(input, scale_factor=scale_factors[0], mode="nearest")
-    return F.interpolate(input, scale_factor=tuple(scale_factors), mode="nearest")
+    return resized(input, "nearest", output_size, scale_factors)
 
 
-@operator("aten.upsample_linear1d.vec")
-def upsample_linear_vec(input, output_size, align_corners, scale_factors):
-    if output_size is not None:
-        return F.interpolate(input, size=output_size, mode="linear", align_corners=align_corners)
-    if len(set(scale_factors)) == 1:
-        return F.interpolate(input, scale_factor=scale_factors[0], mode="linear", align_corners=align_corners)
-    return F.interpolate(input, scale_factor=tuple(scale_factors), mode="linear", align_corners=align_corners)
-
-
-@operator("aten.upsample_bilinear2d.vec")
-def upsample_bilinear_vec(input, output_size, align_corners, scale_factors):
-    if output_size is not None:
-        return F.interpolate(input, size=output_size, mode="bilinear", align_corners=align_corners)
-    if len(set(scale_factors)) == 1:
-        return F.interpolate(input, scale_factor=scale_factors[0], mode="bilinear", align_corners=align_corners)
-    return F.interpolate(input, scale_factor=tuple(scale_factors), mode="bilinear", align_corners=align_corners)
-
-
-@operator("aten.upsample_bicubic2d.vec")
-def upsample_bicubic_vec(input, output_size, align_corners, scale_factors):
-    if output_size is not None:
-        return F.interpolate(input, size=output_size, mode="bicubic", align_corners=align_corners)
-    if len(set(scale_factors)) == 1:
-        return F.interpolate(input, scale_factor=scale_factors[0], mode="bicubic", align_corners=align_corners)
-    return F.interpolate(input, scale_factor=tuple(scale_factors), mode="bicubic", align_corners=align_corners)
-
-
-@operator("aten.upsample_trilinear3d.vec")
-def upsample_trilinear_vec(input, output_size, align_corners, scale_factors):
-    if output_size is not None:
-        return F.interpolate(input, size=output_size, mode="trilinear", align_corners=align_corners)
-    if len(set(scale_factors)) == 1:
-        return F.interpolate(input, scale_factor=scale_factors[0], mode="trilinear", align_corners=align_corners)
-    return F.interpolate(input, scale_factor=tuple(scale_factors), mode="trilinear", align_corners=align_corners)
+@operator(
+    "aten.upsample_linear1d.vec", "aten.upsample_bilinear2d.vec", "aten.upsample_bicubic2d.vec",
+    "aten.upsample_trilinear3d.vec",
+)  # fmt: skip
+def upsample_vec(input, output_size, align_corners, scale_factors, *, name):
+    return resized(input, mode_of(name), output_size, scale_factors, align_corners=align_corners)
 
 
 @operator("aten.upsample_nearest1d", "aten.upsample_nearest2d", "aten.upsample_nearest3d")
 def upsample_nearest(self, output_size, scales=None, scales_d=None, scales_h=None, scales_w=None):
-    if scales is not None:
-        return F.interpolate(self, scale_factor=scales, mode="nearest")
-    if scales_d is not None:
-        return F.interpolate(self, scale_factor=(scales_d, scales_h, scales_w), mode="nearest")
-    if scales_h is not None:
-        return F.interpolate(self, scale_factor=(scales_h, scales_w), mode="nearest")
-    return F.interpolate(self, size=output_size, mode="nearest")
+    return resized(self, "nearest", output_size, given_of(scales, scales_d, scales_h, scales_w))
 
 
-@operator("aten.upsample_linear1d")
-def upsample_linear(self, output_size, align_corners, scales=None):
-    if scales is not None:
-        return F.interpolate(self, scale_factor=scales, mode="linear", align_corners=align_corners)
-    return F.interpolate(self, size=output_size, mode="linear", align_corners=align_corners)
+@operator("aten.upsample_linear1d", "aten.upsample_bilinear2d", "aten.upsample_bicubic2d", "aten.upsample_trilinear3d")
+def upsample(self, output_size, align_corners, scales=None, scales_d=None, scales_h=None, scales_w=None, *, name):
+    factors = given_of(scales, scales_d, scales_h, scales_w)
+    return resized(self, mode_of(name), output_size, factors, align_corners=align_corners)
 
 
-@operator("aten.upsample_bilinear2d")
-def upsample_bilinear(self, output_size, align_corners, scales_h=None, scales_w=None):
-    if scales_h is not None:
-        return F.interpolate(self, scale_factor=(scales_h, scales_w), mode="bilinear", align_corners=align_corners)
-    return F.interpolate(self, size=output_size, mode="bilinear", align_corners=align_corners)
+def resized(x, mode, size, factors, **options):
+    """`F.interpolate` by the factors, which count where PyTorch gives both, or to a size."""
+    if not factors:
+        return F.interpolate(x, size=size, mode=mode, **options)
+    same = all(factor == factors[0] for factor in factors)
+    return F.interpolate(x, scale_factor=factors[0] if same else factors, mode=mode, **options)
 
 
-@operator("aten.upsample_bicubic2d")
-def upsample_bicubic(self, output_size, align_corners, scales_h=None, scales_w=None):
-    if scales_h is not None:
-        return F.interpolate(self, scale_factor=(scales_h, scales_w), mode="bicubic", align_corners=align_corners)
-    return F.interpolate(self, size=output_size, mode="bicubic", align_corners=align_corners)
+def mode_of(name):
+    """`bilinear` for `upsample_bilinear2d` and for `_upsample_bilinear2d_aa`."""
+    return name.strip("_").split("_")[1][:-2]
 
 
-@operator("aten.upsample_trilinear3d")
-def upsample_trilinear(self, output_size, align_corners, scales_d=None, scales_h=None, scales_w=None):
-    if scales_d is not None:
-        return F.interpolate(
-            self, scale_factor=(scales_d, scales_h, scales_w), mode="trilinear", align_corners=align_corners
-        )
-    return F.interpolate(self, size=output_size, mode="trilinear", align_corners=align_corners)
+def given_of(*factors):
+    """The factors that are given."""
+    return tuple(factor for factor in factors if factor is not None)
 
 
 @operator(
@@ -101,7 +57,7 @@ def upsample_nearest_exact_vec(input, output_size, scale_factors, *, out_shape):
 
 @operator("aten._upsample_nearest_exact1d", "aten._upsample_nearest_exact2d", "aten._upsample_nearest_exact3d")
 def upsample_nearest_exact(self, output_size, scales=None, scales_d=None, scales_h=None, scales_w=None):
-    return nearest_exact(self, output_size, [each for each in (scales, scales_d, scales_h, scales_w) if each])
+    return nearest_exact(self, output_size, given_of(scales, scales_d, scales_h, scales_w) or None)
 
 
 @helper
@@ -115,28 +71,14 @@ def nearest_exact(x, size, factors=None):
     return x
 
 
-@operator("aten._upsample_bilinear2d_aa.vec")
-def upsample_bilinear_aa_vec(input, output_size, align_corners, scale_factors, *, out_shape):
-    return resize_smoothly(input, out_shape[2:], align_corners, scale_factors, "bilinear")
+@operator("aten._upsample_bilinear2d_aa.vec", "aten._upsample_bicubic2d_aa.vec")
+def upsample_smoothly_vec(input, output_size, align_corners, scale_factors, *, out_shape, name):
+    return resize_smoothly(input, out_shape[2:], align_corners, scale_factors, mode_of(name))
 
 
-@operator("aten._upsample_bicubic2d_aa.vec")
-def upsample_bicubic_aa_vec(input, output_size, align_corners, scale_factors, *, out_shape):
-    return resize_smoothly(input, out_shape[2:], align_corners, scale_factors, "bicubic")
-
-
-@operator("aten._upsample_bilinear2d_aa")
-def upsample_bilinear_aa(self, output_size, align_corners, scales_h=None, scales_w=None):
-    if scales_h is None:
-        return resize_smoothly(self, output_size, align_corners, None, "bilinear")
-    return resize_smoothly(self, output_size, align_corners, [scales_h, scales_w], "bilinear")
-
-
-@operator("aten._upsample_bicubic2d_aa")
-def upsample_bicubic_aa(self, output_size, align_corners, scales_h=None, scales_w=None):
-    if scales_h is None:
-        return resize_smoothly(self, output_size, align_corners, None, "bicubic")
-    return resize_smoothly(self, output_size, align_corners, [scales_h, scales_w], "bicubic")
+@operator("aten._upsample_bilinear2d_aa", "aten._upsample_bicubic2d_aa")
+def upsample_smoothly(self, output_size, align_corners, scales_h=None, scales_w=None, *, name):
+    return resize_smoothly(self, output_size, align_corners, given_of(scales_h, scales_w) or None, mode_of(name))
 
 
 @helper
@@ -199,15 +141,15 @@ def affine_grid_generator(theta, size, align_corners):
 
 
 @operator("aten.im2col")
-def im2col(self, kernel_size, dilation, padding, stride, *, in_ndim):
-    if in_ndim == 3:
+def im2col(self, kernel_size, dilation, padding, stride):
+    if self.ndim == 3:
         return F.unfold(self.unsqueeze(0), kernel_size, dilation=dilation, padding=padding, stride=stride).squeeze(0)
     return F.unfold(self, kernel_size, dilation=dilation, padding=padding, stride=stride)
 
 
 @operator("aten.col2im")
-def col2im(self, output_size, kernel_size, dilation, padding, stride, *, in_ndim):
-    if in_ndim == 2:
+def col2im(self, output_size, kernel_size, dilation, padding, stride):
+    if self.ndim == 2:
         return F.fold(
             self.unsqueeze(0), output_size, kernel_size, dilation=dilation, padding=padding, stride=stride
         ).squeeze(0)

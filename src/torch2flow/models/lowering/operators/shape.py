@@ -17,8 +17,8 @@ def view(self, size, stride=None):
 
 
 @operator("aten.view.dtype", "aten.view_copy.dtype")
-def view_dtype(self, dtype, *, in_dtype):
-    if dtype == in_dtype:
+def view_dtype(self, dtype):
+    if dtype == self.dtype:
         return self
     raise NotImplementedError("OneFlow 0.9.0 can't look at a tensor's bytes as another dtype")
 
@@ -29,8 +29,8 @@ def view_as(self, other):
 
 
 @operator("aten.flatten")
-def flatten(self, start_dim=0, end_dim=-1, *, in_ndim):
-    if in_ndim == 0:
+def flatten(self, start_dim=0, end_dim=-1):
+    if self.ndim == 0:
         return self.reshape(1)
     if start_dim == 0 and end_dim == -1:
         return self.flatten()
@@ -43,29 +43,29 @@ def ravel(self):
 
 
 @operator("aten.unflatten")
-def unflatten(self, dim, sizes, *, in_ndim):
-    if dim % in_ndim == in_ndim - 1:
+def unflatten(self, dim, sizes):
+    if dim % self.ndim == self.ndim - 1:
         return self.reshape(*self.shape[:-1], *sizes)
-    return self.reshape(*self.shape[: dim % in_ndim], *sizes, *self.shape[dim % in_ndim + 1 :])
+    return self.reshape(*self.shape[: dim % self.ndim], *sizes, *self.shape[dim % self.ndim + 1 :])
 
 
 @operator("aten.squeeze", "aten.squeeze_copy")
-def squeeze(self, *, in_ndim):
-    if in_ndim == 0:
+def squeeze(self):
+    if self.ndim == 0:
         return self
     return self.squeeze()
 
 
 @operator("aten.squeeze.dim", "aten.squeeze_copy.dim")
-def squeeze_dim(self, dim, *, in_shape, in_ndim):
-    if in_ndim == 0 or in_shape[dim] != 1:
+def squeeze_dim(self, dim, *, in_shape):
+    if self.ndim == 0 or in_shape[dim] != 1:
         return self
     return self.squeeze(dim)
 
 
 @operator("aten.squeeze.dims", "aten.squeeze_copy.dims")
-def squeeze_dims(self, dim, *, in_shape, in_ndim, out_shape):
-    if in_ndim == 0 or not dim:
+def squeeze_dims(self, dim, *, in_shape, out_shape):
+    if self.ndim == 0 or not dim:
         return self
     if all(in_shape[each] == 1 for each in dim):
         return self.squeeze(dim)
@@ -104,8 +104,8 @@ def broadcast_tensors(tensors):
 
 
 @operator("aten.transpose", "aten.swapaxes", "aten.swapdims", "aten.transpose_copy")
-def transpose(self, dim0=0, dim1=0, axis0=None, axis1=None, *, in_ndim):
-    if in_ndim == 0:
+def transpose(self, dim0=0, dim1=0, axis0=None, axis1=None):
+    if self.ndim == 0:
         return self
     if axis0 is not None:
         return self.transpose(axis0, axis1)
@@ -113,17 +113,17 @@ def transpose(self, dim0=0, dim1=0, axis0=None, axis1=None, *, in_ndim):
 
 
 @operator("aten.t", "aten.t_copy")
-def t(self, *, in_ndim):
-    if in_ndim < 2:
+def t(self):
+    if self.ndim < 2:
         return self
     return self.t()
 
 
 @operator("aten.numpy_T", "aten.matrix_H")
-def numpy_t(self, *, in_ndim):
-    if in_ndim < 2:
+def numpy_t(self):
+    if self.ndim < 2:
         return self
-    return self.permute(*range(in_ndim - 1, -1, -1))
+    return self.permute(*range(self.ndim - 1, -1, -1))
 
 
 @operator("aten.mT", "aten.adjoint", "aten.mH")
@@ -132,8 +132,8 @@ def matrix_transpose(self):
 
 
 @operator("aten.permute", "aten.permute_copy")
-def permute(self, dims, *, in_ndim):
-    if in_ndim == 0:
+def permute(self, dims):
+    if self.ndim == 0:
         return self
     return self.permute(*dims)
 
@@ -193,8 +193,8 @@ def tile(self, dims):
 
 
 @operator("aten.repeat_interleave.self_int")
-def repeat_interleave(self, repeats, dim=None, output_size=None, *, in_ndim):
-    if in_ndim == 0:
+def repeat_interleave(self, repeats, dim=None, output_size=None):
+    if self.ndim == 0:
         return self.reshape(1).repeat(repeats)
     return self.repeat_interleave(repeats, dim)
 
@@ -207,8 +207,8 @@ def repeat_interleave_by_tensor(self, repeats, dim=None, output_size=None):
 
 
 @operator("aten.unfold", "aten.unfold_copy")
-def unfold(self, dimension, size, step, *, in_ndim):
-    return self.unfold(dimension % in_ndim, size, step)  # OneFlow 0.9.0 does not count from the end
+def unfold(self, dimension, size, step):
+    return self.unfold(dimension % self.ndim, size, step)  # OneFlow 0.9.0 does not count from the end
 
 
 @operator("aten.as_strided", "aten.as_strided_copy")
@@ -281,13 +281,13 @@ def tensor_split_indices(self, indices, dim=0):
 
 
 @operator("aten.hsplit.int")
-def hsplit(self, sections, *, in_ndim):
-    return flow.tensor_split(self, sections, 0 if in_ndim == 1 else 1)
+def hsplit(self, sections):
+    return flow.tensor_split(self, sections, 0 if self.ndim == 1 else 1)
 
 
 @operator("aten.hsplit.array")
-def hsplit_indices(self, indices, *, in_ndim):
-    return flow.tensor_split(self, indices, 0 if in_ndim == 1 else 1)
+def hsplit_indices(self, indices):
+    return flow.tensor_split(self, indices, 0 if self.ndim == 1 else 1)
 
 
 @operator("aten.vsplit.int")
@@ -316,8 +316,8 @@ def meshgrid(tensors, indexing="ij"):
 
 
 @operator("aten.atleast_1d")
-def atleast_1d(self, *, in_ndim):
-    if in_ndim == 0:
+def atleast_1d(self):
+    if self.ndim == 0:
         return self.reshape(1)
     return self
 
@@ -361,33 +361,27 @@ def summed_to(x, size):
 
 
 @operator("aten.pixel_shuffle")
-def pixel_shuffle(self, upscale_factor):
-    return depth_to_space(self, upscale_factor)
-
-
 @helper
-def depth_to_space(x, factor):
+def pixel_shuffle(self, upscale_factor):
     """PyTorch's `pixel_shuffle`: channels become pixels, for any number of dimensions before them."""
-    *outer, channels, height, width = x.shape
-    x = x.reshape(*outer, channels // factor**2, factor, factor, height, width)
+    *outer, channels, height, width = self.shape
+    self = self.reshape(*outer, channels // upscale_factor**2, upscale_factor, upscale_factor, height, width)
     first = len(outer)
-    x = x.permute(*range(first + 1), first + 3, first + 1, first + 4, first + 2)
-    return x.reshape(*outer, channels // factor**2, height * factor, width * factor)
+    self = self.permute(*range(first + 1), first + 3, first + 1, first + 4, first + 2)
+    return self.reshape(*outer, channels // upscale_factor**2, height * upscale_factor, width * upscale_factor)
 
 
 @operator("aten.pixel_unshuffle")
-def pixel_unshuffle(self, downscale_factor):
-    return space_to_depth(self, downscale_factor)
-
-
 @helper
-def space_to_depth(x, factor):
+def pixel_unshuffle(self, downscale_factor):
     """PyTorch's `pixel_unshuffle`: the reverse of `pixel_shuffle`."""
-    *outer, channels, height, width = x.shape
-    x = x.reshape(*outer, channels, height // factor, factor, width // factor, factor)
+    *outer, channels, height, width = self.shape
+    self = self.reshape(
+        *outer, channels, height // downscale_factor, downscale_factor, width // downscale_factor, downscale_factor
+    )
     first = len(outer)
-    x = x.permute(*range(first + 1), first + 2, first + 4, first + 1, first + 3)
-    return x.reshape(*outer, channels * factor**2, height // factor, width // factor)
+    self = self.permute(*range(first + 1), first + 2, first + 4, first + 1, first + 3)
+    return self.reshape(*outer, channels * downscale_factor**2, height // downscale_factor, width // downscale_factor)
 
 
 @operator("aten.channel_shuffle", "aten.native_channel_shuffle")
