@@ -41,9 +41,11 @@ docs: setup ## write anew what the documentation shows of real runs and of the c
 	@$(ONEFLOW) scripts/docs_tables.py --write
 	@$(ONEFLOW) scripts/docs_sessions.py --write
 
-lint: setup ## check style and format
+lint: setup ## check style, format, and the direction of imports between the wings
 	$(ONEFLOW) -m ruff check .
 	$(ONEFLOW) -m ruff format --check .
+	@mkdir -p build
+	$(dir $(ONEFLOW))lint-imports --cache-dir build/import-linter
 
 types: setup ## check types
 	$(ONEFLOW) -m mypy

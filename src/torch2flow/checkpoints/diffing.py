@@ -22,7 +22,6 @@ from torch2flow.checkpoints.names.user_choice import choose_names
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
 from torch2flow.checkpoints.pytorch.pieced import PiecedTensor
-from torch2flow.checkpoints.writing import Options
 from torch2flow.checkpoints.writing.value_changes import INTEGER_OF, cast, changed_chunks
 from torch2flow.errors import FormatError, UnsupportedError, UsageError
 
@@ -220,11 +219,11 @@ def diff(
     """
     left = a if isinstance(a, Checkpoint) else open_checkpoint(a, key_a)
     right = b if isinstance(b, Checkpoint) else open_checkpoint(b, key_b)
-    naming = choose_names(left, Options(rename=tuple(rename)))
-    chosen = Options(include=tuple(include), exclude=tuple(exclude))
+    naming = choose_names(left, rename=tuple(rename))
+    include, exclude = tuple(include), tuple(exclude)
     originals = {new: old for old, new in naming.names.items()}
-    ours = {name: left[originals[name]] for name in choose_names(originals, chosen).names}
-    theirs = {name: right[name] for name in choose_names(right, chosen).names}
+    ours = {name: left[originals[name]] for name in choose_names(originals, include=include, exclude=exclude).names}
+    theirs = {name: right[name] for name in choose_names(right, include=include, exclude=exclude).names}
     if not ours and not theirs:
         raise UsageError(
             f"No tensor is left to compare; {left.path.name} has {len(left)}, {right.path.name} has {len(right)}.",

@@ -120,7 +120,9 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
     """
     tree, notes = target.adapt(checkpoint.tree)
     tensors = list(named(tree))
-    naming = choose_names((name for name, _ in tensors), options)
+    naming = choose_names(
+        (name for name, _ in tensors), include=options.include, exclude=options.exclude, rename=options.rename
+    )
     if naming.changes_tree or target.flat:
         tree = rebuild(tree, naming, target.flat)
     plan = Plan(checkpoint, options, tree, naming, notes=[*checkpoint.container.notes, *notes, *naming.notes])
