@@ -13,7 +13,7 @@ from torch2flow.checkpoints.oneflow.reading import (
     restore,
     single_file_constructors,
 )
-from torch2flow.checkpoints.pickles import Machine
+from torch2flow.checkpoints.pickles import Machine, run_stream
 from torch2flow.checkpoints.pytorch import Checkpoint, Container, open_container
 from torch2flow.checkpoints.pytorch.constructors import CONSTRUCTORS
 from torch2flow.checkpoints.pytorch.legacy import PREFIX
@@ -65,7 +65,7 @@ def _open_pickle(path: Path) -> Container:
     file = SourceFile(path)
     data: mmap.mmap = file.map()
     machine = Machine(data, constructors={**CONSTRUCTORS, **single_file_constructors()}, where=str(path))
-    value = machine.load()
+    value = run_stream(machine)
     if not is_single_file(value):
         raise FormatError("This pickle is no checkpoint of OneFlow's.", where=str(path))
     restore(value["data"], path)

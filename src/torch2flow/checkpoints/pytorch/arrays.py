@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch2flow.checkpoints.dtypes import DTYPES
-from torch2flow.checkpoints.pickles import Call, Machine, Name, label
-from torch2flow.checkpoints.pickles.standard import Constructor
+from torch2flow.checkpoints.pickles import Call, Constructor, Machine, Name, label
 from torch2flow.checkpoints.pytorch.tensor import MAX_DIMENSIONS, Storage, TensorRef, contiguous_stride
 from torch2flow.errors import FormatError
 
