@@ -164,8 +164,8 @@ def compare_one(model: Path, out: Path) -> dict[str, Any]:
     try:
         result = convert(model, out)
         row["convert"] = round(time.perf_counter() - started, 2)
-        assert result.source is not None
-        row["lines"] = result.source.text.count("\n")
+        assert result.model_source is not None
+        row["lines"] = result.model_source.text.count("\n")
         reference = Reference(model.with_suffix(".reference.safetensors"))
         keys, built = json.loads(reference.metadata["state_dict"]), list(open_checkpoint(out, "."))
         row["keys"], row["order"] = sorted(built) == sorted(keys), built == keys

@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from scripts.trillion import LAYERS, embeddings, layer
 from torch2flow.checkpoints.dtypes import DTYPES, DType
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Container, Storage, Tensor, TensorRef
-from torch2flow.checkpoints.sharding import ShardingPlan, read_plan
-from torch2flow.checkpoints.sharding.plan import Sized
+from torch2flow.checkpoints.sharding import ShardingPlan, read_sharding_plan
+from torch2flow.checkpoints.sharding.sharding_plan import Sized
 from torch2flow.checkpoints.writing import Entry, Options, make_plan
 from torch2flow.conversion import FORMATS
 from torch2flow.errors import UnsupportedError
@@ -105,7 +105,7 @@ def scale_table() -> str:
     sizes = {name: Sized(shape, 2, name) for name, shape in shapes.items()}
     rows = []
     for mesh in MESHES:
-        plan = ShardingPlan(mesh, read_plan("llama").split)
+        plan = ShardingPlan(mesh, read_sharding_plan("llama").split)
         found = estimate(plan, sizes)
         axes = ", ".join(f"{name} = {size}" for name, size in mesh.items())
         rows.append(

@@ -19,7 +19,7 @@ from torch2flow.checkpoints.sharding.rank_folders import is_ranks, rank_folder
 from torch2flow.checkpoints.writing import Entry, Options, make_plan
 from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
 from torch2flow.checkpoints.writing.value_changes import cast, changed_chunks
-from torch2flow.conversion import target_of
+from torch2flow.conversion.formats import target_of
 from torch2flow.errors import FormatError
 
 Progress = Callable[[int], None]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch2flow.checking import Check
     from torch2flow.checkpoints.diffing import Diff
     from torch2flow.checkpoints.diffing import Row as Compared
-    from torch2flow.checkpoints.writing import Plan
+    from torch2flow.checkpoints.writing import ConversionPlan
     from torch2flow.checkpoints.writing.entry_bytes import Progress
     from torch2flow.conversion import Result
     from torch2flow.models.codegen.writer import Source
@@ -191,7 +191,7 @@ def describe(value: Any, search: Search) -> str:
 def show_result(result: Result) -> None:
     """The closing summary of a conversion."""
     plan, checkpoint = result.plan, result.plan.checkpoint
-    if checkpoint.key != "." and result.source is None:
+    if checkpoint.key != "." and result.model_source is None:
         err.print(f"took [bold]{shown(checkpoint.key)}[/]: {shown(checkpoint.reason)}")
     counts = [f"{sum(len(entry.names) for entry in plan.entries):,} tensors"]
     if plan.ties:
@@ -212,8 +212,8 @@ def show_result(result: Result) -> None:
         err.print(f"not converted: {shown(row['name'])} ({shown(row['reason'])})", style="dim")
     if len(left) > SHOWN_ROWS:
         err.print(f"and {len(left) - SHOWN_ROWS} more that were not converted: the manifest lists them", style="dim")
-    if result.source is not None:
-        _show_source(result.source, result.written, result.out.name, cut="mesh" in result.manifest)
+    if result.model_source is not None:
+        _show_source(result.model_source, result.written, result.out.name, cut="mesh" in result.manifest)
     for note in plan.notes:
         err.print(f"note: {shown(note, 1000)}")
     done = "" if result.written else "  (dry run: nothing was written)"
@@ -241,7 +241,7 @@ def _nearest(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def changes(plan: Plan) -> dict[str, list[str]]:
+def changes(plan: ConversionPlan) -> dict[str, list[str]]:
     """Names of the tensors that are not byte for byte the source's, by what happened to them."""
     rows: dict[str, list[str]] = {}
     for entry in plan.entries:

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch2flow.checkpoints.exporting.pth import append_archive
 from torch2flow.checkpoints.pickles import Call, Name, write_pickle
-from torch2flow.checkpoints.writing import Entry, Plan
+from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress
 
 METADATA, DATA = ".metadata", "__0_0.distcp"
@@ -23,7 +23,7 @@ _STRIDED = Call(Name("torch.serialization._get_layout"), ("torch.strided",))
 _CONTIGUOUS = Call(Name(f"{_MODULE}._MEM_FORMAT_ENCODING"), (0,))
 
 
-def write_dcp(plan: Plan, path: Path, progress: Progress, hashing: bool = False) -> None:
+def write_dcp(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
     """Writes tensors by name; of tied ones each name gets its own, as PyTorch's planner has it too.
 
     Raises:

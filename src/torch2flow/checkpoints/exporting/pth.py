@@ -21,7 +21,7 @@ from torch2flow.checkpoints.pickles.writer import PersistentId
 from torch2flow.checkpoints.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.checkpoints.pytorch.constructors import Size
 from torch2flow.checkpoints.pytorch.tensor import contiguous_stride
-from torch2flow.checkpoints.writing import Entry, Plan
+from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
 from torch2flow.checkpoints.writing.kernel_copy import write_all
 
@@ -34,7 +34,7 @@ _END = struct.Struct("<4sHHHHIIH")
 FULL = 0xFFFFFFFF
 
 
-def write_pth(plan: Plan, path: Path, progress: Progress, hashing: bool = False) -> None:
+def write_pth(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
     """Writes the object with its tensors; tied tensors share a storage, as they do in PyTorch's own files.
 
     Raises:

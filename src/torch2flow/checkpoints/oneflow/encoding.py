@@ -22,13 +22,13 @@ from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES, STORED_AS
 from torch2flow.checkpoints.pickles import Call, Global, Name, write_pickle
 from torch2flow.checkpoints.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.checkpoints.pytorch.constructors import Size
-from torch2flow.checkpoints.writing import Entry, Plan
+from torch2flow.checkpoints.writing import ConversionPlan, Entry
 
 TENSOR, PARAMETER = Name("oneflow.Tensor"), Name("oneflow.nn.Parameter")
 PROTOCOL_VERSION = 1
 
 
-def encode(plan: Plan, value: Any, state: Callable[[Entry], dict[str, Any]], casts: bool = True) -> bytes:
+def encode(plan: ConversionPlan, value: Any, state: Callable[[Entry], dict[str, Any]], casts: bool = True) -> bytes:
     """The pickle of a tree for OneFlow.
 
     Args:

@@ -1,7 +1,7 @@
 """Optimizers that both sides have: one row each, with what is named, meant or kept differently.
 
 Sources: `torch/optim/*.py` (1.0.1, 1.13.1 and 2.13.0) and `oneflow/nn/optimizer/*.py` (0.9.0); how steps
-differ was measured (`tests/oneflow/test_optimizers.py`). `optimizers.py` applies the rows.
+differ was measured (`tests/checkpoints/oneflow/test_optimizers.py`). `optimizers.py` applies the rows.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES
 from torch2flow.checkpoints.oneflow.encoding import PROTOCOL_VERSION, encode
 from torch2flow.checkpoints.pickles import Call, Name
 from torch2flow.checkpoints.pickles.writer import Payload
-from torch2flow.checkpoints.writing import Entry, Plan
+from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
 from torch2flow.checkpoints.writing.kernel_copy import write_all
 
 
-def write_single_file(plan: Plan, path: Path, progress: Progress, hashing: bool = False) -> None:
+def write_single_file(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
     """Writes the pickle, copying each tensor's bytes into their place in the stream.
 
     Raises:

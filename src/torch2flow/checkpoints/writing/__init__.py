@@ -5,7 +5,7 @@
 the output appear whole or not at all; `manifest.py` says what was done.
 """
 
+from torch2flow.checkpoints.writing.conversion_plan import ConversionPlan, Entry, make_plan
 from torch2flow.checkpoints.writing.options import Options, Target
-from torch2flow.checkpoints.writing.plan import Entry, Plan, make_plan
 
-__all__ = ["Entry", "Options", "Plan", "Target", "make_plan"]
+__all__ = ["ConversionPlan", "Entry", "Options", "Target", "make_plan"]

@@ -24,7 +24,7 @@ from torch2flow.checkpoints.pickles import Global
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, TensorRef
 from torch2flow.checkpoints.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.checkpoints.pytorch.constructors import Size
-from torch2flow.checkpoints.writing import Options, Plan, Target, make_plan
+from torch2flow.checkpoints.writing import ConversionPlan, Options, Target, make_plan
 from torch2flow.errors import Torch2FlowError, UsageError
 from torch2flow.runtime.importing import import_oneflow
 from torch2flow.runtime.loading import matching
@@ -219,7 +219,7 @@ def load(source: Source, *, key: str | None = None) -> Any:
 class _Leaves:
     """The tree with everything as OneFlow and NumPy have it; what is shared stays shared."""
 
-    def __init__(self, flow: Any, plan: Plan, tensors: dict[int, Any]) -> None:
+    def __init__(self, flow: Any, plan: ConversionPlan, tensors: dict[int, Any]) -> None:
         self.flow, self.plan, self.tensors = flow, plan, tensors
         self.done: dict[int, Any] = {}
 

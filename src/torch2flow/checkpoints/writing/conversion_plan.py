@@ -71,7 +71,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Plan:
+class ConversionPlan:
     """What will be written.
 
     Attributes:
@@ -111,7 +111,7 @@ class Plan:
         return self.by_tensor[value] if isinstance(value, TensorRef | CompositeTensor) else value
 
 
-def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
+def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> ConversionPlan:
     """Settles names, dtypes and changes.
 
     Raises:
@@ -125,7 +125,7 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
     )
     if naming.changes_tree or target.flat:
         tree = rebuild(tree, naming, target.flat)
-    plan = Plan(checkpoint, options, tree, naming, notes=[*checkpoint.container.notes, *notes, *naming.notes])
+    plan = ConversionPlan(checkpoint, options, tree, naming, notes=[*checkpoint.container.notes, *notes, *naming.notes])
     refused: list[str] = []
     known: dict[tuple[Any, ...], Entry] = {}
     settled: dict[str, Outcome] = {}
