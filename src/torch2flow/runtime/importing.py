@@ -75,7 +75,7 @@ def _import_complete() -> ModuleType:
         module = importlib.import_module("oneflow")
     except ImportError as error:
         # A second attempt in one process works: the first failed before it loaded anything.
-        if not import_causes.Evidence(error).missing_library or not libraries.preload():
+        if not import_causes.ImportEvidence(error).missing_library or not libraries.preload():
             raise
         module = importlib.import_module("oneflow")
     if not hasattr(module, "__version__"):

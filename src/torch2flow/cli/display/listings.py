@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch2flow.models.lowering.listing import Row
     from torch2flow.runtime.doctor import Report
     from torch2flow.scale.estimate import Estimate
-    from torch2flow.zoo.listing import Row as Model
+    from torch2flow.zoo.listing import ZooModel
 
 
 def show_operators(rows: list[Row]) -> None:
@@ -28,7 +28,7 @@ def show_operators(rows: list[Row]) -> None:
     err.print(f"{sum(bool(row.rule) for row in rows)} with a rule, {sum(not row.rule for row in rows)} without")
 
 
-def show_zoo(rows: list[Model]) -> None:
+def show_zoo(rows: list[ZooModel]) -> None:
     """The models of the zoo as a table."""
     columns = ("model", "flowvision", "match", "weights", "verdict")
     lines = [

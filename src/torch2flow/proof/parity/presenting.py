@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from torch2flow.proof.parity.judge import VERDICTS, together
-from torch2flow.proof.parity.ledger import PARTS, Entry, Ledger
+from torch2flow.proof.parity.ledger import PARTS, JudgedTensor, Ledger
 from torch2flow.proof.parity.reference import Reference
 
 
@@ -23,7 +23,7 @@ def part_row(part: str, ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def measure_row(name: str, entry: Entry) -> dict[str, Any]:
+def measure_row(name: str, entry: JudgedTensor) -> dict[str, Any]:
     """One tensor."""
     made, more = entry.measure, entry.statistics
     return {

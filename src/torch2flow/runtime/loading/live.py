@@ -28,7 +28,7 @@ from torch2flow.checkpoints.writing import ConversionPlan, Options, Target, make
 from torch2flow.errors import Torch2FlowError, UsageError
 from torch2flow.runtime.importing import import_oneflow
 from torch2flow.runtime.loading import matching
-from torch2flow.runtime.loading.filling import Filler, Piece
+from torch2flow.runtime.loading.filling import Filler, IncomingTensor
 from torch2flow.runtime.loading.sharding import own_part, own_piece, together
 
 Source = str | os.PathLike[str] | Checkpoint
@@ -129,7 +129,7 @@ def load_state_dict(
     )
 
 
-def _fill(flow: Any, checkpoint: Checkpoint, slots: dict[str, matching.Slot], found: matching.Match) -> int:
+def _fill(flow: Any, checkpoint: Checkpoint, slots: dict[str, matching.ModelTensor], found: matching.Match) -> int:
     """Writes what was matched into the model, or this rank's part of it; returns how many bytes that were."""
     pieces, filler, nbytes = found.pieces, Filler(flow), 0
     # Of tied names the last counts, as in OneFlow.
@@ -164,7 +164,7 @@ def check_fits(model: Any, checkpoint: Checkpoint) -> None:
 
 def _matched(
     model: Any, checkpoint: Checkpoint, olds: dict[str, str], strict: bool
-) -> tuple[dict[str, matching.Slot], matching.Match]:
+) -> tuple[dict[str, matching.ModelTensor], matching.Match]:
     slots = matching.find_slots(model)
     found = matching.match(slots, {new: checkpoint[old] for new, old in olds.items()})
     matching.refuse(found, slots, checkpoint, olds, strict)
@@ -195,7 +195,7 @@ def load(source: Source, *, key: str | None = None) -> Any:
     flow = import_oneflow()
     checkpoint = _open(source, key)
     plan = make_plan(checkpoint, Options(), Target("OneFlow 0.9.0", _live_dtype, widened_dtype, adapt_optimizers))
-    pieces = [(Piece(entry.tensor, entry.dtype, entry.shape, entry.change), entry) for entry in plan.entries]
+    pieces = [(IncomingTensor(entry.tensor, entry.dtype, entry.shape, entry.change), entry) for entry in plan.entries]
     for piece, _ in pieces:
         piece.check_readable()
     filler = Filler(flow)
