@@ -30,7 +30,7 @@ from torch2flow.errors import Torch2FlowError
 from torch2flow.proof.parity import verify_folder
 from torch2flow.proof.parity.judge import FINE, worst
 from torch2flow.zoo import convert, convert_back, twins
-from torch2flow.zoo.families.alone import ALONE
+from torch2flow.zoo.families.without_twin import ALONE
 from torch2flow.zoo.listing import WEIGHTS, ZooModel, rows
 from torch2flow.zoo.measured import GENERATED, RESULTS, TODAY, read_results
 

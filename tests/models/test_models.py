@@ -14,7 +14,7 @@ import pytest
 
 from torch2flow.conversion import convert
 from torch2flow.proof.parity import open_reference, verify_folder
-from torch2flow.proof.parity.subjects import load_package
+from torch2flow.proof.parity.compared_models import load_package
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import NAMES, ROOT, TRAINED

@@ -25,7 +25,7 @@ from torch2flow.checkpoints.pytorch import Checkpoint, Container
 from torch2flow.checkpoints.pytorch.archive import WHOLE_PICKLE, find_pickle, open_archive
 from torch2flow.checkpoints.pytorch.legacy import PREFIX, load_pickle_at, open_legacy
 from torch2flow.checkpoints.pytorch.safetensors import looks_like_safetensors, open_safetensors
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tar import is_tar, open_tar
 from torch2flow.checkpoints.pytorch.torchscript import open_model_json
 from torch2flow.checkpoints.pytorch.zip import MAGIC, ZipArchive

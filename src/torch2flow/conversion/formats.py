@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch2flow.checkpoints import exporting
 from torch2flow.checkpoints.dtypes import DType
-from torch2flow.checkpoints.oneflow.adapting import adapt_optimizers, restore_optimizers
 from torch2flow.checkpoints.oneflow.dtypes import stored_dtype, widened_dtype
 from torch2flow.checkpoints.oneflow.folder import write_folder
+from torch2flow.checkpoints.oneflow.optimizer_search import adapt_optimizers, restore_optimizers
 from torch2flow.checkpoints.oneflow.single_file import write_single_file
 from torch2flow.checkpoints.oneflow.snapshot import write_snapshot
 from torch2flow.checkpoints.sharding.rank_folders import FORMAT as RANKS

@@ -22,7 +22,6 @@ from typing import Any, Literal
 
 from torch2flow._version import __version__
 from torch2flow.runtime.import_causes import libraries_command
-from torch2flow.runtime.libraries import LIBRARIES, Library
 from torch2flow.runtime.packages import (
     CORE,
     FLOWVISION_VERSION,
@@ -38,6 +37,7 @@ from torch2flow.runtime.packages import (
     reinstall_command,
     torch_environment_command,
 )
+from torch2flow.runtime.shared_libraries import LIBRARIES, Library
 
 Status = Literal["ok", "missing", "broken"]
 

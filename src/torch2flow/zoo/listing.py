@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.zoo.catalogue import twins
-from torch2flow.zoo.families.alone import ALONE
+from torch2flow.zoo.families.without_twin import ALONE
 from torch2flow.zoo.measured import GENERATED, TODAY, read_results
 
 WEIGHTS = Path(__file__).parent / "weights.json"

@@ -20,7 +20,7 @@ from torch2flow.checkpoints.pickles import (
     reading,
     run_stream,
 )
-from torch2flow.checkpoints.pickles.standard import CONSTRUCTORS
+from torch2flow.checkpoints.pickles.python_constructors import CONSTRUCTORS
 from torch2flow.errors import FormatError
 
 

@@ -18,7 +18,7 @@ import pytest
 from torch2flow.checkpoints.writing import Options
 from torch2flow.conversion import Result, convert
 from torch2flow.proof.parity import Reference, open_reference, verify_folder
-from torch2flow.proof.parity.subjects import load_package
+from torch2flow.proof.parity.compared_models import load_package
 
 pytestmark = pytest.mark.oneflow  # capturing takes a while: once is enough
 

@@ -20,7 +20,7 @@ from torch2flow.checkpoints.names.renamed_checkpoint import with_tensors
 from torch2flow.checkpoints.names.templates import translate
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import Checkpoint, Storage, TensorRef
-from torch2flow.checkpoints.pytorch.pieced import PiecedTensor
+from torch2flow.checkpoints.pytorch.pieced_tensor import PiecedTensor
 from torch2flow.checkpoints.pytorch.tensor import in_memory
 from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.conversion import FORMATS, deliver

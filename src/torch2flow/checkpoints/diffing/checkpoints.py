@@ -14,7 +14,7 @@ from torch2flow.checkpoints.dtypes import DTYPES
 from torch2flow.checkpoints.names.user_choice import choose_names
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Tensor
-from torch2flow.checkpoints.pytorch.pieced import PiecedTensor
+from torch2flow.checkpoints.pytorch.pieced_tensor import PiecedTensor
 from torch2flow.errors import FormatError, UnsupportedError, UsageError
 
 MAX_REPEATED = 1 << 40

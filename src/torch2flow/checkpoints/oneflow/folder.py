@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES
-from torch2flow.checkpoints.oneflow.encoding import PROTOCOL_VERSION, encode
+from torch2flow.checkpoints.oneflow.pickled_object import PROTOCOL_VERSION, encode
 from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
 from torch2flow.checkpoints.writing.kernel_copy import place

@@ -23,7 +23,7 @@ from torch2flow.checkpoints.pytorch.archive import WHOLE_PICKLE
 from torch2flow.checkpoints.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.checkpoints.pytorch.constructors import CONSTRUCTORS
 from torch2flow.checkpoints.pytorch.legacy import load_pickle_at
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import contiguous_stride, is_contiguous
 from torch2flow.checkpoints.pytorch.tree import named, plain
 from torch2flow.checkpoints.writing.manifest import read_manifest

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from torch2flow.checkpoints.dtypes import numpy_dtype
 from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES
-from torch2flow.checkpoints.oneflow.encoding import PROTOCOL_VERSION, encode
+from torch2flow.checkpoints.oneflow.pickled_object import PROTOCOL_VERSION, encode
 from torch2flow.checkpoints.pickles import Name, PickledCall
 from torch2flow.checkpoints.pickles.writer import Payload
 from torch2flow.checkpoints.writing import ConversionPlan, Entry

@@ -13,8 +13,8 @@ from typing import Any
 from torch2flow.checkpoints.pickles.limits import MAX_OBJECTS, Broken
 from torch2flow.checkpoints.pickles.machine import Machine
 from torch2flow.checkpoints.pickles.opcodes import TABLE
-from torch2flow.checkpoints.pickles.phrases import take_tensor
-from torch2flow.checkpoints.pickles.standard import CONSTRUCTORS
+from torch2flow.checkpoints.pickles.python_constructors import CONSTRUCTORS
+from torch2flow.checkpoints.pickles.tensor_phrase import take_tensor
 from torch2flow.errors import FormatError
 
 BLOCK = 1 << 16  # opcodes between two looks at `Machine.objects`

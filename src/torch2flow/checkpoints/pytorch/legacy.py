@@ -20,7 +20,7 @@ from torch2flow.checkpoints.dtypes import DTYPES
 from torch2flow.checkpoints.pickles import Constructor, Machine, PersistentLoad, run_stream
 from torch2flow.checkpoints.pytorch.constructors import CONSTRUCTORS, TypedStorage, storage_dtype
 from torch2flow.checkpoints.pytorch.containers import Container
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import Storage
 from torch2flow.errors import FormatError
 

@@ -22,8 +22,8 @@ from torch2flow.checkpoints.oneflow.folder import PICKLED_DATA, write_folder
 from torch2flow.checkpoints.oneflow.reading import open_folder
 from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch import Checkpoint, Container, Storage, TensorRef
-from torch2flow.checkpoints.pytorch.pieced import Piece, PiecedTensor
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.pieced_tensor import Piece, PiecedTensor
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import check_shape, contiguous_stride
 from torch2flow.checkpoints.sharding.placement import Corner, Layout
 from torch2flow.checkpoints.writing import ConversionPlan, Entry

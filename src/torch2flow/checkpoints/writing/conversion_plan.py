@@ -33,7 +33,7 @@ class Entry:
         dtype: element type on the other side.
         stored: element type of the bytes written.
         shape: shape on the other side.
-        change: a row of `changes.py`, or "".
+        change: a row of `value_changes.py`, or "".
         plain: the source whose bytes can be copied as they are; None where they have to be made.
         place: where it goes, as the writer names it.
         sha256: of the bytes written, where that was asked for.

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, TensorRef
-from torch2flow.checkpoints.pytorch.pieced import PiecedTensor
+from torch2flow.checkpoints.pytorch.pieced_tensor import PiecedTensor
 from torch2flow.checkpoints.pytorch.selection import Search
 from torch2flow.cli.display.console import aligned, out, printable, shown
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from torch2flow.proof.parity.causes import Evidence, likely_causes
 from torch2flow.proof.parity.judge import CLOSE, EXACT, FINE, Measure, distance_in_float64, measure, missing, worst
-from torch2flow.proof.parity.known import Known
+from torch2flow.proof.parity.known_differences import Known
+from torch2flow.proof.parity.likely_causes import Evidence, likely_causes
 from torch2flow.proof.parity.statistics import Statistics, statistics
 
 Array = np.ndarray[Any, Any]

@@ -13,14 +13,14 @@ from typing import Any
 from torch2flow._version import __version__
 from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
 from torch2flow.errors import FormatError, UsageError
-from torch2flow.proof.parity.against import Original, record_against
+from torch2flow.proof.parity.comparison_run import Request
 from torch2flow.proof.parity.divergence import Divergence, first_divergence
+from torch2flow.proof.parity.fresh_recording import Original, record_against
 from torch2flow.proof.parity.isolated import compare_isolated, minimise_isolated
 from torch2flow.proof.parity.judge import EXACT, LIMIT, VERDICTS, worst
 from torch2flow.proof.parity.ledger import PARTS, Ledger
-from torch2flow.proof.parity.presenting import module_rows, part_row, unmatched
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.running import Request
+from torch2flow.proof.parity.result_rows import module_rows, part_row, unmatched
 
 Say = Callable[[str], None]
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.dtypes import DType, numpy_dtype
 from torch2flow.checkpoints.pytorch import Storage, Tensor, TensorRef
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import CHUNK
 from torch2flow.checkpoints.writing.value_changes import cast, changed_chunks, plain_source
 from torch2flow.errors import FormatError
@@ -46,7 +46,7 @@ class IncomingTensor:
         tensor: the source.
         dtype: element type it is to have.
         shape: the live tensor's.
-        change: a row of `changes.py`, or "".
+        change: a row of `value_changes.py`, or "".
         nbytes: bytes in the live tensor.
     """
 

@@ -22,8 +22,8 @@ from torch2flow.checkpoints.sharding.placement import Layout, signature
 from torch2flow.checkpoints.sharding.sharding_plan import Settled, ShardingPlan, Sized, read_sharding_plan
 from torch2flow.errors import UsageError
 from torch2flow.runtime.importing import import_oneflow
-from torch2flow.runtime.loading.creating import made_globally
-from torch2flow.runtime.loading.sharding import agree, vote
+from torch2flow.runtime.loading.global_creation import made_globally
+from torch2flow.runtime.loading.rank_blocks import agree, vote
 
 if TYPE_CHECKING:
     from torch2flow.checkpoints.sharding import Mesh

@@ -17,8 +17,8 @@ from typing import Any
 
 from torch2flow.checkpoints.dtypes import DType, find_dtype
 from torch2flow.checkpoints.names.user_choice import read_rules
-from torch2flow.checkpoints.oneflow.adapting import adapt_optimizers
 from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES, widened_dtype
+from torch2flow.checkpoints.oneflow.optimizer_search import adapt_optimizers
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pickles import Global
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, TensorRef
@@ -29,7 +29,7 @@ from torch2flow.errors import Torch2FlowError, UsageError
 from torch2flow.runtime.importing import import_oneflow
 from torch2flow.runtime.loading import matching
 from torch2flow.runtime.loading.filling import Filler, IncomingTensor
-from torch2flow.runtime.loading.sharding import own_part, own_piece, together
+from torch2flow.runtime.loading.rank_blocks import own_part, own_piece, together
 
 Source = str | os.PathLike[str] | Checkpoint
 Rules = str | Sequence[str | tuple[str, str]]

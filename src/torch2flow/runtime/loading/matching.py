@@ -13,7 +13,7 @@ from torch2flow.checkpoints.dtypes import DType, find_dtype, numpy_dtype
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
 from torch2flow.errors import Torch2FlowError, UnsupportedError, UsageError
 from torch2flow.runtime.loading.filling import IncomingTensor
-from torch2flow.runtime.loading.sharding import grown, unsplittable
+from torch2flow.runtime.loading.rank_blocks import grown, unsplittable
 
 SHOWN = 20
 """Names listed of each kind of trouble."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch2flow.checkpoints.pytorch import Storage, TensorRef
-from torch2flow.checkpoints.pytorch.pieced import Piece, PiecedTensor
+from torch2flow.checkpoints.pytorch.pieced_tensor import Piece, PiecedTensor
 from torch2flow.checkpoints.pytorch.tensor import contiguous_stride, reshaped
 from torch2flow.errors import UsageError
 
@@ -23,7 +23,7 @@ class WeightRule:
     """One weight on LiBai's side.
 
     Attributes:
-        libai: template of its name, as in `writing/keys.py`.
+        libai: template of its name, as in `names/templates.py`.
         torch: templates of the names on PyTorch's side.
         layout: a key of `LAYOUTS`.
     """

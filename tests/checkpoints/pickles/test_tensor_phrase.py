@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from torch2flow.checkpoints.pickles import Machine, Opaque, reading, run_stream
-from torch2flow.checkpoints.pickles.standard import CONSTRUCTORS
+from torch2flow.checkpoints.pickles.python_constructors import CONSTRUCTORS
 from torch2flow.errors import FormatError
 
 

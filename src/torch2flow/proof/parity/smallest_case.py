@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from torch2flow.proof.parity.compared_models import Subject
 from torch2flow.proof.parity.divergence import Divergence
 from torch2flow.proof.parity.judge import LIMIT, Measure, measure
 from torch2flow.proof.parity.layers import OneByOne, matched
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
-from torch2flow.proof.parity.subjects import Subject
 from torch2flow.proof.parity.values import leaves, replaced
 from torch2flow.proof.watching import WatchedCall, watched
 

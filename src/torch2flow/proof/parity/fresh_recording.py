@@ -19,8 +19,8 @@ from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
 from torch2flow.conversion import FORMATS, deliver
 from torch2flow.errors import DifferenceError, InstallationError, UsageError
+from torch2flow.proof.parity.comparison_run import Request
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.running import Request
 
 BOOT = """
 import importlib.util, sys

@@ -11,12 +11,12 @@ import numpy as np
 
 from torch2flow.errors import DifferenceError
 from torch2flow.proof.parity.backward import Backward
+from torch2flow.proof.parity.compared_models import Subject, nothing_dropped, untouched
 from torch2flow.proof.parity.judge import distance_in_float64
-from torch2flow.proof.parity.known import MISSING, known_deviations
+from torch2flow.proof.parity.known_differences import MISSING, known_deviations
 from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.subjects import Subject, nothing_dropped, untouched
 from torch2flow.proof.parity.values import leaves
 from torch2flow.proof.watching import watched
 
