@@ -1,4 +1,4 @@
-"""Writes the tables of the documentation that the code decides: dtypes, modules, plans.
+"""Writes the tables of the documentation that the code decides: dtypes and plans.
 
 python scripts/docs_tables.py            check them
 python scripts/docs_tables.py --write    put them into the pages
@@ -7,7 +7,6 @@ python scripts/docs_tables.py --write    put them into the pages
 from __future__ import annotations
 
 import argparse
-import ast
 import re
 import sys
 from pathlib import Path
@@ -77,19 +76,6 @@ def dtype_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def module_table() -> str:
-    """Every module with the first sentence of its docstring; the head of the table is in the page."""
-    source = ROOT / "src" / "torch2flow"
-    rows = []
-    for path in sorted(source.rglob("*.py"), key=lambda path: (len(path.relative_to(source).parts), path)):
-        text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-        first = " ".join(text.partition("\n\n")[0].split())
-        name = str(path.relative_to(source))
-        if text and not name.endswith(("__init__.py", "__main__.py")):
-            rows.append(f"| `{name}` | {first.replace('|', chr(92) + '|')} |")
-    return "\n".join(rows) + "\n"
-
-
 MESHES = (
     {"tensor": 64},
     {"data": 8, "pipeline": 2, "tensor": 64},
@@ -118,7 +104,6 @@ def scale_table() -> str:
 TABLES = {
     "scale": ("scale.md", scale_table),
     "dtypes": ("formats.md", dtype_table),
-    "modules": ("architecture.md", module_table),
 }
 """By the name of the comment that marks its place: the page, and what makes it."""
 
