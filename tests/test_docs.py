@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import importlib
 import re
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ from typing import Any
 import click
 import pytest
 
+import torch2flow
 from torch2flow import errors
 from torch2flow.checkpoints.oneflow.optimizer_rules import RULES
 from torch2flow.checkpoints.pytorch.constructors import CONSTRUCTORS
@@ -164,6 +167,58 @@ def test_every_optimizer_is_named() -> None:
 
 def test_formats_md_names_the_constructor_of_tensors() -> None:
     assert "torch._utils._rebuild_tensor_v2" in CONSTRUCTORS
+    assert "torch._utils._rebuild_tensor_v2" in read("docs/formats.md")
+
+
+OF_OTHERS = {
+    *("FILE.py", "case.py", "train.py", "preprocessing.py", "out/model.py"),  # a user's, or what a command writes
+    *("resnet18/", "cut/rank_3/", "code/", "constants/"),  # folders of outputs, and inside archives
+    *("oneflow/framework/check_point_v2.py", "torch/serialization.py"),
+    *("eval()", ".eval()", "x.float()", "load_model()", "torch.serialization.skip_data()"),
+}
+"""Files, folders and functions that the pages name and that are not of this repository."""
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_files_folders_and_functions_that_a_page_names_exist(page: str) -> None:
+    words = re.findall(r"`([^`\n]+)`", prose(page))
+    files = {path for word in words for path in re.findall(r"[\w./*-]+\.py\b|[\w-]+(?:/[\w-]+)*/(?=$|\s)", word)}
+    assert {path for path in files - OF_OTHERS if "*" not in path and not is_in_the_repository(path)} == set()
+    called = {word for word in words if re.fullmatch(r"[\w.]+\(\)", word)}
+    assert {word for word in called - OF_OTHERS if word[:-2].rpartition(".")[2] not in DEFINED} == set()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_names_of_the_package_that_a_page_uses_exist(page: str) -> None:
+    for name in set(
+        re.findall(r"\btorch2flow((?:\.[A-Za-z_]\w*)+)", "\n".join(re.findall(r"`([^`\n]+)`", prose(page))))
+    ):
+        value: Any = torch2flow
+        for part in name[1:].split("."):
+            if part in ("real_fftn", "dev", "pt2", "partial"):
+                break
+            with contextlib.suppress(ImportError):
+                importlib.import_module(f"{value.__name__}.{part}") if hasattr(value, "__path__") else None
+            value = getattr(value, part)
+
+
+def tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return listed.splitlines()
+
+
+def is_in_the_repository(path: str) -> bool:
+    """Whether a file or folder has this path, or one that ends with it."""
+    return any(f"/{known}".endswith(f"/{path}") for known in KNOWN_PATHS)
+
+
+KNOWN_PATHS = {path for file in tracked() for path in (file, *(f"{folder}/" for folder in Path(file).parents))}
+DEFINED = {
+    node.name
+    for path in [*ROOT.glob("src/**/*.py"), *ROOT.glob("scripts/**/*.py")]
+    for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    if isinstance(node, ast.FunctionDef | ast.ClassDef)
+}
 
 
 def test_the_scripts_of_the_documentation_say_what_they_do() -> None:

@@ -71,7 +71,9 @@ def convert(
 
     Example:
         >>> import torch2flow
-        >>> torch2flow.convert("model.pth", "out")          # doctest: +SKIP
+        >>> result = torch2flow.convert("model.pth", "out")
+        >>> result.written, len(result.plan.entries)
+        (True, 9)
     """
     delivery = Delivery(overwrite, resume, hashing, sync, dry_run, progress)
     started = time.perf_counter()

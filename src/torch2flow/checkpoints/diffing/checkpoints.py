@@ -49,9 +49,10 @@ def diff(
 
     Example:
         >>> import torch2flow
-        >>> found = torch2flow.diff("model.pth", "out")                 # doctest: +SKIP
-        >>> [row.name for row in found.group("values differ")]          # doctest: +SKIP
-        ['fc.weight']
+        >>> result = torch2flow.convert("model.pth", "half.pth", torch2flow.Options(dtype="float16"))
+        >>> found = torch2flow.diff("model.pth", "half.pth", include=["fc"])
+        >>> [row.name for row in found.group("dtype differs")]
+        ['fc.weight', 'fc.bias']
     """
     left = a if isinstance(a, Checkpoint) else open_checkpoint(a, key_a)
     right = b if isinstance(b, Checkpoint) else open_checkpoint(b, key_b)

@@ -1,9 +1,9 @@
 """Reads what PyTorch wrote: names, dtypes, shapes, strides and byte ranges; never code.
 
 >>> from torch2flow.checkpoints.opening import open_checkpoint
->>> checkpoint = open_checkpoint("tests/fixtures/torch-1.6.0/state_dict-zip.pth")
->>> checkpoint.container.format, checkpoint.key
-('zip', '.')
+>>> checkpoint = open_checkpoint("model.pth")
+>>> checkpoint["fc.weight"].shape, checkpoint.container.format
+((5, 4), 'zip')
 """
 
 from torch2flow.checkpoints.pytorch.checkpoint import Checkpoint
