@@ -1,6 +1,6 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench faults coverage zoo golden style operators docs lint types clean distclean
+.PHONY: help setup demo quick test bench faults coverage zoo golden style operators docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 # Arguments for pytest: make test ARGS='-k conv -x'
@@ -14,6 +14,10 @@ setup: ## make the environments: .venv (OneFlow), .venv-torch (today's PyTorch),
 
 demo: setup ## convert four models that PyTorch wrote and run them in OneFlow
 	@$(ONEFLOW) scripts/demo.py
+
+quick: setup ## in a minute: lint, types, and the tests that need neither PyTorch nor OneFlow nor another process
+	@$(MAKE) --no-print-directory lint types
+	$(ONEFLOW) -m pytest -m 'not oneflow and not torch and not child' $(ARGS)
 
 test: setup ## run every test, each environment running the tests whose packages it has
 	@bash scripts/test.sh $(ARGS)
@@ -44,9 +48,11 @@ docs: setup ## write anew what the documentation shows of real runs and of the c
 	@$(ONEFLOW) scripts/docs_tables.py --write
 	@$(ONEFLOW) scripts/docs_sessions.py --write
 
-lint: setup ## check style and format
+lint: setup ## check style, format, and the direction of imports between the wings
 	$(ONEFLOW) -m ruff check .
 	$(ONEFLOW) -m ruff format --check .
+	@mkdir -p build
+	$(dir $(ONEFLOW))lint-imports --cache-dir build/import-linter
 
 types: setup ## check types
 	$(ONEFLOW) -m mypy

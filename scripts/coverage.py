@@ -158,15 +158,14 @@ def compare_one(model: Path, out: Path) -> dict[str, Any]:
     from torch2flow.conversion import convert
     from torch2flow.errors import Torch2FlowError
     from torch2flow.proof.parity import Reference, verify_folder
-    from torch2flow.proof.parity.presenting import as_data
 
     started = time.perf_counter()
     row: dict[str, Any] = {}
     try:
         result = convert(model, out)
         row["convert"] = round(time.perf_counter() - started, 2)
-        assert result.source is not None
-        row["lines"] = result.source.text.count("\n")
+        assert result.model_source is not None
+        row["lines"] = result.model_source.text.count("\n")
         reference = Reference(model.with_suffix(".reference.safetensors"))
         keys, built = json.loads(reference.metadata["state_dict"]), list(open_checkpoint(out, "."))
         row["keys"], row["order"] = sorted(built) == sorted(keys), built == keys
@@ -178,7 +177,7 @@ def compare_one(model: Path, out: Path) -> dict[str, Any]:
     row["noise"] = max((each.noise / each.scale for each in outputs if each.scale), default=0.0)
     row["verdict"] = found.verdict
     if not found.faithful:
-        data = as_data(found)
+        data = found.to_json()
         row |= {"sentence": data["sentence"], "first": data["first"], "failures": found.ledger.failures}
     row["seconds"] = round(time.perf_counter() - started, 1)
     return row

@@ -1,4 +1,4 @@
-"""Writes the tables of the documentation that the code decides: dtypes, modules, plans.
+"""Writes the tables of the documentation that the code decides: dtypes and plans.
 
 python scripts/docs_tables.py            check them
 python scripts/docs_tables.py --write    put them into the pages
@@ -7,7 +7,6 @@ python scripts/docs_tables.py --write    put them into the pages
 from __future__ import annotations
 
 import argparse
-import ast
 import re
 import sys
 from pathlib import Path
@@ -19,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from scripts.trillion import LAYERS, embeddings, layer
 from torch2flow.checkpoints.dtypes import DTYPES, DType
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Container, Storage, Tensor, TensorRef
-from torch2flow.checkpoints.sharding import ShardingPlan, read_plan
-from torch2flow.checkpoints.sharding.plan import Sized
+from torch2flow.checkpoints.sharding import ShardingPlan, read_sharding_plan
+from torch2flow.checkpoints.sharding.sharding_plan import Sized
 from torch2flow.checkpoints.writing import Entry, Options, make_plan
 from torch2flow.conversion import FORMATS
 from torch2flow.errors import UnsupportedError
@@ -77,19 +76,6 @@ def dtype_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def module_table() -> str:
-    """Every module with the first sentence of its docstring; the head of the table is in the page."""
-    source = ROOT / "src" / "torch2flow"
-    rows = []
-    for path in sorted(source.rglob("*.py"), key=lambda path: (len(path.relative_to(source).parts), path)):
-        text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-        first = " ".join(text.partition("\n\n")[0].split())
-        name = str(path.relative_to(source))
-        if text and not name.endswith(("__init__.py", "__main__.py")):
-            rows.append(f"| `{name}` | {first.replace('|', chr(92) + '|')} |")
-    return "\n".join(rows) + "\n"
-
-
 MESHES = (
     {"tensor": 64},
     {"data": 8, "pipeline": 2, "tensor": 64},
@@ -105,7 +91,7 @@ def scale_table() -> str:
     sizes = {name: Sized(shape, 2, name) for name, shape in shapes.items()}
     rows = []
     for mesh in MESHES:
-        plan = ShardingPlan(mesh, read_plan("llama").split)
+        plan = ShardingPlan(mesh, read_sharding_plan("llama").split)
         found = estimate(plan, sizes)
         axes = ", ".join(f"{name} = {size}" for name, size in mesh.items())
         rows.append(
@@ -118,7 +104,6 @@ def scale_table() -> str:
 TABLES = {
     "scale": ("scale.md", scale_table),
     "dtypes": ("formats.md", dtype_table),
-    "modules": ("architecture.md", module_table),
 }
 """By the name of the comment that marks its place: the page, and what makes it."""
 

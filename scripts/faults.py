@@ -39,7 +39,7 @@ from scripts.fault_cases_unseen import UNSEEN  # noqa: E402
 from scripts.fault_kinds import Built, Change, Fault, Source, Swapped, Weight  # noqa: E402
 from torch2flow.conversion import convert  # noqa: E402
 from torch2flow.proof.parity import Verification, verify_folder  # noqa: E402
-from torch2flow.proof.parity.causes import ANY_CODE  # noqa: E402
+from torch2flow.proof.parity.likely_causes import ANY_CODE  # noqa: E402
 
 TORCH = ROOT / ".venv-torch" / "bin" / "python"
 CACHE = ROOT / "build" / "faults"

@@ -1,6 +1,6 @@
 """Loads transformers' weights into LiBai's own models and compares what both compute; for docs/scale.md.
 
-    .venv-torch/bin/python -m tests.libai.make_checkpoints FOLDER
+    .venv-torch/bin/python -m tests.scale.libai.make_checkpoints FOLDER
     PYTHONPATH=LIBAI .venv/bin/python scripts/libai_forward.py FOLDER [NAME ...]
 
 LIBAI is a checkout of LiBai and what it needs, as for tests/scale/libai/make_models.py, which builds the models.
@@ -17,7 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch2flow
-from tests.libai.make_models import HEADS, HIDDEN, build
+from tests.scale.libai.make_models import HEADS, HIDDEN, build
 from torch2flow.runtime import import_oneflow
 from torch2flow.scale.libai import FAMILIES, to_libai
 

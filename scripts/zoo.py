@@ -30,8 +30,8 @@ from torch2flow.errors import Torch2FlowError
 from torch2flow.proof.parity import verify_folder
 from torch2flow.proof.parity.judge import FINE, worst
 from torch2flow.zoo import convert, convert_back, twins
-from torch2flow.zoo.families.alone import ALONE
-from torch2flow.zoo.listing import WEIGHTS, Row, rows
+from torch2flow.zoo.families.without_twin import ALONE
+from torch2flow.zoo.listing import WEIGHTS, ZooModel, rows
 from torch2flow.zoo.measured import GENERATED, RESULTS, TODAY, read_results
 
 OLD, NEW = ROOT / ".venv" / "bin" / "python", ROOT / ".venv-torch" / "bin" / "python"
@@ -155,7 +155,7 @@ def write_page() -> None:
         (ROOT / page).write_text(between(text, "zoo", in_words(sentence, found, good)), "utf-8")
 
 
-def in_words(sentence: str, found: list[Row], good: list[Row]) -> str:
+def in_words(sentence: str, found: list[ZooModel], good: list[ZooModel]) -> str:
     """The sum of the table, as the READMEs say it."""
     twinned = [row for row in found if row.twin]
     generated = [row for row in found if not row.twin]
@@ -166,7 +166,7 @@ def in_words(sentence: str, found: list[Row], good: list[Row]) -> str:
     )  # fmt: skip
 
 
-def counts(found: list[Row], good: list[Row]) -> str:
+def counts(found: list[ZooModel], good: list[ZooModel]) -> str:
     lines = [
         "| library | models | keys equal | by rule | no twin | measured | within noise | of these trained |",
         "|---" * 8 + "|",
@@ -181,7 +181,7 @@ def counts(found: list[Row], good: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def table(found: list[Row]) -> str:
+def table(found: list[ZooModel]) -> str:
     measured = read_results()
     lines = [
         "| model | flowvision | match | weights | verdict | outputs | layers | gradients | today's | back |",

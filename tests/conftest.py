@@ -2,7 +2,8 @@
 
 Where a test runs is decided by what it needs in its own process. The fixture `flow` gives OneFlow and marks
 the test `oneflow`; the fixture `torch` gives PyTorch and marks it `torch`. `make test` runs everything in
-.venv, all but `oneflow` in .venv-torch, and what has neither mark in .venv-core. So import neither package at
+.venv, all but `oneflow` in .venv-torch, and what has neither mark in .venv-core. A test that starts a process is
+marked `child`, and `make quick` leaves it out. So import neither package at
 the head of a test file. A test that only starts a subprocess in a named environment needs no mark, but may
 carry one to run once only.
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from process_search import starts_a_process
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -27,14 +29,20 @@ RunPython = Callable[..., str]
 RunCli = Callable[..., tuple[int, str, str]]
 MakeEnvironment = Callable[..., Path]
 
+INTERPRETERS = {"oneflow_python", "torch_python", "core_python", "misfits"}
+"""Fixtures that name an interpreter, which a test has no other use for than to start it."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks each test with what its fixtures import, before `-m` is applied."""
+    """Marks each test with what it needs, before `-m` is applied: from its fixtures, and those that they use."""
     for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
         for fixture, marker in (("flow", "oneflow"), ("torch", "torch")):
-            if fixture in getattr(item, "fixturenames", ()):
+            if fixture in fixtures:
                 item.add_marker(marker)
+        if fixtures & INTERPRETERS or starts_a_process(item):
+            item.add_marker("child")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The documentation is true: sessions, tables, links, options, and the rooms it describes."""
+"""The documentation is true: sessions, tables, links, options, and the files it names."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import click
 import pytest
 
+import torch2flow
 from torch2flow import errors
 from torch2flow.checkpoints.oneflow.optimizer_rules import RULES
 from torch2flow.checkpoints.pytorch.constructors import CONSTRUCTORS
@@ -20,7 +21,6 @@ from torch2flow.checkpoints.pytorch.selection import NAMES
 from torch2flow.cli.commands import EXIT_CODES, cli
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "src" / "torch2flow"
 READMES = ("README.md", "README.zh-CN.md")
 PAGES = [
     *READMES,
@@ -163,112 +163,55 @@ def test_every_optimizer_is_named() -> None:
         assert [rule.name for rule in RULES if rule.name not in read(page)] == []
 
 
-def test_formats_md_names_modules_that_exist() -> None:
-    for page in ("docs/formats.md", "docs/architecture.md", "CONTRIBUTING.md"):
-        for name in re.findall(rf"`((?:{'|'.join(ROOMS)})/\w+\.py|lowering/\w+/\w+\.py)`", read(page)):
-            assert (SOURCE / name).is_file(), name
+def test_formats_md_names_the_constructor_of_tensors() -> None:
     assert "torch._utils._rebuild_tensor_v2" in CONSTRUCTORS
+    assert "torch._utils._rebuild_tensor_v2" in read("docs/formats.md")
 
 
-ROOMS = {
-    "errors": set[str](),
-    "pickles": {"errors"},
-    "dtypes": set[str](),
-    "pytorch": {"pickles", "dtypes", "errors"},
-    "writing": {"pytorch", "pickles", "dtypes", "errors"},
-    "exporting": {"writing", "pytorch", "pickles", "dtypes", "errors"},
-    "oneflow": {"writing", "pytorch", "pickles", "dtypes", "errors", "packages"},
-    "scaling": {"oneflow", "writing", "pytorch", "errors"},
-    "loading": {"opening", "scaling", "oneflow", "writing", "pytorch", "pickles", "dtypes", "errors"},
-    "launching": {"oneflow", "errors"},
-    "libai": {"conversion", "opening", "writing", "pytorch", "errors"},
-    "program": {"pytorch", "pickles", "errors"},
-    "lowering": {"program", "pickles", "errors"},
-    "codegen": {"lowering", "program", "pytorch", "pickles", "errors", "_version"},
-    "watching": set(),
-    "dropout": set(),
-    "capturing": {"opening", "writing", "pytorch", "dtypes", "watching", "dropout", "errors", "packages", "_version"},
-    "parity": {
-        "capturing",
-        "conversion",
-        "loading",
-        "opening",
-        "oneflow",
-        "writing",
-        "pytorch",
-        "watching",
-        "dropout",
-        "errors",
-        "packages",
-        "_version",
-    },
-    "zoo": {
-        "codegen",
-        "conversion",
-        "diffing",
-        "loading",
-        "opening",
-        "oneflow",
-        "writing",
-        "pytorch",
-        "dtypes",
-        "errors",
-        "packages",
-    },
+OF_OTHERS = {
+    *("FILE.py", "case.py", "train.py", "preprocessing.py", "out/model.py"),  # a user's, or what a command writes
+    *("build/", "resnet18/", "cut/rank_3/", "code/", "constants/"),  # folders of outputs, and inside archives
+    *("oneflow/framework/check_point_v2.py", "torch/serialization.py"),
+    *("eval()", ".eval()", "x.float()", "load_model()", "torch.serialization.skip_data()"),
 }
-"""What the rooms on the left may import of this package; those on the right may import them all."""
+"""Files, folders and functions that the pages name and that are not of this repository."""
 
 
-COPIED = Path("lowering/modules/classes")
-"""Source that generated models get copies of: it imports OneFlow, and is imported by nothing."""
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_files_folders_and_functions_that_a_page_names_exist(page: str) -> None:
+    words = re.findall(r"`([^`\n]+)`", prose(page))
+    files = {path for word in words for path in re.findall(r"[\w./*-]+\.py\b|[\w-]+(?:/[\w-]+)*/(?=$|\s)", word)}
+    assert {path for path in files - OF_OTHERS if "*" not in path and not is_in_the_repository(path)} == set()
+    called = {word for word in words if re.fullmatch(r"[\w.]+\(\)", word)}
+    assert {word for word in called - OF_OTHERS if word[:-2].rpartition(".")[2] not in DEFINED} == set()
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_nothing_reaches_back(room: str) -> None:
-    for path in modules(room):
-        imported = {name.split(".")[1] for name, _ in imports(path) if name.startswith("torch2flow.")}
-        assert imported <= ROOMS[room] | {room}, path
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_names_of_the_package_that_a_page_uses_exist(page: str) -> None:
+    for word in re.findall(r"`torch2flow\.([\w.]+)(?:\(\))?`", prose(page)):
+        value: Any = torch2flow
+        for part in word.split("."):
+            if word != "real_fftn":  # an operator that torch2flow itself writes into programs
+                value = getattr(value, part)
 
 
-def test_only_their_rooms_import_libraries() -> None:
-    for path in SOURCE.rglob("*.py"):
-        room = path.relative_to(SOURCE)
-        if room.parent == COPIED:
-            continue
-        assert not any(name.startswith("torch2flow.models.lowering.modules.classes") for name, _ in imports(path)), room
-        tops = {name.partition(".")[0] for name, _ in imports(path)}
-        assert not tops & {"torch", "oneflow", "flowvision"}, room
-        assert not tops & {"click", "rich"} or room.name in ("cli.py", "cli_scale.py", "cli_zoo.py", "display.py"), room
-        at_head = {name.partition(".")[0] for name, inside in imports(path) if not inside}
-        assert not at_head & {"numpy", "ml_dtypes"} or room.parts[0] == "parity", room
+def tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return listed.splitlines()
 
 
-def modules(room: str) -> list[Path]:
-    folder = SOURCE / room
-    return sorted(folder.rglob("*.py")) if folder.is_dir() else [SOURCE / f"{room}.py"]
+def is_in_the_repository(path: str) -> bool:
+    """Whether a file or folder has this path, or one that ends with it."""
+    return any(f"/{known}".endswith(f"/{path}") for known in KNOWN_PATHS)
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Every module that is imported, and whether inside a function; not those for type checkers."""
-    tree = ast.parse(path.read_text("utf-8"))
-    for node in ast.walk(tree):
-        for child in ast.iter_child_nodes(node):
-            child.parent = node  # type: ignore[attr-defined]
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Import | ast.ImportFrom):
-            continue
-        above = list(ancestors(node))
-        if any(isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING" for n in above):
-            continue
-        inside = any(isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) for n in above)
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-        yield from ((name, inside) for name in names)
-
-
-def ancestors(node: ast.AST) -> Iterator[ast.AST]:
-    while (parent := getattr(node, "parent", None)) is not None:
-        yield parent
-        node = parent
+KNOWN_PATHS = {path for file in tracked() for path in (file, *(f"{folder}/" for folder in Path(file).parents))}
+DEFINED = {
+    node.name
+    for path in [*ROOT.glob("src/**/*.py"), *ROOT.glob("scripts/**/*.py")]
+    for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    if isinstance(node, ast.FunctionDef | ast.ClassDef)
+}
 
 
 def test_the_scripts_of_the_documentation_say_what_they_do() -> None:

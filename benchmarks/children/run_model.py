@@ -34,7 +34,7 @@ def main(which: str) -> None:
     """Runs and prints."""
     warnings.simplefilter("ignore")
     if Path(which).is_dir():
-        from torch2flow.proof.parity.subjects import load_package
+        from torch2flow.proof.parity.compared_models import load_package
 
         model = load_package(Path(which)).load_model()
     else:

@@ -1,7 +1,7 @@
 """torch2flow: PyTorch checkpoints become OneFlow checkpoints, bit for bit, with neither of them installed.
 
     >>> import torch2flow
-    >>> torch2flow.convert("model.pth", "out")                        # doctest: +SKIP
+    >>> result = torch2flow.convert("model.pth", "out")
     >>> import oneflow as flow                                        # doctest: +SKIP
     >>> model.load_state_dict(flow.load("out"))                       # doctest: +SKIP
 

@@ -13,13 +13,13 @@ from typing import Any
 from torch2flow.checkpoints.names.renamed_checkpoint import renamed
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import TensorRef
-from torch2flow.checkpoints.pytorch.pieced import PiecedTensor
+from torch2flow.checkpoints.pytorch.pieced_tensor import PiecedTensor
 from torch2flow.checkpoints.pytorch.tensor import CHUNK
 from torch2flow.checkpoints.sharding.rank_folders import is_ranks, rank_folder
 from torch2flow.checkpoints.writing import Entry, Options, make_plan
 from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
 from torch2flow.checkpoints.writing.value_changes import cast, changed_chunks
-from torch2flow.conversion import target_of
+from torch2flow.conversion.formats import target_of
 from torch2flow.errors import FormatError
 
 Progress = Callable[[int], None]

@@ -76,7 +76,7 @@ def test_no_string_of_a_program_becomes_code(payload: str, everywhere: bool, tmp
                 text = json.dumps(poisoned(document, path, payload, everywhere=everywhere)).encode()
                 archive.writestr(name, text if name == program else data)
         try:
-            source = convert(hostile, tmp_path / "out", dry_run=True, partial=True).source
+            source = convert(hostile, tmp_path / "out", dry_run=True, partial=True).model_source
         except Torch2FlowError:
             continue
         finally:

@@ -14,7 +14,7 @@ import pytest
 
 from torch2flow.conversion import convert
 from torch2flow.proof.parity import open_reference, verify_folder
-from torch2flow.proof.parity.subjects import load_package
+from torch2flow.proof.parity.compared_models import load_package
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import NAMES, ROOT, TRAINED
@@ -53,10 +53,10 @@ def test_the_source_reads_as_it_did(name: str, captured: Path, tmp_path: Path) -
     """The source of well-known models is kept; `make golden` writes it anew."""
     result = convert(file_of(captured, name), tmp_path / "out")
     golden = GOLDEN / f"{name.rpartition('/')[2]}.py"
-    assert result.source is not None
+    assert result.model_source is not None
     if os.environ.get("TORCH2FLOW_GOLDEN"):
-        golden.write_text(result.source.text, "utf-8")
-    assert result.source.text == golden.read_text("utf-8")
+        golden.write_text(result.model_source.text, "utf-8")
+    assert result.model_source.text == golden.read_text("utf-8")
 
 
 def test_generated_source_is_lint_clean_and_formatted() -> None:

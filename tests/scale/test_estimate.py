@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from scripts.trillion import LAYERS, embeddings, layer
-from torch2flow.checkpoints.sharding import read_plan
-from torch2flow.checkpoints.sharding.plan import ShardingPlan, Sized
+from torch2flow.checkpoints.sharding import read_sharding_plan
+from torch2flow.checkpoints.sharding.sharding_plan import ShardingPlan, Sized
 from torch2flow.scale.estimate import PAGE, estimate
 
 
@@ -35,7 +35,7 @@ def test_uneven_splits_show_as_imbalance() -> None:
 
 def test_stages_hold_their_own_tensors() -> None:
     sizes = {f"layer.{n}.w": Sized((10,), 4) for n in range(4)}
-    found = estimate(read_plan("pipeline"), sizes, 2)
+    found = estimate(read_sharding_plan("pipeline"), sizes, 2)
     assert found.held.tolist() == [80, 80] and not found.repeated
 
 

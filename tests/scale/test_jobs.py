@@ -118,11 +118,11 @@ def test_a_model_made_global_computes_as_the_local_one(
 def test_the_bytes_a_rank_reads_are_those_of_the_estimate(
     count: int, checkpoints: dict[str, str], oneflow_python: Path
 ) -> None:
-    from torch2flow.checkpoints.sharding import read_plan
+    from torch2flow.checkpoints.sharding import read_sharding_plan
     from torch2flow.scale.estimate import estimate, sized
 
     source = checkpoints["gpt2"]
-    expected = estimate(read_plan("gpt2"), sized(open_checkpoint(source)), count).held
+    expected = estimate(read_sharding_plan("gpt2"), sized(open_checkpoint(source)), count).held
     ran = run_job(oneflow_python, count, "forward.py", json.dumps([(str(GOLDEN / "gpt2.py"), source, "gpt2")]))
     assert ran.code == 0, ran.errors
     assert [json.loads(lines[0])["nbytes"] for lines in ran.printed] == expected.tolist()

@@ -17,8 +17,8 @@ from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.conversion import convert as convert_file
 from torch2flow.errors import OutputError, UnsupportedError, UsageError
 from torch2flow.proof.parity import Request, verify_folder
-from torch2flow.proof.parity.against import Original
-from torch2flow.proof.parity.subjects import load_package
+from torch2flow.proof.parity.compared_models import load_package
+from torch2flow.proof.parity.fresh_recording import Original
 from torch2flow.zoo.converting import Prepared
 
 Recorded = Callable[[str], Path]

@@ -14,7 +14,7 @@ import pytest
 from torch2flow import zoo
 from torch2flow.checkpoints.diffing import diff
 from torch2flow.errors import FormatError, UnsupportedError, UsageError
-from torch2flow.proof.parity.subjects import load_package
+from torch2flow.proof.parity.compared_models import load_package
 from torch2flow.zoo.comparing import compare
 from torch2flow.zoo.package import preprocessing_steps
 from torch2flow.zoo.predicting import flow_transforms, predict

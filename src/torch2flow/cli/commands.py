@@ -18,7 +18,7 @@ from torch2flow.cli.zoo import zoo
 from torch2flow.errors import DifferenceError, InstallationError, OutputError, Torch2FlowError, UsageError
 
 if TYPE_CHECKING:
-    from torch2flow.proof.parity.against import Original
+    from torch2flow.proof.parity.fresh_recording import Original
 
 EXIT_CODES = """\b
 Exit codes:
@@ -398,7 +398,7 @@ def verify(out: Path, report: Path | None, minimise: Path | None, overwrite: boo
 
 def _original(given: dict[str, Any]) -> Original | None:
     """Takes the options that belong to --against out of `given`."""
-    from torch2flow.proof.parity.against import Original
+    from torch2flow.proof.parity.fresh_recording import Original
 
     names = ("python", "inputs", "sizes", "load_weights", "seed")
     options = {name: given.pop(name) for name in names}

@@ -32,11 +32,11 @@ def plan(source: Path, plan: str, ranks: int | None, key: str | None, speed: flo
     usual names; data, zero, pipeline for any.
     """
     from torch2flow.checkpoints.opening import open_checkpoint
-    from torch2flow.checkpoints.sharding import read_plan
+    from torch2flow.checkpoints.sharding import read_sharding_plan
     from torch2flow.scale.estimate import estimate, sized
 
     checkpoint = open_checkpoint(source, key)
-    found = estimate(read_plan(plan), sized(checkpoint), ranks, speed=speed * 1e9)
+    found = estimate(read_sharding_plan(plan), sized(checkpoint), ranks, speed=speed * 1e9)
     if as_json:
         print_json(found.to_json())
     else:

@@ -16,7 +16,7 @@ METHOD = re.compile(r"forward(_[2-9]\d*)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class WatchedCall:
     """One call of a submodule.
 
     Attributes:
@@ -40,7 +40,9 @@ class Call:
 class Watcher(Protocol):
     """What is told of every call, and may give other inputs and another output than there were."""
 
-    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def around(
+        self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Calls `forward`, and returns what the caller shall get."""
         ...
 
@@ -55,7 +57,7 @@ def watched(module: Any, watcher: Watcher) -> Iterator[None]:
 
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             number = counts[path] = counts.get(path, -1) + 1
-            return watcher.around(Call(path, number, part, name), forward, args, kwargs)
+            return watcher.around(WatchedCall(path, number, part, name), forward, args, kwargs)
 
         return wrapped
 

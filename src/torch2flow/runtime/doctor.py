@@ -22,7 +22,6 @@ from typing import Any, Literal
 
 from torch2flow._version import __version__
 from torch2flow.runtime.import_causes import libraries_command
-from torch2flow.runtime.libraries import LIBRARIES, Library
 from torch2flow.runtime.packages import (
     CORE,
     FLOWVISION_VERSION,
@@ -31,13 +30,14 @@ from torch2flow.runtime.packages import (
     ONEFLOW_PYTHONS,
     ONEFLOW_VERSION,
     PROTOBUF,
-    Package,
+    RequiredPackage,
     distribution_version,
     flowvision_command,
     install_command,
     reinstall_command,
     torch_environment_command,
 )
+from torch2flow.runtime.shared_libraries import LIBRARIES, Library
 
 Status = Literal["ok", "missing", "broken"]
 
@@ -114,7 +114,7 @@ def _core(probed: dict[str, Any]) -> list[Finding]:
     return [_core_package(package, probed.get(package.module, probed.get("crash", ""))) for package in needed]
 
 
-def _core_package(package: Package, error: str) -> Finding:
+def _core_package(package: RequiredPackage, error: str) -> Finding:
     version, command = package.installed(), install_command(package.requirement)
     if version is None:
         return Finding(package.distribution, "missing", "not installed", CONVERTING, command)
@@ -154,7 +154,7 @@ def _command_against_crash() -> str:
     return reinstall_command(f"oneflow=={ONEFLOW_VERSION}")
 
 
-def _constraint(package: Package) -> Finding:
+def _constraint(package: RequiredPackage) -> Finding:
     name, version = f"{package.distribution} for oneflow", package.installed()
     if version is not None and package.accepts(version):
         return Finding(name, "ok", f"{version} fits {package.requirement}")

@@ -24,7 +24,7 @@ from torch2flow.runtime.packages import (
     ONEFLOW_PYTHONS,
     ONEFLOW_VERSION,
     PROTOBUF,
-    Package,
+    RequiredPackage,
     distribution_version,
     flowvision_command,
     install_command,
@@ -39,7 +39,7 @@ _LIBRARY = re.compile(r"(lib[\w.+-]+): cannot open shared object file")
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ImportEvidence:
     """What is known when an import failed; the texts of the table name these."""
 
     error: BaseException
@@ -87,85 +87,85 @@ class Evidence:
         return f"{type(self.error).__name__}: {next((line for line in lines if line.strip('. ')), 'no message')}"
 
 
-def _in_words(package: Package) -> str:
+def _in_words(package: RequiredPackage) -> str:
     version = package.installed()
     return f"{package.distribution} {version} is installed" if version else f"{package.distribution} is missing"
 
 
-def _unfit(package: Package) -> bool:
+def _unfit(package: RequiredPackage) -> bool:
     version = package.installed()
     return version is None or not package.accepts(version)
 
 
 @dataclass(frozen=True)
-class Cause:
+class ImportCause:
     """One row: what recognises it, what to say (`{e.…}` is filled in from the evidence), what mends it."""
 
     name: str
-    holds: Callable[[Evidence], bool]
+    holds: Callable[[ImportEvidence], bool]
     what: str
     maybe: str
-    remedy: Callable[[Evidence], str]
+    remedy: Callable[[ImportEvidence], str]
 
 
 CAUSES = (
-    Cause(
+    ImportCause(
         "wrong machine",
         lambda e: e.absent and (sys.platform, platform.machine()) != ("linux", "x86_64"),
         "OneFlow is not installed, and it has no wheel for {e.machine}",
         f"OneFlow {ONEFLOW_VERSION} comes for Linux on x86_64 only; a conversion does not need it",
         lambda e: "convert here and run OneFlow on a machine with Linux on x86_64",
     ),
-    Cause(
+    ImportCause(
         "wrong Python",
         lambda e: e.absent and not ONEFLOW_PYTHONS[0] <= sys.version_info[:2] <= ONEFLOW_PYTHONS[1],
         "OneFlow is not installed, and it has no wheel for Python {e.python}",
         f"OneFlow {ONEFLOW_VERSION} comes for Python {_PYTHONS} only; a conversion does not need it",
         lambda e: new_environment_command(),
     ),
-    Cause(
+    ImportCause(
         "not installed",
         lambda e: e.absent,
         "OneFlow is not installed in this Python",
         "it is in another environment, or a mere folder named oneflow was taken for it",
         lambda e: oneflow_command(),
     ),
-    Cause(
+    ImportCause(
         "libraries",
         lambda e: e.missing_library.startswith(("libcudnn", "libcublas")),
         "OneFlow does not import: the library {e.missing_library} is missing",
         "OneFlow was installed alone: it links to cuDNN 8 and cuBLAS 11, GPU or not, without asking for them",
         lambda e: libraries_command(),
     ),
-    Cause(
+    ImportCause(
         "NumPy",
         lambda e: _unfit(NUMPY),
         f"OneFlow does not import: it needs {NUMPY.requirement}, and {{e.numpy}}",
         "a later install changed it, as OneFlow's own metadata allows any newer NumPy",
         lambda e: install_command(*NUMPY_REQUIREMENTS),
     ),
-    Cause(
+    ImportCause(
         "protobuf",
         lambda e: _unfit(PROTOBUF),
         f"OneFlow does not import: it needs {PROTOBUF.requirement}, and {{e.protobuf}}",
         "the install of another package changed it",
         lambda e: install_command(PROTOBUF.requirement),
     ),
-    Cause(
+    ImportCause(
         "protobuf switch",
         lambda e: e.switch not in ("", "cpp"),
         f"OneFlow does not import while the environment has {_PROTOBUF_SWITCH}={{e.switch}}",
         "it was set to get along with a newer protobuf; OneFlow needs the compiled one",
         lambda e: f"unset {_PROTOBUF_SWITCH}",
     ),
-    Cause(
+    ImportCause(
         "package missing",
         lambda e: e.missing_module not in ("", "oneflow"),
         "OneFlow does not import: the Python module {e.missing_module} is missing",
         "OneFlow was installed without what it depends on",
         lambda e: oneflow_command(distribution_of(e.missing_module)),
     ),
-    Cause(
+    ImportCause(
         "broken",
         lambda e: True,
         "OneFlow does not import: {e.message}",
@@ -188,14 +188,14 @@ def distribution_of(module: str) -> str:
 
 def explain(error: BaseException) -> InstallationError:
     """The error to raise for an `import oneflow` that raised this one."""
-    evidence = Evidence(error)
+    evidence = ImportEvidence(error)
     cause = next(cause for cause in CAUSES if cause.holds(evidence))
     return _error(evidence, cause.what.format(e=evidence), cause.maybe, cause.remedy(evidence))
 
 
 def explain_flowvision(error: BaseException) -> InstallationError:
     """The error to raise for an `import flowvision` that raised this one, where OneFlow itself imports."""
-    evidence = Evidence(error)
+    evidence = ImportEvidence(error)
     version = distribution_version("flowvision")
     if version is None:
         what, maybe = "flowvision is not installed in this Python", "only OneFlow was installed"
@@ -209,6 +209,6 @@ def explain_flowvision(error: BaseException) -> InstallationError:
     return _error(evidence, what, maybe, flowvision_command())
 
 
-def _error(evidence: Evidence, what: str, maybe: str, remedy: str) -> InstallationError:
+def _error(evidence: ImportEvidence, what: str, maybe: str, remedy: str) -> InstallationError:
     where = f"{sys.executable} (Python {evidence.python})"
     return InstallationError(what, where=where, maybe=maybe, remedy=remedy)

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator
 from types import ModuleType
 
-from torch2flow.runtime import import_causes, libraries
+from torch2flow.runtime import import_causes, shared_libraries
 
 # What OneFlow 0.9.0 writes to standard error on import: extended regular expressions for whole lines.
 # The first is written by a static initializer and has no switch; the second says only that there is no usable
@@ -75,7 +75,7 @@ def _import_complete() -> ModuleType:
         module = importlib.import_module("oneflow")
     except ImportError as error:
         # A second attempt in one process works: the first failed before it loaded anything.
-        if not import_causes.Evidence(error).missing_library or not libraries.preload():
+        if not import_causes.ImportEvidence(error).missing_library or not shared_libraries.preload():
             raise
         module = importlib.import_module("oneflow")
     if not hasattr(module, "__version__"):

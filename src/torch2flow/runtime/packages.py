@@ -24,7 +24,7 @@ Version = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Package:
+class RequiredPackage:
     """A distribution and its releases that work, `first` included, `end` not; Pythons from `before` on need none."""
 
     distribution: str
@@ -60,11 +60,11 @@ class Package:
 
 # The bounds were measured on Python 3.10: NumPy 1.21.6 and 2.0.2 fail, 1.22.4 to 1.26.4 work; protobuf
 # 3.9.2 (which OneFlow's metadata allows) and 4.21 fail, 3.19.6 to 3.20.3 work.
-NUMPY = Package("numpy", "numpy", (1, 22), (2,))
-PROTOBUF = Package("protobuf", "google.protobuf", (3, 19), (3, 21))
+NUMPY = RequiredPackage("numpy", "numpy", (1, 22), (2,))
+PROTOBUF = RequiredPackage("protobuf", "google.protobuf", (3, 19), (3, 21))
 
 # ml_dtypes goes along with NumPy: its newest needs NumPy 2, and pip looks only at what one command names.
-ML_DTYPES = Package("ml_dtypes", "ml_dtypes", (0, 3))
+ML_DTYPES = RequiredPackage("ml_dtypes", "ml_dtypes", (0, 3))
 NUMPY_REQUIREMENTS = (NUMPY.requirement, ML_DTYPES.requirement)
 
 ONEFLOW_VERSION = "0.9.0"
@@ -83,12 +83,12 @@ FLOWVISION_REQUIREMENT = f"flowvision=={FLOWVISION_VERSION}"
 BUILD_REQUIREMENTS = ("setuptools>=64,<81", "wheel")
 
 CORE = (
-    Package("numpy", "numpy", (1, 22)),
+    RequiredPackage("numpy", "numpy", (1, 22)),
     ML_DTYPES,
-    Package("click", "click", (8, 1)),
-    Package("rich", "rich", (13,)),
-    Package("black", "black", (23, 1)),
-    Package("tomli", "tomli", (2,), before=(3, 11)),
+    RequiredPackage("click", "click", (8, 1)),
+    RequiredPackage("rich", "rich", (13,)),
+    RequiredPackage("black", "black", (23, 1)),
+    RequiredPackage("tomli", "tomli", (2,), before=(3, 11)),
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.pytorch import Checkpoint
 from torch2flow.checkpoints.sharding.placement import Layout
-from torch2flow.checkpoints.sharding.plan import Settled, ShardingPlan, Sized
+from torch2flow.checkpoints.sharding.sharding_plan import Settled, ShardingPlan, Sized
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,7 +22,7 @@ from torch2flow.zoo.families import (
     timm_renamed,
     vit,
 )
-from torch2flow.zoo.families.alone import ALONE
+from torch2flow.zoo.families.without_twin import ALONE
 from torch2flow.zoo.twins import Twin
 
 FAMILIES = (plain, convnext, inception, regnet, swin, vit, segmentation, detection, quantized)

@@ -13,12 +13,12 @@ from typing import Any
 
 from torch2flow.checkpoints.dtypes import DTYPES
 from torch2flow.checkpoints.names.renamed_checkpoint import renamed, with_tensors
-from torch2flow.checkpoints.opening import open_any
+from torch2flow.checkpoints.opening import open_container
 from torch2flow.checkpoints.pytorch import Checkpoint
 from torch2flow.checkpoints.pytorch.tensor import in_memory
 from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.checkpoints.writing.entry_bytes import Progress
-from torch2flow.conversion import FORMATS, SUFFIXES, Result, check_apart, write
+from torch2flow.conversion import FORMATS, SUFFIXES, Delivery, Result, check_apart, deliver
 from torch2flow.errors import InstallationError, UsageError
 from torch2flow.runtime.importing import import_flowvision, quiet_stderr
 from torch2flow.runtime.loading import load_state_dict
@@ -96,7 +96,7 @@ def prepare(
             )
         named = named_weights(twin.name, str(weights))
         path = fetched(named, progress)
-    checkpoint = Checkpoint(path, open_any(path), key)
+    checkpoint = Checkpoint(path, open_container(path), key)
     twin = settled(twin, checkpoint, named.name if named else "")
     twin = dataclasses.replace(twin, arguments=_replaced(twin.arguments, arguments))
     return Prepared(twin, to_flowvision(checkpoint, twin), named, checkpoint.key)
@@ -174,10 +174,8 @@ def convert(
         with contextlib.suppress(InstallationError):
             check_fits(prepared.build(), prepared.checkpoint)
             plan.notes.append(f"checked: every tensor fits flowvision's {prepared.twin.twin}")
-    result = write(
-        plan, out, "folder", prepared.model, overwrite=overwrite, hashing=hashing, dry_run=dry_run, progress=progress
-    )
-    return result, prepared
+    delivery = Delivery(overwrite=overwrite, hashing=hashing, dry_run=dry_run, progress=progress)
+    return deliver(plan, out, "folder", delivery, model=prepared.model), prepared
 
 
 def convert_back(
@@ -208,14 +206,15 @@ def convert_back(
     out, path = Path(os.path.abspath(out)), Path(weights)
     if not os.path.lexists(path):
         raise UsageError("There is nothing to convert back.", where=str(path), remedy="--weights FOLDER-OR-FILE")
-    checkpoint = Checkpoint(path, open_any(path), key)
+    checkpoint = Checkpoint(path, open_container(path), key)
     keys = find_twin(name).keys
     translated = renamed(checkpoint, keys, back=True)
     check_apart(out, translated)
     chosen = format or SUFFIXES.get(out.suffix, "pth")
     plan = make_plan(translated, Options(key="."), FORMATS[chosen].target)
     plan.notes += [f"{each}: only flowvision has it" for each in checkpoint if keys.is_flow_only(each)]
-    return write(plan, out, chosen, overwrite=overwrite, hashing=hashing, dry_run=dry_run, progress=progress)
+    delivery = Delivery(overwrite=overwrite, hashing=hashing, dry_run=dry_run, progress=progress)
+    return deliver(plan, out, chosen, delivery)
 
 
 def load(

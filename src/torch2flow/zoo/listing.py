@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.zoo.catalogue import twins
-from torch2flow.zoo.families.alone import ALONE
+from torch2flow.zoo.families.without_twin import ALONE
 from torch2flow.zoo.measured import GENERATED, TODAY, read_results
 
 WEIGHTS = Path(__file__).parent / "weights.json"
@@ -18,7 +18,7 @@ WEIGHTS = Path(__file__).parent / "weights.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ZooModel:
     """A model of the zoo.
 
     Attributes:
@@ -46,7 +46,7 @@ class Row:
         return asdict(self)
 
 
-def rows(pattern: str = "", match: str = "") -> list[Row]:
+def rows(pattern: str = "", match: str = "") -> list[ZooModel]:
     """The rows whose name or twin holds a text, and that match in this way."""
     return [
         row
@@ -55,14 +55,14 @@ def rows(pattern: str = "", match: str = "") -> list[Row]:
     ]
 
 
-def _rows() -> Iterator[Row]:
+def _rows() -> Iterator[ZooModel]:
     measured, weights = read_results(), known_weights()
     for name, twin in twins().items():
         found = measured.get(name, {})
         if not twin.differs:
             today = measured.get(name + TODAY, {})
             note = f"compared layer by layer: {twin.stages}" if twin.stages else ""
-            yield Row(
+            yield ZooModel(
                 name, twin.twin, twin.match, list(weights.get(name, {})), _verdict(found), _verdict(today),
                 "gradients" in found, note,
             )  # fmt: skip
@@ -72,10 +72,10 @@ def _rows() -> Iterator[Row]:
         yield _generated(name, reason, measured)
 
 
-def _generated(name: str, reason: str, measured: dict[str, dict[str, Any]]) -> Row:
+def _generated(name: str, reason: str, measured: dict[str, dict[str, Any]]) -> ZooModel:
     found = measured.get(GENERATED + name, {})
     weights = list(known_weights().get(name, {}))
-    return Row(
+    return ZooModel(
         name, "", "no twin: generated", weights, _verdict(found), "", "gradients" in found, found.get("note") or reason
     )
 

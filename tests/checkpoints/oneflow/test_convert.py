@@ -14,11 +14,11 @@ from comparison import CASES, assert_same_bits, case_id, entry_bytes, everything
 import torch2flow
 from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES
 from torch2flow.checkpoints.pytorch import CompositeTensor, Tensor, TensorRef
-from torch2flow.checkpoints.writing import Options, Plan, make_plan
+from torch2flow.checkpoints.writing import ConversionPlan, Options, make_plan
 from torch2flow.conversion import FORMATS
 
 
-def leaves(plan: Plan, made: Any) -> list[tuple[str, Tensor, Any]]:
+def leaves(plan: ConversionPlan, made: Any) -> list[tuple[str, Tensor, Any]]:
     """Each tensor of the plan's tree and what stands in its place in the loaded object."""
     pairs: list[tuple[str, Tensor, Any]] = []
 
@@ -38,7 +38,7 @@ def leaves(plan: Plan, made: Any) -> list[tuple[str, Tensor, Any]]:
     return pairs
 
 
-def assert_loaded(plan: Plan, made: Any, flow: ModuleType) -> None:
+def assert_loaded(plan: ConversionPlan, made: Any, flow: ModuleType) -> None:
     """Bits, dtypes, shapes, gradients and ties of a loaded object are those of the plan."""
     objects: dict[int, Any] = {}
     for path, tensor, loaded in leaves(plan, made):

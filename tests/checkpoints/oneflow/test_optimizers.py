@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from torch2flow.checkpoints.oneflow import optimizers
-from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef, open_container
+from torch2flow.checkpoints.opening import open_container
+from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef
 
 # OneFlow warns that SGD heeds maximize only with momentum, with momentum too.
 pytestmark = pytest.mark.filterwarnings("ignore:Only Momentum > 0.0:FutureWarning")

@@ -10,8 +10,17 @@ from typing import Any
 
 import pytest
 
-from torch2flow.checkpoints.pickles import Global, Machine, Opaque, StatefulDict, label, read_pickle
-from torch2flow.checkpoints.pickles import machine as limits
+from torch2flow.checkpoints.pickles import (
+    Global,
+    Machine,
+    Opaque,
+    StatefulDict,
+    label,
+    read_pickle,
+    reading,
+    run_stream,
+)
+from torch2flow.checkpoints.pickles.python_constructors import CONSTRUCTORS
 from torch2flow.errors import FormatError
 
 
@@ -63,8 +72,8 @@ def test_nothing_is_called() -> None:
         def __reduce__(self) -> Any:
             return os.system, ("exit 1",)
 
-    machine = Machine(pickle.dumps(Runs()))
-    assert machine.load().args == ("exit 1",)
+    machine = Machine(pickle.dumps(Runs()), constructors=CONSTRUCTORS)
+    assert run_stream(machine).args == ("exit 1",)
     assert machine.opaque == {"posix.system": 1}
 
 
@@ -82,8 +91,8 @@ def test_an_ordered_dict_keeps_its_attributes() -> None:
 def test_a_stream_ends_where_it_says() -> None:
     """`end` is the byte behind STOP; what follows is somebody else's."""
     stream = pickle.dumps([1, 2])
-    machine = Machine(b"xx" + stream + b"rest", start=2)
-    assert machine.load() == [1, 2]
+    machine = Machine(b"xx" + stream + b"rest", constructors=CONSTRUCTORS, start=2)
+    assert run_stream(machine) == [1, 2]
     assert machine.end == 2 + len(stream)
 
 
@@ -91,9 +100,9 @@ def test_a_stream_ends_where_it_says() -> None:
 def test_a_stream_that_is_cut_off_says_how_much_it_needs(cut: int) -> None:
     """The legacy format states the length of its pickles nowhere: the reader asks for more."""
     stream = pickle.dumps({"weight": [1.5, "text", b"bytes", 2**70]}, 4)
-    machine = Machine(stream[:-cut])
+    machine = Machine(stream[:-cut], constructors=CONSTRUCTORS)
     with pytest.raises(FormatError):
-        machine.load()
+        run_stream(machine)
     assert len(stream) - cut < machine.starved <= len(stream) + 8
 
 
@@ -119,7 +128,7 @@ def test_copies_are_bounded_by_the_stream() -> None:
 @pytest.mark.parametrize("opcode", (b"]", b"}", b"(", b"\x8f", b")\x85"))
 def test_objects_are_counted(opcode: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte each in the stream, seventy in memory."""
-    monkeypatch.setattr(limits, "MAX_OBJECTS", 1000)
+    monkeypatch.setattr(reading, "MAX_OBJECTS", 1000)
     stream = b"\x80\x04" + opcode * 2000 + b"N."
     with pytest.raises(FormatError, match="more objects than"):
         read_pickle(stream)

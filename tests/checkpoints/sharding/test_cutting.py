@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch2flow.checking import check
 from torch2flow.checkpoints.diffing import diff
 from torch2flow.checkpoints.opening import open_checkpoint
-from torch2flow.checkpoints.sharding.plan import ShardingPlan
+from torch2flow.checkpoints.sharding.sharding_plan import ShardingPlan
 from torch2flow.conversion import convert
 from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UnsupportedError, UsageError
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torch2flow.checkpoints.sharding import read_plan
+from torch2flow.checkpoints.sharding import read_sharding_plan
 from torch2flow.checkpoints.sharding.patterns import matches
-from torch2flow.checkpoints.sharding.plan import Mesh, ShardingPlan, Sized, presets
+from torch2flow.checkpoints.sharding.sharding_plan import Mesh, ShardingPlan, Sized, presets
 from torch2flow.checkpoints.sharding.stages import balanced_stages, layer_of
 from torch2flow.errors import UsageError
 from torch2flow.scale.estimate import estimate
@@ -31,7 +31,7 @@ TENSORS = {
 
 def plan(text: str, tmp_path: Path) -> ShardingPlan:
     (tmp_path / "plan.toml").write_text(text)
-    return read_plan(tmp_path / "plan.toml")
+    return read_sharding_plan(tmp_path / "plan.toml")
 
 
 def test_the_first_pattern_that_matches_counts(tmp_path: Path) -> None:
@@ -60,14 +60,14 @@ def test_own_rules_come_before_those_of_a_preset(tmp_path: Path) -> None:
 
 def test_auto_takes_the_first_dimension_that_divides_evenly() -> None:
     sizes = {"a": Sized((3, 4), 4), "b": Sized((4, 4), 4), "c": Sized((3, 5), 4), "d": Sized((), 4)}
-    found = read_plan("zero").settle(sizes, 2)
+    found = read_sharding_plan("zero").settle(sizes, 2)
     assert {name: layout.axes for name, layout in found.layouts.items()} == {
         "a": (1,), "b": (0,), "c": (None,), "d": (None,)
     }  # fmt: skip
 
 
 def test_an_axis_of_one_rank_is_none() -> None:
-    found = read_plan("zero").settle({"a": Sized((4,), 4)}, 1)
+    found = read_sharding_plan("zero").settle({"a": Sized((4,), 4)}, 1)
     assert (found.layouts["a"].ranks, found.layouts["a"].axes) == ([0], (None,))
 
 
@@ -116,7 +116,7 @@ def test_a_plan_for_other_names_is_refused() -> None:
 
 def test_a_missing_plan_is_told_with_the_presets() -> None:
     with pytest.raises(UsageError, match="No such file") as caught:
-        read_plan("lama")
+        read_sharding_plan("lama")
     assert "gpt2" in str(caught.value)
 
 
@@ -205,7 +205,7 @@ def test_the_presets_split_the_models_they_are_for(torch_python: Path) -> None:
     assert set(models) == set(presets()) - {"data", "zero", "pipeline", "timm"}
     for preset, shapes in models.items():
         sizes = {name: Sized(tuple(shape), 4) for name, shape in shapes.items()}
-        found = estimate(read_plan(preset), sizes, 2)
+        found = estimate(read_sharding_plan(preset), sizes, 2)
         positions = ("position", "wpe")
         repeated = [
             name

@@ -18,7 +18,7 @@ import pytest
 from torch2flow.checkpoints.writing import Options
 from torch2flow.conversion import Result, convert
 from torch2flow.proof.parity import Reference, open_reference, verify_folder
-from torch2flow.proof.parity.subjects import load_package
+from torch2flow.proof.parity.compared_models import load_package
 
 pytestmark = pytest.mark.oneflow  # capturing takes a while: once is enough
 
@@ -58,7 +58,7 @@ def text(converted: Callable[[str], Result]) -> Callable[..., str]:
     """`text(name)` is the generated source; `text(name, "Block")` a class of it, or with a third name a method."""
 
     def find(name: str, *path: str) -> str:
-        result = converted(name).source
+        result = converted(name).model_source
         assert result is not None
         source = result.text
         place: Any = ast.parse(source)
@@ -94,7 +94,7 @@ def test_a_program_computes_what_pytorch_does(
 def test_a_half_precision_program_says_where_it_runs_and_runs_as_float32(
     name: str, captured: Path, converted: Callable[[str], Result], tmp_path: Path, flow: ModuleType
 ) -> None:
-    assert any("lacks most CPU kernels" in note for note in converted(name).source.notes)  # type: ignore[union-attr]
+    assert any("lacks most CPU kernels" in note for note in converted(name).model_source.notes)  # type: ignore[union-attr]
     convert(captured / f"{name}.pt2", tmp_path / "out", Options(dtype="float32"))
     reference = reference_of(captured, name)
     given = flow.tensor(reference.array("input.0").astype(np.float32))
@@ -188,7 +188,7 @@ def test_a_module_without_a_trace_is_an_identity_and_told(
     text: Callable[..., str], converted: Callable[[str], Result]
 ) -> None:
     assert "nn.ModuleList([nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.Identity()])" in text("PartOfASequence")
-    notes = " ".join(converted("PartOfASequence").source.notes)  # type: ignore[union-attr]
+    notes = " ".join(converted("PartOfASequence").model_source.notes)  # type: ignore[union-attr]
     assert "1 module did nothing in the capture and is nn.Identity() now: features.3" in notes
 
 
@@ -340,7 +340,7 @@ def test_numbers_of_dynamic_sizes_are_arithmetic(text: Callable[..., str]) -> No
 
 def test_a_program_of_fixed_sizes_says_so(converted: Callable[[str], Result], text: Callable[..., str]) -> None:
     assert "x.reshape(2, -1)" in text("FixedSizes")
-    assert "captured with fixed sizes (x float32[2, 3, 8, 8])" in converted("FixedSizes").source.notes[0]  # type: ignore[union-attr]
+    assert "captured with fixed sizes (x float32[2, 3, 8, 8])" in converted("FixedSizes").model_source.notes[0]  # type: ignore[union-attr]
 
 
 def test_no_grad_holds_for_calls_of_modules(text: Callable[..., str]) -> None:
@@ -371,13 +371,13 @@ def test_dropout_that_was_switched_off_for_good_stays_off(converted: Callable[[s
 
 
 def test_a_write_into_an_input_is_told(converted: Callable[[str], Result]) -> None:
-    notes = converted("WritesIntoItsInput").source.notes  # type: ignore[union-attr]
+    notes = converted("WritesIntoItsInput").model_source.notes  # type: ignore[union-attr]
     assert any(note.startswith("PyTorch's forward writes into x, ") for note in notes)
-    assert not any("writes into" in note for note in converted("WritesThroughViews").source.notes)  # type: ignore[union-attr]
+    assert not any("writes into" in note for note in converted("WritesThroughViews").model_source.notes)  # type: ignore[union-attr]
 
 
 def test_a_constant_argument_that_was_captured_is_told(converted: Callable[[str], Result]) -> None:
-    notes = converted("TakesConstants").source.notes  # type: ignore[union-attr]
+    notes = converted("TakesConstants").model_source.notes  # type: ignore[union-attr]
     assert any(note.startswith("captured with mode='sum', power=3: ") for note in notes)
 
 
@@ -409,7 +409,7 @@ def test_no_path_and_no_name_of_this_machine_is_in_the_source(name: str, text: C
 
 def test_all_generated_source_is_lint_clean_and_formatted(converted: Callable[[str], Result], tmp_path: Path) -> None:
     for name in [*NAMES, *HALVES]:
-        (tmp_path / f"{name}.py").write_text(converted(name).source.text)  # type: ignore[union-attr]
+        (tmp_path / f"{name}.py").write_text(converted(name).model_source.text)  # type: ignore[union-attr]
     for arguments in (
         ["check", "--isolated", "--line-length", "120", "--select", "E,F,W,I,B,UP", "--ignore", "B009,B905"],
         ["format", "--isolated", "--check", "--line-length", "100"],

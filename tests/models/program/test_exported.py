@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from torch2flow.checkpoints.opening import open_any
+from torch2flow.checkpoints.opening import open_container
 from torch2flow.errors import FormatError, Torch2FlowError
 from torch2flow.models.codegen.package import Program, open_program
 from torch2flow.models.program import Dtype, Graph, Ref, Symbol, SymInt, Tree
@@ -29,7 +29,7 @@ SAME = {"convolution": "conv2d", "_native_batch_norm_legit_no_training": "batch_
 
 @cache
 def program(version: str, name: str) -> Program:
-    found = open_program(open_any(FIXTURES / f"torch-{version}" / f"{name}.pt2"))
+    found = open_program(open_container(FIXTURES / f"torch-{version}" / f"{name}.pt2"))
     assert found is not None
     return found
 

@@ -92,7 +92,7 @@ def judge(what: str, found: list[Any], values: dict[str, Any], plain: str, wide:
 def compare(name: str, folder: Path, out: Path, flow: ModuleType) -> list[str]:
     """Everything that is wrong with one sample, in words."""
     result = convert(folder / f"{name}.pth", out)
-    if result.source is None:
+    if result.model_source is None:
         return result.plan.notes or ["no source"]
     checkpoint = open_checkpoint(folder / f"{name}.pth")
     model = load(out, f"sample_{name}".replace(".", "_"))
@@ -157,7 +157,7 @@ def save(torch: ModuleType, value: Any, folder: Path) -> Path:
 def converted(torch: ModuleType, model: Any, folder: Path) -> Any:
     """A model as OneFlow's, its source beside it as `.text`."""
     result = convert(save(torch, model, folder), folder / "out")
-    assert result.source is not None, result.plan.notes
+    assert result.model_source is not None, result.plan.notes
     loaded = load(folder / "out", f"made_{abs(hash(str(folder)))}")
     assert list(loaded.state_dict()) == list(model.state_dict())
     loaded.text = (folder / "out" / "model.py").read_text("utf-8")
@@ -233,7 +233,7 @@ def test_module_inside_a_dict(torch: ModuleType, tmp_path: Path, flow: ModuleTyp
     """`{"model": model, "epoch": 3}`: the part that is taken is the model."""
     model = torch.nn.Sequential(torch.nn.Linear(4, 4))
     result = convert(save(torch, {"model": model, "epoch": 3}, tmp_path), tmp_path / "out")
-    assert result.source is not None
+    assert result.model_source is not None
     assert list(load(tmp_path / "out", "inside_a_dict").state_dict()) == ["0.weight", "0.bias"]
 
 
@@ -255,7 +255,7 @@ def test_dropout_drops(torch: ModuleType, tmp_path: Path, flow: ModuleType, kind
 def refused(torch: ModuleType, model: Any, folder: Path) -> str:
     """The one note on a model without source; its weights are converted all the same."""
     result = convert(save(torch, model, folder), folder / "out")
-    assert result.source is None and result.written
+    assert result.model_source is None and result.written
     assert (folder / "out" / "pickled_data").exists() and not (folder / "out" / "model.py").exists()
     assert list(result.manifest["notes"]) == result.plan.notes and len(result.plan.notes) == 1
     return result.plan.notes[0]
@@ -304,7 +304,7 @@ def test_unknown_class_is_named_with_the_ways_on(torch: ModuleType, tmp_path: Pa
 def test_state_dict_converts_as_before(torch: ModuleType, tmp_path: Path) -> None:
     """No model, no note."""
     result = convert(save(torch, torch.nn.Linear(2, 2).state_dict(), tmp_path), tmp_path / "out")
-    assert result.source is None and not result.plan.notes
+    assert result.model_source is None and not result.plan.notes
     assert not list((tmp_path / "out").glob("*.py"))
 
 
@@ -330,9 +330,9 @@ def test_hostile_attributes_stay_data(torch: ModuleType, tmp_path: Path, name: s
     setattr(model, name, value)
     result = convert(save(torch, model, tmp_path), tmp_path / "out")
     assert result.written
-    if result.source is not None:
-        compile(result.source.text, "model.py", "exec")
-        assert "import os\n" not in result.source.text
+    if result.model_source is not None:
+        compile(result.model_source.text, "model.py", "exec")
+        assert "import os\n" not in result.model_source.text
 
 
 def test_names_that_no_module_can_have(torch: ModuleType, tmp_path: Path) -> None:

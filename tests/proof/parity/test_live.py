@@ -14,7 +14,7 @@ import torch2flow
 from torch2flow.conversion import convert
 from torch2flow.errors import DifferenceError, InstallationError, UsageError
 from torch2flow.proof.parity import verify_folder
-from torch2flow.proof.parity.against import Original
+from torch2flow.proof.parity.fresh_recording import Original
 
 # -- in one process ----------------------------------------------------------------------------------------------
 

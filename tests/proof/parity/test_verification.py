@@ -15,7 +15,7 @@ import pytest
 from torch2flow.conversion import convert
 from torch2flow.errors import FormatError, UsageError
 from torch2flow.proof.parity import Reference, Request, Verification, open_reference, verify_folder
-from torch2flow.proof.parity.subjects import load_package
+from torch2flow.proof.parity.compared_models import load_package
 
 CAPTURE = """
 import sys, torch, torch2flow

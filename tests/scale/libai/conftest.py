@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 def folder(torch_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small random models of transformers', a folder each."""
     made = tmp_path_factory.mktemp("transformers")
-    command = [torch_python, "-W", "ignore", "-m", "tests.libai.make_checkpoints", made]
+    command = [torch_python, "-W", "ignore", "-m", "tests.scale.libai.make_checkpoints", made]
     done = subprocess.run(command, cwd=HERE.parents[2], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return made

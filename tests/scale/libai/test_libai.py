@@ -20,10 +20,10 @@ from torch2flow.checkpoints.names.renamed_checkpoint import with_tensors
 from torch2flow.checkpoints.names.templates import translate
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import Checkpoint, Storage, TensorRef
-from torch2flow.checkpoints.pytorch.pieced import PiecedTensor
+from torch2flow.checkpoints.pytorch.pieced_tensor import PiecedTensor
 from torch2flow.checkpoints.pytorch.tensor import in_memory
 from torch2flow.checkpoints.writing import Options, make_plan
-from torch2flow.conversion import FORMATS, write
+from torch2flow.conversion import FORMATS, deliver
 from torch2flow.errors import UsageError
 from torch2flow.scale.libai import FAMILIES, from_libai, to_libai
 from torch2flow.scale.libai.rules import LAYOUTS, fused, parted
@@ -96,7 +96,7 @@ def test_half_precision_comes_back_through_a_folder_and_a_file(dtype: str, out: 
     source = with_tensors(open_checkpoint(tmp_path / "x.safetensors"), state)
     format = "safetensors" if out.endswith(".safetensors") else "folder"
     plan = make_plan(to_libai(source, "gpt2", heads=2), Options(key="."), FORMATS[format].target)
-    write(plan, tmp_path / out, format)
+    deliver(plan, tmp_path / out, format)
     back = from_libai(open_checkpoint(tmp_path / out), "gpt2", heads=2)
     assert set(back) == set(state)
     for name, tensor in back.items():
@@ -107,7 +107,7 @@ def test_half_precision_comes_back_through_a_folder_and_a_file(dtype: str, out: 
 
 
 def convert_checkpoint(checkpoint: Checkpoint, out: Path) -> None:
-    write(make_plan(checkpoint, Options(key="."), FORMATS["safetensors"].target), out, "safetensors")
+    deliver(make_plan(checkpoint, Options(key="."), FORMATS["safetensors"].target), out, "safetensors")
 
 
 @pytest.mark.oneflow

@@ -13,25 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.checkpoints.exporting.pth import append_archive
-from torch2flow.checkpoints.pickles import Call, Name, write_pickle
-from torch2flow.checkpoints.writing import Entry, Plan
+from torch2flow.checkpoints.pickles import Name, PickledCall, write_pickle
+from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress
 
 METADATA, DATA = ".metadata", "__0_0.distcp"
 _MODULE = "torch.distributed.checkpoint.metadata"
-_STRIDED = Call(Name("torch.serialization._get_layout"), ("torch.strided",))
-_CONTIGUOUS = Call(Name(f"{_MODULE}._MEM_FORMAT_ENCODING"), (0,))
+_STRIDED = PickledCall(Name("torch.serialization._get_layout"), ("torch.strided",))
+_CONTIGUOUS = PickledCall(Name(f"{_MODULE}._MEM_FORMAT_ENCODING"), (0,))
 
 
-def write_dcp(plan: Plan, path: Path, progress: Progress, hashing: bool = False) -> None:
+def write_dcp(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
     """Writes tensors by name; of tied ones each name gets its own, as PyTorch's planner has it too.
 
     Raises:
         FormatError: the source is damaged.
         OSError: the folder can't be written.
     """
-    described: dict[str, Call] = {}
-    stored: dict[Call, Call] = {}
+    described: dict[str, PickledCall] = {}
+    stored: dict[PickledCall, PickledCall] = {}
     at = 0
     fd = os.open(path / DATA, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
@@ -40,7 +40,7 @@ def write_dcp(plan: Plan, path: Path, progress: Progress, hashing: bool = False)
             length = append_archive(fd, at, tensor, [entry], plan.identify, progress, hashing)
             described[name] = _tensor_metadata(entry)
             index = _record("MetadataIndex", fqn=name, offset=_size((0,) * len(entry.shape)), index=0)
-            stored[index] = Call(
+            stored[index] = PickledCall(
                 Name("torch.distributed.checkpoint.filesystem._StorageInfo"), (),
                 {"relative_path": DATA, "offset": at, "length": length}, new=True,
             )  # fmt: skip
@@ -54,8 +54,8 @@ def write_dcp(plan: Plan, path: Path, progress: Progress, hashing: bool = False)
     (path / METADATA).write_bytes(write_pickle(metadata))
 
 
-def _tensor_metadata(entry: Entry) -> Call:
-    properties = Call(
+def _tensor_metadata(entry: Entry) -> PickledCall:
+    properties = PickledCall(
         Name(f"{_MODULE}.TensorProperties"), (),
         (Name(f"torch.{entry.dtype}"), _STRIDED, bool(entry.tensor.requires_grad), _CONTIGUOUS, False), new=True,
     )  # fmt: skip
@@ -63,9 +63,9 @@ def _tensor_metadata(entry: Entry) -> Call:
     return _record("TensorStorageMetadata", properties=properties, size=_size(entry.shape), chunks=[chunk])
 
 
-def _record(name: str, **state: Any) -> Call:
-    return Call(Name(f"{_MODULE}.{name}"), (), state, new=True)
+def _record(name: str, **state: Any) -> PickledCall:
+    return PickledCall(Name(f"{_MODULE}.{name}"), (), state, new=True)
 
 
-def _size(shape: tuple[int, ...]) -> Call:
-    return Call(Name("torch.Size"), (shape,))
+def _size(shape: tuple[int, ...]) -> PickledCall:
+    return PickledCall(Name("torch.Size"), (shape,))

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.checkpoints.dtypes import DType, find_dtype
-from torch2flow.checkpoints.pickles import Call, Global, Name, write_pickle
+from torch2flow.checkpoints.pickles import Global, Name, PickledCall, write_pickle
 from torch2flow.checkpoints.pickles.writer import PersistentId
 from torch2flow.checkpoints.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.checkpoints.pytorch.constructors import Size
 from torch2flow.checkpoints.pytorch.tensor import contiguous_stride
-from torch2flow.checkpoints.writing import Entry, Plan
+from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
 from torch2flow.checkpoints.writing.kernel_copy import write_all
 
@@ -34,7 +34,7 @@ _END = struct.Struct("<4sHHHHIIH")
 FULL = 0xFFFFFFFF
 
 
-def write_pth(plan: Plan, path: Path, progress: Progress, hashing: bool = False) -> None:
+def write_pth(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
     """Writes the object with its tensors; tied tensors share a storage, as they do in PyTorch's own files.
 
     Raises:
@@ -79,25 +79,25 @@ def _storage_class(dtype: DType) -> Name:
     return Name(f"torch.{dtype.storage}Storage") if dtype.storage else Name("torch.storage.UntypedStorage")
 
 
-def _tensor(entry: Entry, key: str) -> Call:
+def _tensor(entry: Entry, key: str) -> PickledCall:
     """A tensor as the call of PyTorch's rebuild function; its storage is the record of that key."""
     count = entry.nbytes // (entry.dtype.itemsize if entry.dtype.storage else 1)
     pid = ("storage", _storage_class(entry.dtype), key, "cpu", count)
-    hooks = Call(Name("collections.OrderedDict"))
+    hooks = PickledCall(Name("collections.OrderedDict"))
     parameter, grad = entry.tensor.is_parameter, bool(entry.tensor.requires_grad)
     args = (PersistentId(pid), 0, entry.shape, contiguous_stride(entry.shape), grad and not parameter, hooks)
     if entry.dtype.storage:
-        call = Call(Name("torch._utils._rebuild_tensor_v2"), args)
+        call = PickledCall(Name("torch._utils._rebuild_tensor_v2"), args)
     else:
-        call = Call(Name("torch._utils._rebuild_tensor_v3"), (*args, Name(f"torch.{entry.dtype}")))
-    return Call(Name("torch._utils._rebuild_parameter"), (call, grad, hooks)) if parameter else call
+        call = PickledCall(Name("torch._utils._rebuild_tensor_v3"), (*args, Name(f"torch.{entry.dtype}")))
+    return PickledCall(Name("torch._utils._rebuild_parameter"), (call, grad, hooks)) if parameter else call
 
 
 def _other(value: Any) -> Any:
     if isinstance(value, NumpyArray | NumpyDType):
         return value.call()
     if isinstance(value, Size):
-        return Call(Name("torch.Size"), (tuple(value),))
+        return PickledCall(Name("torch.Size"), (tuple(value),))
     if isinstance(value, Global):
         return Name(value.name) if value.name.startswith("torch.") and find_dtype(value.name) else value.name
     return value

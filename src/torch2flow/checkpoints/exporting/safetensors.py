@@ -12,12 +12,12 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from torch2flow.checkpoints.writing import Plan
+from torch2flow.checkpoints.writing import ConversionPlan
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
 from torch2flow.checkpoints.writing.kernel_copy import write_all
 
 
-def write_safetensors(plan: Plan, path: Path, progress: Progress, hashing: bool = False) -> None:
+def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
     """Writes every name; the format knows no ties, so tied tensors become copies.
 
     Raises:
@@ -51,7 +51,7 @@ def write_safetensors(plan: Plan, path: Path, progress: Progress, hashing: bool 
         os.close(fd)
 
 
-def _metadata(plan: Plan) -> dict[str, str]:
+def _metadata(plan: ConversionPlan) -> dict[str, str]:
     """What the source said of itself; `format: pt` is what transformers asks for."""
     carried = plan.checkpoint.container.metadata.get("__metadata__", {})
     return {"format": "pt", **{str(key): str(value) for key, value in carried.items()}}

@@ -42,7 +42,7 @@ CHANGES: dict[str, Change] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class KeyRule:
     """A template of either side, and a row of `CHANGES`."""
 
     torch: str
@@ -63,7 +63,7 @@ class Keys:
     """
 
     def __init__(self, *rules: tuple[str, ...], flow_only: Iterable[str] = ()) -> None:
-        self.rules = tuple(Rule(*rule) for rule in rules)
+        self.rules = tuple(KeyRule(*rule) for rule in rules)
         self.flow_only = tuple(flow_only)
 
     def __bool__(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch import CompositeTensor, Tensor, TensorRef
 from torch2flow.checkpoints.pytorch.tree import named
-from torch2flow.checkpoints.writing.options import Options
 from torch2flow.errors import UsageError
 
 Rules = list[tuple[re.Pattern[str], str]]
@@ -43,18 +42,30 @@ class Naming:
         return bool(self.rules or self.skipped)
 
 
-def choose_names(found: Iterable[str], options: Options) -> Naming:
-    """Applies the options to every name.
+def choose_names(
+    found: Iterable[str],
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    rename: Sequence[tuple[str, str]] = (),
+) -> Naming:
+    """Decides for each name of a checkpoint whether its tensor is taken, and which name it gets.
+
+    Args:
+        found: the names in the source.
+        include: regular expressions; where there are any, only names that one of them matches are taken.
+        exclude: regular expressions; names that one of them matches are left out.
+        rename: pairs of a regular expression and its replacement, applied in order to every name.
 
     Raises:
         UsageError: a pattern is no regular expression, or two tensors would get one name.
     """
-    include, exclude = [_compile(p) for p in options.include], [_compile(p) for p in options.exclude]
-    naming = Naming({}, [(_compile(pattern), replacement) for pattern, replacement in options.rename])
+    included, excluded = [_compile(p) for p in include], [_compile(p) for p in exclude]
+    naming = Naming({}, [(_compile(pattern), replacement) for pattern, replacement in rename])
     hits = [0] * len(naming.rules)
     for name in found:
-        kept = not include or any(p.search(name) for p in include)
-        if not kept or (exclude and any(p.search(name) for p in exclude)):
+        kept = not included or any(p.search(name) for p in included)
+        if not kept or any(p.search(name) for p in excluded):
             naming.skipped.append(name)
             continue
         new = name
@@ -64,7 +75,7 @@ def choose_names(found: Iterable[str], options: Options) -> Naming:
         naming.names[name] = new
         if new != name:
             naming.sources[new] = name
-    for (old, _), count in zip(options.rename, hits, strict=True):
+    for (old, _), count in zip(rename, hits, strict=True):
         if not count:
             naming.notes.append(f"the rename rule {old!r} matched no name")
     _check_unique(naming.names)

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES
-from torch2flow.checkpoints.oneflow.encoding import PROTOCOL_VERSION, encode
-from torch2flow.checkpoints.writing import Entry, Plan
+from torch2flow.checkpoints.oneflow.pickled_object import PROTOCOL_VERSION, encode
+from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
 from torch2flow.checkpoints.writing.kernel_copy import place
 from torch2flow.checkpoints.writing.second_process import shared_work
@@ -49,7 +49,7 @@ def tensor_meta(entry: Entry) -> bytes:
     return f"shape {{\n{dims}}}\ndata_type: {DATA_TYPES[entry.stored.name][0]}\n".encode()
 
 
-def write_folder(plan: Plan, path: Path, progress: Progress, hashing: bool = False) -> None:
+def write_folder(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
     """Writes all tensors and `pickled_data`, sharing the work with a second process where there is enough of it.
 
     A tensor that an interrupted run completed is kept: its `meta` is written last.

@@ -1,7 +1,7 @@
 """Optimizers that both sides have: one row each, with what is named, meant or kept differently.
 
 Sources: `torch/optim/*.py` (1.0.1, 1.13.1 and 2.13.0) and `oneflow/nn/optimizer/*.py` (0.9.0); how steps
-differ was measured (`tests/oneflow/test_optimizers.py`). `optimizers.py` applies the rows.
+differ was measured (`tests/checkpoints/oneflow/test_optimizers.py`). `optimizers.py` applies the rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Remark = tuple[Callable[[Options], Any], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class OptimizerRule:
     """One optimizer that both sides have.
 
     Attributes:
@@ -59,7 +59,7 @@ def _maximizes(options: Options) -> bool:
 NO_MAXIMIZE: Remark = (_maximizes, "maximize: OneFlow has none here and will minimize; negate the loss")
 
 RULES = (
-    Rule(
+    OptimizerRule(
         "SGD",
         frozenset({"momentum", "dampening", "nesterov"}),
         {"momentum_buffer": "momentum_buf"},
@@ -86,7 +86,7 @@ RULES = (
         ),
     ),
     # AdamW's options and state are Adam's: the user's own script says which class takes them.
-    Rule(
+    OptimizerRule(
         "Adam",
         frozenset({"betas", "eps", "amsgrad"}),
         {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq", "max_exp_avg_sq": "max_exp_avg_sq"},
@@ -101,7 +101,7 @@ RULES = (
             NO_MAXIMIZE,
         ),
     ),
-    Rule(
+    OptimizerRule(
         "Adagrad",
         frozenset({"lr_decay"}),
         {"sum": "sum"},
@@ -111,7 +111,7 @@ RULES = (
         uses_steps=lambda o: o["lr_decay"],
         remarks=(NO_MAXIMIZE,),
     ),
-    Rule(
+    OptimizerRule(
         "Adadelta",
         frozenset({"rho", "eps"}),
         {"square_avg": "square_avgs", "acc_delta": "acc_deltas"},
@@ -119,7 +119,7 @@ RULES = (
         created=("square_avgs", "acc_deltas"),
         uses_steps=lambda o: False,
     ),
-    Rule(
+    OptimizerRule(
         "RMSprop",
         frozenset({"alpha", "eps", "centered"}),
         {"square_avg": "square_avg", "grad_avg": "grad_avg", "momentum_buffer": None},

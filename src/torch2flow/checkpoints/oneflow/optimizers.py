@@ -23,8 +23,8 @@ from torch2flow.checkpoints.oneflow.optimizer_rules import (
     IMPLEMENTATION,
     ONEFLOW_ONLY,
     RULES,
+    OptimizerRule,
     Options,
-    Rule,
 )
 from torch2flow.checkpoints.pytorch import CompositeTensor, TensorRef
 from torch2flow.checkpoints.pytorch.arrays import NumpyArray
@@ -143,7 +143,7 @@ def _is_state(value: Any) -> bool:
     )
 
 
-def _find(state: dict[str, Any], groups: list[Options]) -> tuple[Rule | None, list[str]]:
+def _find(state: dict[str, Any], groups: list[Options]) -> tuple[OptimizerRule | None, list[str]]:
     """The rule whose options and tensors these are."""
     options = set(groups[0]) if groups else set()
     tensors = {key for kept in state["state"].values() if isinstance(kept, dict) for key in kept} - {"step"}
@@ -156,7 +156,7 @@ def _find(state: dict[str, Any], groups: list[Options]) -> tuple[Rule | None, li
     return None, [f"an optimizer state is left as it is: no optimizer that both sides have goes by {shown}"]
 
 
-def _remarks(rule: Rule, options: Options) -> Iterator[str]:
+def _remarks(rule: OptimizerRule, options: Options) -> Iterator[str]:
     yield from (f"{rule.name}: {text}" for when, text in rule.remarks if when(options))
     chosen = [f"{key}={options[key]}" for key in IMPLEMENTATION if options.get(key)]
     if chosen:
@@ -164,7 +164,7 @@ def _remarks(rule: Rule, options: Options) -> Iterator[str]:
 
 
 def _state_remarks(
-    rule: Rule, groups: list[dict[str, Any]], new: dict[Any, Any], steps: dict[Any, float]
+    rule: OptimizerRule, groups: list[dict[str, Any]], new: dict[Any, Any], steps: dict[Any, float]
 ) -> Iterator[str]:
     bare = [str(name) for group in groups for name in group["params"] if not new[name]]
     shown = ", ".join(bare[:8]) + (", ..." if len(bare) > 8 else "")

@@ -7,6 +7,7 @@ back as it was in the source: the way back to PyTorch is bit for bit.
 from __future__ import annotations
 
 import math
+import mmap
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -16,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.dtypes import DTYPES, DType, find_dtype
 from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES, STORED_AS
-from torch2flow.checkpoints.pickles import Global, Machine, StatefulDict, label
+from torch2flow.checkpoints.pickles import Global, Machine, StatefulDict, label, run_stream
 from torch2flow.checkpoints.pytorch import Container, Storage, TensorRef
 from torch2flow.checkpoints.pytorch.archive import WHOLE_PICKLE
 from torch2flow.checkpoints.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.checkpoints.pytorch.constructors import CONSTRUCTORS
 from torch2flow.checkpoints.pytorch.legacy import load_pickle_at
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import contiguous_stride, is_contiguous
 from torch2flow.checkpoints.pytorch.tree import named, plain
 from torch2flow.checkpoints.writing.manifest import read_manifest
@@ -262,12 +263,22 @@ def _open_snapshot(path: Path) -> Container:
     return Container("oneflow-snapshot", tensors, files, "OneFlow before 0.7")
 
 
-def is_single_file(value: Any) -> bool:
-    """Whether an unpickled object is OneFlow 1.x's."""
-    return isinstance(value, dict) and "__oneflow__" in value and "data" in value
+def open_single_file(file: SourceFile) -> Container:
+    """The single file of OneFlow 1.x. It is mapped, not read: the arrays inside are most of it.
+
+    Raises:
+        FormatError: it is damaged, or a pickle of something else.
+    """
+    data: mmap.mmap = file.map()
+    machine = Machine(data, constructors={**CONSTRUCTORS, **_single_file_constructors()}, where=str(file.path))
+    value = run_stream(machine)
+    if not (isinstance(value, dict) and "__oneflow__" in value and "data" in value):
+        raise FormatError("This pickle is no checkpoint of OneFlow's.", where=str(file.path))
+    restore(value["data"], file.path)
+    return Container("oneflow-file", value["data"], [file], "OneFlow 1.x, or torch2flow", machine.opaque)
 
 
-def single_file_constructors() -> dict[str, Any]:
+def _single_file_constructors() -> dict[str, Any]:
     """What the pickle of a single file calls: tensors whose state holds a NumPy array."""
 
     def array(machine: Machine, shape: Any, code: Any, data: Any, *rest: Any) -> NumpyArray:

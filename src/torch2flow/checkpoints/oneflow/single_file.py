@@ -14,15 +14,15 @@ from pathlib import Path
 
 from torch2flow.checkpoints.dtypes import numpy_dtype
 from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES
-from torch2flow.checkpoints.oneflow.encoding import PROTOCOL_VERSION, encode
-from torch2flow.checkpoints.pickles import Call, Name
+from torch2flow.checkpoints.oneflow.pickled_object import PROTOCOL_VERSION, encode
+from torch2flow.checkpoints.pickles import Name, PickledCall
 from torch2flow.checkpoints.pickles.writer import Payload
-from torch2flow.checkpoints.writing import Entry, Plan
+from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
 from torch2flow.checkpoints.writing.kernel_copy import write_all
 
 
-def write_single_file(plan: Plan, path: Path, progress: Progress, hashing: bool = False) -> None:
+def write_single_file(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
     """Writes the pickle, copying each tensor's bytes into their place in the stream.
 
     Raises:
@@ -34,8 +34,8 @@ def write_single_file(plan: Plan, path: Path, progress: Progress, hashing: bool 
     def state(entry: Entry) -> dict[str, object]:
         payload = Payload(entry.nbytes)
         payloads.append((payload, entry))
-        array = Call(Name("numpy.ndarray"), (entry.shape, numpy_dtype(entry.stored).str, payload))
-        dtype = Call(Name("oneflow._oneflow_internal.dtype"), (), DATA_TYPES[entry.dtype.name][1], new=True)
+        array = PickledCall(Name("numpy.ndarray"), (entry.shape, numpy_dtype(entry.stored).str, payload))
+        dtype = PickledCall(Name("oneflow._oneflow_internal.dtype"), (), DATA_TYPES[entry.dtype.name][1], new=True)
         return {"data": array, "dtype": dtype, "device": "cpu"}
 
     value = {"protocol_version": PROTOCOL_VERSION, "__oneflow__": None, "data": plan.tree}

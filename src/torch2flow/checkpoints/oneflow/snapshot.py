@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from torch2flow.checkpoints.oneflow.folder import tensor_meta
-from torch2flow.checkpoints.writing import Plan
+from torch2flow.checkpoints.writing import ConversionPlan
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
 from torch2flow.checkpoints.writing.kernel_copy import place
 from torch2flow.errors import UnsupportedError
@@ -23,7 +23,7 @@ SNAPSHOT_DONE = "snapshot_done"
 MAX_NAME = 255
 
 
-def write_snapshot(plan: Plan, path: Path, progress: Progress, hashing: bool = False) -> None:
+def write_snapshot(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
     """Writes every name as a folder of its own; tied tensors become copies, the format knows no ties.
 
     Raises:

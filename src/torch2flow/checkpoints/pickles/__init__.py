@@ -8,18 +8,22 @@
 Global('posix.system')
 """
 
-from torch2flow.checkpoints.pickles.machine import Machine, read_pickle
-from torch2flow.checkpoints.pickles.values import Call, Global, Name, Opaque, StatefulDict, label
+from torch2flow.checkpoints.pickles.machine import Constructor, Machine, PersistentLoad
+from torch2flow.checkpoints.pickles.reading import read_pickle, run_stream
+from torch2flow.checkpoints.pickles.values import Global, Name, Opaque, PickledCall, StatefulDict, label
 from torch2flow.checkpoints.pickles.writer import write_pickle
 
 __all__ = [
-    "Call",
+    "Constructor",
     "Global",
     "Machine",
     "Name",
     "Opaque",
+    "PersistentLoad",
+    "PickledCall",
     "StatefulDict",
     "label",
     "read_pickle",
+    "run_stream",
     "write_pickle",
 ]

@@ -5,14 +5,6 @@ Each is there for a file that was made to exhaust or crash its reader; tests/att
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Any
-
-from torch2flow.checkpoints.pickles.values import Global, Opaque
-
-if TYPE_CHECKING:
-    from torch2flow.checkpoints.pickles.machine import Machine
-
 MAX_INTEGER_BYTES = 1024
 """Python's integers are unbounded; nothing PyTorch writes needs more, and decimal conversion is quadratic."""
 
@@ -30,33 +22,6 @@ MAX_NAME = 4096
 ITEM, HASHED_ITEM = 8, 64
 """What copying an item of a list, or of a dictionary or set, costs in bytes, about."""
 
-_PLAIN_KEYS = frozenset((str, bytes, bool, type(None), Global, Opaque))
-
 
 class Broken(Exception):
-    """A fault of the stream; `Machine.load` adds where."""
-
-
-def check_key(machine: Machine, key: Any) -> Any:
-    """Refuses dictionary keys and set members whose hash would fail, recurse deep, or collide at will."""
-    kind = type(key)
-    if kind in _PLAIN_KEYS:
-        return key
-    if kind is int:
-        if key.bit_length() > 64:  # multiples of 2**61 - 1 hash alike
-            raise Broken("uses an integer of more than 64 bits as a key")
-        return key
-    machine.odd_keys += 1
-    if machine.odd_keys > MAX_ODD_KEYS:
-        raise Broken(f"uses more than {MAX_ODD_KEYS} numbers, tuples or sets as keys")
-    nodes, pending = 0, [key]
-    while pending:
-        node = pending.pop()
-        nodes += 1
-        if nodes > MAX_KEY_NODES:
-            raise Broken(f"uses a key of more than {MAX_KEY_NODES} nested parts")
-        if isinstance(node, tuple | frozenset):
-            pending.extend(node)
-        elif isinstance(node, list | dict | set | deque | bytearray):
-            raise Broken(f"uses a {type(node).__name__} as a key")
-    return key
+    """A fault of the stream; `reading.run_stream` adds where."""

@@ -1,34 +1,35 @@
-"""The pickle machine: runs a stream on inert data.
+"""The state of the pickle machine, and what its operations do to it; `reading.py` runs the operations of a stream.
 
-Python's own Unpickler is not used: with `find_class` overridden it still crashes on deep keys and lets a
-stream modify what `find_class` returned (docs/formats.md, "Why our own pickle machine"). Here a global is a
-name, a call is a look-up in a table of constructors of ours, and anything else is an `Opaque` record.
+A global is a name, a call is a look-up in a table of constructors, and anything else is an `Opaque` record.
 """
 
 from __future__ import annotations
 
 import mmap
-import struct
+from collections import deque
 from collections.abc import Callable, Mapping
-from itertools import repeat
 from typing import Any
 
-from torch2flow.checkpoints.pickles.limits import ITEM, MAX_ARGUMENTS, MAX_NAME, MAX_OBJECTS, Broken
-from torch2flow.checkpoints.pickles.opcodes import TABLE
-from torch2flow.checkpoints.pickles.phrases import take_tensor
-from torch2flow.checkpoints.pickles.standard import CONSTRUCTORS, Constructor
+from torch2flow.checkpoints.pickles.limits import (
+    ITEM,
+    MAX_ARGUMENTS,
+    MAX_KEY_NODES,
+    MAX_NAME,
+    MAX_ODD_KEYS,
+    Broken,
+)
 from torch2flow.checkpoints.pickles.values import Global, Opaque
-from torch2flow.errors import FormatError
 
 PersistentLoad = Callable[[Any], Any]
 
-BLOCK = 1 << 16  # opcodes between two looks at `Machine.objects`
+Constructor = Callable[..., Any]
+"""Called with the machine and the arguments in the stream; returns what the call stands for."""
 
-LONG_BINPUT, BINGET, MARK = ord("r"), ord("h"), ord("(")
+_PLAIN_KEYS = frozenset((str, bytes, bool, type(None), Global, Opaque))
 
 
 class Machine:
-    """Runs one pickle stream.
+    """The state of one run over a pickle stream.
 
     Args:
         data: the stream, possibly followed by other data.
@@ -38,23 +39,23 @@ class Machine:
         start: byte offset at which the stream starts.
 
     Attributes:
-        end: byte offset behind the stream, once `load` has returned.
+        end: byte offset behind the stream, once it was read.
         opaque: how often each unknown class or function was met.
-        starved: how many bytes would have been needed to go on, where that is why `load` failed; else 0.
+        starved: how many bytes would have been needed to go on, where that is why reading failed; else 0.
     """
 
     def __init__(
         self,
         data: bytes | mmap.mmap,
         *,
-        constructors: Mapping[str, Constructor] | None = None,
+        constructors: Mapping[str, Constructor],
         persistent_load: PersistentLoad | None = None,
         where: str = "pickle",
         start: int = 0,
     ) -> None:
         self.data = data
         self.pos = self.end = start
-        self.constructors = CONSTRUCTORS if constructors is None else constructors
+        self.constructors = constructors
         self.persistent_load = persistent_load
         self.where = where
         self.stack: list[Any] = []
@@ -69,79 +70,6 @@ class Machine:
         # A constructor can copy a long memoised string with every three-byte call; what all calls
         # together may copy is bounded by a multiple of the stream.
         self.copy_budget = 16 * len(data) + (1 << 20)
-
-    def load(self) -> Any:
-        """The object the stream describes.
-
-        Raises:
-            FormatError: the stream is cut off, inconsistent, or asks for what no checkpoint needs.
-        """
-        table, data, size = TABLE, self.data, len(self.data)
-        memo, memo_index = self.memo.items, struct.Struct("<I").unpack_from
-        at = self.pos
-        try:
-            while True:
-                for _ in repeat(None, BLOCK):
-                    at = self.pos
-                    if at >= size:
-                        self.starved = size + 1
-                        raise Broken("the stream ends before its STOP")
-                    code = data[at]
-                    # Two opcodes are half of every checkpoint's stream: they are done here, without a call.
-                    if code == LONG_BINPUT and at + 4 < size:
-                        index = memo_index(data, at + 1)[0]
-                        if index == len(memo):
-                            memo.append(self.stack[-1])
-                        else:
-                            self.memo.put(index, self.stack[-1])
-                        self.pos = at + 5
-                        continue
-                    if code == BINGET and at + 1 < size and data[at + 1] < len(memo):
-                        self.stack.append(memo[data[at + 1]])
-                        self.pos = at + 2
-                        continue
-                    if code == MARK and take_tensor(self, at):
-                        continue
-                    self.pos = at + 1
-                    operation = table[code]
-                    if operation is None:
-                        break
-                    operation(self)
-                else:
-                    self._check_objects()
-                    continue
-                break
-            self._check_objects()
-            value = self.stack.pop()
-        except FormatError:
-            raise
-        except Broken as error:
-            raise self._error(str(error), at) from None
-        except IndexError:
-            raise self._error("takes more from the stack than was put on it", at) from None
-        except struct.error:
-            self.starved = size + 8
-            raise self._error("has its operand cut off", at) from None
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            raise self._error(f"has an operand of the wrong kind ({error})", at) from None
-        self.end = self.pos
-        return value
-
-    def _check_objects(self) -> None:
-        if self.objects > MAX_OBJECTS:
-            raise Broken(f"is where the stream holds more objects than any checkpoint ({MAX_OBJECTS})")
-
-    def _error(self, reason: str, at: int) -> FormatError:
-        opcode = self.data[at : at + 1]
-        reason = reason if len(reason) <= 200 else f"{reason[:200]}..."
-        return FormatError(
-            f"The pickle stream is broken or hostile: opcode {opcode!r} {reason}."
-            if opcode
-            else f"The pickle stream is cut off: {reason}.",
-            where=f"{self.where}, byte {at}",
-            maybe="the file was cut off or damaged on its way, or made to attack the program that loads it",
-            remedy="compare its size and checksum with the original and fetch it again",
-        )
 
     # -- reading operands ------------------------------------------------------------------------------------
 
@@ -183,6 +111,30 @@ class Machine:
         self.copy_budget -= count
         if self.copy_budget < 0:
             raise Broken("is one of many calls that together copy far more than the stream holds")
+
+    def check_key(self, key: Any) -> Any:
+        """Refuses dictionary keys and set members whose hash would fail, recurse deep, or collide at will."""
+        kind = type(key)
+        if kind in _PLAIN_KEYS:
+            return key
+        if kind is int:
+            if key.bit_length() > 64:  # multiples of 2**61 - 1 hash alike
+                raise Broken("uses an integer of more than 64 bits as a key")
+            return key
+        self.odd_keys += 1
+        if self.odd_keys > MAX_ODD_KEYS:
+            raise Broken(f"uses more than {MAX_ODD_KEYS} numbers, tuples or sets as keys")
+        nodes, pending = 0, [key]
+        while pending:
+            node = pending.pop()
+            nodes += 1
+            if nodes > MAX_KEY_NODES:
+                raise Broken(f"uses a key of more than {MAX_KEY_NODES} nested parts")
+            if isinstance(node, tuple | frozenset):
+                pending.extend(node)
+            elif isinstance(node, list | dict | set | deque | bytearray):
+                raise Broken(f"uses a {type(node).__name__} as a key")
+        return key
 
     # -- objects ---------------------------------------------------------------------------------------------
 
@@ -244,16 +196,3 @@ class _Memo:
 
     def get(self, index: int) -> Any:
         return self.items[index] if 0 <= index < len(self.items) else self.others[index]
-
-
-def read_pickle(data: bytes, *, where: str = "pickle") -> Any:
-    """Reads a stream that has no persistent ids.
-
-    Args:
-        data: the pickle stream.
-        where: names the source in errors.
-
-    Raises:
-        FormatError: the stream is broken or hostile.
-    """
-    return Machine(data, where=where).load()

@@ -9,18 +9,16 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from torch2flow.checkpoints.pickles.limits import ITEM, MAX_INTEGER_BYTES, Broken, check_key
+from torch2flow.checkpoints.pickles.limits import ITEM, MAX_INTEGER_BYTES, Broken
+from torch2flow.checkpoints.pickles.machine import Machine
 from torch2flow.checkpoints.pickles.values import Opaque, StatefulDict
-
-if TYPE_CHECKING:
-    from torch2flow.checkpoints.pickles.machine import Machine
 
 LARGE = 1 << 16
 """Bytes objects from this length on stay where they are if the stream is a mapped file."""
 
-Operation = Callable[["Machine"], None]
+Operation = Callable[[Machine], None]
 
 
 def _refused(machine: Machine) -> None:
@@ -277,7 +275,7 @@ def _dict(m: Machine) -> None:
 @_opcode(b"\x91")
 def _frozenset(m: Machine) -> None:
     items = m.pop_mark()
-    m.stack.append(frozenset(check_key(m, item) for item in items))
+    m.stack.append(frozenset(m.check_key(item) for item in items))
 
 
 @_opcode(b"a")
@@ -297,7 +295,7 @@ def _additems(m: Machine) -> None:
     items = m.pop_mark()
     target = m.stack[-1]
     if isinstance(target, set):
-        target.update(check_key(m, item) for item in items)
+        target.update(m.check_key(item) for item in items)
     else:
         _extend(target, items)
 
@@ -332,7 +330,7 @@ def _set_pairs(m: Machine, target: Any, items: list[Any]) -> None:
     if len(items) % 2:
         raise Broken("sets a key without a value")
     for key, value in zip(items[::2], items[1::2], strict=True):
-        target[key if type(key) is str else check_key(m, key)] = value
+        target[key if type(key) is str else m.check_key(key)] = value
 
 
 @_opcode(b"c")

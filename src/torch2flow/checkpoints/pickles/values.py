@@ -72,7 +72,7 @@ class Name:
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class PickledCall:
     """A call for the *writer* to put into a stream: `function(*args)`, then `state` by BUILD.
 
     Attributes:

@@ -1,6 +1,6 @@
 """Writes a pickle stream (protocol 4) that names classes of libraries which need not be installed.
 
-`pickle.Pickler` imports every class it names; here a class is a `Name` and an object a `Call`, so a file
+`pickle.Pickler` imports every class it names; here a class is a `Name` and an object a `PickledCall`, so a file
 for OneFlow or PyTorch can be made with neither at hand. Shared objects are written once and referred to,
 which is how tied tensors stay tied.
 """
@@ -12,7 +12,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
-from torch2flow.checkpoints.pickles.values import Call, Name, StatefulDict
+from torch2flow.checkpoints.pickles.values import Name, PickledCall, StatefulDict
 from torch2flow.errors import UnsupportedError
 
 MAX_DEPTH = 160
@@ -30,7 +30,7 @@ def write_pickle(
     """The stream that rebuilds `value`.
 
     Args:
-        value: containers, numbers, text, bytes, `Name` and `Call`.
+        value: containers, numbers, text, bytes, `Name` and `PickledCall`.
         replace: maps every object of any other kind to one of those.
         identify: two objects for which it gives the same one are one object in the stream.
         protocol: 2 (the newest that `torch.load(weights_only=True)` reads) or 4.
@@ -38,7 +38,7 @@ def write_pickle(
     Raises:
         UnsupportedError: an object that `replace` left as it was, or nesting deeper than `MAX_DEPTH`.
     """
-    writer = _Writer(replace, identify, protocol)
+    writer = _PickleWriter(replace, identify, protocol)
     writer.save(value, 0)
     return b"\x80" + bytes((protocol,)) + bytes(writer.out) + b"."
 
@@ -68,7 +68,7 @@ class PersistentId:
         self.value = value
 
 
-class _Writer:
+class _PickleWriter:
     def __init__(self, replace: Callable[[Any], Any], identify: Callable[[Any], Any], protocol: int) -> None:
         self.replace, self.identify = replace, identify
         self.protocol = protocol
@@ -102,7 +102,7 @@ class _Writer:
         replaced = self.replace(value)
         if replaced is value:
             raise UnsupportedError(f"A {type(value).__name__} can't be written into a checkpoint.")
-        if isinstance(replaced, Call):
+        if isinstance(replaced, PickledCall):
             self._call(replaced, depth + 1, owner=value)
         else:
             self.save(replaced, depth)
@@ -150,7 +150,7 @@ class _Writer:
 
     def _bytes(self, value: bytes) -> None:
         if self.protocol < 3:
-            self.save(Call(Name("_codecs.encode"), (value.decode("latin1"), "latin1")), 0)
+            self.save(PickledCall(Name("_codecs.encode"), (value.decode("latin1"), "latin1")), 0)
         elif len(value) < 1 << 32:
             self.out += b"B" + struct.pack("<I", len(value)) + value
         else:
@@ -235,14 +235,14 @@ class _Writer:
     def _built(self, value: Any, depth: int, *args: Any) -> None:
         """A value of a class that Python itself defines, from its constructor's arguments."""
         kind = type(value)
-        self._call(Call(Name(f"{kind.__module__}.{kind.__name__}"), args), depth)
+        self._call(PickledCall(Name(f"{kind.__module__}.{kind.__name__}"), args), depth)
         self._put(value)
 
     def _persistent_id(self, value: PersistentId, depth: int) -> None:
         self.save(value.value, depth)
         self.out += b"Q"
 
-    def _call(self, value: Call, depth: int, owner: Any = None) -> None:
+    def _call(self, value: PickledCall, depth: int, owner: Any = None) -> None:
         self.save(value.function, depth)
         self.save(value.args, depth)
         self.out += b"\x81" if value.new else b"R"
@@ -256,24 +256,24 @@ class _Writer:
             self.out += b"b"
 
 
-_PLAIN: dict[type, Callable[[_Writer, Any], None]] = {
-    type(None): _Writer._none,
-    bool: _Writer._bool,
-    int: _Writer._int,
-    float: _Writer._float,
-    str: _Writer._str,
-    bytes: _Writer._bytes,
-    Name: _Writer._name,
-    Payload: _Writer._payload,
+_PLAIN: dict[type, Callable[[_PickleWriter, Any], None]] = {
+    type(None): _PickleWriter._none,
+    bool: _PickleWriter._bool,
+    int: _PickleWriter._int,
+    float: _PickleWriter._float,
+    str: _PickleWriter._str,
+    bytes: _PickleWriter._bytes,
+    Name: _PickleWriter._name,
+    Payload: _PickleWriter._payload,
 }
-_CONTAINERS: dict[type, Callable[[_Writer, Any, int], None]] = {
-    tuple: _Writer._tuple,
-    list: _Writer._list,
-    dict: _Writer._dict,
-    StatefulDict: _Writer._ordered_dict,
-    defaultdict: _Writer._default_dict,
-    Call: _Writer._call,
-    PersistentId: _Writer._persistent_id,
+_CONTAINERS: dict[type, Callable[[_PickleWriter, Any, int], None]] = {
+    tuple: _PickleWriter._tuple,
+    list: _PickleWriter._list,
+    dict: _PickleWriter._dict,
+    StatefulDict: _PickleWriter._ordered_dict,
+    defaultdict: _PickleWriter._default_dict,
+    PickledCall: _PickleWriter._call,
+    PersistentId: _PickleWriter._persistent_id,
     Counter: lambda w, v, d: w._built(v, d, dict(v)),
     deque: lambda w, v, d: w._built(v, d, list(v), v.maxlen),
     set: lambda w, v, d: w._built(v, d, list(v)),

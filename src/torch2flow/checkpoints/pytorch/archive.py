@@ -18,7 +18,7 @@ from torch2flow.checkpoints.pickles import Global
 from torch2flow.checkpoints.pytorch.constructors import TypedStorage, storage_dtype
 from torch2flow.checkpoints.pytorch.containers import Container
 from torch2flow.checkpoints.pytorch.legacy import load_pickle_at
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import Storage
 from torch2flow.checkpoints.pytorch.torchscript import as_modules, read_members
 from torch2flow.checkpoints.pytorch.zip import ZipArchive

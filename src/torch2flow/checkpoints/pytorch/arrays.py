@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch2flow.checkpoints.dtypes import DTYPES
-from torch2flow.checkpoints.pickles import Call, Machine, Name, label
-from torch2flow.checkpoints.pickles.standard import Constructor
+from torch2flow.checkpoints.pickles import Constructor, Machine, Name, PickledCall, label
 from torch2flow.checkpoints.pytorch.tensor import MAX_DIMENSIONS, Storage, TensorRef, contiguous_stride
 from torch2flow.errors import FormatError
 
@@ -129,10 +128,10 @@ class NumpyDType:
         known = digits.isascii() and digits.isdecimal() and len(digits) < 10
         return int(digits) * (4 if self.code[0] == "U" else 1) if known else 0
 
-    def call(self) -> Call:
+    def call(self) -> PickledCall:
         """The call that makes NumPy's own dtype, for a stream that OneFlow's Python reads."""
         state = self.state or (3, self.order, None, None, None, -1, -1, 0)
-        return Call(Name("numpy.dtype"), (self.code, False, True), state)
+        return PickledCall(Name("numpy.dtype"), (self.code, False, True), state)
 
 
 @dataclass(slots=True, eq=False)
@@ -188,11 +187,11 @@ class NumpyArray:
         storage = Storage("numpy", len(self.data), data=self.data, big_endian=self.dtype.order == ">")
         return TensorRef(DTYPES[name], self.shape, stride, 0, storage)
 
-    def call(self) -> Call:
+    def call(self) -> PickledCall:
         """The call that makes NumPy's own array or scalar; named as NumPy 1 and 2 both know it."""
         if self.scalar:
-            return Call(Name("numpy.core.multiarray.scalar"), (self.dtype.call(), self.data))
-        new = Call(Name("numpy.core.multiarray._reconstruct"), (Name("numpy.ndarray"), (0,), b"b"))
+            return PickledCall(Name("numpy.core.multiarray.scalar"), (self.dtype.call(), self.data))
+        new = PickledCall(Name("numpy.core.multiarray._reconstruct"), (Name("numpy.ndarray"), (0,), b"b"))
         new.state = (1, self.shape, self.dtype.call(), self.fortran, self.data)
         return new
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch2flow.checkpoints.dtypes import BY_STORAGE, DTYPES, DType, find_dtype
-from torch2flow.checkpoints.pickles import Global, Machine, Opaque, label
+from torch2flow.checkpoints.pickles import Constructor, Global, Machine, Opaque, label
 from torch2flow.checkpoints.pickles.limits import ITEM
-from torch2flow.checkpoints.pickles.standard import CONSTRUCTORS as PYTHON_CONSTRUCTORS
-from torch2flow.checkpoints.pickles.standard import Constructor
+from torch2flow.checkpoints.pickles.python_constructors import CONSTRUCTORS as PYTHON_CONSTRUCTORS
 from torch2flow.checkpoints.pytorch.arrays import ARRAY_CONSTRUCTORS, NumpyArray
 from torch2flow.checkpoints.pytorch.tensor import CompositeTensor, Storage, TensorRef
 from torch2flow.errors import FormatError

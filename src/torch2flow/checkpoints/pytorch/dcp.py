@@ -16,8 +16,8 @@ from torch2flow.checkpoints.pickles import Opaque, label
 from torch2flow.checkpoints.pytorch.archive import open_bytes_range
 from torch2flow.checkpoints.pytorch.containers import Container
 from torch2flow.checkpoints.pytorch.legacy import load_pickle_at
-from torch2flow.checkpoints.pytorch.pieced import PiecedTensor, check_cover
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.pieced_tensor import PiecedTensor, check_cover
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import MAX_DIMENSIONS, Storage, TensorRef, check_shape, contiguous_stride
 from torch2flow.checkpoints.pytorch.tree import MAX_DEPTH
 from torch2flow.errors import FormatError

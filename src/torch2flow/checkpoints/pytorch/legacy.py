@@ -17,12 +17,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch2flow.checkpoints.dtypes import DTYPES
-from torch2flow.checkpoints.pickles import Machine
-from torch2flow.checkpoints.pickles.machine import PersistentLoad
-from torch2flow.checkpoints.pickles.standard import Constructor
+from torch2flow.checkpoints.pickles import Constructor, Machine, PersistentLoad, run_stream
 from torch2flow.checkpoints.pytorch.constructors import CONSTRUCTORS, TypedStorage, storage_dtype
 from torch2flow.checkpoints.pytorch.containers import Container
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import Storage
 from torch2flow.errors import FormatError
 
@@ -67,7 +65,7 @@ def load_pickle_at(
         data = file.read(start, window, "a pickle")
         machine = Machine(data, constructors=constructors, persistent_load=persistent_load, where=where)
         try:
-            return machine.load(), machine
+            return run_stream(machine), machine
         except FormatError:
             if window >= rest or not 0 < machine.starved <= rest:
                 raise

@@ -18,7 +18,7 @@ from typing import Any
 from torch2flow.checkpoints.dtypes import BY_SAFETENSORS
 from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch.containers import Container
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import Storage, TensorRef, check_shape, contiguous_stride
 from torch2flow.errors import FormatError
 

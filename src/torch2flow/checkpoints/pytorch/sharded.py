@@ -15,7 +15,7 @@ from typing import Any
 from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch.containers import Container
 from torch2flow.checkpoints.pytorch.safetensors import parse_json
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.errors import FormatError
 
 MAX_INDEX = 256 << 20

@@ -16,12 +16,11 @@ import struct
 from typing import Any
 
 from torch2flow.checkpoints.dtypes import DTYPES
-from torch2flow.checkpoints.pickles import label
-from torch2flow.checkpoints.pickles.machine import PersistentLoad
+from torch2flow.checkpoints.pickles import PersistentLoad, label
 from torch2flow.checkpoints.pytorch.constructors import TypedStorage, storage_dtype
 from torch2flow.checkpoints.pytorch.containers import Container
 from torch2flow.checkpoints.pytorch.legacy import load_pickle_at
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import Storage, TensorRef
 from torch2flow.errors import FormatError
 

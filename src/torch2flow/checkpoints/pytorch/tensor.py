@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.dtypes import DType, numpy_dtype
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.errors import FormatError, UnsupportedError
 
 if TYPE_CHECKING:

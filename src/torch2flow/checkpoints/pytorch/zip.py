@@ -13,7 +13,7 @@ from array import array
 from bisect import bisect_right
 from typing import NamedTuple
 
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.errors import FormatError
 
 MAGIC = b"PK\x03\x04"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.checkpoints.pytorch import TensorRef
-from torch2flow.checkpoints.sharding.plan import Settled, ShardingPlan, Sized
 from torch2flow.checkpoints.sharding.rank_folders import FORMAT, cut, placed_rows, write_ranks
-from torch2flow.checkpoints.writing import Plan
+from torch2flow.checkpoints.sharding.sharding_plan import Settled, ShardingPlan, Sized
+from torch2flow.checkpoints.writing import ConversionPlan
 from torch2flow.checkpoints.writing.entry_bytes import Progress
 from torch2flow.errors import UnsupportedError
 
@@ -27,9 +27,9 @@ class Cut:
         parts: what each rank's folder holds.
     """
 
-    whole: Plan
+    whole: ConversionPlan
     settled: Settled
-    parts: list[Plan]
+    parts: list[ConversionPlan]
 
     @property
     def nbytes(self) -> int:
@@ -62,7 +62,7 @@ class Cut:
         return placed_rows(self.whole, self.settled.layouts, self.placements)
 
 
-def cut_plan(plan: Plan, sharding: ShardingPlan, ranks: int | None) -> Cut:
+def cut_plan(plan: ConversionPlan, sharding: ShardingPlan, ranks: int | None) -> Cut:
     """Cuts a conversion.
 
     Raises:

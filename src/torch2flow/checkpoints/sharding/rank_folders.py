@@ -22,11 +22,11 @@ from torch2flow.checkpoints.oneflow.folder import PICKLED_DATA, write_folder
 from torch2flow.checkpoints.oneflow.reading import open_folder
 from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch import Checkpoint, Container, Storage, TensorRef
-from torch2flow.checkpoints.pytorch.pieced import Piece, PiecedTensor
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.pieced_tensor import Piece, PiecedTensor
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import check_shape, contiguous_stride
 from torch2flow.checkpoints.sharding.placement import Corner, Layout
-from torch2flow.checkpoints.writing import Entry, Plan
+from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress
 from torch2flow.checkpoints.writing.manifest import MANIFEST, describe, read_manifest, tensor_rows, write_manifest
 from torch2flow.checkpoints.writing.value_changes import plain_source
@@ -43,7 +43,7 @@ def rank_folder(path: Path, rank: int) -> Path:
 # -- writing -------------------------------------------------------------------------------------------------------
 
 
-def cut(plan: Plan, layouts: dict[str, Layout], rank: int) -> Plan:
+def cut(plan: ConversionPlan, layouts: dict[str, Layout], rank: int) -> ConversionPlan:
     """What of a plan one rank holds, as a plan of its own.
 
     Args:
@@ -69,7 +69,7 @@ def cut(plan: Plan, layouts: dict[str, Layout], rank: int) -> Plan:
     return part
 
 
-def write_ranks(parts: list[Plan], path: Path, progress: Progress, hashing: bool, version: str) -> None:
+def write_ranks(parts: list[ConversionPlan], path: Path, progress: Progress, hashing: bool, version: str) -> None:
     """Writes each rank's folder, with a manifest of its own.
 
     Raises:
@@ -83,7 +83,9 @@ def write_ranks(parts: list[Plan], path: Path, progress: Progress, hashing: bool
         write_manifest(describe(part, "folder", version), tensor_rows(part), folder / MANIFEST)
 
 
-def placed_rows(plan: Plan, layouts: dict[str, Layout], placements: list[list[Any]]) -> Iterable[dict[str, Any]]:
+def placed_rows(
+    plan: ConversionPlan, layouts: dict[str, Layout], placements: list[list[Any]]
+) -> Iterable[dict[str, Any]]:
     """The manifest's rows of the whole: where each tensor lies, its placement by its number in a list.
 
     Args:

@@ -1,11 +1,11 @@
-"""Everything that writing any output has in common: the plan, the bytes, the staging, the manifest.
+"""What every writer of checkpoints shares.
 
-`plan.py` brings together what a user asked for (`options.py`, `naming.py`) and what a target can hold
-(`settling.py`, `changes.py`); `copying.py`, `placing.py` and `sharing.py` move the bytes; `staging.py` makes
-the output appear whole or not at all; `manifest.py` says what was done.
+`conversion_plan.py` settles every name, dtype and change before a byte is written, by the rules in `dtype_policy.py`
+and `value_changes.py`. `entry_bytes.py` and `kernel_copy.py` move the bytes, `second_process.py` shares that work with
+another process, `staging.py` makes the output appear whole, and `manifest.py` records what was done.
 """
 
+from torch2flow.checkpoints.writing.conversion_plan import ConversionPlan, Entry, make_plan
 from torch2flow.checkpoints.writing.options import Options, Target
-from torch2flow.checkpoints.writing.plan import Entry, Plan, make_plan
 
-__all__ = ["Entry", "Options", "Plan", "Target", "make_plan"]
+__all__ = ["ConversionPlan", "Entry", "Options", "Target", "make_plan"]

@@ -9,7 +9,7 @@ from torch2flow.checkpoints.writing.value_changes import INTEGER_OF, REAL_OF, SP
 from torch2flow.errors import UnsupportedError, UsageError
 
 Outcome = tuple[DType, DType, str]
-"""The dtype on the other side, that of the bytes written, and the change: a row of `changes.py`, or ""."""
+"""The dtype on the other side, that of the bytes written, and the change: a row of `value_changes.py`, or ""."""
 
 
 def settle(tensor: Tensor, options: Options, target: Target) -> Outcome:

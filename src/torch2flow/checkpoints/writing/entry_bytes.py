@@ -6,8 +6,8 @@ import hashlib
 import zlib
 from collections.abc import Callable
 
+from torch2flow.checkpoints.writing.conversion_plan import Entry
 from torch2flow.checkpoints.writing.kernel_copy import BUFFER, copy_range, write_all
-from torch2flow.checkpoints.writing.plan import Entry
 from torch2flow.errors import FormatError
 
 Progress = Callable[[int], None]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.checkpoints.names.templates import SAME, Keys
-from torch2flow.checkpoints.writing.plan import Entry, Plan
+from torch2flow.checkpoints.writing.conversion_plan import ConversionPlan, Entry
 from torch2flow.errors import FormatError
 
 MANIFEST = "manifest.json"
@@ -21,7 +21,7 @@ def sidecar(path: Path) -> Path:
     return path.with_name(f"{path.name}.{MANIFEST}")
 
 
-def describe(plan: Plan, output_format: str, version: str, source_sha256: str = "") -> dict[str, Any]:
+def describe(plan: ConversionPlan, output_format: str, version: str, source_sha256: str = "") -> dict[str, Any]:
     """The manifest of a plan as plain data, without its tensors: those are `tensor_rows`."""
     checkpoint, options = plan.checkpoint, plan.options
     files = [
@@ -56,7 +56,7 @@ def describe(plan: Plan, output_format: str, version: str, source_sha256: str = 
     }
 
 
-def not_converted(plan: Plan) -> list[dict[str, str]]:
+def not_converted(plan: ConversionPlan) -> list[dict[str, str]]:
     """Every part of the source that is not in the output, with the reason."""
     rows = [{"name": name, "reason": "left out by --include/--exclude"} for name in plan.naming.skipped]
     chosen = plan.checkpoint.key
@@ -73,7 +73,7 @@ def not_converted(plan: Plan) -> list[dict[str, str]]:
     return rows
 
 
-def tensor_row(plan: Plan, entry: Entry) -> dict[str, Any]:
+def tensor_row(plan: ConversionPlan, entry: Entry) -> dict[str, Any]:
     """One tensor's row; keys that say nothing are left out."""
     row: dict[str, Any] = {
         "name": entry.names[0],
@@ -105,7 +105,7 @@ def tensor_row(plan: Plan, entry: Entry) -> dict[str, Any]:
     return row
 
 
-def tensor_rows(plan: Plan) -> Iterator[dict[str, Any]]:
+def tensor_rows(plan: ConversionPlan) -> Iterator[dict[str, Any]]:
     """A row for each tensor."""
     return (tensor_row(plan, entry) for entry in plan.entries)
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from torch2flow.checkpoints.writing.conversion_plan import Entry
 from torch2flow.checkpoints.writing.kernel_copy import Helper, Order
-from torch2flow.checkpoints.writing.plan import Entry
 
 COST_OF_FILES = 128 << 10
 """Making a tensor's folder and two files takes about as long as copying this many bytes."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from torch2flow.proof.watching import Call
+from torch2flow.proof.watching import WatchedCall
 
 if TYPE_CHECKING:
     from torch2flow.proof.capture.references import Reference
@@ -43,7 +43,9 @@ class Layers:
         self.rows: list[Row] = []
         self._known: dict[int, tuple[Any, int, str]] = {}
 
-    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def around(
+        self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Calls `forward`, and records."""
         row = Row(call.name, type(call.module).__name__, fed=not getattr(call.module, "inplace", False))
         if self.inputs:
@@ -85,7 +87,9 @@ class OwnNoise:
         self.reference, self.rows = reference, {row.name: row for row in rows}
         self.known: set[str] = set()
 
-    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def around(
+        self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Calls `forward` on the recorded inputs, and returns the recorded outputs."""
         row = self.rows[call.name]
         args, kwargs = self._recorded((args, kwargs), row.inputs, feed=row.fed)

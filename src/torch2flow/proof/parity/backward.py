@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from torch2flow.proof.parity.values import leaves, replaced
-from torch2flow.proof.watching import Call
+from torch2flow.proof.watching import WatchedCall
 
 STEP = 1e-6
 """How far both points are, relative to the values; what float64 rounds is a billionth of it."""
@@ -38,7 +38,9 @@ class Backward:
     failed: list[str] = field(default_factory=list)
     busy: bool = False
 
-    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def around(
+        self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Calls `forward`, and then tries it."""
         if self.busy:
             return forward(*args, **kwargs)

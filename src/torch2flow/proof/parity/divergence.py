@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from torch2flow.proof.parity.judge import FINE
-from torch2flow.proof.parity.ledger import PARTS, Entry, Ledger
+from torch2flow.proof.parity.ledger import PARTS, JudgedTensor, Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
 
 NO_KERNEL = "OneFlow 0.9.0 lacks most kernels for 16-bit numbers on a CPU: convert with --dtype float32, or use a GPU"
@@ -59,11 +59,11 @@ def _circumstances(found: Divergence, ledger: Ledger, reference: Reference) -> I
         yield f"`{missing[0]}` is never called in OneFlow: another layer may be called in its place"
 
 
-def _bad(ledger: Ledger, part: str) -> dict[str, Entry]:
+def _bad(ledger: Ledger, part: str) -> dict[str, JudgedTensor]:
     return {name: entry for name, entry in ledger.parts.get(part, {}).items() if entry.measure.verdict not in FINE}
 
 
-def _size(entry: Entry) -> str:
+def _size(entry: JudgedTensor) -> str:
     """The error in words: `3.1e-02 of the largest value, 40,000x the noise`."""
     made = entry.measure
     if made.fault:
@@ -96,7 +96,7 @@ def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
         yield Divergence("", "", "own", name, sentence, entry.likely)
 
 
-def _before(row: RecordedCall, name: str, entry: Entry, reference: Reference) -> Divergence:
+def _before(row: RecordedCall, name: str, entry: JudgedTensor, reference: Reference) -> Divergence:
     # The name of an input that no layer gave is that of the outermost layer that gets it.
     owner = re.fullmatch(r"inputs\.(.*#\d+)\.\d+", name)
     row = reference.calls.get(owner[1], row) if owner else row
@@ -135,7 +135,7 @@ def _training(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
             yield Divergence("", "", part, name, sentence, bad[name].likely)
 
 
-def _backward(call: str, name: str, entry: Entry, reference: Reference) -> Divergence:
+def _backward(call: str, name: str, entry: JudgedTensor, reference: Reference) -> Divergence:
     row = reference.calls.get(call)
     where = f"`{row.path}` ({row.kind})" if row else "the model's own code"
     sentence = f"Outputs agree, but training does not: the gradient that {where} passes on is not that of what it "

@@ -19,10 +19,10 @@ from typing import IO, Any
 
 from torch2flow import errors
 from torch2flow.errors import DifferenceError
+from torch2flow.proof.parity.comparison_run import Request
 from torch2flow.proof.parity.divergence import Divergence
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.running import Request
 
 Say = Callable[[str], None]
 Take = Callable[[dict[str, Any]], None]

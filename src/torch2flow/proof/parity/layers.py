@@ -18,7 +18,7 @@ from torch2flow.errors import Torch2FlowError
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
 from torch2flow.proof.parity.values import leaves, nearest, replaced, row_order
-from torch2flow.proof.watching import Call
+from torch2flow.proof.watching import WatchedCall
 
 Array = np.ndarray[Any, Any]
 
@@ -77,7 +77,9 @@ class Comparison:
 class EndToEnd(Comparison):
     """Compares what comes out, and lets it go on."""
 
-    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def around(
+        self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Calls `forward`, and judges what it gives."""
         self.seen.add(call.path)
         row = self.reference.calls.get(call.name)
@@ -109,9 +111,11 @@ class OneByOne(Comparison):
     double: bool = False
     model: Any = None
     known: set[str] = field(default_factory=set)
-    inside: list[Call] = field(default_factory=list)
+    inside: list[WatchedCall] = field(default_factory=list)
 
-    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def around(
+        self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Calls `forward` on the recorded inputs, judges, and returns the recorded outputs."""
         row, fed, order = self.reference.calls.get(call.name), True, None
         if row is not None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from torch2flow.proof.parity.causes import Evidence, likely_causes
 from torch2flow.proof.parity.judge import CLOSE, EXACT, FINE, Measure, distance_in_float64, measure, missing, worst
-from torch2flow.proof.parity.known import Known
+from torch2flow.proof.parity.known_differences import Known
+from torch2flow.proof.parity.likely_causes import Evidence, likely_causes
 from torch2flow.proof.parity.statistics import Statistics, statistics
 
 Array = np.ndarray[Any, Any]
@@ -34,7 +34,7 @@ WITH_HISTOGRAM = ("outputs",)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JudgedTensor:
     """What was found of one tensor.
 
     Attributes:
@@ -56,7 +56,7 @@ class Ledger:
     """
 
     def __init__(self, emit: Callable[[dict[str, Any]], None] = lambda row: None) -> None:
-        self.parts: dict[str, dict[str, Entry]] = {}
+        self.parts: dict[str, dict[str, JudgedTensor]] = {}
         self.failures: dict[str, str] = {}
         self.seen: list[str] = []
         self.random = False
@@ -80,7 +80,7 @@ class Ledger:
         likely: tuple[str, ...] = ()
         if (made.doubtful or made.fault) and part != "modules":  # where errors of others accumulate
             likely = tuple(likely_causes(Evidence(part, name, found, exact, made, **origin)))
-        self._put(part, name, Entry(made, more, likely))
+        self._put(part, name, JudgedTensor(made, more, likely))
 
     def judge_double(self, part: str, name: str, found: Array, exact: Array, scale: float = 0.0, **origin: Any) -> None:
         """Adds the distance of both sides in float64 to a tensor that was measured."""
@@ -107,7 +107,7 @@ class Ledger:
         """Notes a tensor that can't be measured."""
         made, nothing = missing(text), np.zeros(0, np.float32)
         likely = tuple(likely_causes(Evidence(part, name, nothing, nothing, made)))
-        self._put(part, name, Entry(made, likely=likely))
+        self._put(part, name, JudgedTensor(made, likely=likely))
 
     def fail(self, where: str, text: str) -> None:
         """Notes that a part, or a module by the name of its call, could not be run."""
@@ -152,7 +152,7 @@ class Ledger:
         """The worst of a part's tensors."""
         return worst(each.verdict for each in self.measures(part))
 
-    def _put(self, part: str, name: str, entry: Entry) -> None:
+    def _put(self, part: str, name: str, entry: JudgedTensor) -> None:
         self.parts.setdefault(part, {})[name] = entry
         self.emit({"part": part, "name": name, **asdict(entry)})
 
@@ -172,4 +172,4 @@ class Ledger:
     def _accept(self, row: dict[str, Any]) -> None:
         made = Measure(**{**row["measure"], "squares": tuple(row["measure"]["squares"])})
         more = Statistics(**row["statistics"]) if row["statistics"] else None
-        self.parts.setdefault(row["part"], {})[row["name"]] = Entry(made, more, tuple(row["likely"]))
+        self.parts.setdefault(row["part"], {})[row["name"]] = JudgedTensor(made, more, tuple(row["likely"]))

@@ -14,10 +14,10 @@ import numpy as np
 from torch2flow._version import __version__
 from torch2flow.errors import InstallationError
 from torch2flow.proof.capture.unexported import record_module
+from torch2flow.proof.parity.compared_models import Live
+from torch2flow.proof.parity.comparison_run import Request, Run
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.running import Request, Run
-from torch2flow.proof.parity.subjects import Live
 from torch2flow.proof.parity.verification import Verification
 from torch2flow.runtime import import_oneflow
 from torch2flow.runtime.loading import load_state_dict

@@ -13,14 +13,14 @@ from typing import Any
 from torch2flow._version import __version__
 from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
 from torch2flow.errors import FormatError, UsageError
-from torch2flow.proof.parity.against import Original, record_against
+from torch2flow.proof.parity.comparison_run import Request
 from torch2flow.proof.parity.divergence import Divergence, first_divergence
+from torch2flow.proof.parity.fresh_recording import Original, record_against
 from torch2flow.proof.parity.isolated import compare_isolated, minimise_isolated
-from torch2flow.proof.parity.judge import VERDICTS, worst
+from torch2flow.proof.parity.judge import EXACT, LIMIT, VERDICTS, worst
 from torch2flow.proof.parity.ledger import PARTS, Ledger
-from torch2flow.proof.parity.presenting import as_data
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.running import Request
+from torch2flow.proof.parity.result_rows import module_rows, part_row, unmatched
 
 Say = Callable[[str], None]
 
@@ -97,8 +97,23 @@ class Verification:
         return f"All {count} tensors differ from PyTorch's by no more than float32 rounding explains."
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return as_data(self)
+        """Everything as plain data, without the values that were compared."""
+        divergence = self.divergence
+        return {
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "likely": [] if divergence is None else list(divergence.likely),
+            "first": None if divergence is None else {"path": divergence.path, "part": divergence.part},
+            "model": self.model,
+            "versions": self.versions,
+            "repeat": self.repeat,
+            "settings": {"limit": LIMIT, "exact": EXACT},
+            "seconds": round(self.seconds, 1),
+            "parts": [part_row(part, self.ledger) for part in self.parts if part not in ("own", "inputs")],
+            "modules": module_rows(self.ledger, self.reference),
+            "failures": self.ledger.failures,
+            "unmatched": unmatched(self.ledger, self.reference),
+        }
 
 
 def verify_folder(

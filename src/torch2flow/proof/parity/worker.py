@@ -16,12 +16,12 @@ from typing import Any
 
 from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
 from torch2flow.errors import Torch2FlowError
+from torch2flow.proof.parity.compared_models import Package
+from torch2flow.proof.parity.comparison_run import Request, Run
 from torch2flow.proof.parity.divergence import Divergence
 from torch2flow.proof.parity.ledger import Ledger
-from torch2flow.proof.parity.minimising import minimise
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.running import Request, Run
-from torch2flow.proof.parity.subjects import Package
+from torch2flow.proof.parity.smallest_case import minimise
 from torch2flow.runtime import import_oneflow
 from torch2flow.runtime.packages import distribution_version
 

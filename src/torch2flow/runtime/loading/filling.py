@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.dtypes import DType, numpy_dtype
 from torch2flow.checkpoints.pytorch import Storage, Tensor, TensorRef
-from torch2flow.checkpoints.pytorch.source import SourceFile
+from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import CHUNK
 from torch2flow.checkpoints.writing.value_changes import cast, changed_chunks, plain_source
 from torch2flow.errors import FormatError
@@ -39,14 +39,14 @@ PENDING = 16 << 20
 
 
 @dataclass(slots=True, eq=False)
-class Piece:
+class IncomingTensor:
     """One tensor to bring in.
 
     Attributes:
         tensor: the source.
         dtype: element type it is to have.
         shape: the live tensor's.
-        change: a row of `changes.py`, or "".
+        change: a row of `value_changes.py`, or "".
         nbytes: bytes in the live tensor.
     """
 
@@ -109,7 +109,7 @@ class Filler:
         self.flow._oneflow_internal.eager.Sync()
         self.pending = 0
 
-    def create(self, piece: Piece) -> Any:
+    def create(self, piece: IncomingTensor) -> Any:
         """A new tensor on the CPU; but for bfloat16 it lives in the array that was read."""
         if piece.dtype.name != "bfloat16":
             return self.flow.from_numpy(read(piece))
@@ -117,7 +117,7 @@ class Filler:
         self.fill(tensor, piece)
         return tensor
 
-    def fill(self, tensor: Any, piece: Piece) -> None:
+    def fill(self, tensor: Any, piece: IncomingTensor) -> None:
         """Overwrites a tensor of the piece's shape and dtype, in place."""
         is_bfloat16 = piece.dtype.name == "bfloat16"
         if tensor.device.type != "cpu" or not tensor.is_contiguous() or (is_bfloat16 and not self.copies_bits):
@@ -149,7 +149,7 @@ class Filler:
             return False
         return bool((tensor.to(self.flow.float32).numpy() == sample.astype("f4")).all())
 
-    def _convert(self, tensor: Any, piece: Piece) -> None:
+    def _convert(self, tensor: Any, piece: IncomingTensor) -> None:
         if not tensor.is_contiguous():
             tensor.copy_(self._on_device(read(piece), tensor))
             self._count(piece.nbytes)
@@ -171,7 +171,7 @@ class Filler:
             self.finish()
 
 
-def read(piece: Piece) -> np.ndarray[Any, Any]:
+def read(piece: IncomingTensor) -> np.ndarray[Any, Any]:
     """The values as a new array of the piece's shape and dtype."""
     import numpy as np
 
@@ -180,7 +180,7 @@ def read(piece: Piece) -> np.ndarray[Any, Any]:
     return array
 
 
-def read_into(array: np.ndarray[Any, Any], piece: Piece) -> None:
+def read_into(array: np.ndarray[Any, Any], piece: IncomingTensor) -> None:
     """Fills a C-contiguous array of the piece's shape and dtype.
 
     Raises:
@@ -202,7 +202,7 @@ def read_into(array: np.ndarray[Any, Any], piece: Piece) -> None:
         start += chunk.size
 
 
-def chunks(piece: Piece) -> Iterator[np.ndarray[Any, Any]]:
+def chunks(piece: IncomingTensor) -> Iterator[np.ndarray[Any, Any]]:
     """The elements in C order as flat arrays of a few MiB, each with memory of its own."""
     import numpy as np
 

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.dtypes import find_dtype
 from torch2flow.checkpoints.sharding.placement import Layout, signature
-from torch2flow.checkpoints.sharding.plan import Settled, ShardingPlan, Sized, read_plan
+from torch2flow.checkpoints.sharding.sharding_plan import Settled, ShardingPlan, Sized, read_sharding_plan
 from torch2flow.errors import UsageError
 from torch2flow.runtime.importing import import_oneflow
-from torch2flow.runtime.loading.creating import made_globally
-from torch2flow.runtime.loading.sharding import agree, vote
+from torch2flow.runtime.loading.global_creation import made_globally
+from torch2flow.runtime.loading.rank_blocks import agree, vote
 
 if TYPE_CHECKING:
     from torch2flow.checkpoints.sharding import Mesh
@@ -57,7 +57,7 @@ def to_global(model: Any, plan: str | os.PathLike[str] | ShardingPlan) -> Any:
     with vote(flow, "follow the plan"):
         homes = list(_tensors(model))
         sizes = _sizes(model, homes)
-        settled = read_plan(plan).settle(sizes, world)
+        settled = read_sharding_plan(plan).settle(sizes, world)
     text = repr([(name, size.shape, size.itemsize, settled.layouts[name]) for name, size in sizes.items()])
     agree(flow, zlib.crc32(text.encode()), "The ranks have different models or plans.")
     made: dict[int, Any] = {}

@@ -17,19 +17,19 @@ from typing import Any
 
 from torch2flow.checkpoints.dtypes import DType, find_dtype
 from torch2flow.checkpoints.names.user_choice import read_rules
-from torch2flow.checkpoints.oneflow.adapting import adapt_optimizers
 from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES, widened_dtype
+from torch2flow.checkpoints.oneflow.optimizer_search import adapt_optimizers
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pickles import Global
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, TensorRef
 from torch2flow.checkpoints.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.checkpoints.pytorch.constructors import Size
-from torch2flow.checkpoints.writing import Options, Plan, Target, make_plan
+from torch2flow.checkpoints.writing import ConversionPlan, Options, Target, make_plan
 from torch2flow.errors import Torch2FlowError, UsageError
 from torch2flow.runtime.importing import import_oneflow
 from torch2flow.runtime.loading import matching
-from torch2flow.runtime.loading.filling import Filler, Piece
-from torch2flow.runtime.loading.sharding import own_part, own_piece, together
+from torch2flow.runtime.loading.filling import Filler, IncomingTensor
+from torch2flow.runtime.loading.rank_blocks import own_part, own_piece, together
 
 Source = str | os.PathLike[str] | Checkpoint
 Rules = str | Sequence[str | tuple[str, str]]
@@ -129,7 +129,7 @@ def load_state_dict(
     )
 
 
-def _fill(flow: Any, checkpoint: Checkpoint, slots: dict[str, matching.Slot], found: matching.Match) -> int:
+def _fill(flow: Any, checkpoint: Checkpoint, slots: dict[str, matching.ModelTensor], found: matching.Match) -> int:
     """Writes what was matched into the model, or this rank's part of it; returns how many bytes that were."""
     pieces, filler, nbytes = found.pieces, Filler(flow), 0
     # Of tied names the last counts, as in OneFlow.
@@ -164,7 +164,7 @@ def check_fits(model: Any, checkpoint: Checkpoint) -> None:
 
 def _matched(
     model: Any, checkpoint: Checkpoint, olds: dict[str, str], strict: bool
-) -> tuple[dict[str, matching.Slot], matching.Match]:
+) -> tuple[dict[str, matching.ModelTensor], matching.Match]:
     slots = matching.find_slots(model)
     found = matching.match(slots, {new: checkpoint[old] for new, old in olds.items()})
     matching.refuse(found, slots, checkpoint, olds, strict)
@@ -195,7 +195,7 @@ def load(source: Source, *, key: str | None = None) -> Any:
     flow = import_oneflow()
     checkpoint = _open(source, key)
     plan = make_plan(checkpoint, Options(), Target("OneFlow 0.9.0", _live_dtype, widened_dtype, adapt_optimizers))
-    pieces = [(Piece(entry.tensor, entry.dtype, entry.shape, entry.change), entry) for entry in plan.entries]
+    pieces = [(IncomingTensor(entry.tensor, entry.dtype, entry.shape, entry.change), entry) for entry in plan.entries]
     for piece, _ in pieces:
         piece.check_readable()
     filler = Filler(flow)
@@ -219,7 +219,7 @@ def load(source: Source, *, key: str | None = None) -> Any:
 class _Leaves:
     """The tree with everything as OneFlow and NumPy have it; what is shared stays shared."""
 
-    def __init__(self, flow: Any, plan: Plan, tensors: dict[int, Any]) -> None:
+    def __init__(self, flow: Any, plan: ConversionPlan, tensors: dict[int, Any]) -> None:
         self.flow, self.plan, self.tensors = flow, plan, tensors
         self.done: dict[int, Any] = {}
 

@@ -12,8 +12,8 @@ from typing import Any
 from torch2flow.checkpoints.dtypes import DType, find_dtype, numpy_dtype
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
 from torch2flow.errors import Torch2FlowError, UnsupportedError, UsageError
-from torch2flow.runtime.loading.filling import Piece
-from torch2flow.runtime.loading.sharding import grown, unsplittable
+from torch2flow.runtime.loading.filling import IncomingTensor
+from torch2flow.runtime.loading.rank_blocks import grown, unsplittable
 
 SHOWN = 20
 """Names listed of each kind of trouble."""
@@ -34,7 +34,7 @@ FAMILY = {"b": "integer", "i": "integer", "u": "integer", "f": "floating"}
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class ModelTensor:
     """One parameter or persistent buffer of the model, under one of its names.
 
     Attributes:
@@ -64,7 +64,7 @@ class Match:
         notes: what a person should know.
     """
 
-    pieces: dict[str, Piece] = field(default_factory=dict)
+    pieces: dict[str, IncomingTensor] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     reset: list[str] = field(default_factory=list)
@@ -76,13 +76,13 @@ class Match:
     notes: list[str] = field(default_factory=list)
 
 
-def find_slots(model: Any) -> dict[str, Slot]:
+def find_slots(model: Any) -> dict[str, ModelTensor]:
     """The names `model.state_dict()` lists, with the live tensors.
 
     Raises:
         UnsupportedError: modules that load their state by code of their own, or global tensors that are sums.
     """
-    slots: dict[str, Slot] = {}
+    slots: dict[str, ModelTensor] = {}
     refused: list[str] = []
     _walk(model, "", slots, refused)
     live = {name: slot.tensor for name, slot in slots.items() if slot.tensor is not None}
@@ -95,7 +95,7 @@ def find_slots(model: Any) -> dict[str, Slot]:
     return slots
 
 
-def _walk(module: Any, prefix: str, slots: dict[str, Slot], refused: list[str]) -> None:
+def _walk(module: Any, prefix: str, slots: dict[str, ModelTensor], refused: list[str]) -> None:
     kind = type(module)
     home = next(cls for cls in kind.__mro__ if "_load_from_state_dict" in cls.__dict__)
     loader = LOADERS.get(f"{home.__module__}.{home.__qualname__}")
@@ -105,9 +105,9 @@ def _walk(module: Any, prefix: str, slots: dict[str, Slot], refused: list[str]) 
     buffers = {k: v for k, v in module._buffers.items() if k not in module._non_persistent_buffers_set}
     for name, tensor in [*module._parameters.items(), *buffers.items()]:
         if tensor is not None:
-            slots[prefix + name] = Slot(tensor, kind.__name__, loader or "")
+            slots[prefix + name] = ModelTensor(tensor, kind.__name__, loader or "")
     if loader == "ignores num_batches_tracked":
-        slots.setdefault(prefix + COUNTER, Slot(None, kind.__name__, loader))
+        slots.setdefault(prefix + COUNTER, ModelTensor(None, kind.__name__, loader))
     for name, child in module._modules.items():
         if child is not None:
             _walk(child, f"{prefix}{name}.", slots, refused)
@@ -137,7 +137,7 @@ def rename(names: Iterable[str], rules: Iterable[tuple[str, str]]) -> tuple[dict
     return olds, notes
 
 
-def match(slots: dict[str, Slot], tensors: dict[str, Tensor]) -> Match:
+def match(slots: dict[str, ModelTensor], tensors: dict[str, Tensor]) -> Match:
     """Pairs the model's names with the checkpoint's and checks each pair; only narrowed integers are read."""
     result = Match()
     groups: dict[int, list[str]] = {}
@@ -162,7 +162,7 @@ def match(slots: dict[str, Slot], tensors: dict[str, Tensor]) -> Match:
     return result
 
 
-def _pair(result: Match, name: str, slot: Slot, tensor: Tensor) -> None:
+def _pair(result: Match, name: str, slot: ModelTensor, tensor: Tensor) -> None:
     shape, dtype = tuple(slot.tensor.shape), _live_dtype(str(slot.tensor.dtype))
     if isinstance(tensor, CompositeTensor) or tensor.dtype.kind not in FAMILY or dtype is None:
         layout = tensor.layout if isinstance(tensor, CompositeTensor) else "dense"
@@ -178,7 +178,7 @@ def _pair(result: Match, name: str, slot: Slot, tensor: Tensor) -> None:
         result.misfits.append(f"{name} ({slot.owner}): {tensor.dtype} holds numbers beyond the model's {dtype}")
     else:
         change = "" if tensor.dtype is dtype else "cast"
-        result.pieces[name] = Piece(tensor, dtype, shape, change)
+        result.pieces[name] = IncomingTensor(tensor, dtype, shape, change)
         if change:
             result.converted[name] = (tensor.dtype.name, dtype.name)
 
@@ -201,7 +201,9 @@ def _in_range(tensor: TensorRef, dtype: DType) -> bool:
     return all(int(chunk.min()) >= low and int(chunk.max()) <= high for chunk in tensor.chunks() if chunk.size)
 
 
-def refuse(found: Match, slots: dict[str, Slot], checkpoint: Checkpoint, olds: dict[str, str], strict: bool) -> None:
+def refuse(
+    found: Match, slots: dict[str, ModelTensor], checkpoint: Checkpoint, olds: dict[str, str], strict: bool
+) -> None:
     """Raises one error that lists everything that does not fit, if anything does not.
 
     Raises:

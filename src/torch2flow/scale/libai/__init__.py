@@ -13,7 +13,7 @@ from torch2flow.checkpoints.names.templates import translate
 from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef
 from torch2flow.errors import UnsupportedError, UsageError
 from torch2flow.scale.libai.families import FAMILIES, Family
-from torch2flow.scale.libai.rules import LAYOUTS, Rule, fused, parted
+from torch2flow.scale.libai.rules import LAYOUTS, WeightRule, fused, parted
 
 __all__ = ["FAMILIES", "from_libai", "to_libai"]
 
@@ -129,7 +129,7 @@ def _is_known(family: Family, name: str) -> bool:
     return _any([*last, *family.left_out], name)
 
 
-def _numbered(family: Family, names: Iterable[str], side: int) -> list[Rule]:
+def _numbered(family: Family, names: Iterable[str], side: int) -> list[WeightRule]:
     """The rules with the number of the last layer in them."""
     template = family.layers[side]
     if not template:
@@ -137,12 +137,12 @@ def _numbered(family: Family, names: Iterable[str], side: int) -> list[Rule]:
     found = [int(i) for name in names if (i := translate(name, template, "{i}")) is not None]
     last = str(max(found, default=0))
     return [
-        Rule(rule.libai, tuple(each.replace("{last}", last) for each in rule.torch), rule.layout)
+        WeightRule(rule.libai, tuple(each.replace("{last}", last) for each in rule.torch), rule.layout)
         for rule in family.rules
     ]
 
 
-def _find(rules: list[Rule], name: str) -> tuple[Rule | None, str]:
+def _find(rules: list[WeightRule], name: str) -> tuple[WeightRule | None, str]:
     for rule in rules:
         for template in rule.torch:
             found = translate(name, template, rule.libai)

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.checkpoints.writing.entry_bytes import Progress
-from torch2flow.conversion import FORMATS, SUFFIXES, Result, check_apart, write
+from torch2flow.conversion import FORMATS, SUFFIXES, Delivery, Result, check_apart, deliver
 from torch2flow.errors import UsageError
 from torch2flow.scale.libai import FAMILIES, from_libai, to_libai
 
@@ -52,7 +52,7 @@ def convert_libai(
     check_apart(out, other)
     format = SUFFIXES.get(out.suffix, "folder")
     plan = make_plan(other, Options(key="."), FORMATS[format].target)
-    return write(plan, out, format, overwrite=overwrite, progress=progress)
+    return deliver(plan, out, format, Delivery(overwrite=overwrite, progress=progress))
 
 
 def _configured_heads(path: Path, family: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch2flow.scale.libai.rules import LAYOUTS, Rule
+from torch2flow.scale.libai.rules import LAYOUTS, WeightRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Family:
         tied: a name of PyTorch's that a file lacks where it is tied to the other; LiBai has both.
     """
 
-    rules: tuple[Rule, ...]
+    rules: tuple[WeightRule, ...]
     prefix: str = ""
     layers: tuple[str, str] = ("", "")
     left_out: tuple[str, ...] = ()
@@ -37,11 +37,11 @@ class Family:
         return any(LAYOUTS[rule.layout].heads for rule in self.rules)
 
 
-def _rule(libai: str, *torch: str, layout: str = "") -> Rule:
-    return Rule(libai, torch, layout)
+def _rule(libai: str, *torch: str, layout: str = "") -> WeightRule:
+    return WeightRule(libai, torch, layout)
 
 
-def _encoder(prefix: str) -> tuple[Rule, ...]:
+def _encoder(prefix: str) -> tuple[WeightRule, ...]:
     """BERT's: LiBai normalizes at the beginning of a layer what PyTorch's does at the end of the one before."""
     ours, theirs = f"{prefix}.encoders.{{i}}", f"{prefix}.encoder.layer.{{i}}"
     return (
@@ -62,7 +62,7 @@ def _encoder(prefix: str) -> tuple[Rule, ...]:
     )  # fmt: skip
 
 
-def _swin(prefix: str) -> tuple[Rule, ...]:
+def _swin(prefix: str) -> tuple[WeightRule, ...]:
     """What both versions of Swin have."""
     ours, theirs = "layers.{i}.blocks.{j}", f"{prefix}.encoder.layers.{{i}}.blocks.{{j}}"
     return (
@@ -79,7 +79,7 @@ def _swin(prefix: str) -> tuple[Rule, ...]:
     )
 
 
-def _t5(*others: Rule, left_out: tuple[str, ...] = (), tied: tuple[str, str] | None = None) -> Family:
+def _t5(*others: WeightRule, left_out: tuple[str, ...] = (), tied: tuple[str, str] | None = None) -> Family:
     """`projects/MT5/utils/mt5_loader.py`, `projects/T5/models/`."""
     rules = [
         _rule("embedding.word_embeddings.weight", "shared.weight", layout="vocabulary"),
@@ -114,7 +114,7 @@ def _t5(*others: Rule, left_out: tuple[str, ...] = (), tied: tuple[str, str] | N
     return Family((*rules, *others), left_out=(*unused, *left_out), tied=tied)
 
 
-def _wide(name: str, other: str) -> tuple[Rule, ...]:
+def _wide(name: str, other: str) -> tuple[WeightRule, ...]:
     """One matrix of T5's feed-forward: the last part of a layer, which is the second or the third."""
     return (
         _rule(f"encoder.layers.{{i}}.mlp.{name}.weight", f"encoder.block.{{i}}.layer.1.DenseReluDense.{other}.weight"),

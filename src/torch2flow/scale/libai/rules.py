@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch2flow.checkpoints.pytorch import Storage, TensorRef
-from torch2flow.checkpoints.pytorch.pieced import Piece, PiecedTensor
+from torch2flow.checkpoints.pytorch.pieced_tensor import Piece, PiecedTensor
 from torch2flow.checkpoints.pytorch.tensor import contiguous_stride, reshaped
 from torch2flow.errors import UsageError
 
@@ -19,11 +19,11 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class WeightRule:
     """One weight on LiBai's side.
 
     Attributes:
-        libai: template of its name, as in `writing/keys.py`.
+        libai: template of its name, as in `names/templates.py`.
         torch: templates of the names on PyTorch's side.
         layout: a key of `LAYOUTS`.
     """
@@ -34,7 +34,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class WeightLayout:
     """What becomes of a weight.
 
     Attributes:
@@ -52,20 +52,20 @@ class Layout:
     batched: bool = False
 
 
-LAYOUTS: dict[str, Layout] = {
-    "": Layout(),
-    "turned": Layout(turned=True),
-    "heads": Layout(parts=3, heads=True),
-    "heads, turned": Layout(parts=3, heads=True, turned=True),
-    "heads of two": Layout(parts=2, heads=True),
-    "one below the other": Layout(parts=3),
-    "vocabulary": Layout(padded=True),
-    "for a batch": Layout(batched=True),
+LAYOUTS: dict[str, WeightLayout] = {
+    "": WeightLayout(),
+    "turned": WeightLayout(turned=True),
+    "heads": WeightLayout(parts=3, heads=True),
+    "heads, turned": WeightLayout(parts=3, heads=True, turned=True),
+    "heads of two": WeightLayout(parts=2, heads=True),
+    "one below the other": WeightLayout(parts=3),
+    "vocabulary": WeightLayout(padded=True),
+    "for a batch": WeightLayout(batched=True),
 }
 """`_fix_qkv_ordering` of LiBai's `base_loader.py` says how heads are ordered; `attention.py` how they are used."""
 
 
-def fused(sources: Sequence[TensorRef], layout: Layout, heads: int, rows: int | None) -> TensorRef:
+def fused(sources: Sequence[TensorRef], layout: WeightLayout, heads: int, rows: int | None) -> TensorRef:
     """LiBai's weight of PyTorch's.
 
     Args:
@@ -89,7 +89,7 @@ def fused(sources: Sequence[TensorRef], layout: Layout, heads: int, rows: int | 
     return _padded(whole, rows) if layout.padded and rows is not None else whole
 
 
-def parted(source: TensorRef, layout: Layout, count: int, heads: int, rows: int | None) -> list[TensorRef]:
+def parted(source: TensorRef, layout: WeightLayout, count: int, heads: int, rows: int | None) -> list[TensorRef]:
     """The reverse of `fused`: PyTorch's weights, `count` of them.
 
     Raises:

@@ -1,6 +1,6 @@
 """The report: one page that opens from disk, for a person who'd rather look than read.
 
-It is made of the plain data of `presenting.as_data` and nothing else, by a template, with plotly's charts. Everything
+It is made of the plain data of `Verification.to_json` and nothing else, by a template, with plotly's charts. Everything
 is in the one file: no network is needed, then or later.
 """
 

@@ -23,7 +23,7 @@ LOW, HIGH = -2.0, 6.0
 
 
 @dataclass(slots=True)
-class Node:
+class ModuleNode:
     """A module in the tree.
 
     Attributes:
@@ -36,7 +36,7 @@ class Node:
     name: str
     path: str
     rows: list[dict[str, Any]] = field(default_factory=list)
-    children: dict[str, Node] = field(default_factory=dict)
+    children: dict[str, ModuleNode] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -84,22 +84,22 @@ class Node:
         return f"{len(below)} inside{worst_one}" if below else ""
 
     @property
-    def all_below(self) -> list[Node]:
+    def all_below(self) -> list[ModuleNode]:
         """Every module in it, at any depth."""
         return [node for child in self for node in (child, *child.all_below)]
 
-    def __iter__(self) -> Iterator[Node]:
+    def __iter__(self) -> Iterator[ModuleNode]:
         return iter(self.children.values())
 
 
-def module_tree(rows: Iterable[dict[str, Any]]) -> Node:
+def module_tree(rows: Iterable[dict[str, Any]]) -> ModuleNode:
     """The modules by their paths, in the order of their calls."""
-    root = Node("", "")
+    root = ModuleNode("", "")
     for row in rows:
         node = root
         for part in row["path"].split("."):
             path = f"{node.path}.{part}" if node.path else part
-            node = node.children.setdefault(part, Node(part, path))
+            node = node.children.setdefault(part, ModuleNode(part, path))
         node.rows.append(row)
     return root
 

@@ -274,7 +274,7 @@ def _why_not(layout: Layout, shape: tuple[int, ...], mesh: Mesh) -> str:
     return ""
 
 
-def read_plan(plan: str | os.PathLike[str] | ShardingPlan) -> ShardingPlan:
+def read_sharding_plan(plan: str | os.PathLike[str] | ShardingPlan) -> ShardingPlan:
     """A plan of a TOML file, or a preset by its name.
 
     Raises:

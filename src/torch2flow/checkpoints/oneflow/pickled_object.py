@@ -19,16 +19,16 @@ from typing import Any
 
 from torch2flow.checkpoints.dtypes import find_dtype
 from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES, STORED_AS
-from torch2flow.checkpoints.pickles import Call, Global, Name, write_pickle
+from torch2flow.checkpoints.pickles import Global, Name, PickledCall, write_pickle
 from torch2flow.checkpoints.pytorch.arrays import NumpyArray, NumpyDType
 from torch2flow.checkpoints.pytorch.constructors import Size
-from torch2flow.checkpoints.writing import Entry, Plan
+from torch2flow.checkpoints.writing import ConversionPlan, Entry
 
 TENSOR, PARAMETER = Name("oneflow.Tensor"), Name("oneflow.nn.Parameter")
 PROTOCOL_VERSION = 1
 
 
-def encode(plan: Plan, value: Any, state: Callable[[Entry], dict[str, Any]], casts: bool = True) -> bytes:
+def encode(plan: ConversionPlan, value: Any, state: Callable[[Entry], dict[str, Any]], casts: bool = True) -> bytes:
     """The pickle of a tree for OneFlow.
 
     Args:
@@ -44,25 +44,25 @@ def encode(plan: Plan, value: Any, state: Callable[[Entry], dict[str, Any]], cas
     return write_pickle(value, replace, plan.identify)
 
 
-def _tensor(entry: Entry, state: Callable[[Entry], dict[str, Any]], casts: bool) -> Call:
+def _tensor(entry: Entry, state: Callable[[Entry], dict[str, Any]], casts: bool) -> PickledCall:
     tensor = entry.tensor
     trainable = tensor.requires_grad and entry.dtype.kind in "fc"
     cast = casts and entry.dtype.name in STORED_AS
     if tensor.is_parameter and trainable and not cast:
-        return Call(PARAMETER, (), state(entry), new=True)
-    call = Call(TENSOR, (), state(entry), new=True)
+        return PickledCall(PARAMETER, (), state(entry), new=True)
+    call = PickledCall(TENSOR, (), state(entry), new=True)
     if cast:
-        call = Call(Name("oneflow.cast"), (call, Name(f"oneflow.{entry.dtype}")))
+        call = PickledCall(Name("oneflow.cast"), (call, Name(f"oneflow.{entry.dtype}")))
     if tensor.is_parameter:
-        return Call(PARAMETER, (call, trainable))
-    return Call(Name("oneflow:Tensor.requires_grad_"), (call, True)) if trainable else call
+        return PickledCall(PARAMETER, (call, trainable))
+    return PickledCall(Name("oneflow:Tensor.requires_grad_"), (call, True)) if trainable else call
 
 
 def _other(value: Any) -> Any:
     if isinstance(value, NumpyArray | NumpyDType):
         return value.call()
     if isinstance(value, Size):
-        return Call(Name("oneflow.Size"), (tuple(value),))
+        return PickledCall(Name("oneflow.Size"), (tuple(value),))
     if isinstance(value, Global):
         dtype = find_dtype(value.name) if value.name.startswith("torch.") else None
         known = dtype is not None and dtype.name in DATA_TYPES

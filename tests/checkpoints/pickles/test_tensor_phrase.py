@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from torch2flow.checkpoints.pickles import Machine, Opaque, machine
+from torch2flow.checkpoints.pickles import Machine, Opaque, reading, run_stream
+from torch2flow.checkpoints.pickles.python_constructors import CONSTRUCTORS
 from torch2flow.errors import FormatError
 
 
@@ -19,10 +20,10 @@ def outcome(data: bytes, monkeypatch: pytest.MonkeyPatch, phrases: bool) -> tupl
     """What the stream gives as text, or the kind of error; the memo; objects counted."""
     with monkeypatch.context() as patch:
         if not phrases:
-            patch.setattr(machine, "take_tensor", lambda m, at: False)
-        runner = Machine(data, persistent_load=lambda pid: ("storage", repr(pid)))
+            patch.setattr(reading, "take_tensor", lambda m, at: False)
+        runner = Machine(data, constructors=CONSTRUCTORS, persistent_load=lambda pid: ("storage", repr(pid)))
         try:
-            text = repr(described(runner.load()))
+            text = repr(described(run_stream(runner)))
         except FormatError:
             return "FormatError", [], 0, 0
         return text, [repr(described(item)) for item in runner.memo.items], runner.objects, runner.end

@@ -10,7 +10,7 @@ from typing import Any
 from torch2flow.checkpoints.pytorch import TensorRef
 from torch2flow.checkpoints.sharding.placement import layout_of
 from torch2flow.errors import FormatError
-from torch2flow.runtime.loading.filling import Piece
+from torch2flow.runtime.loading.filling import IncomingTensor
 
 
 def own_part(tensor: Any) -> Any:
@@ -18,7 +18,7 @@ def own_part(tensor: Any) -> Any:
     return tensor.to_local() if tensor.is_global else tensor
 
 
-def own_piece(flow: Any, tensor: Any, piece: Piece) -> Piece | None:
+def own_piece(flow: Any, tensor: Any, piece: IncomingTensor) -> IncomingTensor | None:
     """What goes into `own_part`: the piece, or the block of it that this rank holds; None where it holds none."""
     if not tensor.is_global:
         return piece
@@ -27,7 +27,7 @@ def own_piece(flow: Any, tensor: Any, piece: Piece) -> Piece | None:
         return None
     assert isinstance(piece.tensor, TensorRef)  # others were refused: they fit no tensor of OneFlow's
     shape = tuple(b - a for a, b in zip(*block, strict=True))
-    return Piece(piece.tensor.region(*block), piece.dtype, shape, piece.change)
+    return IncomingTensor(piece.tensor.region(*block), piece.dtype, shape, piece.change)
 
 
 def unsplittable(tensor: Any) -> str:

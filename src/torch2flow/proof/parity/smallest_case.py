@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from torch2flow.proof.parity.compared_models import Subject
 from torch2flow.proof.parity.divergence import Divergence
 from torch2flow.proof.parity.judge import LIMIT, Measure, measure
 from torch2flow.proof.parity.layers import OneByOne, matched
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
-from torch2flow.proof.parity.subjects import Subject
 from torch2flow.proof.parity.values import leaves, replaced
-from torch2flow.proof.watching import Call, watched
+from torch2flow.proof.watching import WatchedCall, watched
 
 Array = np.ndarray[Any, Any]
 
@@ -164,7 +164,9 @@ class _Catcher(OneByOne):
     wanted: str = ""
     found: tuple[str, tuple[Any, ...], dict[str, Any], list[Array]] | None = None
 
-    def around(self, call: Call, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def around(
+        self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """As `OneByOne` does it, and keeps what the wanted call gets and gives."""
 
         def kept(*args: Any, **kwargs: Any) -> Any:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from torch2flow.checkpoints.pickles.limits import HASHED_ITEM, ITEM, Broken, check_key
+from torch2flow.checkpoints.pickles.limits import HASHED_ITEM, ITEM, Broken
+from torch2flow.checkpoints.pickles.machine import Constructor, Machine
 from torch2flow.checkpoints.pickles.values import StatefulDict
-
-if TYPE_CHECKING:
-    from torch2flow.checkpoints.pickles.machine import Machine
-
-Constructor = Callable[..., Any]
 
 
 def _ordered_dict(machine: Machine, pairs: Any = ()) -> StatefulDict:
@@ -31,7 +27,7 @@ def _plain_dict(machine: Machine, pairs: Any = ()) -> dict[Any, Any]:
 def _update(machine: Machine, target: dict[Any, Any], pairs: Any) -> None:
     machine.spend(HASHED_ITEM * len(pairs))
     for key, value in pairs.items() if isinstance(pairs, dict) else pairs:
-        target[check_key(machine, key)] = value
+        target[machine.check_key(key)] = value
 
 
 def _collection(kind: type) -> Constructor:
@@ -40,7 +36,7 @@ def _collection(kind: type) -> Constructor:
         machine.spend((HASHED_ITEM if hashed else ITEM) * len(items))
         if hashed:
             for item in items:
-                check_key(machine, item)
+                machine.check_key(item)
         return kind(items)
 
     return build

@@ -33,7 +33,7 @@ class Entry:
         dtype: element type on the other side.
         stored: element type of the bytes written.
         shape: shape on the other side.
-        change: a row of `changes.py`, or "".
+        change: a row of `value_changes.py`, or "".
         plain: the source whose bytes can be copied as they are; None where they have to be made.
         place: where it goes, as the writer names it.
         sha256: of the bytes written, where that was asked for.
@@ -71,7 +71,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Plan:
+class ConversionPlan:
     """What will be written.
 
     Attributes:
@@ -111,7 +111,7 @@ class Plan:
         return self.by_tensor[value] if isinstance(value, TensorRef | CompositeTensor) else value
 
 
-def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
+def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> ConversionPlan:
     """Settles names, dtypes and changes.
 
     Raises:
@@ -120,10 +120,12 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Plan:
     """
     tree, notes = target.adapt(checkpoint.tree)
     tensors = list(named(tree))
-    naming = choose_names((name for name, _ in tensors), options)
+    naming = choose_names(
+        (name for name, _ in tensors), include=options.include, exclude=options.exclude, rename=options.rename
+    )
     if naming.changes_tree or target.flat:
         tree = rebuild(tree, naming, target.flat)
-    plan = Plan(checkpoint, options, tree, naming, notes=[*checkpoint.container.notes, *notes, *naming.notes])
+    plan = ConversionPlan(checkpoint, options, tree, naming, notes=[*checkpoint.container.notes, *notes, *naming.notes])
     refused: list[str] = []
     known: dict[tuple[Any, ...], Entry] = {}
     settled: dict[str, Outcome] = {}

@@ -10,7 +10,7 @@ import pytest
 from torch2flow.checkpoints.dtypes import DTYPES
 from torch2flow.checkpoints.oneflow.reading import FlowTensor
 from torch2flow.checkpoints.pytorch import Storage
-from torch2flow.checkpoints.pytorch.pieced import PiecedTensor
+from torch2flow.checkpoints.pytorch.pieced_tensor import PiecedTensor
 from torch2flow.checkpoints.pytorch.tensor import contiguous_stride, in_memory, reshaped
 
 

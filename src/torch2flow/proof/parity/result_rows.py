@@ -1,39 +1,17 @@
-"""What was found, as plain data: what `--json` prints and the report shows. The fields are listed in docs/parity.md."""
+"""The rows of a verification as plain data: `--json` prints them, the report shows them, docs/parity.md lists them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from torch2flow.proof.parity.judge import EXACT, LIMIT, VERDICTS, together
-from torch2flow.proof.parity.ledger import PARTS, Entry, Ledger
+from torch2flow.proof.parity.judge import VERDICTS, together
+from torch2flow.proof.parity.ledger import PARTS, JudgedTensor, Ledger
 from torch2flow.proof.parity.reference import Reference
 
-if TYPE_CHECKING:
-    from torch2flow.proof.parity.verification import Verification
 
-
-def as_data(found: Verification) -> dict[str, Any]:
-    """Everything, without the values that were compared."""
-    divergence = found.divergence
-    return {
-        "verdict": found.verdict,
-        "sentence": found.sentence,
-        "likely": [] if divergence is None else list(divergence.likely),
-        "first": None if divergence is None else {"path": divergence.path, "part": divergence.part},
-        "model": found.model,
-        "versions": found.versions,
-        "repeat": found.repeat,
-        "settings": {"limit": LIMIT, "exact": EXACT},
-        "seconds": round(found.seconds, 1),
-        "parts": [_part(part, found.ledger) for part in found.parts if part not in ("own", "inputs")],
-        "modules": module_rows(found.ledger, found.reference),
-        "failures": found.ledger.failures,
-        "unmatched": unmatched(found.ledger, found.reference),
-    }
-
-
-def _part(part: str, ledger: Ledger) -> dict[str, Any]:
+def part_row(part: str, ledger: Ledger) -> dict[str, Any]:
+    """One part of a comparison (outputs, gradients, a training step) with a row for each tensor."""
     entries = ledger.parts[part]
     whole = together(entry.measure for entry in entries.values())
     return {
@@ -45,7 +23,7 @@ def _part(part: str, ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def measure_row(name: str, entry: Entry) -> dict[str, Any]:
+def measure_row(name: str, entry: JudgedTensor) -> dict[str, Any]:
     """One tensor."""
     made, more = entry.measure, entry.statistics
     return {

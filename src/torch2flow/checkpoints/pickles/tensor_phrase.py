@@ -16,10 +16,8 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch2flow.checkpoints.pickles.machine import Machine
+from torch2flow.checkpoints.pickles.machine import Machine
 
 _NUMBER = rb"(?:K.|M..|J...[\0-\x7f])"
 _TUPLE = rb"(%b\x85|%b{2}\x86|%b{3}\x87|\(%b{4,8}t)" % ((_NUMBER,) * 4)

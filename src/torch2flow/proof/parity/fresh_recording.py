@@ -17,10 +17,10 @@ from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import TensorRef
 from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
-from torch2flow.conversion import FORMATS, write
+from torch2flow.conversion import FORMATS, deliver
 from torch2flow.errors import DifferenceError, InstallationError, UsageError
+from torch2flow.proof.parity.comparison_run import Request
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.running import Request
 
 BOOT = """
 import importlib.util, sys
@@ -86,7 +86,7 @@ def record_against(
         if original.load_weights:
             weights = str(Path(temporary) / "weights.pth")
             checkpoint = renamed(open_checkpoint(folder, "."), keys, back=True)
-            write(make_plan(checkpoint, Options(key="."), FORMATS["pth"].target), Path(weights), "pth")
+            deliver(make_plan(checkpoint, Options(key="."), FORMATS["pth"].target), Path(weights), "pth")
         job = {
             "model": original.factory, "inputs": list(original.inputs), "sizes": list(original.sizes), "out": str(out),
             "weights": weights, "seed": original.seed, "train": original.train, "gradients": request.training,

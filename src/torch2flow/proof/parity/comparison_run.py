@@ -11,12 +11,12 @@ import numpy as np
 
 from torch2flow.errors import DifferenceError
 from torch2flow.proof.parity.backward import Backward
+from torch2flow.proof.parity.compared_models import Subject, nothing_dropped, untouched
 from torch2flow.proof.parity.judge import distance_in_float64
-from torch2flow.proof.parity.known import MISSING, known_deviations
+from torch2flow.proof.parity.known_differences import MISSING, known_deviations
 from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.subjects import Subject, nothing_dropped, untouched
 from torch2flow.proof.parity.values import leaves
 from torch2flow.proof.watching import watched
 
@@ -149,7 +149,7 @@ class Run:
     def _graph(self, model: Any) -> None:
         self.say("running in graph mode")
 
-        class Graph(self.flow.nn.Graph):  # type: ignore[misc, name-defined]
+        class ModelGraph(self.flow.nn.Graph):  # type: ignore[misc, name-defined]
             def __init__(self) -> None:
                 super().__init__()
                 self.model = model
@@ -159,7 +159,7 @@ class Run:
 
         args, keywords = self.inputs()
         with untouched(self.flow, model):
-            self._judge("graph", self._numbered(Graph()(*args, **keywords)), "output.")
+            self._judge("graph", self._numbered(ModelGraph()(*args, **keywords)), "output.")
 
     def _in_float64(self, layers: bool) -> None:
         self.say("running in float64")
@@ -200,7 +200,7 @@ class Run:
         if not self.ledger.fine("gradients", "input_gradients", "sgd"):
             self._allow_rounding(step)
 
-    def _allow_rounding(self, step: Step) -> None:
+    def _allow_rounding(self, step: TrainingStep) -> None:
         """Where float32 is all noise it tells nothing of float64's: what one rounding of the weights makes does."""
         self.say("measuring what one rounding makes in float64")
         shaken = self._step(double=True, shaken=True)
@@ -231,7 +231,7 @@ class Run:
                 backward.failed.append("")
         self.ledger.note_backward(backward.failed)
 
-    def _step(self, *, double: bool = False, shaken: bool = False) -> Step:
+    def _step(self, *, double: bool = False, shaken: bool = False) -> TrainingStep:
         """One step of SGD on the recorded loss; every weight off by up to one rounding of float64 if `shaken`."""
         flow, model = self.flow, self.subject.build(self.flow, double=double).train()
         if shaken:
@@ -258,7 +258,7 @@ class Run:
         gradients = {name: parameter.grad.clone() for name, parameter in named.items() if parameter.grad is not None}
         flow.optim.SGD(list(named.values()), lr=float(self.reference.metadata.get("lr", 0.01))).step()
         got = {name: tensor.grad for name, tensor in inputs.items() if tensor.grad is not None}
-        return Step(gradients, got, dict(model.named_buffers()), before, named)
+        return TrainingStep(gradients, got, dict(model.named_buffers()), before, named)
 
     def _adamw(self, *, double: bool = False) -> dict[str, Any]:
         """Parameters after a step of AdamW with PyTorch's own gradients: an error is the optimizer's alone."""
@@ -320,7 +320,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TrainingStep:
     """What one step of training gave: gradients, buffers before and after, parameters after."""
 
     gradients: dict[str, Any]
