@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from torch2flow.errors import UnsupportedError
-from torch2flow.models.program import Dtype, Frame, Graph, Line, Meta, Node, Ref, State
+from torch2flow.models.program import Border, Dtype, Frame, Graph, Line, Meta, Node, Ref, State, Structure
 from torch2flow.models.program.functional import SETITEM, STORE, functional_name, functionalize, is_contiguous, prune
 
 END = 2**63 - 1
@@ -478,3 +479,34 @@ def test_pruning_keeps_stores_and_what_they_need() -> None:
 )
 def test_contiguous_is_c_order_without_holes(shape: tuple[int, ...], strides_: tuple[int, ...], expected: bool) -> None:
     assert is_contiguous(Meta("float32", shape, strides_)) is expected
+
+
+def test_borders_follow_what_values_become(draft: Draft) -> None:
+    """An argument is what it was when the call began, a result when it ended; what nobody needs is unknown."""
+    x = draft.input(2, 3)
+    y = draft("mul.Tensor", (2, 3), self=x, other=2)
+    view = draft("view.default", (6,), self=y, size=[6])
+    same = draft("contiguous.default", (2, 3), self=y)
+    unused = draft("neg.default", (2, 3), self=x)
+    outside = len(draft.graph.nodes)
+    written = draft("add_.Tensor", (2, 3), self=y, other=1)
+    result = draft("relu.default", (2, 3), self=same)
+    for node in draft.graph.nodes[:outside]:
+        node.frames = ()
+
+    def value(ref: Ref) -> Structure:
+        return Structure("value", ref.name)
+
+    given = Structure("list", None, (), (value(y), value(same), value(unused)), 1)
+    returned = Structure("tuple", None, (), (value(written), value(y), value(result)), 2)
+    draft.graph.borders = {
+        ("layer.fc", 0): Border((("x", given),), returned),
+        ("layer.drop", 0): Border((("x", value(x)), ("y", value(y))), value(view)),
+    }
+    graph = draft.done(result, written)
+    inner, empty = graph.borders["layer.fc", 0], graph.borders["layer.drop", 0]
+    unknown = Structure("unknown", "")
+    assert inner.arguments == (("x", replace(given, children=(value(y), value(y), unknown))),)
+    assert inner.result == replace(returned, children=(value(written), value(written), value(result)))
+    assert empty == Border((("x", value(x)), ("y", unknown)), unknown)
+    assert list(inner.values()) == [y.name, y.name]

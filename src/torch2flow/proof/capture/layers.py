@@ -11,12 +11,27 @@ import dataclasses
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from torch2flow.proof.watching import WatchedCall
 
-if TYPE_CHECKING:
-    from torch2flow.proof.capture.references import Reference
+
+class Recorder(Protocol):
+    """Takes the tensors of layers, and gives them back."""
+
+    torch: Any
+
+    def tensor(self, name: str, value: Any) -> None:
+        """Records a tensor under a name."""
+        ...
+
+    def recorded(self, name: str) -> Any:
+        """A tensor that was recorded."""
+        ...
+
+    def leaves(self, value: Any) -> list[Any]:
+        """All parts of a nested value, as `torch.export` orders them."""
+        ...
 
 
 @dataclass(slots=True)
@@ -38,8 +53,8 @@ class Row:
 class Layers:
     """Records inputs and outputs of every call; an input that another submodule gave is named, not repeated."""
 
-    def __init__(self, reference: Reference, *, inputs: bool) -> None:
-        self.reference, self.inputs = reference, inputs
+    def __init__(self, recorder: Recorder, *, inputs: bool) -> None:
+        self.recorder, self.inputs = recorder, inputs
         self.rows: list[Row] = []
         self._known: dict[int, tuple[Any, int, str]] = {}
 
@@ -62,12 +77,12 @@ class Layers:
         return output
 
     def _tensors(self, prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-        for number, leaf in enumerate(self.reference.leaves(value)):
-            if isinstance(leaf, self.reference.torch.Tensor):
+        for number, leaf in enumerate(self.recorder.leaves(value)):
+            if isinstance(leaf, self.recorder.torch.Tensor):
                 yield f"{prefix}.{number}", leaf
 
     def _record(self, name: str, tensor: Any) -> str:
-        self.reference.tensor(name, tensor)
+        self.recorder.tensor(name, tensor)
         self._known[id(tensor)] = (weakref.ref(tensor), _version(tensor), name)
         return name
 
@@ -83,8 +98,8 @@ class OwnNoise:
     An `own/` tensor is float64 result minus recorded value, in float32.
     """
 
-    def __init__(self, reference: Reference, rows: list[Row]) -> None:
-        self.reference, self.rows = reference, {row.name: row for row in rows}
+    def __init__(self, recorder: Recorder, rows: list[Row]) -> None:
+        self.recorder, self.rows = recorder, {row.name: row for row in rows}
         self.known: set[str] = set()
 
     def around(
@@ -97,7 +112,7 @@ class OwnNoise:
 
     def _recorded(self, value: Any, names: list[str], *, feed: bool) -> Any:
         """`value` with the recorded tensors in place of its own, if it is to be fed with them."""
-        torch, following = self.reference.torch, iter(names)
+        torch, following = self.recorder.torch, iter(names)
 
         def change(leaf: Any) -> Any:
             if not isinstance(leaf, torch.Tensor):
@@ -112,12 +127,12 @@ class OwnNoise:
 
     def record(self, name: str, exact: Any) -> Any:
         """Records how far a recorded tensor is off its float64 value, once; returns it in float64."""
-        torch = self.reference.torch
+        torch = self.recorder.torch
         with torch._C.DisableTorchFunction():  # float32 means float32 here, see `double_mode`
-            recorded = self.reference.recorded(name).to(exact.device, exact.dtype)
+            recorded = self.recorder.recorded(name).to(exact.device, exact.dtype)
             if name not in self.known:
                 self.known.add(name)
-                self.reference.tensor(f"own/{name}", (exact - recorded).to(torch.float32))
+                self.recorder.tensor(f"own/{name}", (exact - recorded).to(torch.float32))
         return recorded
 
 
