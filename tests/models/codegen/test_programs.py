@@ -107,7 +107,7 @@ def test_a_half_precision_program_says_where_it_runs_and_runs_as_float32(
 
 def test_a_module_called_in_two_ways_has_two_methods(text: Callable[..., str]) -> None:
     assert text("CalledTwice", "Gate", "forward_2") == (
-        "def forward_2(self, x, x_2):\n    gate = flow.sigmoid(self.fc(x))\n    return gate * x_2"
+        "def forward_2(self, x, other):\n    gate = flow.sigmoid(self.fc(x))\n    return gate * other"
     )
     assert text("CalledTwice", "CalledTwice", "forward") == (
         "def forward(self, x):\n    out = self.gate(x)\n    return self.gate.forward_2(out, x)"
@@ -135,9 +135,9 @@ def test_names_that_mean_something_else_are_kept_for_modules_alone(text: Callabl
         """\
         def forward(self, x):
             flow_2 = self.self(x)
-            layer = getattr(self, "0")(flow_2)
-            flow_2 = getattr(self, "class")(layer) + flow_2
-            x = getattr(self, "a-b")(flow_2) * getattr(self, "lambda") + layer
+            x = getattr(self, "0")(flow_2)
+            flow_2 = getattr(self, "class")(x) + flow_2
+            x = getattr(self, "a-b")(flow_2) * getattr(self, "lambda") + x
             return self.super(self.flow(x)) * self.nn"""
     )
 
@@ -162,14 +162,14 @@ def test_blocks_that_differ_in_numbers_and_one_module_are_one_class(text: Callab
         """\
         def forward(self, x):
             identity = x if self.shortcut is None else self.shortcut(x)
-            out = F.relu(self.fc(x)) * self.other
+            out = F.relu(self.fc(x)) * self.scale
             return out + identity"""
     )
     assert "Residual(4, 4, 1.5), Residual(4, 8, 0.5, shortcut=True), Residual(8, 8, 1.5)" in text("Residuals")
 
 
 def test_an_optional_module_may_hold_an_optional_module(text: Callable[..., str]) -> None:
-    assert "def __init__(self, in_features, out_features, norm=False, shortcut=False):" in text("OptionalInOptional")
+    assert "def __init__(self, in_features, out_features, shortcut=False, norm=False):" in text("OptionalInOptional")
     assert "Inner(in_features, out_features, norm=norm) if shortcut else None" in text("OptionalInOptional")
     assert "Outer(4, 4),\n" in text("OptionalInOptional")
 
