@@ -10,9 +10,29 @@ import pytest
 from torch2flow.models.codegen.loops import roll
 
 
+class Lists:
+    """Lists of modules, by name, with their lengths; `self.block1`, `self.block2`, ... where `blocks` is one."""
+
+    def __init__(self, lengths: dict[str, int]) -> None:
+        self.lengths = lengths
+
+    def item(self, node: ast.AST) -> tuple[str, int] | None:
+        match node:
+            case ast.Subscript(value=ast.expr() as owner, slice=ast.Constant(value=int() as index)):
+                return (ast.unparse(owner), index) if ast.unparse(owner).startswith("self.") else None
+            case ast.Attribute(value=ast.Name(id="self"), attr=name) if name[5:].isdigit():
+                return "self.block{i}", int(name.removeprefix("block")) - 1
+        return None
+
+    def length(self, owner: str) -> int:
+        return self.lengths.get("blocks" if "{i}" in owner else owner.rpartition(".")[2], 0)
+
+    def iterated(self, owner: str) -> str:
+        return "self.children()" if "{i}" in owner else owner
+
+
 def rolled(text: str, **lists: int) -> str:
-    statements = ast.parse(textwrap.dedent(text)).body
-    loops = roll(statements, lambda text: lists.get(text.rpartition(".")[2], 0))
+    loops = roll(ast.parse(textwrap.dedent(text)).body, Lists(lists))
     return "\n".join(ast.unparse(ast.fix_missing_locations(each)) for each in loops)
 
 
@@ -24,6 +44,14 @@ def test_a_repeated_call_is_a_loop() -> None:
     assert same(
         rolled("x = self.layers[0](x)\nx = self.layers[1](x)\nx = self.layers[2](x)\nreturn x", layers=3),
         "for layer in self.layers:\n    x = layer(x)\nreturn x",
+    )
+
+
+def test_modules_with_numbered_names_are_looped_over() -> None:
+    text = "features = [x]\nfor n in range(3):\n    pass\n"
+    calls = "".join(f"new = self.block{n}(features)\nfeatures.append(new)\n" for n in (1, 2, 3))
+    assert rolled(text + calls, blocks=3).endswith(
+        "for block in self.children():\n    new = block(features)\n    features.append(new)"
     )
 
 
@@ -75,7 +103,7 @@ def test_numbers_that_are_no_modules_stay() -> None:
 
 def test_a_list_within_a_module_is_found_by_its_name() -> None:
     statements = ast.parse("x = self.encoder.blocks[0](x)\nx = self.encoder.blocks[1](x)").body
-    (loop,) = roll(statements, lambda text: {"self.encoder.blocks": 2}.get(text, 0))
+    (loop,) = roll(statements, Lists({"blocks": 2}))
     assert ast.unparse(ast.fix_missing_locations(loop)) == "for block in self.encoder.blocks:\n    x = block(x)"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch2flow.models.codegen.names import is_name, singular
 
@@ -94,7 +94,8 @@ class _Loop:
         if len(set(variables.values())) < len(variables) or _clashes(second, set(variables.values())):
             return None
         ordered = sorted(variables, key=lambda each: each != owner)
-        body = [_Replace(self.lists, 1, variables).visit(copy.deepcopy(statement)) for statement in second]
+        replace = _Replace(self.lists, 1, variables)
+        body: list[ast.stmt] = [replace.visit(copy.deepcopy(statement)) for statement in second]
         iterated = [ast.parse(self.lists.iterated(each), mode="eval").body for each in ordered]
         if len(ordered) == 1:
             return [*setup, ast.For(ast.Name(variables[owner], ast.Store()), iterated[0], body, [])]
@@ -136,7 +137,7 @@ class _Replace(ast.NodeTransformer):
     def __init__(self, lists: Lists, index: int, variables: dict[str, str]) -> None:
         self.lists, self.index, self.variables = lists, index, variables
 
-    def visit(self, node: ast.AST) -> ast.AST:
+    def visit(self, node: ast.AST) -> Any:
         found = self.lists.item(node)
         if found is not None and found[1] == self.index and found[0] in self.variables:
             return ast.Name(self.variables[found[0]], ast.Load())

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Callable
 from typing import Any
 
 from torch2flow.models.codegen.blueprints import (
-    EACH,
     REQUIRED,
     Blueprint,
     Code,
@@ -20,17 +16,15 @@ from torch2flow.models.codegen.blueprints import (
     Instance,
     New,
     Own,
-    Repeated,
     Slot,
-    cells_of,
-    key_of,
-    shape_of,
 )
 from torch2flow.models.codegen.borders import leaf, leaves, loose, pruned, records_in
 from torch2flow.models.codegen.literals import UNIFORM, attribute, literal
 from torch2flow.models.codegen.local_names import name_values
 from torch2flow.models.codegen.loops import roll
+from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
 from torch2flow.models.codegen.names import RESERVED, class_name, is_attribute
+from torch2flow.models.codegen.numbered import ModuleLists, folded, repeated
 from torch2flow.models.codegen.operators import Operators
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
@@ -40,63 +34,6 @@ from torch2flow.models.lowering.modules import MODULES, Leaf, signatures
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
 from torch2flow.models.program.calls import Call, call_tree, reachable
 from torch2flow.models.program.functional import STORE
-
-
-@dataclass(slots=True)
-class Module:
-    """One module of the original: what it owns, what it contains, and every call of it."""
-
-    path: str
-    states: dict[str, tuple[str, State]] = field(default_factory=dict)
-    children: dict[str, Module] = field(default_factory=dict)
-    calls: list[Call] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.path.rpartition(".")[2]
-
-    @property
-    def original_class(self) -> str:
-        return self.calls[0].frame.class_name if self.calls else ""
-
-    @property
-    def short_class(self) -> str:
-        return self.original_class.rpartition(".")[2]
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether its children are called 0, 1, 2, ..."""
-        return bool(self.children) and list(self.children) == [str(number) for number in range(len(self.children))]
-
-    def walk(self) -> Iterator[Module]:
-        """The module and all inside, the outer first."""
-        yield self
-        for child in self.children.values():
-            yield from child.walk()
-
-
-def module_tree(graph: Graph, root: Call) -> Module:
-    """The modules of a program, called or not, in the order in which the original registered them."""
-    tree = Module("")
-
-    def at(path: str) -> Module:
-        module = tree
-        for part in path.split(".") if path else []:
-            inner = f"{module.path}.{part}" if module.path else part
-            module = module.children.setdefault(part, Module(inner))
-        return module
-
-    for path in graph.modules:
-        at(path)
-    for name, state in graph.states.items():
-        if state.kind != "constant" or "." in state.path:
-            owner, _, own = state.path.rpartition(".")
-            at(owner).states[own] = (name, state)
-        else:
-            tree.states[state.path] = (name, state)
-    for call in root.calls():
-        at(call.path).calls.append(call)
-    return tree
 
 
 class ModelWriter:
@@ -131,35 +68,13 @@ class ModelWriter:
 
     def write(self) -> Instance:
         """Makes every class; the model itself is returned."""
-        for group in self._classes():
+        for group in class_groups(self.tree, self._is_plain):
             self._write_class(group)
         construct = self.constructs[""]
         assert isinstance(construct, Instance)
         return construct
 
     # Classes.
-
-    def _classes(self) -> list[list[Module]]:
-        """The modules that need a class, those of one original class together, the inner ones first."""
-        written = [module for module in self.tree.walk() if not self._is_plain(module)]
-        heights: dict[str, int] = {}
-        for module in reversed(list(self.tree.walk())):
-            heights[module.path] = 1 + max((heights[child.path] for child in module.children.values()), default=0)
-        inside = {
-            module.path: {_class_of(other) for other in written if other is not module and _is_below(other, module)}
-            for module in written
-        }
-        holds: dict[str, set[str]] = {}
-        for module in written:
-            holds.setdefault(_class_of(module), set()).update(inside[module.path])
-        levels = _levels(holds)
-        groups: dict[tuple[int, int, str], list[Module]] = {}
-        for module in written:
-            name = _class_of(module)
-            # Classes that hold each other can only be told apart by how much lies below.
-            height = heights[module.path] if _is_circular(name, holds) else 0
-            groups.setdefault((levels[name], height, name), []).append(module)
-        return [groups[key] for key in sorted(groups, key=lambda key: key[:2])]
 
     def _write_class(self, modules: list[Module]) -> None:
         """Makes the class or classes of modules that are of one class in the original."""
@@ -381,7 +296,7 @@ class ModelWriter:
             self.records[name] = tuple(dict.fromkeys([*self.records.get(name, ()), *fields]))
         pairs = zip(names.parameters, arguments, strict=True)
         self.given[id(call)] = [(name, structure) for name, (_, structure) in pairs], result
-        statements = roll(Body(self, steps, names).write(), _Lists(self, call.path))
+        statements = roll(Body(self, steps, names).write(), ModuleLists(self.modules, call.path))
         given = dict(self.given[id(call)][0])
         missing = [name for name in names.parameters if given[name].kind == "none"]
         order = ["self", *(name for name in names.parameters if name not in missing), *missing]
@@ -401,7 +316,7 @@ class ModelWriter:
         def result(body: Body) -> ast.expr:
             return returned(self.graph.output_tree, [body.argument(value) for value in self.graph.outputs])
 
-        statements = roll(body.write(result), _Lists(self, ""))
+        statements = roll(body.write(result), ModuleLists(self.modules, ""))
         return ast.FunctionDef("forward", inputs.arguments, statements, [])
 
     def _arguments(self, call: Call) -> list[tuple[str, Structure]]:
@@ -500,129 +415,8 @@ class ModelWriter:
         return expression
 
 
-class _Lists:
-    """The lists of modules that the body of one module can loop over (`loops.Lists`)."""
-
-    def __init__(self, writer: ModelWriter, path: str) -> None:
-        self.writer, self.path = writer, path
-        self.numbered = numbered(list(writer.modules[path].children))
-
-    def item(self, node: ast.AST) -> tuple[str, int] | None:
-        match node:
-            case ast.Subscript(value=ast.expr() as owner, slice=ast.Constant(value=int() as index)):
-                text = ast.unparse(owner)
-                return (text, index) if text.startswith("self.") and type(index) is int else None
-            case ast.Attribute(value=ast.Name(id="self"), attr=name) if self.numbered:
-                return self._numbered(name)
-            case ast.Call(func=ast.Name(id="getattr"), args=[ast.Name(id="self"), ast.Constant(value=str() as name)]):
-                return self._numbered(name)
-        return None
-
-    def _numbered(self, name: str) -> tuple[str, int] | None:
-        """The place of a child among those whose names only count."""
-        if self.numbered is None or name not in self.writer.modules[self.path].children:
-            return None
-        pattern, start = self.numbered
-        return f"self.{pattern}", int(name.removeprefix(pattern.partition("{i}")[0])) - start
-
-    def length(self, owner: str) -> int:
-        if "{i}" in owner:
-            return len(self.writer.modules[self.path].children)
-        parts: list[str] = []
-        node = ast.parse(owner, mode="eval").body
-        while isinstance(node, ast.Attribute | ast.Subscript):
-            parts.insert(0, node.attr if isinstance(node, ast.Attribute) else ast.unparse(node.slice).strip("'"))
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return 0
-        module = self.writer.modules.get(".".join([*([self.path] if self.path else []), *parts]))
-        return len(module.children) if module is not None and module.is_counted else 0
-
-    def iterated(self, owner: str) -> str:
-        return "self.children()" if "{i}" in owner else owner
-
-
 def _method_name(number: int) -> str:
     return "forward" if number == 1 else f"forward_{number}"
-
-
-def _class_of(module: Module) -> str:
-    """What tells the classes of the original apart: the class, or the module's name where it is not known."""
-    return module.original_class or f"{module.name} without a call"
-
-
-def _is_below(module: Module, other: Module) -> bool:
-    return other.path == "" or module.path.startswith(f"{other.path}.")
-
-
-def _is_circular(name: str, holds: dict[str, set[str]]) -> bool:
-    """Whether modules of a class hold, at any depth, modules of the same class. `holds` is transitive."""
-    return name in holds[name]
-
-
-def _levels(holds: dict[str, set[str]]) -> dict[str, int]:
-    """For each class a number that is larger than those of all classes it holds; equal for those that hold each other."""
-    levels: dict[str, int] = {}
-
-    def level(name: str) -> int:
-        if name not in levels:
-            circle = {name, *(other for other in holds[name] if name in holds[other])}
-            inner = {other for each in circle for other in holds[each]} - circle
-            levels.update(dict.fromkeys(circle, 1 + max(map(level, inner), default=0)))
-        return levels[name]
-
-    for name in holds:
-        level(name)
-    return levels
-
-
-def numbered(names: list[str]) -> tuple[str, int] | None:
-    """The pattern of names that only count, and where they start: `("layer_{i}", 1)` for `layer_1`, `layer_2`, ..."""
-    found = [re.fullmatch(r"([A-Za-z_][\w.-]*?|)(0|[1-9]\d*)", name) for name in names]
-    if len(names) < 2 or not all(found):
-        return None
-    prefixes, numbers = {each[1] for each in found if each}, [int(each[2]) for each in found if each]
-    if len(prefixes) > 1 or numbers != list(range(numbers[0], numbers[0] + len(names))):
-        return None
-    return f"{prefixes.pop()}{{i}}", numbers[0]
-
-
-def repeated(kind: str, children: dict[str, Construct]) -> Repeated | None:
-    """Modules that are equal, or whose numbers grow by the same from each to the next, as a loop; None for others."""
-    names, items = numbered(list(children)), list(children.values())
-    if names is None or isinstance(items[0], New) or len({repr(shape_of(item)) for item in items}) > 1:
-        return None
-    pattern, start = names
-    if kind == "nn.ModuleList" and pattern != "{i}":
-        return None
-    steps: dict[int, Slot] = {}
-    for place, cells in enumerate(zip(*map(cells_of, items), strict=True)):
-        values = [cell.value for cell in cells]
-        if len({key_of(value) for value in values}) == 1:
-            continue
-        if len(items) < 3 or not all(type(value) is int for value in values):
-            return None
-        if len({after - before for before, after in pairwise(values)}) > 1:
-            return None
-        steps[place] = Slot(values[1] - values[0], "step")
-    name = "" if pattern == "{i}" and not start else pattern.replace("{i}", f"{{i + {start}}}" if start else "{i}")
-    return Repeated(kind, items[0], Slot(len(items), "depth"), name, steps)
-
-
-def folded(children: dict[str, Construct]) -> dict[str, Construct]:
-    """The children of a module, with three or more whose names count up and that are made alike as a loop."""
-    result: dict[str, Construct] = {}
-    names, start = list(children), 0
-    while start < len(names):
-        loops = (
-            (end, loop)
-            for end in range(len(names), start + 2, -1)
-            if (loop := repeated(EACH, {name: children[name] for name in names[start:end]}))
-        )
-        end, loop = next(loops, (start + 1, None))
-        result[loop.names if loop else names[start]] = loop or children[names[start]]
-        start = end
-    return result
 
 
 def _new(name: str, arguments: dict[str, Any]) -> New:

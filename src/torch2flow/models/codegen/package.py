@@ -14,7 +14,7 @@ import torch2flow.models.lowering.operators  # noqa: F401  registers the rules
 from torch2flow.checkpoints.pytorch import Container
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import UnsupportedError
-from torch2flow.models.codegen.model import module_tree
+from torch2flow.models.codegen.module_tree import module_tree
 from torch2flow.models.codegen.writer import Source, write_source
 from torch2flow.models.program import Graph
 from torch2flow.models.program.calls import call_tree

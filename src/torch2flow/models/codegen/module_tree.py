@@ -1,0 +1,124 @@
+"""The modules of a program as a tree, and the order in which their classes can be written: the inner ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from torch2flow.models.program import Graph, State
+from torch2flow.models.program.calls import Call
+
+
+@dataclass(slots=True)
+class Module:
+    """One module of the original: what it owns, what it contains, and every call of it."""
+
+    path: str
+    states: dict[str, tuple[str, State]] = field(default_factory=dict)
+    children: dict[str, Module] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition(".")[2]
+
+    @property
+    def original_class(self) -> str:
+        return self.calls[0].frame.class_name if self.calls else ""
+
+    @property
+    def short_class(self) -> str:
+        return self.original_class.rpartition(".")[2]
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its children are called 0, 1, 2, ..."""
+        return bool(self.children) and list(self.children) == [str(number) for number in range(len(self.children))]
+
+    def walk(self) -> Iterator[Module]:
+        """The module and all inside, the outer first."""
+        yield self
+        for child in self.children.values():
+            yield from child.walk()
+
+
+def module_tree(graph: Graph, root: Call) -> Module:
+    """The modules of a program, called or not, in the order in which the original registered them."""
+    tree = Module("")
+
+    def at(path: str) -> Module:
+        module = tree
+        for part in path.split(".") if path else []:
+            inner = f"{module.path}.{part}" if module.path else part
+            module = module.children.setdefault(part, Module(inner))
+        return module
+
+    for path in graph.modules:
+        at(path)
+    for name, state in graph.states.items():
+        if state.kind != "constant" or "." in state.path:
+            owner, _, own = state.path.rpartition(".")
+            at(owner).states[own] = (name, state)
+        else:
+            tree.states[state.path] = (name, state)
+    for call in root.calls():
+        at(call.path).calls.append(call)
+    return tree
+
+
+def class_groups(tree: Module, is_plain: Callable[[Module], bool]) -> list[list[Module]]:
+    """The modules that need a class, those of one original class together, the inner ones first.
+
+    Args:
+        tree: the model.
+        is_plain: whether a module needs no class: it is OneFlow's own, or a container.
+    """
+    written = [module for module in tree.walk() if not is_plain(module)]
+    heights: dict[str, int] = {}
+    for module in reversed(list(tree.walk())):
+        heights[module.path] = 1 + max((heights[child.path] for child in module.children.values()), default=0)
+    inside = {
+        module.path: {_class_of(other) for other in written if other is not module and _is_below(other, module)}
+        for module in written
+    }
+    holds: dict[str, set[str]] = {}
+    for module in written:
+        holds.setdefault(_class_of(module), set()).update(inside[module.path])
+    levels = _levels(holds)
+    groups: dict[tuple[int, int, str], list[Module]] = {}
+    for module in written:
+        name = _class_of(module)
+        # Classes that hold each other can only be told apart by how much lies below.
+        height = heights[module.path] if _is_circular(name, holds) else 0
+        groups.setdefault((levels[name], height, name), []).append(module)
+    return [groups[key] for key in sorted(groups, key=lambda key: key[:2])]
+
+
+def _class_of(module: Module) -> str:
+    """What tells the classes of the original apart: the class, or the module's name where it is not known."""
+    return module.original_class or f"{module.name} without a call"
+
+
+def _is_below(module: Module, other: Module) -> bool:
+    return other.path == "" or module.path.startswith(f"{other.path}.")
+
+
+def _is_circular(name: str, holds: dict[str, set[str]]) -> bool:
+    """Whether modules of a class hold, at any depth, modules of the same class. `holds` is transitive."""
+    return name in holds[name]
+
+
+def _levels(holds: dict[str, set[str]]) -> dict[str, int]:
+    """For each class a number that is larger than those of all classes it holds; equal for those that hold each other."""
+    levels: dict[str, int] = {}
+
+    def level(name: str) -> int:
+        if name not in levels:
+            circle = {name, *(other for other in holds[name] if name in holds[other])}
+            inner = {other for each in circle for other in holds[each]} - circle
+            levels.update(dict.fromkeys(circle, 1 + max(map(level, inner), default=0)))
+        return levels[name]
+
+    for name in holds:
+        level(name)
+    return levels
