@@ -218,6 +218,7 @@ class _Merging:
                 wanted = self._shared_name(version, position) or name
                 busy = {each for each in self.held if self._is_needed(each, position)} | set(stores.values())
                 stores[name] = free_name(wanted, busy.__contains__)
+                self.local.add(stores[name])
         if hasattr(own, "body"):
             for name in loads.keys() & stores.keys():  # A loop reads in its next round what it wrote.
                 if loads[name] != stores[name]:
