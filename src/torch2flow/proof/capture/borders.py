@@ -150,7 +150,8 @@ class Trace:
                     leaf |= {"kind": "constant", "value": int(expression)}
                 else:
                     leaf |= {"kind": "size", "value": str(expression), "hint": int(size.node.hint)}
-        return [row for row in self.rows if "result" in row]
+        # Before torch 2.6 another tracer sees the tensors, and all would be unknown.
+        return [row for row in self.rows if "result" in row] if self._tensors else []
 
 
 class _Reader:
