@@ -33,7 +33,7 @@ Exit codes:
 
 
 class _Group(click.Group):
-    """Lists the commands in the order in which a user meets them."""
+    """Lists the commands in the order in which they are added, which is the order in which a user meets them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         first = ["inspect", "convert", "check", "diff", "verify", "capture", "zoo"]

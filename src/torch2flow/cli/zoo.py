@@ -18,7 +18,7 @@ WEIGHTS_HELP = "A checkpoint, or the name of weights of torchvision's: DEFAULT, 
 
 
 class _Zoo(click.Group):
-    """Lists the commands in the order in which a user meets them."""
+    """Lists the commands in the order in which they are added, which is the order in which a user meets them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return ["list", "convert", "predict", "compare"]

@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 Take = Callable[[dict[str, Any]], None]
 
 MOST_CRASHES = 10
-"""After so many the rest is not compared."""
+"""After so many crashes the rest is not compared."""
 
 
 def compare_isolated(folder: Path, recording: Reference, request: Request, ledger: Ledger, say: Say) -> dict[str, str]:
@@ -77,7 +77,7 @@ def minimise_isolated(folder: Path, recording: Reference, where: Divergence, out
 
 
 def _run(job: dict[str, Any], take: Take) -> str:
-    """Runs one job; how the process ended, or "" where it came to its end."""
+    """Runs one job in a process. Returns how the process died, or "" if the job was finished."""
     done = False
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors_of:
         process = _start(job, errors_of)
@@ -131,7 +131,7 @@ def _take(row: dict[str, Any], ledger: Ledger, inside: list[str], say: Say) -> N
 
 
 def _ending(code: int | None, said: str) -> str:
-    """How the process ended, and the last line that tells something."""
+    """One sentence: how the process ended, and the last useful line that it printed."""
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.lstrip().startswith(("@", "***"))]
     reason = next((line for line in reversed(lines) if "Check failed" in line or "Error" in line), "")
     how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"

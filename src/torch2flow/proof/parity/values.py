@@ -1,4 +1,4 @@
-"""Nested values: their tensors in PyTorch's order, and which of them is which of the recorded ones."""
+"""Nested values: finds their tensors in PyTorch's order, and matches these with the recorded ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Array = np.ndarray[Any, Any]
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """The parts of nested lists, tuples and dicts, in PyTorch's order; what is no tensor counts too."""
+    """The leaves of nested lists, tuples and dicts, in PyTorch's order; leaves that are no tensors count too."""
     if isinstance(value, dict):
         for item in value.values():
             yield from leaves(item)

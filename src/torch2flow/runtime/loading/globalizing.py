@@ -95,7 +95,7 @@ def _settled(model: Any) -> Settled:
 
 
 def _tensors(model: Any) -> Iterator[tuple[dict[str, Any], str, str, Any]]:
-    """Every parameter and buffer: the dictionary that holds it, its key there, its name, and itself."""
+    """Yields for each parameter and buffer: the dictionary that holds it, its key, its full name, and the tensor."""
     for prefix, module in model.named_modules():
         for holder in (module._parameters, module._buffers):
             for key, tensor in holder.items():
@@ -121,7 +121,7 @@ def _sizes(model: Any, homes: list[tuple[dict[str, Any], str, str, Any]]) -> dic
 
 
 def _placed(flow: Any, tensor: Any, layout: Layout) -> Any:
-    """The global tensor, holding each rank's own block of its own values."""
+    """The global tensor in which each rank keeps its own block of its own values."""
     shape = tuple(tensor.shape)
     new = flow.empty(shape, dtype=tensor.dtype, **signature(flow, layout))
     block = layout.block(shape, flow.env.get_rank())
@@ -136,7 +136,7 @@ def _placed(flow: Any, tensor: Any, layout: Layout) -> Any:
 
 
 def _wrap_forwards(flow: Any, model: Any, settled: Settled) -> None:
-    """Lets what is computed in a module be global: of its stage, for the largest modules that lie in one."""
+    """Wraps the `forward` of the largest modules that lie in one stage, so that tensors made there are global."""
     staged = list(_staged(flow, model, settled))
     for module, stage in staged:
         module.forward = _globally(flow, module.forward, settled.mesh, stage, moves=settled.mesh.stages > 1)
@@ -145,7 +145,7 @@ def _wrap_forwards(flow: Any, model: Any, settled: Settled) -> None:
 
 
 def _staged(flow: Any, model: Any, settled: Settled) -> Iterator[tuple[Any, int]]:
-    """The largest modules that lie in one stage and have a `forward` of their own, and which that is."""
+    """The largest modules that lie in one stage and have their own `forward`, with the number of the stage."""
     stages: dict[str, set[int]] = {}
     for name, stage in settled.stages.items():
         parts = name.split(".")
