@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from torch2flow.proof.parity.values import leaves, replaced
 from torch2flow.proof.watching import WatchedCall
+from torch2flow.runtime.nested import leaves, replaced
 
 STEP = 1e-6
 """The distance of the two points, relative to the values. Rounding in float64 is a billionth of it."""

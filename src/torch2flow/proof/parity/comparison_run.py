@@ -17,8 +17,8 @@ from torch2flow.proof.parity.known_differences import MISSING, known_deviations
 from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.values import leaves
 from torch2flow.proof.watching import watched
+from torch2flow.runtime.nested import leaves
 
 Array = np.ndarray[Any, Any]
 

@@ -17,8 +17,9 @@ import numpy as np
 from torch2flow.errors import Torch2FlowError
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
-from torch2flow.proof.parity.values import leaves, nearest, replaced, row_order
+from torch2flow.proof.parity.values import nearest, row_order
 from torch2flow.proof.watching import WatchedCall
+from torch2flow.runtime.nested import leaves, replaced
 
 Array = np.ndarray[Any, Any]
 

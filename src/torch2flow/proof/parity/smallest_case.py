@@ -20,8 +20,8 @@ from torch2flow.proof.parity.judge import LIMIT, Measure, measure
 from torch2flow.proof.parity.layers import OneByOne, matched
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
-from torch2flow.proof.parity.values import leaves, replaced
 from torch2flow.proof.watching import WatchedCall, watched
+from torch2flow.runtime.nested import leaves, replaced
 
 Array = np.ndarray[Any, Any]
 

@@ -24,6 +24,7 @@ from torch2flow.errors import UsageError
 from torch2flow.runtime.importing import import_oneflow
 from torch2flow.runtime.loading.global_creation import made_globally
 from torch2flow.runtime.loading.rank_blocks import agree, vote
+from torch2flow.runtime.nested import replaced
 
 if TYPE_CHECKING:
     from torch2flow.checkpoints.sharding import Mesh
@@ -171,17 +172,15 @@ def _staged(flow: Any, model: Any, settled: Settled) -> Iterator[tuple[Any, int]
 def _globally(flow: Any, forward: Callable[..., Any], mesh: Mesh, stage: int, *, moves: bool) -> Callable[..., Any]:
     place = signature(flow, Layout(mesh.grid(stage), (None,) * max(1, len(mesh.axes))))
 
-    def move(value: Any) -> Any:
-        if isinstance(value, flow.Tensor) and value.is_global and value.placement != place["placement"]:
-            return value.to_global(placement=place["placement"], sbp=value.sbp)
-        if isinstance(value, tuple | list):
-            return type(value)(map(move, value))
-        return {name: move(item) for name, item in value.items()} if isinstance(value, dict) else value
+    def move(leaf: Any) -> Any:
+        if isinstance(leaf, flow.Tensor) and leaf.is_global and leaf.placement != place["placement"]:
+            return leaf.to_global(placement=place["placement"], sbp=leaf.sbp)
+        return leaf
 
     @functools.wraps(forward)
     def run(*args: Any, **kwargs: Any) -> Any:
         if moves:
-            args, kwargs = move(args), move(kwargs)
+            args, kwargs = replaced((args, kwargs), move)
         with made_globally(flow, place):
             return forward(*args, **kwargs)
 
