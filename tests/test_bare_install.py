@@ -6,6 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.oneflow  # it starts .venv-core by itself: once is enough
+
 
 def test_the_environment_is_bare(run_python: Callable[..., str], core_python: Path) -> None:
     script = """

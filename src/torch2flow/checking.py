@@ -95,7 +95,7 @@ def _compare_with_manifest(
 
 
 def _verify(result: Check, name: str, row: dict[str, Any], tensor: TensorRef, advance: Progress) -> bool:
-    """Shape, size, and the bytes as they are stored where the manifest has a checksum of them."""
+    """Compares size and stored bytes with the manifest; returns whether there was a checksum to compare with."""
     file = tensor.storage.file
     if file is not None and row.get("path") and file.size != row["bytes"]:
         result.differences.append(f"{name}: {file.size} bytes, {row['bytes']} expected")
@@ -115,7 +115,7 @@ def _verify(result: Check, name: str, row: dict[str, Any], tensor: TensorRef, ad
 
 
 def _stored_bytes(tensor: TensorRef, nbytes: int) -> Any:
-    """The bytes as they lie in the file, whatever the tensor is read as."""
+    """The bytes of a tensor as they lie in the file, whatever dtype the tensor is read as."""
     source = getattr(tensor, "source", None) or tensor
     for start in range(0, nbytes, CHUNK):
         yield source.storage.read(source.byte_offset + start, min(CHUNK, nbytes - start))
@@ -152,13 +152,13 @@ def _compare_with_source(
 
 
 def _as_read(entry: Entry) -> Any:
-    """The values of an entry in the dtype in which an output of ours gives them back."""
+    """The values of an entry in the dtype in which they are read back from an output of torch2flow."""
     dtype = entry.tensor.dtype if entry.change == "widened" else entry.dtype
     return (cast(chunk, dtype) for chunk in changed_chunks(entry.tensor, entry.change))
 
 
 def _saved_options(manifest: dict[str, Any]) -> Options:
-    """The options of the conversion; JSON knows no tuples."""
+    """The options of the conversion. JSON knows no tuples, so lists become tuples again."""
     try:
         saved = {
             name: tuple(value) if isinstance(value, list) else value for name, value in manifest["options"].items()

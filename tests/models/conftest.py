@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from made_once import CAPTURING, made_once
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -27,7 +28,12 @@ TRAINED = [name for name in NAMES if name.startswith("transformers/")] + [
 @pytest.fixture(scope="session")
 def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every model's `.pt2` and recording."""
-    folder = tmp_path_factory.mktemp("captured")
+    depends = [*CAPTURING, ROOT / "scripts" / "models", Path(__file__)]
+    return made_once("models", depends, capture, tmp_path_factory.mktemp("captured"))
+
+
+def capture(folder: Path) -> None:
+    """Captures all models, in two processes."""
     python = ROOT / ".venv-torch" / "bin" / "python"
     if not python.exists():
         pytest.fail(".venv-torch is not there: run make setup", pytrace=False)
@@ -50,4 +56,3 @@ def captured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for each in running:
         output, _ = each.communicate()
         assert each.returncode == 0, output
-    return folder

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from ranks import run_job
 
+pytestmark = pytest.mark.oneflow  # a job runs in the environment that has OneFlow: once is enough
+
 ENVIRONMENT = """
 import json, os, sys
 names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OMP_NUM_THREADS", "no_grpc_proxy")

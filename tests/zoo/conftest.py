@@ -7,10 +7,12 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made_once import CAPTURING, made_once
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -24,14 +26,19 @@ def recorded(oneflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
     def record(name: str) -> Path:
         if name not in made:
-            made[name] = tmp_path_factory.mktemp(name.replace("/", "-"))
-            command = [oneflow_python, "-m", "scripts.zoo_models", name, made[name]]
-            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-            done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
+            label = name.replace("/", "-")
+            depends = [*CAPTURING, ROOT / "scripts" / "zoo_models.py", ROOT / "scripts" / "models"]
+            made[name] = made_once(f"zoo-{label}", depends, partial(_record, name), tmp_path_factory.mktemp(label))
         return made[name]
 
     return record
+
+
+def _record(name: str, folder: Path) -> None:
+    command = [ROOT / ".venv" / "bin" / "python", "-m", "scripts.zoo_models", name, folder]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -35,7 +35,7 @@ class DType:
 
     @property
     def swap_size(self) -> int:
-        """Bytes that byte order reverses together: a complex number is two numbers."""
+        """How many bytes are reversed together when byte order is swapped. A complex number is two numbers."""
         return self.itemsize // 2 if self.kind == "c" else self.itemsize
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from torch2flow._version import __version__
+from torch2flow.cli.command_group import OrderedGroup
 from torch2flow.cli.printing import print_json
 from torch2flow.cli.scale import launch, libai, plan
 from torch2flow.cli.zoo import zoo
@@ -32,16 +33,8 @@ Exit codes:
   130  interrupted"""
 
 
-class _Group(click.Group):
-    """Lists the commands in the order in which a user meets them."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        first = ["inspect", "convert", "check", "diff", "verify", "capture", "zoo"]
-        return [*first, "plan", "launch", "libai", "operators", "doctor"]
-
-
 @click.group(
-    cls=_Group,
+    cls=OrderedGroup,
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
@@ -271,67 +264,6 @@ def diff(a: Path, b: Path, every: bool, as_json: bool, quiet: bool, **given: Any
 
 @cli.command(
     epilog="""\b
-Inputs:
-  float32[batch,3,224,224]      a dtype and its axes; a name makes an axis dynamic, the same name the same size
-  ids=int64[batch,seq]:0..30522 a keyword, with the range of its values (integers: 0..2 where none is said)
-  mask=bool[batch,seq]          floats are normally distributed, booleans either; one number stands for all: :1
-  image.npy[batch,_,_,_]        the values of a file; names for its axes where some are dynamic
-  inputs.safetensors            every tensor of a file as a keyword, or in order where the names are numbers
-  output_attentions=True        a constant
-
-\b
-Examples:
-  torch2flow capture 'torchvision.models:resnet18(weights=None)' -o model.pt2 --input 'float32[batch,3,224,224]'
-  torch2flow capture nets.py:Net -o net.pt2 --input 'float32[batch,seq,8]' --size seq=16 --gradients
-  torch2flow capture project.bert:tiny -o bert.pt2 --input 'int64[batch,seq]:0..30522' --input 'mask=bool[batch,seq]'"""
-)
-@click.argument("model", metavar="MODULE:FACTORY")
-@click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="The .pt2 to write.")
-@click.option(
-    "--input", "inputs", multiple=True, metavar="[NAME=]SPEC", help="An input of forward; see below. In order."
-)
-@click.option("--size", "sizes", multiple=True, metavar="AXIS=NUMBER", help="How long a named axis is in the sample.")
-@click.option("--train", is_flag=True, help="Capture in train mode. Default: eval mode.")
-@click.option("--no-dropout", is_flag=True, help="Set every dropout probability to 0 first.")
-@click.option("--gradients", is_flag=True, help="Record gradients, and parameters and buffers after a step of SGD.")
-@click.option(
-    "--reference",
-    type=click.Choice(["all", "outputs", "none"]),
-    default="all",
-    show_default=True,
-    help="What to record beside the model: every layer's output, the model's only, or nothing.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of weights and inputs that are drawn.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing capture at -o.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-def capture(model: str, inputs: tuple[str, ...], out: Path, quiet: bool, as_json: bool, **given: Any) -> None:
-    """Records a live PyTorch model as a .pt2, and what it computes as OUT.reference.safetensors. Runs PyTorch.
-
-    MODULE:FACTORY is a function, a class or a module instance, such as torchvision.models:resnet18 or
-    nets.py:Net(width=64). It is built, run and exported by the PyTorch of this very Python.
-    """
-    from torch2flow.proof.capture.request import capture_named
-
-    gc.enable()  # here live objects of other libraries come and go
-    given["dropout"] = not given.pop("no_dropout")
-    with contextlib.ExitStack() as stack:
-        say = None
-        if not (quiet or as_json):
-            from torch2flow.cli import display
-
-            say = stack.enter_context(display.steps())
-        # What the model's own code prints is no part of the output.
-        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
-        captured = capture_named(model, inputs, out, say=say, **given)
-    if as_json:
-        print_json(captured.to_json())
-    elif not quiet:
-        display.show_capture(captured)
-
-
-@cli.command(
-    epilog="""\b
 Examples:
   torch2flow verify out
   torch2flow verify out --report report.html
@@ -404,6 +336,67 @@ def _original(given: dict[str, Any]) -> Original | None:
     options = {name: given.pop(name) for name in names}
     factory = given.pop("against")
     return Original(factory, **options) if factory else None
+
+
+@cli.command(
+    epilog="""\b
+Inputs:
+  float32[batch,3,224,224]      a dtype and its axes; a name makes an axis dynamic, the same name the same size
+  ids=int64[batch,seq]:0..30522 a keyword, with the range of its values (integers: 0..2 where none is said)
+  mask=bool[batch,seq]          floats are normally distributed, booleans either; one number stands for all: :1
+  image.npy[batch,_,_,_]        the values of a file; names for its axes where some are dynamic
+  inputs.safetensors            every tensor of a file as a keyword, or in order where the names are numbers
+  output_attentions=True        a constant
+
+\b
+Examples:
+  torch2flow capture 'torchvision.models:resnet18(weights=None)' -o model.pt2 --input 'float32[batch,3,224,224]'
+  torch2flow capture nets.py:Net -o net.pt2 --input 'float32[batch,seq,8]' --size seq=16 --gradients
+  torch2flow capture project.bert:tiny -o bert.pt2 --input 'int64[batch,seq]:0..30522' --input 'mask=bool[batch,seq]'"""
+)
+@click.argument("model", metavar="MODULE:FACTORY")
+@click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="The .pt2 to write.")
+@click.option(
+    "--input", "inputs", multiple=True, metavar="[NAME=]SPEC", help="An input of forward; see below. In order."
+)
+@click.option("--size", "sizes", multiple=True, metavar="AXIS=NUMBER", help="How long a named axis is in the sample.")
+@click.option("--train", is_flag=True, help="Capture in train mode. Default: eval mode.")
+@click.option("--no-dropout", is_flag=True, help="Set every dropout probability to 0 first.")
+@click.option("--gradients", is_flag=True, help="Record gradients, and parameters and buffers after a step of SGD.")
+@click.option(
+    "--reference",
+    type=click.Choice(["all", "outputs", "none"]),
+    default="all",
+    show_default=True,
+    help="What to record beside the model: every layer's output, the model's only, or nothing.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of weights and inputs that are drawn.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing capture at -o.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def capture(model: str, inputs: tuple[str, ...], out: Path, quiet: bool, as_json: bool, **given: Any) -> None:
+    """Records a live PyTorch model as a .pt2, and what it computes as OUT.reference.safetensors. Runs PyTorch.
+
+    MODULE:FACTORY is a function, a class or a module instance, such as torchvision.models:resnet18 or
+    nets.py:Net(width=64). It is built, run and exported by the PyTorch of this very Python.
+    """
+    from torch2flow.proof.capture.request import capture_named
+
+    gc.enable()  # here live objects of other libraries come and go
+    given["dropout"] = not given.pop("no_dropout")
+    with contextlib.ExitStack() as stack:
+        say = None
+        if not (quiet or as_json):
+            from torch2flow.cli import display
+
+            say = stack.enter_context(display.steps())
+        # What the model's own code prints is no part of the output.
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        captured = capture_named(model, inputs, out, say=say, **given)
+    if as_json:
+        print_json(captured.to_json())
+    elif not quiet:
+        display.show_capture(captured)
 
 
 for command in (zoo, plan, launch, libai):

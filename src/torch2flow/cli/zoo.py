@@ -11,21 +11,15 @@ from typing import Any
 
 import click
 
+from torch2flow.cli.command_group import OrderedGroup
 from torch2flow.cli.printing import print_json
 from torch2flow.errors import DifferenceError, UsageError
 
 WEIGHTS_HELP = "A checkpoint, or the name of weights of torchvision's: DEFAULT, IMAGENET1K_V1, ..."
 
 
-class _Zoo(click.Group):
-    """Lists the commands in the order in which a user meets them."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        return ["list", "convert", "predict", "compare"]
-
-
 @click.group(
-    cls=_Zoo,
+    cls=OrderedGroup,
     epilog="""\b
 Examples:
   torch2flow zoo list resnet
@@ -109,31 +103,6 @@ def convert(name: str, out: Path, weights: str, reverse: bool, as_json: bool, qu
             display.show_twin(twin, result)
 
 
-@zoo.command(epilog="\b\nExample:\n  torch2flow zoo compare alexnet")
-@click.argument("name")
-@click.option("--weights", default="DEFAULT", show_default=True, metavar="FILE|NAME", help=WEIGHTS_HELP)
-@click.option("--flowvision", type=click.Path(path_type=Path), metavar="FOLDER", help="Default: flowvision's cache.")
-@click.option("--all", "every", is_flag=True, help="Show the tensors that are equal too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, of all tensors.")
-def compare(name: str, weights: str, flowvision: Path | None, every: bool, as_json: bool) -> None:
-    """Compares flowvision's own pretrained weights with torchvision's, tensor by tensor.
-
-    Exit code 0: nothing differs; 1: something does.
-    """
-    from torch2flow.zoo import comparing
-
-    with contextlib.ExitStack() as stack:
-        found = comparing.compare(name, weights, flowvision, downloading=_bar(stack, "downloading"))
-    if as_json:
-        print_json(found.to_json())
-    else:
-        from torch2flow.cli import display
-
-        display.show_diff(found, every=every)
-    if found.differs:
-        sys.exit(DifferenceError.exit_code)
-
-
 @zoo.command(
     epilog="""\b
 Examples:
@@ -162,6 +131,31 @@ def predict(name: str, images: tuple[Path, ...], weights: str, key: str | None, 
 
         display.show_predictions(found)
     if not all(each.agree for each in found):
+        sys.exit(DifferenceError.exit_code)
+
+
+@zoo.command(epilog="\b\nExample:\n  torch2flow zoo compare alexnet")
+@click.argument("name")
+@click.option("--weights", default="DEFAULT", show_default=True, metavar="FILE|NAME", help=WEIGHTS_HELP)
+@click.option("--flowvision", type=click.Path(path_type=Path), metavar="FOLDER", help="Default: flowvision's cache.")
+@click.option("--all", "every", is_flag=True, help="Show the tensors that are equal too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, of all tensors.")
+def compare(name: str, weights: str, flowvision: Path | None, every: bool, as_json: bool) -> None:
+    """Compares flowvision's own pretrained weights with torchvision's, tensor by tensor.
+
+    Exit code 0: nothing differs; 1: something does.
+    """
+    from torch2flow.zoo import comparing
+
+    with contextlib.ExitStack() as stack:
+        found = comparing.compare(name, weights, flowvision, downloading=_bar(stack, "downloading"))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        from torch2flow.cli import display
+
+        display.show_diff(found, every=every)
+    if found.differs:
         sys.exit(DifferenceError.exit_code)
 
 

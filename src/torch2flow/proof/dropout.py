@@ -1,4 +1,4 @@
-"""Switches off dropout, in PyTorch and in OneFlow alike: where numbers are drawn, none can be compared."""
+"""Switches off dropout in a model of PyTorch or OneFlow: results with random numbers can't be compared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DROPPING = ("drop", "stochasticdepth")
 
 @contextlib.contextmanager
 def dropout_off(module: Any) -> Iterator[list[str]]:
-    """Sets every probability of leaving something out to 0, and puts them back; gives the attributes' names."""
+    """Sets every dropout probability to 0 for a while; yields the names of the attributes."""
     changed: dict[tuple[int, str], tuple[Any, float]] = {}
     for part in module.modules():
         for holder in (part, getattr(part, "config", None)):

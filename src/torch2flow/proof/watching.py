@@ -33,23 +33,23 @@ class WatchedCall:
 
     @property
     def name(self) -> str:
-        """As recordings name it: `layer1.0.conv1#0`."""
+        """The name of the call in recordings: `layer1.0.conv1#0`."""
         return f"{self.path}#{self.number}"
 
 
 class Watcher(Protocol):
-    """What is told of every call, and may give other inputs and another output than there were."""
+    """Is told of every call, and may replace its inputs and its output."""
 
     def around(
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Calls `forward`, and returns what the caller shall get."""
+        """Calls `forward`, and returns the value that the caller shall get."""
         ...
 
 
 @contextlib.contextmanager
 def watched(module: Any, watcher: Watcher) -> Iterator[None]:
-    """Meanwhile every call of a submodule goes through `watcher`; afterwards the module is what it was."""
+    """A context in which every call of a submodule goes through `watcher`; afterwards the module is what it was."""
     counts: dict[str, int] = {}
 
     def wrap(path: str, part: Any, name: str) -> Callable[..., Any]:

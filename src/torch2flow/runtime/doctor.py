@@ -50,7 +50,7 @@ SPEED = "speed only: everything runs on the CPU"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. Where it is not ok, `costs` says what does not work until `command` has run."""
+    """One thing that was looked at. If it is not ok, `costs` says what does not work until `command` has run."""
 
     name: str
     status: Status

@@ -40,7 +40,7 @@ _LIBRARY = re.compile(r"(lib[\w.+-]+): cannot open shared object file")
 
 @dataclass(frozen=True)
 class ImportEvidence:
-    """What is known when an import failed; the texts of the table name these."""
+    """What is known about a failed import. The texts of the table use these names."""
 
     error: BaseException
 
@@ -67,17 +67,17 @@ class ImportEvidence:
 
     @property
     def numpy(self) -> str:
-        """What is installed of it, in words."""
+        """The installed version, in words."""
         return _in_words(NUMPY)
 
     @property
     def protobuf(self) -> str:
-        """What is installed of it, in words."""
+        """The installed version, in words."""
         return _in_words(PROTOBUF)
 
     @property
     def switch(self) -> str:
-        """The value of protobuf's environment variable."""
+        """The value of the environment variable that chooses protobuf's implementation."""
         return os.environ.get(_PROTOBUF_SWITCH, "")
 
     @property

@@ -47,7 +47,7 @@ def import_oneflow() -> ModuleType:
 
 
 def load_oneflow() -> ModuleType:
-    """The same without the quiet: for a subprocess whose standard error is read anyway."""
+    """Like `import_oneflow`, but lets all output through: for a process whose standard error is read anyway."""
     # glog reads this once, when its library loads: 2 leaves errors, 0 shows everything.
     os.environ.setdefault("GLOG_minloglevel", "2")
     try:

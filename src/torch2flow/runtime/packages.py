@@ -25,7 +25,7 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True)
 class RequiredPackage:
-    """A distribution and its releases that work, `first` included, `end` not; Pythons from `before` on need none."""
+    """A distribution and its releases that work: `first` and later, before `end`. Python `before` needs none."""
 
     distribution: str
     module: str

@@ -1,4 +1,4 @@
-"""What a plan costs, from a checkpoint's header alone: bytes each rank holds and reads, and how evenly."""
+"""Estimates a sharding plan from the header of a checkpoint: what each rank holds and reads, and how evenly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 PAGE = 4096
-"""Bytes the kernel reads at least: a short run of a row costs a page."""
+"""The bytes of a page, which the kernel reads at least: a short run of a row costs a page."""
 
 READ_SPEED = 1e9
 """Bytes per second that one rank reads, where nothing else is said: a local NVMe shared by a few, or the page cache."""
@@ -43,7 +43,7 @@ class Estimate:
 
     @property
     def imbalance(self) -> float:
-        """The fullest rank's bytes to the mean: 1 is even."""
+        """The bytes of the fullest rank, divided by the mean: 1 is even."""
         mean = float(self.held.mean())
         return float(self.held.max()) / mean if mean else 1.0
 
@@ -120,7 +120,7 @@ def estimate(
 
 
 def _waste(tensor: Sized, layout: Layout) -> float:
-    """How many bytes are read for one that is held: a run between two pages takes both."""
+    """How many bytes are read for one byte that is held: the kernel reads whole pages."""
     sizes = list(tensor.shape)
     for axis, count in zip(layout.axes, layout.counts, strict=True):
         if axis is not None:

@@ -60,7 +60,7 @@ def find_twin(name: str) -> Twin:
 
 
 def generated_instead(name: str) -> str:
-    """The road that every model has."""
+    """A sentence for a model without a twin: which two commands write it as OneFlow source."""
     short = name.removeprefix("timm/")
     factory = f"timm:create_model('{short}')" if name.startswith("timm/") else f"torchvision.models:get_model('{name}')"
     return (

@@ -31,7 +31,7 @@ from torch2flow.zoo.weights import DEFAULT, Weights, fetched, named_weights
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A checkpoint under flowvision's names, and the model for it.
+    """A checkpoint under flowvision's names, and the twin that loads it.
 
     Attributes:
         twin: settled for the checkpoint.
@@ -114,7 +114,7 @@ def to_flowvision(checkpoint: Checkpoint, twin: Twin) -> Checkpoint:
 
 
 def settled(twin: Twin, tensors: Tensors, weights: str = "") -> Twin:
-    """The twin for this checkpoint: with as many classes as it has."""
+    """The twin with the arguments that fit this checkpoint, such as the number of classes."""
     twin = twin.settle(twin, tensors, weights)
     head = tensors.get(twin.head)
     if head is None or not head.shape or head.shape[0] == twin.classes:

@@ -1,4 +1,4 @@
-"""Downloads a file: once, whole, with the right hash, and from where an interrupted download stopped."""
+"""Downloads a file once, checks its hash, and goes on where an interrupted download stopped."""
 
 from __future__ import annotations
 

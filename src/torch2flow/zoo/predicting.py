@@ -31,7 +31,7 @@ IMAGENET = {
     "std": [0.229, 0.224, 0.225],
     "interpolation": "bilinear",
 }
-"""What most of torchvision's weights expect; taken where a file says nothing of it."""
+"""What most of torchvision's weights expect of an image; used for a file that says nothing about it."""
 
 
 TORCH_ARGUMENTS = {
@@ -75,7 +75,7 @@ class Prediction:
 
     @property
     def agree(self) -> bool:
-        """Whether both sides name the same five in the same order."""
+        """Whether both sides name the same five classes in the same order."""
         return all(ours == theirs for ours, _, theirs, _ in self.top())
 
     def to_json(self) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def predict(
 
 
 def _usual(twin: Twin) -> dict[str, Any]:
-    """`IMAGENET`, or its like for a ViT of other images."""
+    """The settings `IMAGENET`, with the image size of a ViT if it has another."""
     sizes = [int(argument.partition("=")[2]) for argument in twin.arguments if argument.startswith("img_size=")]
     return IMAGENET | {"resize_size": sizes, "crop_size": sizes} if sizes else IMAGENET
 

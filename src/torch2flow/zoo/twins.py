@@ -18,7 +18,7 @@ Tensors = Mapping[str, "Tensor"]
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A line that makes flowvision's model compute what PyTorch's does, and why that takes one."""
+    """A line of source that makes flowvision's model compute what PyTorch's does, and the reason for it."""
 
     line: str
     why: str
@@ -66,7 +66,7 @@ class Twin:
 
     @property
     def match(self) -> str:
-        """How a checkpoint gets in: `keys equal`, `by rule`, or `no twin` where what is there is another model."""
+        """How a checkpoint gets in: `keys equal`, `by rule`, or `no twin` if the namesake computes something else."""
         if self.differs:
             return "no twin"
         return "by rule" if self.keys or self.repairs or self.subclass else "keys equal"

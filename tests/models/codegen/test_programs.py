@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_once import CAPTURING, made_once
 
 from torch2flow.checkpoints.writing import Options
 from torch2flow.conversion import Result, convert
@@ -37,10 +38,13 @@ HALVES = ["BFloat16", "Float16"]
 @pytest.fixture(scope="session")
 def captured(tmp_path_factory: pytest.TempPathFactory, torch_python: Path) -> Path:
     """A folder with the `.pt2`, the recording and the keys of every program of nets.py."""
-    folder = tmp_path_factory.mktemp("programs")
-    command = [str(torch_python), str(HERE / "nets.py"), str(folder)]
-    done = subprocess.run(command, env={"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+
+    def capture(folder: Path) -> None:
+        command = [str(torch_python), str(HERE / "nets.py"), str(folder)]
+        done = subprocess.run(command, env={"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    folder = made_once("programs", [*CAPTURING, HERE / "nets.py"], capture, tmp_path_factory.mktemp("programs"))
     assert not (errors := {path.stem: path.read_text() for path in folder.glob("*.error")}), errors
     assert {path.stem for path in folder.glob("*.pt2")} == {*NAMES, *HALVES}
     return folder

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_once import CAPTURING, made_once
 
 from torch2flow.conversion import convert
 from torch2flow.errors import FormatError, UsageError
@@ -51,9 +52,11 @@ torch2flow.capture(model, (torch.randn(4, 3, 6, 6),), inputs, out=sys.argv[1], d
 @pytest.fixture(scope="module")
 def captured(tmp_path_factory: pytest.TempPathFactory, run_python: Callable[..., str], torch_python: Path) -> Path:
     """A captured model with everything that is compared: nested inputs and outputs, integers, gradients, a step."""
-    path = tmp_path_factory.mktemp("captured") / "net.pt2"
-    run_python(torch_python, CAPTURE, path, env={"OMP_NUM_THREADS": "1"})
-    return path
+
+    def capture(folder: Path) -> None:
+        run_python(torch_python, CAPTURE, folder / "net.pt2", env={"OMP_NUM_THREADS": "1"})
+
+    return made_once("net", [*CAPTURING, CAPTURE], capture, tmp_path_factory.mktemp("captured")) / "net.pt2"
 
 
 @pytest.fixture(scope="module")

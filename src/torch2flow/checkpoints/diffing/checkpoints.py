@@ -18,7 +18,7 @@ from torch2flow.checkpoints.pytorch.pieced_tensor import PiecedTensor
 from torch2flow.errors import FormatError, UnsupportedError, UsageError
 
 MAX_REPEATED = 1 << 40
-"""Bytes that an expanded tensor may take more than its storage: sixteen bytes can be expanded to 2**60."""
+"""How many bytes larger than its storage an expanded tensor may be: sixteen bytes can be expanded to 2**60."""
 
 
 def diff(
@@ -85,7 +85,7 @@ def diff(
 
 
 def _tell_ties(found: Diff, rows: list[TensorDifference], ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
-    """Of a missing name, what the other side has in its place; of names on both sides, what is tied on one only."""
+    """Notes names that are missing because they are tied to another, and names that are tied on one side only."""
     absent = {(row.status, row.name): row for row in rows if row.status.startswith("only")}
     ties: dict[str, set[tuple[str, ...]]] = {"A": set(), "B": set()}
     for side, tensors, other, others in (("A", ours, "B", theirs), ("B", theirs, "A", ours)):
@@ -149,7 +149,7 @@ def _compare_all(
 
 
 def _identity(tensor: Tensor) -> Any:
-    """Equal for two names of the same tensor. Composite ones may share their parts and have other scales."""
+    """Equal for two names of one tensor. Two composite tensors may share parts and differ in their scales."""
     return id(tensor) if isinstance(tensor, CompositeTensor) else tensor.identity
 
 

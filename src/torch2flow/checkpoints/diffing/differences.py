@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 STATUSES = ("only in A", "only in B", "dtype differs", "shape differs", "values differ", "equal")
-"""What a tensor can be, in the order in which it is shown. Where shape and dtype differ, it is the shape."""
+"""The outcomes for one tensor, in the order in which they are shown. If shape and dtype differ, the shape counts."""
 
 
 @dataclass(slots=True)
@@ -43,12 +43,12 @@ class ElementDifferences:
 
     @property
     def badness(self) -> tuple[bool, float, float]:
-        """The larger, the worse."""
+        """A key for sorting: the worse a difference is, the larger is its key."""
         return bool(self.nan_a or self.nan_b), self.largest or 0.0, self.different / max(1, self.elements)
 
     @property
     def remarks(self) -> list[str]:
-        """What the other numbers don't say."""
+        """Sentences about what the numbers do not show."""
         said = []
         if self.nan_a or self.nan_b:
             said.append(f"NaN: {self.nan_a:,} in A only, {self.nan_b:,} in B only")

@@ -27,7 +27,7 @@ BLOCK = 1 << 18
 """Elements that are compared at once: in float64 two megabytes, whatever the dtype."""
 
 COMPARABLE = "biufcq"
-"""Kinds of dtypes (`DType.kind`) whose elements are numbers; of packed ones only the bits are compared."""
+"""Kinds of dtypes (`DType.kind`) whose elements are numbers. Of packed dtypes only the bits are compared."""
 
 
 def compare_elements(
@@ -51,7 +51,7 @@ def compare_elements(
 
 
 def _blocks(a: Chunks, b: Chunks) -> Iterator[tuple[Array, Array]]:
-    """Two streams in step, equally many elements of both; they may come in chunks of other lengths."""
+    """Yields equally many elements of both streams, whose own chunks may have different lengths."""
     left, right = next(a, None), next(b, None)
     while left is not None and right is not None:
         count = min(left.size, right.size, BLOCK)
@@ -96,7 +96,7 @@ class _Meter:
                 self._keep(at + int(which[0]), (0, 0.0), a[0], b[0])
 
     def _add_numbers(self, at: int, which: Array, a: Array, b: Array) -> None:
-        """The elements number `at + which`: of one dtype they differ in their bits, of two they may be equal."""
+        """Adds the elements `at + which`. If both dtypes are the same, their bits differ; if not, they may be equal."""
         import numpy as np
 
         gap, relative, nan_a, nan_b, differ = _distance(a, self.dtype_a, b, self.dtype_b)
@@ -125,7 +125,7 @@ class _Meter:
 
 
 def _other_bits(a: Array, b: Array) -> Array:
-    """The numbers of the elements, of one dtype, whose bits are not the same."""
+    """The indices of the elements whose bits differ; both arrays have one dtype."""
     import numpy as np
 
     unit = f"u{min(a.itemsize, 8)}"
@@ -134,7 +134,7 @@ def _other_bits(a: Array, b: Array) -> Array:
 
 
 def _is_rounded(a: Array, dtype_a: DType, b: Array, dtype_b: DType) -> bool:
-    """Whether the narrower side is the wider one rounded to its dtype; any NaN stands for any."""
+    """Whether the values of the narrower dtype are the wider ones, rounded. Any two NaNs count as equal."""
     import numpy as np
 
     if dtype_a.itemsize > dtype_b.itemsize:
@@ -144,7 +144,7 @@ def _is_rounded(a: Array, dtype_a: DType, b: Array, dtype_b: DType) -> bool:
 
 
 def _distance(a: Array, dtype_a: DType, b: Array, dtype_b: DType) -> tuple[Array, Array, Array, Array, Array]:
-    """|a - b|, that relative to the larger (both 0 beside a NaN), NaNs of a and of b, and which differ as numbers."""
+    """|a - b|, |a - b| / max(|a|, |b|), NaN in a, NaN in b, and unequal as numbers. NaNs have distance 0."""
     import numpy as np
 
     x, y = _wide(a, dtype_a), _wide(b, dtype_b)
@@ -167,7 +167,7 @@ def _distance(a: Array, dtype_a: DType, b: Array, dtype_b: DType) -> tuple[Array
 
 
 def _integer_distance(i: Array, j: Array, gap: Array) -> tuple[Array, Array]:
-    """Which are equal, and |i - j|, which is the difference modulo 2**64; `gap` holds it for numbers of two signs."""
+    """Which integers are equal, and |i - j| computed modulo 2**64. Where the signs differ, `gap` has the distance."""
     import numpy as np
 
     u, v = i.view("<u8"), j.view("<u8")
@@ -189,7 +189,7 @@ def _wide(chunk: Array, dtype: DType) -> Array:
 
 
 def _integers(chunk: Array, dtype: DType) -> Array | None:
-    """The numbers in int64 or uint64, None if they are no integers."""
+    """The numbers in int64 or uint64; None if the dtype is no integer."""
     if dtype.kind not in "biuq":
         return None
     return chunk.astype("<u8" if dtype.name == "uint64" else "<i8")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 
 def suggest_rename(a: dict[str, tuple[int, ...]], b: dict[str, tuple[int, ...]]) -> tuple[str, str] | None:
-    """The change of a prefix or suffix that would align names that hardly overlap; a name counts with its shape."""
+    """The change of a prefix or suffix that would align most names. Two names match if their shapes match too."""
     fewest = min(len(a), len(b))
     overlap = len(a.keys() & b.keys())
     if not fewest or 2 * overlap > fewest:
@@ -31,7 +31,7 @@ def suggest_rename(a: dict[str, tuple[int, ...]], b: dict[str, tuple[int, ...]])
 
 
 def _prefixes(names: Iterable[str], separators: str) -> list[str]:
-    """The prefixes up to a separator, four at most of a name, that half of the names have; the empty one among them."""
+    """The prefixes, up to a separator, that at least half of the names have; at most four of each name."""
     names = list(names)
     found: Counter[str] = Counter()
     for name in names:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def compare_tensors(a: Tensor, b: Tensor, advance: Progress) -> tuple[ElementDifferences | None, list[str]]:
-    """How the elements compare, None if they can't; and what differs beside them."""
+    """How the elements compare (None if they can't be compared), and sentences about what else differs."""
     if isinstance(a, CompositeTensor) and isinstance(b, CompositeTensor) and a.layout == b.layout:
         return _compare_parts(a, b, advance)
     count, one, other = math.prod(a.shape), _elements(a), _elements(b)
@@ -34,7 +34,7 @@ def compare_tensors(a: Tensor, b: Tensor, advance: Progress) -> tuple[ElementDif
 
 
 def _elements(tensor: Tensor) -> tuple[Chunks, DType] | None:
-    """The elements of a tensor, those of a quantized one as the numbers it stands for; None if there is no list."""
+    """The elements of a tensor and their dtype. Quantized tensors give the numbers they stand for, sparse ones None."""
     if isinstance(tensor, TensorRef):
         return tensor.chunks(), tensor.dtype
     if tensor.layout == "quantized" and tensor.dtype.name in INTEGER_OF:
@@ -45,7 +45,7 @@ def _elements(tensor: Tensor) -> tuple[Chunks, DType] | None:
 def _compare_parts(
     a: CompositeTensor, b: CompositeTensor, advance: Progress
 ) -> tuple[ElementDifferences | None, list[str]]:
-    """Part by part, as they are stored: the worst of them, and a remark for each that differs."""
+    """Compares the stored parts one by one: the worst of them, and a remark for each part that differs."""
     remarks = []
     for name in sorted(a.attributes.keys() | b.attributes.keys()):
         one, other = a.attributes.get(name), b.attributes.get(name)

@@ -24,7 +24,7 @@ _CONTIGUOUS = PickledCall(Name(f"{_MODULE}._MEM_FORMAT_ENCODING"), (0,))
 
 
 def write_dcp(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
-    """Writes tensors by name; of tied ones each name gets its own, as PyTorch's planner has it too.
+    """Writes tensors by name. Tied tensors are written once for each name, as PyTorch's planner does it.
 
     Raises:
         FormatError: the source is damaged.

@@ -174,7 +174,7 @@ class _ArchiveWriter:
         return crc
 
     def finish(self) -> int:
-        """The central directory and both of its ends, of which PyTorch writes the zip64 one always; all its bytes."""
+        """Writes the central directory and both of its end records; PyTorch always writes the zip64 one."""
         directory = b"".join(self.central)
         count, start = len(self.central), self.at
         end64 = _END64.pack(b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, len(directory), start)

@@ -52,6 +52,6 @@ def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hash
 
 
 def _metadata(plan: ConversionPlan) -> dict[str, str]:
-    """What the source said of itself; `format: pt` is what transformers asks for."""
+    """The text metadata of the source, and `format: pt`, without which transformers refuses the file."""
     carried = plan.checkpoint.container.metadata.get("__metadata__", {})
     return {"format": "pt", **{str(key): str(value) for key, value in carried.items()}}

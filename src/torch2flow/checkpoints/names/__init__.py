@@ -1,1 +1,1 @@
-"""Names of tensors: which are taken, what the user calls them, and what another library calls them."""
+"""Names of tensors: which are taken, how the user renames them, and how another library names them."""

@@ -25,7 +25,7 @@ _WORDS = {"rest": r".+", "name": r"[^.]+"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of a tensor's shape, both ways; its elements stay, in their order."""
+    """How the shape of a tensor changes, and back. The elements keep their order."""
 
     there: Callable[[Shape], Shape]
     back: Callable[[Shape], Shape]
@@ -38,12 +38,12 @@ CHANGES: dict[str, Change] = {
     "two ones more": Change(lambda shape: (*shape, 1, 1), lambda shape: shape[:-2]),
     "square": Change(lambda shape: 2 * (math.isqrt(math.prod(shape)),), lambda shape: (math.prod(shape),)),
 }
-"""Of PyTorch's shape and back: (1, 1, C) to (C), (C, 1, 1) to (C), (A, B) to (A, B, 1, 1), (N * N) to (N, N)."""
+"""Changes from PyTorch's shape: (1, 1, C) to (C), (C, 1, 1) to (C), (A, B) to (A, B, 1, 1), (N * N) to (N, N)."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRule:
-    """A template of either side, and a row of `CHANGES`."""
+    """One rule: a template for the names of each side, and a row of `CHANGES` for the shape."""
 
     torch: str
     flow: str
@@ -70,7 +70,7 @@ class Keys:
         return bool(self.rules or self.flow_only)
 
     def find(self, name: str, back: bool = False) -> tuple[str, str]:
-        """The other side's name, and the change of its shape; with `back`, PyTorch's name of one of OneFlow's."""
+        """OneFlow's name for one of PyTorch's, and the change of shape; with `back`, the reverse."""
         for rule in self.rules:
             new = translate(name, rule.flow, rule.torch) if back else translate(name, rule.torch, rule.flow)
             if new is not None:
@@ -78,7 +78,7 @@ class Keys:
         return name, ""
 
     def pairs(self, names: Iterable[str], back: bool = False) -> Iterator[tuple[str, str, Change]]:
-        """Each name, the other side's, and the change of shape; with `back`, from OneFlow's names to PyTorch's.
+        """Each name with the other side's name and the change of shape. With `back`, from OneFlow's names to PyTorch's.
 
         Raises:
             UsageError: two names would become one.
@@ -122,11 +122,11 @@ class Keys:
 
 
 SAME = Keys()
-"""All names are equal."""
+"""The rules of a pair whose names are all equal."""
 
 
 def translate(name: str, source: str, target: str) -> str | None:
-    """A name of one template as the other has it; None where it is none."""
+    """Translates a name from one template to the other; None if the name does not match the first."""
     found = _pattern(source).fullmatch(name)
     if found is None:
         return None

@@ -133,7 +133,7 @@ def rebuild(tree: Any, naming: Naming, flat: bool) -> Any:
 
 
 def _rename_metadata(metadata: Any, rules: Rules) -> Any:
-    """`_metadata` is keyed by module path; a rule for parameter names fits it with the dot that follows."""
+    """Renames the module paths in `_metadata`. A dot is appended first, so that rules for parameter names match."""
     if not isinstance(metadata, dict) or not rules:
         return metadata
     renamed = StatefulDict()
@@ -146,7 +146,7 @@ def _rename_metadata(metadata: Any, rules: Rules) -> Any:
 
 
 def _filter(value: Any, names: dict[str, str], order: Iterator[tuple[str, Tensor]]) -> Any:
-    """A nested tree without the tensors that are left out, its leaves renamed within their container."""
+    """Copies a nested tree without the tensors that are left out, and renames each leaf within its container."""
     if not isinstance(value, _CONTAINERS):
         return value
     members = list(value.items()) if isinstance(value, dict) else list(enumerate(value))

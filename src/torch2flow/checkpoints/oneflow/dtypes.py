@@ -34,17 +34,17 @@ WIDENED_TO = {
     "float8_e5m2fnuz": "float16",
     "float8_e8m0fnu": "float32",  # powers of two from 2**-127 to 2**127: beyond float16
 }
-"""The smallest type OneFlow has that holds every value of one it has not."""
+"""For each dtype that OneFlow lacks: its smallest dtype that holds every value."""
 
 
 def stored_dtype(dtype: DType) -> DType | None:
-    """The type a value of `dtype` is stored as in OneFlow's files; None where OneFlow has no such tensor."""
+    """The dtype in which OneFlow's files store a tensor of `dtype`; None if OneFlow has no such tensor."""
     if dtype.name not in DATA_TYPES:
         return None
     return DTYPES[STORED_AS.get(dtype.name, dtype.name)]
 
 
 def widened_dtype(dtype: DType) -> DType | None:
-    """The type of OneFlow's that holds every value of `dtype`; None if there is none."""
+    """The dtype of OneFlow that holds every value of `dtype`; None if there is none."""
     name = WIDENED_TO.get(dtype.name)
     return DTYPES[name] if name else None

@@ -26,7 +26,7 @@ WEIGHTS = "weights"
 PICKLED_DATA = "pickled_data"
 
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
-"""Keys that are file names everywhere: no separators, nothing hidden, nothing a shell would trip over."""
+"""Keys that are safe as file names: no separators, no leading dot, no characters that are special in a shell."""
 
 
 def assign_places(entries: list[Entry]) -> None:

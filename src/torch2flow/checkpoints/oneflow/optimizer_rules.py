@@ -14,7 +14,7 @@ from typing import Any
 Options = dict[str, Any]
 Convert = Callable[[float], float]
 Remark = tuple[Callable[[Options], Any], str]
-"""When something is lost, by a group's options, and the sentence that says so."""
+"""A test of a group's options that says whether something is lost, and the sentence to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ RULES = (
 )
 
 IMPLEMENTATION = ("foreach", "capturable", "differentiable")
-"""Options that choose how PyTorch computes, not what."""
+"""Options that choose how PyTorch computes a step, but not its result."""
 
 SCHEDULING = frozenset({"initial_lr", "swa_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "lr_scale"})
 """What learning rate schedulers leave in a group; OneFlow's read `initial_lr` by the same name."""
@@ -149,6 +149,6 @@ SCHEDULING = frozenset({"initial_lr", "swa_lr", "max_lr", "min_lr", "max_momentu
 COMMON = SCHEDULING | {"params", "param_names", "lr", "weight_decay", "maximize", "fused", *IMPLEMENTATION}
 
 ONEFLOW_ONLY = frozenset({"bias_correction1", "bias_correction2", "do_bias_correction"})
-"""Options of OneFlow's that PyTorch never has."""
+"""Options that OneFlow's optimizers have and PyTorch's do not."""
 
 CLIPPING = ("clip_grad_max_norm", "clip_grad_norm_type")

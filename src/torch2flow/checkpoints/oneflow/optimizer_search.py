@@ -12,11 +12,11 @@ _NOT_A_STATE = (TypeError, ValueError, KeyError, AttributeError, IndexError, Ove
 Mapping = Callable[[dict[str, Any]], tuple[dict[str, Any], list[str]]]
 
 SEARCH_DEPTH = 6
-"""Lightning keeps them at `optimizer_states.0`; nobody is known to nest them deeper than four."""
+"""How deep optimizer states are looked for. Lightning keeps them at `optimizer_states.0`."""
 
 
 def adapt_optimizers(tree: Any) -> tuple[Any, list[str]]:
-    """The tree with PyTorch's optimizer states as OneFlow's, and a sentence for all that has no counterpart."""
+    """Turns PyTorch's optimizer states in a tree into OneFlow's; notes everything that has no counterpart."""
     notes: list[str] = []
     return _map(tree, "", is_pytorch_state, to_oneflow, notes, SEARCH_DEPTH), notes
 

@@ -144,7 +144,7 @@ def _is_state(value: Any) -> bool:
 
 
 def _find(state: dict[str, Any], groups: list[Options]) -> tuple[OptimizerRule | None, list[str]]:
-    """The rule whose options and tensors these are."""
+    """Finds the rule that fits these options and tensors."""
     options = set(groups[0]) if groups else set()
     tensors = {key for kept in state["state"].values() if isinstance(kept, dict) for key in kept} - {"step"}
     for rule in RULES:

@@ -60,14 +60,14 @@ class FlowTensor(TensorRef):
         return self.source is None and not self.storage.big_endian and is_contiguous(self.shape, self.stride)
 
     def region(self, start: tuple[int, ...], stop: tuple[int, ...]) -> FlowTensor:
-        """The block between two corners, of what is stored too."""
+        """The block between two corners, of this tensor and of the stored one."""
         block = TensorRef.region(self, start, stop)
         assert isinstance(block, FlowTensor)
         block.source = self.source and self.source.region(start, stop)
         return block
 
     def seen(self, shape: tuple[int, ...], stride: tuple[int, ...]) -> FlowTensor:
-        """The elements through another shape and other strides, and what is stored too, which has the same ones."""
+        """The same elements with another shape and other strides; the stored tensor is viewed in the same way."""
         other = TensorRef.seen(self, shape, stride)
         assert isinstance(other, FlowTensor)
         other.source = self.source and self.source.seen(shape, stride)
@@ -96,7 +96,7 @@ class FlowTensor(TensorRef):
         self.requires_grad = self.is_parameter and self.dtype.kind in "fc"
 
     def become(self, other: TensorRef) -> None:
-        """Takes over what another tensor is, except for being a parameter."""
+        """Takes over everything from another tensor, except whether it is a parameter."""
         self.dtype, self.shape, self.stride = other.dtype, other.shape, other.stride
         self.storage, self.source = other.storage, other.source if isinstance(other, FlowTensor) else None
 
@@ -113,7 +113,7 @@ def empty_tensor(find: Callable[[Any], TensorRef] | None = None, is_parameter: b
 
 
 def restore(root: Any, path: Path) -> None:
-    """Gives tensors their dtype in torch2flow's source again, where the manifest says that nothing was lost."""
+    """Gives tensors the dtype that they had in the source, where the manifest says that no bits were lost."""
     try:
         rows = read_manifest(path)["tensors"]
     except FormatError:
@@ -253,7 +253,7 @@ def read_tensor(folder: Path) -> tuple[FlowTensor, SourceFile]:
 
 
 def _open_snapshot(path: Path) -> Container:
-    """A folder per variable; the names of the folders are the keys."""
+    """Opens a snapshot: a folder for each variable, named by its key."""
     tensors = StatefulDict()
     files = []
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir() and (entry / "meta").is_file()):

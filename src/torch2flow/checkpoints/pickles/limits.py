@@ -1,4 +1,4 @@
-"""What a stream may ask for: limits that no checkpoint comes near, and the fault that is raised beyond them.
+"""Limits on what a stream may ask for, and the error beyond them. No real checkpoint comes near any of them.
 
 Each is there for a file that was made to exhaust or crash its reader; tests/attacks holds them all.
 """
@@ -9,13 +9,13 @@ MAX_INTEGER_BYTES = 1024
 """Python's integers are unbounded; nothing PyTorch writes needs more, and decimal conversion is quadratic."""
 
 MAX_KEY_NODES = 64
-"""Hashing a tuple recurses in C: one nested two million deep as a key ends CPython and PyTorch by SIGSEGV."""
+"""Hashing a tuple recurses in C: a key nested two million deep ends CPython and PyTorch by SIGSEGV."""
 
 MAX_ODD_KEYS = 1 << 14
-"""Numbers and tuples hash without a secret: a file can choose keys that collide; text and bytes it can't."""
+"""The hash of numbers and tuples has no secret, so a file can choose keys that collide. Text and bytes are safe."""
 
 MAX_OBJECTS = 4 << 20
-"""An opcode of one byte makes a container of seventy; a tensor takes about twenty. Bounds memory and time."""
+"""Bounds memory and time: one byte makes a container of seventy bytes. A tensor takes about twenty objects."""
 
 MAX_ARGUMENTS = 32
 MAX_NAME = 4096
@@ -24,4 +24,4 @@ ITEM, HASHED_ITEM = 8, 64
 
 
 class Broken(Exception):
-    """A fault of the stream; `reading.run_stream` adds where."""
+    """The stream is broken or hostile; `reading.run_stream` adds at which byte."""

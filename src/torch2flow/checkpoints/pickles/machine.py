@@ -101,7 +101,7 @@ class Machine:
         return line
 
     def pop_mark(self) -> list[Any]:
-        """What was pushed since the last MARK."""
+        """Takes off the stack what was pushed since the last MARK."""
         items = self.stack
         self.stack = self.marks.pop()
         return items
@@ -139,7 +139,7 @@ class Machine:
     # -- objects ---------------------------------------------------------------------------------------------
 
     def find_global(self, module: str, name: str) -> Global:
-        """The one record of a dotted name."""
+        """The `Global` of a dotted name, the same object for the same name."""
         if len(module) + len(name) > MAX_NAME:
             raise Broken("has a name longer than any class's")
         full = f"{module}.{name}"
@@ -149,7 +149,7 @@ class Machine:
         return found
 
     def call(self, function: Any, args: tuple[Any, ...]) -> Any:
-        """What `function(*args)` stands for: a constructor of ours, or an opaque record."""
+        """Calls the constructor that the table has for this name; an unknown name gives an opaque record."""
         self.objects += 4
         if isinstance(function, Global):
             constructor = self.constructors.get(function.name)
@@ -164,13 +164,13 @@ class Machine:
         raise Broken("calls something that is not a named function")
 
     def unknown(self, name: str, args: tuple[Any, ...]) -> Opaque:
-        """The record of a call of something that is not known, which is counted and reported."""
+        """The record of a call of an unknown name. Such calls are counted and reported."""
         self.opaque[name] = self.opaque.get(name, 0) + 1
         return Opaque(name, args)
 
 
 class _Memo:
-    """What the stream refers back to. Picklers number it 0, 1, 2, ...: a list; other indices are rare.
+    """The objects that the stream refers back to. Picklers count 0, 1, 2, ..., so a list holds most of them.
 
     Args:
         limit: indices from here on are refused. A pickler counts: it never gets beyond the stream's length.

@@ -1,4 +1,4 @@
-"""The opcodes: each an operation on the machine's stack, found by its byte in `TABLE`.
+"""The opcodes. Each is an operation on the machine's stack, and `TABLE` finds it by its byte.
 
 Follows CPython's `Lib/pickletools.py`. Operations that would need code or data from outside the stream
 (EXT1, NEXT_BUFFER and their kin) are refused.
@@ -16,7 +16,7 @@ from torch2flow.checkpoints.pickles.machine import Machine
 from torch2flow.checkpoints.pickles.values import Opaque, StatefulDict
 
 LARGE = 1 << 16
-"""Bytes objects from this length on stay where they are if the stream is a mapped file."""
+"""Bytes objects of at least this length are not copied if the stream is a mapped file."""
 
 Operation = Callable[[Machine], None]
 
@@ -88,7 +88,7 @@ def _unicode(raw: bytes) -> str:
 
 
 def _python2_string(raw: bytes) -> str | bytes:
-    """A Python 2 `str` is text or bytes and does not say which."""
+    """Text if it is ASCII, else bytes: a `str` of Python 2 does not say which it is."""
     try:
         return raw.decode("ascii")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What the names that Python itself defines build: containers, bytes and numbers. One short function each."""
+"""Constructors for the names that Python itself defines: containers, bytes and numbers. One short function each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The phrase that a checkpoint's pickle repeats for every tensor, forty opcodes long, done in one step.
+"""A shortcut: the forty opcodes that a checkpoint's pickle repeats for every tensor are done in one step.
 
 What `torch.save` writes behind the name of `_rebuild_tensor_v2` for a tensor of a state dict (1.6 to 2.15;
 `torch/_tensor.py`, `_reduce_ex_internal`), each object that it makes put into the memo:
@@ -32,7 +32,7 @@ _OPERAND_SIZES = {ord("K"): 1, ord("M"): 2, ord("J"): 4}
 
 
 def take_tensor(m: Machine, at: int) -> bool:
-    """Does all opcodes of the phrase that begins at `at`, if one does; otherwise nothing."""
+    """If the phrase begins at byte `at`, does all its opcodes and returns True. Otherwise does nothing."""
     found = _PHRASE.match(m.data, at)
     if found is None or m.persistent_load is None:
         return False
@@ -56,7 +56,7 @@ def take_tensor(m: Machine, at: int) -> bool:
 
 
 def _numbers(m: Machine, raw: bytes) -> tuple[int, ...]:
-    """The operands of the number opcodes in `raw`: of a model's tensors many have one shape."""
+    """The numbers that the opcodes in `raw` push. They are kept, because many tensors of a model share a shape."""
     known = m.numbers.get(raw)
     if known is None:
         found, at = [], 0

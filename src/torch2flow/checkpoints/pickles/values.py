@@ -1,4 +1,4 @@
-"""What a pickle becomes when nothing in it is imported or called: plain containers and these four records."""
+"""The records that a pickle becomes, beside plain containers, when nothing in it is imported or called."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class StatefulDict(collections.OrderedDict[Any, Any]):
 
 
 def label(value: Any) -> str:
-    """Short text for a name out of a stream; `str()` of a list that is shared sixty levels deep never ends."""
+    """A short text for a value of a stream. `str()` is not used: it never ends for a list shared sixty levels deep."""
     if isinstance(value, Global | Opaque):
         return value.name if isinstance(value, Global) else value.class_name
     if isinstance(value, str | int | float | None):
@@ -63,7 +63,7 @@ def label(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A class or function for the *writer* to name. Not a `Global`: what a file named is never passed on.
+    """A class or function that the *writer* shall name. It is not a `Global`: a name out of a file is never written.
 
     A member of a class is spelled `module:Class.member`.
     """

@@ -16,7 +16,7 @@ from torch2flow.checkpoints.pickles.values import Name, PickledCall, StatefulDic
 from torch2flow.errors import UnsupportedError
 
 MAX_DEPTH = 160
-"""Readers of the result recurse (OneFlow maps over the object); Python's own limit is 1,000 frames."""
+"""How deep a value may be nested: those who read the result recurse, and Python's limit is 1,000 frames."""
 
 BATCH = 1000  # items between two marks, as in CPython's pickler: bounds the reader's stack
 
@@ -95,7 +95,7 @@ class _PickleWriter:
             self._foreign(self.identify(value), depth)
 
     def _foreign(self, value: Any, depth: int) -> None:
-        """An object that only the caller knows; the memo knows it by what `identify` gave."""
+        """Writes an object that only the caller knows. The memo finds it again by the result of `identify`."""
         if id(value) in self.memo:
             self._get(self.memo[id(value)])
             return

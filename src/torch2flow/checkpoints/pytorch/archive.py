@@ -25,11 +25,11 @@ from torch2flow.checkpoints.pytorch.zip import ZipArchive
 from torch2flow.errors import FormatError
 
 WHOLE_PICKLE = 64 << 20
-"""Bytes read of a pickle at first: all of any real one, but not all of a hostile one of gigabytes."""
+"""How many bytes of a pickle are read at first: enough for any real one, and little of a hostile one of gigabytes."""
 
 
 def find_pickle(archive: ZipArchive, name: str = "data.pkl") -> str | None:
-    """The record `stem/data.pkl`; the stem is the file's first name and can be anything."""
+    """Finds the record `STEM/data.pkl`; STEM is the name that the file had first, and can be anything."""
     found = [entry for entry in archive.records if entry.rpartition("/")[2] == name and entry.count("/") <= 1]
     if len(found) > 1:
         raise FormatError(

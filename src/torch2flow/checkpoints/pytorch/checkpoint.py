@@ -72,7 +72,7 @@ class Checkpoint(Mapping[str, Tensor]):
 
     @cached_property
     def overlaps(self) -> list[list[str]]:
-        """Groups of names whose different tensors share a storage: views of one another, perhaps."""
+        """Groups of names whose tensors differ and share a storage. They may be views of one another."""
         users = Counter(id(tensor.storage) for tensor in self._tensors.values() if isinstance(tensor, TensorRef))
         seen: set[Any] = set()
         pairs = []

@@ -136,7 +136,7 @@ def _rebuild_tensor_v3(
 
 
 def _note_attributes(m: Machine, kind: str, state: Any) -> None:
-    """Attributes set on a tensor have no place in a state dict: counted, so that they are reported."""
+    """Counts attributes that were set on a tensor. They have no place in a state dict, and are reported."""
     if state not in (None, {}, (), (None, None)):
         what = f"attributes of a {kind}"
         m.opaque[what] = m.opaque.get(what, 0) + 1
@@ -184,7 +184,7 @@ def _rebuild_from_type(m: Machine, function: Any, kind: Any, args: tuple[Any, ..
 
 
 def _with_type(m: Machine, tensor: Any, kind: Any, state: Any) -> Any:
-    """A tensor of a subclass: its values where it holds them itself, otherwise the parts in its state."""
+    """A tensor of a subclass: its own values if it has any, otherwise the tensors in its state."""
     if isinstance(tensor, CompositeTensor) and tensor.layout == "subclass":
         halves = [half for half in (state[:2] if isinstance(state, tuple) else (state,)) if isinstance(half, dict)]
         m.spend(ITEM * sum(map(len, halves)))
@@ -231,7 +231,7 @@ def _rebuild_qtensor(
 
 
 def _is_scale(value: Any) -> bool:
-    """A number, a tensor of them, or (1.3, per channel) a list of them."""
+    """Whether a value is a number, a tensor, or a list of numbers (PyTorch 1.3, per channel)."""
     return isinstance(value, int | float | TensorRef) or (
         isinstance(value, list) and all(isinstance(item, int | float) for item in value)
     )

@@ -169,7 +169,7 @@ def _field(record: Any, name: str, kind: type) -> Any:
 
 
 class _Node(dict[Any, Any]):
-    """A level of the tree that the planner flattened; no entry of the checkpoint itself."""
+    """A level of the tree that the planner flattened. It is no entry of the checkpoint."""
 
 
 def _place(root: _Node, path: tuple[Any, ...], value: Any) -> None:
@@ -184,7 +184,7 @@ def _place(root: _Node, path: tuple[Any, ...], value: Any) -> None:
 
 
 def _lists(node: Any) -> Any:
-    """Lists again where the keys are 0, 1, 2, ...: the planner flattened them into numbered keys."""
+    """Makes lists again of dictionaries whose keys are 0, 1, 2, ...: the planner had flattened them."""
     if not isinstance(node, _Node):
         return node
     members = {key: _lists(value) for key, value in node.items()}

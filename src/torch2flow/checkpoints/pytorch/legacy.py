@@ -26,7 +26,7 @@ from torch2flow.errors import FormatError
 
 MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 PREFIX = MAGIC[2:14]
-"""The part that every pickle protocol spells alike."""
+"""The bytes of the magic number that are the same in every pickle protocol."""
 
 FIRST_WINDOW = 1 << 16
 LARGEST_PICKLE = 1 << 30

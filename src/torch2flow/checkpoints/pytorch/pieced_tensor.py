@@ -19,7 +19,7 @@ MAX_CUTS = 6  # dimensions along which one tensor is cut: a device mesh has as m
 
 
 class Piece(Protocol):
-    """A block, or a promise of one: what it is read from is opened when a part of it is asked for."""
+    """A block of a tensor. Its file may be opened only when a part of the block is asked for."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -41,7 +41,7 @@ class PiecedTensor(TensorRef):
 
     @property
     def is_plain(self) -> bool:
-        """Never: its bytes have to be put together."""
+        """Always False: the bytes have to be put together."""
         return False
 
     def numpy(self) -> np.ndarray[Any, Any]:
@@ -61,7 +61,7 @@ class PiecedTensor(TensorRef):
                 yield self._region((*index, *begin), (*behind, *stop)).reshape(-1)
 
     def region(self, start: tuple[int, ...], stop: tuple[int, ...]) -> PiecedTensor:
-        """The block between two corners, of what every piece has of it."""
+        """The block between two corners, made of the part that each piece has of it."""
         shape = tuple(b - a for a, b in zip(start, stop, strict=True))
         pieces = [
             (tuple(a - s for a, s in zip(low, start, strict=True)), part) for low, part in self._parts(start, stop)
@@ -69,7 +69,7 @@ class PiecedTensor(TensorRef):
         return replace(self, shape=shape, stride=contiguous_stride(shape), pieces=pieces)
 
     def seen(self, shape: tuple[int, ...], stride: tuple[int, ...]) -> TensorRef:
-        """The elements through another shape and other strides: of a copy, as no block has them."""
+        """The elements with another shape and other strides, of a copy, since no single block has all of them."""
         import numpy as np
 
         return in_memory(np.ascontiguousarray(self.numpy()), self.dtype).seen(shape, stride)
@@ -85,7 +85,7 @@ class PiecedTensor(TensorRef):
         return block
 
     def _parts(self, start: tuple[int, ...], stop: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], TensorRef]]:
-        """What lies between two corners, piece by piece, and where each part begins."""
+        """Yields, for each piece, its part between two corners and the index at which that part begins."""
         for at, piece in self.pieces:
             low = tuple(max(a, p) for a, p in zip(start, at, strict=True))
             high = tuple(min(b, p + n) for b, p, n in zip(stop, at, piece.shape, strict=True))

@@ -29,7 +29,7 @@ SCALAR_TYPES = {
     29: "float8_e4m3fn", 30: "float8_e5m2", 31: "float8_e4m3fnuz", 32: "float8_e5m2fnuz", 33: "float8_e8m0fnu",
     34: "uint32", 35: "uint64",
 }  # fmt: skip
-"""`ScalarType` of `torch/_export/serde/schema.py` (2.13): not c10's numbering."""
+"""The numbers of `ScalarType` in `torch/_export/serde/schema.py` (2.13), which are not those of c10."""
 
 _PROGRAM = re.compile(r"(^|/)(serialized_exported_program\.json|models/[^/]*\.json)$")
 _FACTS = re.compile(r"(^|/)(extra_files|extra)/torch2flow\.json$")
@@ -101,7 +101,7 @@ def _saved(archive: ZipArchive, names: tuple[str, ...], met: dict[str, int]) -> 
 
 
 def _described(archive: ZipArchive, configs: list[str], met: dict[str, int]) -> StatefulDict:
-    """Raw payloads and the JSON that describes them."""
+    """Reads raw payloads by the JSON that describes them."""
     tensors = StatefulDict()
     storages: dict[str, Storage] = {}
     for config in configs:

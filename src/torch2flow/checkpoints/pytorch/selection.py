@@ -66,7 +66,7 @@ def find_candidates(root: Any) -> list[Candidate]:
 
 
 class Search:
-    """One search. What was seen is not looked at again: `x = [x] * 10_000`, five times, has 10**20 leaves."""
+    """One search. It visits each object once: `x = [x] * 10_000`, done five times, has 10**20 leaves."""
 
     def __init__(self) -> None:
         self.found: list[Candidate] = []
@@ -127,7 +127,7 @@ class Search:
 
 
 def choose(root: Any) -> tuple[str, str]:
-    """The path taken without `--key`, and why."""
+    """Chooses the path that is taken without `--key`, and says why."""
     search = Search()
     kind = search.classify(root)
     if kind:

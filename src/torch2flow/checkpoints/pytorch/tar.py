@@ -30,7 +30,7 @@ WINDOW = 1 << 10  # most pickles in a tar are one short tuple
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether a file's first 512 bytes are a tar header."""
+    """Whether the first 512 bytes of a file are a tar header."""
     return head[257:262] == b"ustar"
 
 
@@ -58,7 +58,7 @@ def find_members(file: SourceFile) -> dict[str, tuple[int, int]]:
 
 
 def refuse_reference(pid: Any) -> Any:
-    """The pickles of keys and counts refer to nothing outside."""
+    """Refuses a persistent id: the pickles of keys and counts refer to nothing outside."""
     raise FormatError("A pickle refers to an object outside it where PyTorch never does.")
 
 

@@ -21,10 +21,10 @@ MAX_DIMENSIONS = 32
 """c10/core/impl/SizesAndStrides.h knows no limit; NumPy 1 stops at 32, OneFlow at 20."""
 
 MAX_ELEMENTS = 1 << 59
-"""Sixteen bytes each, this is what an int64 counts; NumPy refuses more even where a dimension is 0."""
+"""At sixteen bytes each, an int64 can count no more bytes. NumPy refuses more even if a dimension is 0."""
 
 MAX_REPEATED = 1 << 30
-"""An expanded tensor that has to be copied to be an array may take this many bytes more than its storage."""
+"""How many bytes larger than its storage an expanded tensor may be, if it has to be copied to become an array."""
 
 
 @dataclass(slots=True, eq=False)
@@ -216,7 +216,7 @@ class TensorRef:
 
 @dataclass(slots=True, eq=False, repr=False)
 class CompositeTensor:
-    """A tensor that is not one dense array: it has parts that are.
+    """A tensor that is not one dense array, but is made of several.
 
     Attributes:
         layout: `sparse_coo`, `sparse_csr` (and bsr, csc, bsc), `quantized`, `meta`, `nested` or `subclass`.

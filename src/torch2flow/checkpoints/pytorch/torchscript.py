@@ -50,7 +50,7 @@ def _names(row: str) -> list[str]:
 
 
 def as_modules(root: Any, members: Members) -> list[str]:
-    """Turns every script object reachable through attributes into a module record, in place.
+    """Turns every script object that attributes lead to into a module record, in place.
 
     Returns:
         Names of the tensors that are neither parameter nor buffer, as `class.attribute`.

@@ -27,7 +27,7 @@ MAX_MEMBERS = 1 << 19  # modules, parameters and buffers of one pickled module
 
 MAX_NAME = 1 << 16
 MAX_NAMES = 1 << 28
-"""Letters of one dotted name, and of all: a key of a megabyte at each of 100 levels is a name of 100 MB."""
+"""How many letters all dotted names may have together: keys of a megabyte at 100 levels make a name of 100 MB."""
 
 MODULE_VERSIONS = {
     "torch.nn.modules.batchnorm.BatchNorm1d": 2,
@@ -85,7 +85,7 @@ class _StateDict:
 
 
 class _Names:
-    """Puts dotted names together, and refuses what no model's names come to."""
+    """Puts dotted names together, and refuses names longer than those of any model."""
 
     def __init__(self) -> None:
         self.left = MAX_NAMES
@@ -158,7 +158,7 @@ class _Plain:
         return converted
 
     def _again(self, value: Any) -> Any:
-        """An object met before: what it became, and its parts counted once more."""
+        """An object that was met before: returns what it became, and counts its parts once more."""
         weight = self.weights.get(id(value))
         if weight is None:
             raise FormatError("A container holds itself.", remedy="select the part you need with --key")
@@ -256,7 +256,7 @@ def named(value: Any) -> Iterator[tuple[str, Tensor]]:
 
 
 def _flatten(value: Any, prefix: str, names: _Names, barren: set[int]) -> Iterator[tuple[str, Tensor]]:
-    """`barren` holds the containers without a tensor, which are not entered again."""
+    """Walks one level; `barren` holds the containers without a tensor, which are not entered again."""
     if isinstance(value, dict):
         members: Any = value.items()
     elif isinstance(value, list | tuple | deque):

@@ -1,4 +1,4 @@
-"""A conversion cut for ranks: what each rank's folder will hold, settled before a byte is written."""
+"""A conversion that is cut for the ranks of a job: what each rank's folder will hold, before a byte is written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A plan of a conversion, cut.
+    """The plan of a conversion, cut for the ranks of a job.
 
     Attributes:
         whole: the conversion.

@@ -46,7 +46,7 @@ class Layout:
 
     @cached_property
     def places(self) -> dict[int, Corner]:
-        """Where in the placement each rank is."""
+        """The index of each rank in the placement."""
         return {rank: place for place, rank in _leaves(self.ranks)}
 
     @property
@@ -85,7 +85,7 @@ class Layout:
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Layout:
-        """What a manifest says.
+        """The layout that a manifest describes.
 
         Raises:
             FormatError: it says something else.
@@ -131,7 +131,7 @@ def box(
 
 
 def layout_of(tensor: Any) -> Layout:
-    """Of a live global tensor."""
+    """The layout of a live global tensor."""
     return Layout(tensor.placement.ranks.tolist(), tuple(map(_axis, tensor.sbp)))
 
 

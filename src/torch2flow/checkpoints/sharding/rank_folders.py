@@ -44,7 +44,7 @@ def rank_folder(path: Path, rank: int) -> Path:
 
 
 def cut(plan: ConversionPlan, layouts: dict[str, Layout], rank: int) -> ConversionPlan:
-    """What of a plan one rank holds, as a plan of its own.
+    """The part of a plan that one rank holds, as a plan of its own.
 
     Args:
         plan: of dense tensors whose shapes don't change.
@@ -112,7 +112,7 @@ def is_ranks(path: Path) -> bool:
 
 @dataclass(slots=True)
 class Block:
-    """What some ranks hold of a tensor; opened when a part of it is asked for."""
+    """The block of a tensor that some ranks hold. Its folder is opened when a part of the block is asked for."""
 
     name: str
     shape: Corner
@@ -149,7 +149,7 @@ class _Folders:
         return tensor
 
     def _choose(self, ranks: list[int]) -> int:
-        """Of ranks that hold the same, this process's own, else one whose folder is here."""
+        """Of several ranks that hold the same block, chooses this process's own, or one whose folder is here."""
         own = os.environ.get("RANK", "")
         here = [rank for rank in ranks if rank_folder(self.path, rank).is_dir()]
         if not here:

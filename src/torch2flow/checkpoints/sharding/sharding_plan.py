@@ -48,7 +48,7 @@ Split = dict[str, int | str]
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """What a plan has to know of a tensor.
+    """What a sharding plan has to know of a tensor.
 
     Attributes:
         shape: of the whole.
@@ -243,7 +243,7 @@ class Settled:
 
 
 def _axes(split: Split, mesh: Mesh, shape: tuple[int, ...]) -> tuple[int | None, ...]:
-    """The dimension that each axis of the mesh splits; where it has none, that of the one axis there is anyway."""
+    """The dimension that each axis of the mesh splits."""
     axes: list[int | None] = []
     sizes = list(shape)
     for name in mesh.axes:
@@ -260,7 +260,7 @@ def _axes(split: Split, mesh: Mesh, shape: tuple[int, ...]) -> tuple[int | None,
 
 
 def _why_not(layout: Layout, shape: tuple[int, ...], mesh: Mesh) -> str:
-    """Why OneFlow can't hold it so: it would abort the process, with no exception (`nd_sbp_util.cpp`, 0.9.0)."""
+    """Why OneFlow can't hold a tensor so, or "". OneFlow would abort the process (`nd_sbp_util.cpp`, 0.9.0)."""
     beyond = [axis for axis in layout.axes if axis is not None and not 0 <= axis < len(shape)]
     if beyond:
         return f"it has no dimension {beyond[0]} to split" if shape else "a single number can't be split"

@@ -33,7 +33,7 @@ def balanced_stages(tensors: Mapping[str, tuple[int, str]], count: int) -> dict[
 
 
 def divided(stages: Mapping[str, int]) -> list[str]:
-    """Modules that hold tensors of several stages themselves: they could compute in neither."""
+    """Modules whose own tensors lie in several stages, so that they could compute in none."""
     found: dict[str, set[int]] = {}
     for name, stage in stages.items():
         found.setdefault(_owner(name), set()).add(stage)
@@ -45,7 +45,7 @@ def _owner(name: str) -> str:
 
 
 def _joined(tied: Mapping[str, str]) -> dict[str, str]:
-    """For each module that holds tensors, the first of those that share tensors with it, directly or by others."""
+    """For each module, the first of all modules that share tensors with it, directly or through others."""
     first: dict[str, str] = {}
 
     def find(owner: str) -> str:
@@ -60,7 +60,7 @@ def _joined(tied: Mapping[str, str]) -> dict[str, str]:
 
 
 def layer_of(name: str) -> str:
-    """What may not be cut: a numbered module with all inside it, or else the module that holds the tensor.
+    """The unit that is never divided: the numbered module around a tensor, or else the module that holds it.
 
     Example:
         >>> layer_of("encoder.layer.3.attention.query.weight"), layer_of("pooler.dense.bias")
@@ -72,7 +72,7 @@ def layer_of(name: str) -> str:
 
 
 def _cut(sizes: list[int], count: int) -> list[int]:
-    """The part of each item: contiguous, none empty, the largest part as small as can be."""
+    """Divides items into contiguous parts, none empty, so that the largest part is as small as possible."""
     low, high = max(sizes), sum(sizes)
     while low < high:
         middle = (low + high) // 2

@@ -176,7 +176,7 @@ class Helper:
 
 
 def _serve(root: int) -> None:
-    """The second process's life: read a batch, carry it out, answer."""
+    """The loop of the second process: read a batch, carry it out, answer."""
     sources: dict[str, int] = {}
     stdin, stdout, parent = sys.stdin.buffer, sys.stdout.buffer, os.getppid()
     while True:

@@ -17,7 +17,7 @@ SCHEMA = 1
 
 
 def sidecar(path: Path) -> Path:
-    """Where a manifest lies that can't lie inside: beside a file, or a snapshot, which holds nothing else."""
+    """Where the manifest of a file or of a snapshot lies: beside it, because it can't lie inside."""
     return path.with_name(f"{path.name}.{MANIFEST}")
 
 
@@ -155,7 +155,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def manifest_keys(manifest: dict[str, Any], where: str, which: str = "keys") -> Keys:
-    """The rules by which names differ from PyTorch's; none unless the model is a twin of the zoo.
+    """The rules by which names differ from PyTorch's. Only a twin of the zoo has any.
 
     Args:
         manifest: of a converted model.

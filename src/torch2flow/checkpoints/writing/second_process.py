@@ -92,7 +92,7 @@ def _cost(entry: Entry) -> int:
 
 
 def _batches(entries: list[Entry]) -> Iterator[list[Entry]]:
-    """Neighbours, together about `BATCH` of cost."""
+    """Batches of neighbouring entries, each of about `BATCH` cost."""
     batch: list[Entry] = []
     cost = 0
     for entry in entries:
@@ -106,12 +106,12 @@ def _batches(entries: list[Entry]) -> Iterator[list[Entry]]:
 
 
 def _is_copied(entry: Entry) -> bool:
-    """Whether the bytes lie in a file as they are to be; others have to be made, here."""
+    """Whether the bytes can be copied from a file as they are. Others are made in this process."""
     return entry.plain is not None and entry.plain.storage.file is not None
 
 
 def _order(entry: Entry, meta: bytes) -> Order:
-    """What the second process is told."""
+    """What the second process is told about one entry."""
     source = entry.plain
     assert source is not None and source.storage.file is not None
     folder = entry.place.rpartition("/")[2]

@@ -56,7 +56,7 @@ def changed_chunks(tensor: Tensor, change: str) -> Chunks:
 
 
 SHIFTS = {("bfloat16", "float32"): ("<u2", "<u4", 16), ("float8_e5m2", "float16"): ("u1", "<u2", 8)}
-"""Types that are the upper part of a wider one: a shift keeps even the bits of a NaN, which a cast need not."""
+"""Dtypes that are the upper bits of a wider one. A shift keeps the bits of a NaN; a cast may change them."""
 
 
 def widen(chunk: np.ndarray[Any, Any], dtype: DType, wide: DType) -> np.ndarray[Any, Any]:
@@ -122,7 +122,7 @@ def _parameter(tensor: CompositeTensor, name: str) -> np.ndarray[Any, Any]:
 
 
 def _dense(tensor: CompositeTensor) -> Chunks:
-    """All elements of a sparse matrix; duplicates of an uncoalesced one add up, as `to_dense` has it."""
+    """All elements of a sparse tensor. Duplicates of an uncoalesced one add up, as in PyTorch's `to_dense`."""
     import numpy as np
 
     parts = {name: part.numpy() for name, part in tensor.parts.items()}

@@ -15,7 +15,7 @@ from torch2flow.checkpoints.pytorch.selection import Search
 from torch2flow.cli.display.console import aligned, out, printable, shown
 
 TREE_MEMBERS, TREE_NODES = 40, 4000
-"""Members of one container that a tree shows, and of all; more are counted."""
+"""How many members of one container a tree shows, and how many in all. The rest is counted."""
 
 
 def show_inspection(checkpoint: Checkpoint, pattern: str = "") -> None:

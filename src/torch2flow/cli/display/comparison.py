@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch2flow.zoo.predicting import Prediction
 
 SHOWN_DIFFERENCES = 200
-"""Rows of each table of a comparison; more with --all."""
+"""How many rows of each table of a comparison are shown without --all."""
 
 DIFF_COLUMNS = {
     "only in A": ("dtype_a", "shape_a"),
@@ -62,7 +62,7 @@ def show_diff(found: Diff, *, every: bool = False) -> None:
 
 
 def _compared(row: TensorDifference, columns: tuple[str, ...], measured: bool) -> tuple[str, ...]:
-    """The cells of one row, as `DIFF_COLUMNS` has them."""
+    """The cells of one row of the table, by `DIFF_COLUMNS`."""
     cells = [printable(row.name)]
     for column in columns:
         if column.startswith("dtype"):

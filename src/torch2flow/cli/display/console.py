@@ -14,7 +14,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def aligned(rows: Sequence[tuple[str, ...]], right: tuple[int, ...]) -> list[str]:
-    """Rows as lines whose columns are as wide as they have to be; those of `right` end where the column does."""
+    """Formats rows as lines with aligned columns. The columns in `right` are aligned to the right."""
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -34,5 +34,5 @@ def printable(name: str, longest: int = 120) -> str:
 
 
 def shown(text: str, longest: int = 120) -> str:
-    """Text out of a file for rich: neither the terminal nor rich's markup takes anything in it for an order."""
+    """Text out of a file for rich, in which neither the terminal nor rich's markup finds a command."""
     return escape(printable(text, longest))

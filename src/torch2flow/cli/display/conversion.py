@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch2flow.zoo.twins import Twin
 
 SHOWN_ROWS = 10
-"""Parts that were not converted which the summary names; the manifest has all of them."""
+"""How many parts that were not converted the summary names. The manifest has all of them."""
 
 
 def show_result(result: Result) -> None:
@@ -55,7 +55,7 @@ def show_result(result: Result) -> None:
 
 
 def _show_source(source: Source, written: bool, name: str, *, cut: bool) -> None:
-    """The model that was written, and what of it could not be."""
+    """Shows the class that was written, and what of the model could not be written."""
     lines = source.text.count("\n")
     err.print(f"{'wrote' if written else 'would write'} [bold]model.py[/]: class {shown(source.root)}, {lines} lines")
     if source.missing:
@@ -70,7 +70,7 @@ def _show_source(source: Source, written: bool, name: str, *, cut: bool) -> None
 
 
 def _nearest(path: Path) -> str:
-    """A path as short as it can be said from here."""
+    """A path relative to the current folder where it lies in it, else as it is."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
@@ -114,7 +114,7 @@ def show_capture(captured: Captured) -> None:
 
 
 def show_twin(twin: Twin, result: Result) -> None:
-    """What was built around the weights, and what had to be mended."""
+    """The closing lines of `zoo convert`: the model that was built, and the repairs in it."""
     err.print(f"model: flowvision's [bold]{shown(twin.twin)}[/]({shown(', '.join(twin.arguments), 400)}), {twin.match}")
     for repair in twin.repairs:
         err.print(f"mended: {shown(repair.why, 400)}")

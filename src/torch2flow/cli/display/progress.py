@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from torch2flow.checkpoints.writing.entry_bytes import Progress
 
 SHOWN_FROM = 64 << 20
-"""Bytes from which on a progress bar is worth its place."""
+"""From how many bytes on a progress bar is shown."""
 
 
 @contextmanager
 def conversion_progress() -> Iterator[Callable[[int], Progress]]:
-    """Gives a conversion its progress bar: on a terminal, and for work that is longer than a moment."""
+    """The progress bar of a conversion. It is shown on a terminal only, and for large work only."""
     with ExitStack() as stack:
         yield lambda total: stack.enter_context(progress_bar("writing", total))
 
 
 @contextmanager
 def progress_bar(label: str, total: int) -> Iterator[Progress]:
-    """A bar with rate and time left; nothing where stderr is no terminal or there is little to do."""
+    """A bar with rate and time left. Nothing is shown if stderr is no terminal or the work is small."""
     if not err.is_terminal or total < SHOWN_FROM:
         yield lambda count: None
         return
@@ -57,7 +57,7 @@ def progress_bar(label: str, total: int) -> Iterator[Progress]:
 
 @contextmanager
 def steps() -> Iterator[Callable[[str], None]]:
-    """Tells on a terminal which step of a longer work is being done; nothing elsewhere."""
+    """Shows on a terminal which step is being done. Nothing is shown elsewhere."""
     if not err.is_terminal:
         yield lambda text: None
         return

@@ -1,12 +1,10 @@
 """The part of `torch2flow verify --against` that runs in another interpreter, where PyTorch is.
 
-The job is JSON on standard input; the answer is lines of JSON on standard output: what is being done, and at last
-`done` or the error. What the model's own code prints goes to standard error.
+How it is asked and answers: `proof/child_process.py`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import sys
@@ -14,25 +12,20 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from torch2flow.errors import InstallationError, Torch2FlowError, UsageError
+from torch2flow.errors import InstallationError, OutputError, UsageError
+from torch2flow.proof.child_process import Emit, answer
 
 
 def main() -> None:
     """Runs one job."""
-    job = json.load(sys.stdin)
-    stream = sys.stdout
+    answer(_run)
 
-    def emit(row: dict[str, Any]) -> None:
-        print(json.dumps(row), file=stream, flush=True)
 
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            emit({"done": _record(job, lambda text: emit({"say": text}))})
-        except Torch2FlowError as error:
-            told = {"what": error.what, "where": error.where, "maybe": error.maybe, "remedy": error.remedy}
-            emit({"error": type(error).__name__, **told})
-        except OSError as error:
-            emit({"error": "OutputError", "what": f"The recording can't be written: {error.strerror or error}."})
+def _run(job: dict[str, Any], emit: Emit) -> None:
+    try:
+        emit({"done": _record(job, lambda text: emit({"say": text}))})
+    except OSError as error:
+        raise OutputError(f"The recording can't be written: {error.strerror or error}.") from None
 
 
 def _record(job: dict[str, Any], say: Any) -> list[str]:

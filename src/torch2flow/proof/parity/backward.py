@@ -1,4 +1,4 @@
-"""Finds the module whose gradient is not that of what it computes: a detach, or another backward pass.
+"""Finds the module whose gradient does not fit what it computes, because of a detach or a wrong backward pass.
 
 Where outputs agree with PyTorch's and gradients do not, each module is asked: does its output change along a random
 direction of its inputs and parameters as its gradient says? Two outputs on both sides of the point tell, in float64
@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from torch2flow.proof.parity.values import leaves, replaced
 from torch2flow.proof.watching import WatchedCall
+from torch2flow.runtime.nested import leaves, replaced
 
 STEP = 1e-6
-"""How far both points are, relative to the values; what float64 rounds is a billionth of it."""
+"""The distance of the two points, relative to the values. Rounding in float64 is a billionth of it."""
 
 AGREE = 1e-3
-"""What both slopes may differ by: a kink of a relu between the two points makes far less."""
+"""How much the two slopes may differ. A kink of a relu between the two points makes far less."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Backward:
     def around(
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Calls `forward`, and then tries it."""
+        """Calls `forward`, and then tests the gradient of this call."""
         if self.busy:
             return forward(*args, **kwargs)
         kept = replaced((args, kwargs), lambda leaf: leaf.clone() if isinstance(leaf, self.flow.Tensor) else leaf)
@@ -57,7 +57,7 @@ class Backward:
     def agrees(
         self, path: str, module: Any, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> bool:
-        """Whether the gradient along a direction is the slope along it; true where there is none to compare."""
+        """Whether the gradient along a direction equals the slope along it. True if there is nothing to compare."""
         flow, rng = self.flow, np.random.default_rng(0)
         prefix = f"{path}." if path else ""
         parameters = [p for name, p in module.named_parameters() if prefix + name in self.trained]

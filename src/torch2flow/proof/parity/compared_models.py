@@ -1,4 +1,4 @@
-"""The OneFlow model that is compared: a converted package, or a live module."""
+"""The OneFlow model that is compared: a converted package or a live module."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A module that somebody has; it stays as it is."""
+    """A live module of the caller, which stays as it is."""
 
     model: Any
 
@@ -80,7 +80,7 @@ def load_package(folder: Path, *, double: bool = False) -> ModuleType:
 
 @contextlib.contextmanager
 def untouched(flow: Any, model: Any) -> Iterator[None]:
-    """Afterwards the buffers hold what they held: some models count their calls, in eval mode too."""
+    """A context after which the buffers hold what they held before: some models count their calls, in eval mode too."""
     kept = {name: buffer.numpy().copy() for name, buffer in model.named_buffers()}
     try:
         yield
@@ -93,7 +93,7 @@ def untouched(flow: Any, model: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def nothing_dropped(flow: Any, model: Any) -> Iterator[None]:
-    """Meanwhile no dropout leaves anything out, as a module or as a function: so was the recording made."""
+    """A context in which no dropout has an effect, neither as a module nor as a function, as in the recording."""
     functional = flow.nn.functional
     kept = {name: value for name, value in vars(functional).items() if name.startswith("dropout")}
     try:

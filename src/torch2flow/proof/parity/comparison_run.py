@@ -17,8 +17,8 @@ from torch2flow.proof.parity.known_differences import MISSING, known_deviations
 from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.values import leaves
 from torch2flow.proof.watching import watched
+from torch2flow.runtime.nested import leaves
 
 Array = np.ndarray[Any, Any]
 
@@ -103,7 +103,7 @@ class Run:
         return model.train(self.reference.metadata.get("mode") == "train")
 
     def _try(self, part: str, run: Callable[..., None], *arguments: Any) -> None:
-        """Runs a part; what fails is noted, and the others go on."""
+        """Runs one part of the comparison. A failure is noted, and the other parts go on."""
         try:
             run(*arguments)
         except Exception as error:
@@ -201,7 +201,7 @@ class Run:
             self._allow_rounding(step)
 
     def _allow_rounding(self, step: TrainingStep) -> None:
-        """Where float32 is all noise it tells nothing of float64's: what one rounding of the weights makes does."""
+        """Measures what one rounding of the weights changes in float64, where float32 is nothing but noise."""
         self.say("measuring what one rounding makes in float64")
         shaken = self._step(double=True, shaken=True)
         for part, prefix, found, other in (
@@ -215,7 +215,7 @@ class Run:
                 self.ledger.allow(part, name, distance_in_float64(one, two, scale))
 
     def _locate(self, layers: bool) -> None:
-        """Finds where gradients go wrong: in a layer whose outputs do so too, or whose backward pass is another."""
+        """Finds where gradients go wrong: in a layer whose outputs differ too, or whose backward pass differs."""
         if layers and self.doubles:
             self._one_by_one(self.model(double=True), double=True)
         if not self.ledger.fine("outputs", "own", "inputs"):
@@ -232,7 +232,7 @@ class Run:
         self.ledger.note_backward(backward.failed)
 
     def _step(self, *, double: bool = False, shaken: bool = False) -> TrainingStep:
-        """One step of SGD on the recorded loss; every weight off by up to one rounding of float64 if `shaken`."""
+        """One step of SGD on the recorded loss. With `shaken`, every weight is off by up to one rounding of float64."""
         flow, model = self.flow, self.subject.build(self.flow, double=double).train()
         if shaken:
             rng = np.random.default_rng(0)
@@ -305,7 +305,7 @@ class Run:
                 self.ledger.fault(part, name, "it is not there")
 
     def _least(self, prefix: str) -> float:
-        """What a tensor is at least measured by: a gradient that is mathematically zero is noise against others."""
+        """The smallest scale for a tensor: a gradient that is mathematically zero is measured against the largest."""
         if not prefix.startswith("train."):
             return 0.0
         return 1e-6 * max(
@@ -321,7 +321,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class TrainingStep:
-    """What one step of training gave: gradients, buffers before and after, parameters after."""
+    """The result of one step of training: gradients, buffers before and after, parameters after."""
 
     gradients: dict[str, Any]
     inputs: dict[str, Any]

@@ -36,7 +36,7 @@ class Divergence:
 
 
 def first_divergence(ledger: Ledger, reference: Reference) -> Divergence:
-    """Where it starts, as closely as what was compared can tell."""
+    """Finds where the difference starts, as closely as the comparison can tell."""
     for candidates in (_layers, _outputs, _training, _rest):
         for found in candidates(ledger, reference):
             return replace(found, likely=(*_circumstances(found, ledger, reference), *found.likely))
@@ -44,7 +44,7 @@ def first_divergence(ledger: Ledger, reference: Reference) -> Divergence:
 
 
 def _circumstances(found: Divergence, ledger: Ledger, reference: Reference) -> Iterator[str]:
-    """What else of the run explains it."""
+    """Sentences about what else in the run explains the difference."""
     if ledger.random and found.part not in ("gradients", "buffers", "sgd", "adamw"):
         yield "two runs of the OneFlow model differ: something random is active, such as dropout in eval mode"
     # What has no weights may be left out without a difference.
@@ -74,7 +74,7 @@ def _size(entry: JudgedTensor) -> str:
 
 
 def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
-    """The first call, in the order in which they end, that gets or gives something else, or can't be run."""
+    """The first call, in the order in which calls end, whose inputs or outputs differ or that can't be run."""
     own, inputs = _bad(ledger, "own"), _bad(ledger, "inputs")
     for row in reference.calls.values():
         for name in (*row.inputs, *map(row.taken, row.inputs)):
@@ -112,7 +112,7 @@ def _before(row: RecordedCall, name: str, entry: JudgedTensor, reference: Refere
 
 
 def _training(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
-    """Buffers go wrong from the first wrong layer on, gradients from the last one back."""
+    """Finds a difference in training: buffers go wrong after the first wrong layer, gradients before the last."""
     order = {row.path: number for number, row in enumerate(reference.calls.values())}
     rank = {name: order.get(name.rpartition(".")[0], number) for number, name in _numbered(reference)}
     for part, choose in (("buffers", min), ("gradients", max)):
@@ -148,7 +148,7 @@ def _numbered(reference: Reference) -> Iterator[tuple[int, str]]:
 
 
 def _outputs(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
-    """Nothing closer is known: layers were not recorded, or agree."""
+    """The difference of the whole model, where layers were not recorded or agree."""
     yield from _anywhere(ledger, reference, ("outputs", "second", "graph"))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch2flow import errors
 from torch2flow.checkpoints.names.renamed_checkpoint import renamed
@@ -19,6 +19,7 @@ from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
 from torch2flow.conversion import FORMATS, deliver
 from torch2flow.errors import DifferenceError, InstallationError, UsageError
+from torch2flow.proof.child_process import ask
 from torch2flow.proof.parity.comparison_run import Request
 from torch2flow.proof.parity.reference import Reference
 
@@ -98,36 +99,27 @@ def record_against(
 
 
 def _run(original: Original, job: dict[str, object], say: Callable[[str], None]) -> list[str]:
-    command = [original.python, "-c", BOOT, str(Path(errors.__file__).parent)]
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors_of:
-        try:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors_of, text=True
-            )
-        except OSError as error:
-            raise UsageError(
-                f"This interpreter can't be started: {error.strerror}.",
-                where=original.python,
-                remedy="--python PATH of a Python that has PyTorch",
-            ) from None
-        with process:
-            assert process.stdin is not None and process.stdout is not None
-            with process.stdin:
-                process.stdin.write(json.dumps(job))
-            for line in process.stdout:
-                row = json.loads(line)
-                if "say" in row:
-                    say(row["say"])
-                elif "error" in row:
-                    kind: type[errors.Torch2FlowError] = getattr(errors, row.pop("error"))
-                    raise kind(row.pop("what"), **row)
-                else:
-                    notes: list[str] = row["done"]
-                    return notes
-        errors_of.seek(0)
-        said = errors_of.read().strip().splitlines()
+    notes: list[list[str]] = []
+
+    def take(row: dict[str, Any]) -> None:
+        if "say" in row:
+            say(row["say"])
+        else:
+            notes.append(row["done"])
+
+    try:
+        code, printed = ask([original.python, "-c", BOOT, str(Path(errors.__file__).parent)], job, take)
+    except OSError as error:
+        raise UsageError(
+            f"This interpreter can't be started: {error.strerror}.",
+            where=original.python,
+            remedy="--python PATH of a Python that has PyTorch",
+        ) from None
+    if notes:
+        return notes[0]
+    said = printed.splitlines()
     raise InstallationError(
-        f"The other interpreter ended with {process.returncode} before anything was recorded"
+        f"The other interpreter ended with {code} before anything was recorded"
         f"{': ' + said[-1].strip() if said else ''}.",
         where=original.python,
         remedy="it needs PyTorch 1.13 or newer and numpy, Python 3.10 or newer, and what the model imports",

@@ -1,4 +1,4 @@
-"""The judge: is a difference what float32 makes of the same mathematics, or another mathematics?
+"""The judge: does a difference come from rounding in float32, or do the two sides compute different things?
 
 PyTorch's own float32 result lies some distance from its float64 result: the *noise*. Another faithful float32
 implementation lies about as far from it (32 faithful conversions measured 0.66 to 2.44 times as far). So a result is
@@ -26,7 +26,7 @@ LIMIT = 3.0
 """How many times the noise a faithful result may lie from the float64 result."""
 
 EXACT = 1e-9
-"""What two float64 runs may differ by, relative to the largest value."""
+"""How much two float64 runs of one model may differ, relative to the largest value."""
 
 CLOSE = 1e-6
 """Two float64 runs that differ by less compute the same, but for a constant that one of them rounds to float32."""
@@ -44,7 +44,7 @@ VERDICTS = ("identical", "within noise", "elevated", "different")
 """From the best to the worst."""
 
 FINE = VERDICTS[:2]
-"""What a faithful result may be."""
+"""The verdicts that a faithful result can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def measure(found: Any, exact: Any, single: Any) -> Measure:
 
 
 def missing(fault: str) -> Measure:
-    """The measure of what can't be measured."""
+    """The measure of a tensor that can't be compared, with the reason."""
     return Measure(math.inf, 0.0, 0.0, (math.inf, 0.0), fault=fault)
 
 

@@ -1,4 +1,4 @@
-"""What OneFlow 0.9.0 is known to compute less exactly in float64: one row each, with how much that may make."""
+"""What OneFlow 0.9.0 is known to compute less exactly in float64: a row each, with the difference that it explains."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ MISSING = Known(
     8 * 2.0**-24,
     "known: PyTorch calls a module here that OneFlow does not, and what it gave was recorded in float32",
 )
-"""Where a module of the original is written out in the code of another, what it hands on is not fed to what follows."""
+"""A module of the original that is inlined into another has no call here, so its output is not fed to what follows."""
 
 
 def known_deviations(model: Any) -> list[Known]:
-    """Those that concern a OneFlow model: by the classes of its modules, and by its source."""
+    """The known deviations that concern a model, found by the classes of its modules and by its source."""
     words = " ".join(type(part).__name__ for part in model.modules())
     source = sys.modules.get(type(model).__module__)
     try:

@@ -17,8 +17,9 @@ import numpy as np
 from torch2flow.errors import Torch2FlowError
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
-from torch2flow.proof.parity.values import leaves, nearest, replaced, row_order
+from torch2flow.proof.parity.values import nearest, row_order
 from torch2flow.proof.watching import WatchedCall
+from torch2flow.runtime.nested import leaves, replaced
 
 Array = np.ndarray[Any, Any]
 
@@ -27,7 +28,7 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass
 class Comparison:
-    """What both ways of comparing share.
+    """The base of both ways to compare layers.
 
     Attributes:
         flow: the module `oneflow`.
@@ -57,7 +58,7 @@ class Comparison:
         return [leaf for leaf in leaves(value) if isinstance(leaf, self.flow.Tensor)]
 
     def matched(self, found: list[Array], names: Iterable[str]) -> list[tuple[Array, str]]:
-        """Each array with the name of the recorded tensor that it is; "" where it is none of them.
+        """Matches arrays with recorded tensors: each array with the name of its match, or "".
 
         A twin of the zoo may give its layers something in another arrangement, which says nothing.
         """
@@ -75,7 +76,7 @@ class Comparison:
 
 
 class EndToEnd(Comparison):
-    """Compares what comes out, and lets it go on."""
+    """Compares the output of each layer, and lets OneFlow's output go on to the next."""
 
     def around(
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -99,7 +100,7 @@ class EndToEnd(Comparison):
 
 @dataclass
 class OneByOne(Comparison):
-    """Feeds each layer PyTorch's own input, and compares what comes out.
+    """Feeds PyTorch's own input to each layer, and compares the output.
 
     Attributes:
         double: in float64, for the layers that are doubtful in float32.
@@ -180,7 +181,7 @@ class OneByOne(Comparison):
         return replaced(value, lambda leaf: put.get(id(leaf), leaf)), complete, order
 
     def _judge(self, part: str, row: RecordedCall, name: str, array: Array, recorded: Array) -> None:
-        """An input that another layer gave was fed to this one bit for bit: else it is another layer's."""
+        """Judges one tensor. An input that is the output of another layer must be the recorded one, bit for bit."""
         if self.reference.keys and part == "inputs":
             return  # a twin's code between its layers is its own; what it gives is judged with the layers' outputs
         if part == "own" or (name.startswith("inputs.") and name not in self.known):
@@ -193,12 +194,12 @@ class OneByOne(Comparison):
                 self.ledger.judge(part, row.taken(name), array, recorded, exact, **self._origin())
 
     def _passed_on(self, name: str) -> bool:
-        """Whether the layer that gave this tensor only passed it on, so that it was not replaced."""
+        """Whether the layer that returned this tensor only passed it on, so that it was not replaced."""
         giver = self.reference.calls.get(name.removeprefix("module.").rpartition(".")[0])
         return giver is not None and giver.passes
 
     def judge(self, part: str, name: str, array: Array) -> None:
-        """Judges a tensor that the code of the innermost call gave, in the precision of this run."""
+        """Judges a tensor that the code of the innermost call returned, in the precision of this run."""
         self.known.add(name)
         exact = self.reference.own_exact(name)
         if self.double:
@@ -207,7 +208,7 @@ class OneByOne(Comparison):
             self.ledger.judge(part, name, array, self.reference.single(name, exact), exact, **self._origin())
 
     def _origin(self) -> dict[str, Any]:
-        """The module whose code is under way: its class, what that does, and what it got."""
+        """The class and the inputs of the module whose code is running."""
         call = self.inside[-1] if self.inside else None
         row = self.reference.calls.get(call.name) if call else None
         names = row.inputs if row else [f"input.{name}" for name in self.reference.names("input.")]
@@ -217,7 +218,7 @@ class OneByOne(Comparison):
 
 
 def matched(reference: Reference, found: list[Array], names: Iterable[str]) -> list[tuple[Array, str]]:
-    """Each array with the name of the recorded tensor that it is; "" where it is none of them."""
+    """Matches arrays with recorded tensors: each array with the name of its match, or ""."""
     names = list(names)
     if len(found) == len(names) == 1:
         return [(found[0], names[0])]
@@ -226,7 +227,7 @@ def matched(reference: Reference, found: list[Array], names: Iterable[str]) -> l
 
 
 def first_line(error: BaseException) -> str:
-    """An error in one line: OneFlow's go on with the places in its own source, and some are coloured."""
+    """The first line of an error, without colours: OneFlow's errors go on with places in its own source."""
     if isinstance(error, Torch2FlowError):
         text = f"{error.what} at: {error.where}" if error.where else error.what
     else:

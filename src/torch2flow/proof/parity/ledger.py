@@ -1,4 +1,4 @@
-"""Keeps what was found, part by part: measures and their circumstances, never the values themselves."""
+"""Keeps the measures of all tensors, part by part, and never the values themselves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WITH_HISTOGRAM = ("outputs",)
 
 @dataclass(frozen=True, slots=True)
 class JudgedTensor:
-    """What was found of one tensor.
+    """The measure of one tensor, and what may be the cause.
 
     Attributes:
         measure: how far it is from PyTorch's.
@@ -97,7 +97,7 @@ class Ledger:
             self._put(part, name, replace(entry, measure=made, likely=likely))
 
     def allow(self, part: str, name: str, distance: float) -> None:
-        """Allows a tensor some times the distance that one rounding of the weights makes in float64."""
+        """Allows a tensor a multiple of the distance that one rounding of the weights causes in float64."""
         entry = self.parts.get(part, {}).get(name)
         if entry is not None and entry.measure.double is not None:
             allowed = max(entry.measure.allowed, min(10 * distance, CLOSE))
@@ -125,12 +125,12 @@ class Ledger:
         self.emit({"random": True})
 
     def note_backward(self, names: list[str]) -> None:
-        """Notes which calls have another gradient than their own outputs have: the innermost first."""
+        """Notes the calls whose gradient does not fit their own outputs, the innermost first."""
         self.accept({"backward": names})
         self.emit({"backward": names})
 
     def doubtful(self, *parts: str) -> bool:
-        """Whether something in these parts can be told in float64 only."""
+        """Whether something in these parts can be decided in float64 only."""
         entries = (entry for part in parts for entry in self.parts.get(part, {}).values())
         return any(entry.measure.doubtful for entry in entries)
 

@@ -1,4 +1,4 @@
-"""What a difference looks like, and what then is the likely cause: the known ones, one row each.
+"""The likely cause of a difference, told by what the difference looks like: a row for each known cause.
 
 The two results themselves tell most: the same numbers in another order, all of them twice as large, one channel alone,
 what silu makes of the input where PyTorch has what relu makes of it. The rest tells the code that they come from.
@@ -23,10 +23,10 @@ from torch2flow.proof.parity.judge import Measure
 Array = np.ndarray[Any, Any]
 
 MOST = 3
-"""So many causes are told at most."""
+"""How many causes are told at most."""
 
 SAMPLE = 1 << 16
-"""So many elements tell which function it is."""
+"""How many elements are looked at to tell which function was computed."""
 
 SAME = 1e-5
 """Two float32 results that differ by less, relative to the largest value, are taken for the same function's."""
@@ -63,7 +63,7 @@ class Evidence:
 
     @functools.cached_property
     def code(self) -> str:
-        """What the class does, see `code_of`."""
+        """The source of the class, see `code_of`."""
         return code_of(self.cls)
 
     def is_a(self, *words: str) -> bool:
@@ -76,17 +76,17 @@ class Evidence:
 
     @property
     def weighted(self) -> bool:
-        """Whether the class is one whose result is a weight's: by how its name ends."""
+        """Whether the class has a weight, judged by the end of its name."""
         return LAYER_WITH_WEIGHTS.search(self.kind) is not None
 
     @property
     def layer(self) -> bool:
-        """Whether it is what a module or the code between modules gives."""
+        """Whether the tensor is an output of a module or of the code between modules."""
         return self.part in ("own", "inputs")
 
     @functools.cached_property
     def comparable(self) -> bool:
-        """Whether the values are numbers that can be set side by side."""
+        """Whether both sides are numbers of the same shape."""
         same = self.found.shape == self.exact.shape and not self.measure.fault
         return same and self.found.size > 0 and self.found.dtype.kind == "f"
 
@@ -118,7 +118,7 @@ class Evidence:
     # -- what the two results show ---------------------------------------------------------------------------
 
     def rounded_to(self, mantissa: int) -> bool:
-        """Whether every value is one of a narrower type, with so many bits behind the leading one."""
+        """Whether every value fits a narrower float with so many bits after the leading one."""
         if self.found.dtype != np.float32 or not self.comparable or self.found.size < 8:
             return False
         bits = np.ascontiguousarray(self.found).view(np.uint32)
@@ -127,13 +127,13 @@ class Evidence:
         return bool(np.abs(self.found).max()) and not (bits & narrow).any() and bool((single & narrow).any())
 
     def reordered(self) -> bool:
-        """Whether it is the same numbers in other places."""
+        """Whether both sides hold the same numbers in another order."""
         if not self.comparable or self.relative < 1e-4:
             return False
         return self.same(*(np.sort(side, axis=None) for side in self.values))
 
     def scaled(self) -> str:
-        """By what it is too large throughout; "" where it is not."""
+        """The factor by which every number is too large; "" if there is none."""
         if not self.layer or not self.comparable or self.found.size < 4:
             return ""
         found, exact = self.values
@@ -142,7 +142,7 @@ class Evidence:
         return f"{factor:.6g}" if far and self.same(found, exact * factor) else ""
 
     def activation(self) -> str:
-        """Of which functions both sides are, where they are of known ones; "" where they are not."""
+        """Which known activation functions the two sides are; "" if they are none."""
         if self.part != "own" or not self.comparable:
             return ""
         for given in self.given():
@@ -157,21 +157,21 @@ class Evidence:
         return next((name for name, function in ACTIVATIONS.items() if self.same(function(given), values)), "")
 
     def without_activation(self) -> str:
-        """The function that makes PyTorch's result of OneFlow's; "" where none does."""
+        """The activation function that turns OneFlow's result into PyTorch's; "" if none does."""
         if not self.layer or not self.comparable:
             return ""
         name = self._function(self.values[1], self.values[0])
         return "" if name == "nothing" else name
 
     def residual(self) -> bool:
-        """Whether the difference is what the code got."""
+        """Whether the difference of both sides is the input of the code."""
         if not self.layer or not self.comparable or self.relative < 1e-4:
             return False
         difference = self.values[1] - self.values[0]
         return any(self.same(abs(difference), abs(given)) for given in self.given() if given.dtype.kind == "f")
 
     def channel(self) -> str:
-        """The only channel that differs, and whether by the same everywhere; "" where it is not one of many."""
+        """The only channel that differs, and whether it differs by one number everywhere; "" if several differ."""
         if self.part != "own" or not self.comparable or self.found.ndim < 2:
             return ""
         axis = 1 if self.is_a("conv") and not self.is_a("conv1d") and self.found.ndim > 2 else -1
@@ -241,7 +241,7 @@ def code_of(cls: type) -> str:
 
 
 class Cause(NamedTuple):
-    """When it is likely, and how it is told: `{}` stands for what was found out."""
+    """One cause: a test of the evidence, and the sentence to tell, in which `{}` stands for what the test returned."""
 
     likely: Callable[[Evidence], bool | str]
     text: str
@@ -250,7 +250,7 @@ class Cause(NamedTuple):
 LAYER_WITH_WEIGHTS = re.compile(r"(Linear|Conv|ConvTranspose|Embedding|EmbeddingBag|Norm)(\d?[dD])?\d*$")
 
 ANY_CODE = "the code between the layers: another order of what it does, a residual left out, another weight or constant"
-"""Where nothing closer is known."""
+"""The cause that is told if nothing more precise is known."""
 
 CAUSES = (
     Cause(

@@ -1,4 +1,4 @@
-"""Compares any OneFlow model with any PyTorch model, both live in one process: `torch2flow.verify`."""
+"""`torch2flow.verify`: compares any OneFlow model with any PyTorch model, both live in one process."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class RecordedCall:
         return self.name.rpartition("#")[0]
 
     def taken(self, name: str) -> str:
-        """What an input of this call is named where it is the output of another."""
+        """The name of an input that is the output of another call."""
         return f"{self.name} < {name}"
 
 
@@ -78,7 +78,7 @@ class Reference:
             )
 
     def array(self, name: str) -> np.ndarray[Any, Any]:
-        """A recorded tensor; what is narrower than float32 in float32, which holds it exactly."""
+        """A recorded tensor. bfloat16 and float16 become float32, which holds their values exactly."""
         tensor = self.checkpoint[name]
         assert isinstance(tensor, TensorRef)  # safetensors hold nothing else
         values = tensor.numpy()
@@ -104,7 +104,7 @@ class Reference:
         return {new for _, new, _ in self.keys.pairs(json.loads(self.metadata.get("state_dict", "[]")))}
 
     def single(self, name: str, exact: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """A recorded tensor with the noise of float32, where it was recorded in less: nearer to its float64 value."""
+        """A recorded tensor with the noise of float32: one of bfloat16 or float16 is moved nearer to float64."""
         recorded, kind = self.array(name), self.checkpoint[name].dtype.name
         return exact + (recorded - exact) * FINER[kind] if kind in FINER else recorded
 
@@ -121,7 +121,7 @@ class Reference:
         return name in self.checkpoint
 
     def names(self, prefix: str) -> list[str]:
-        """What was recorded under a prefix, without it: `output.` gives `["0", "1"]`."""
+        """The recorded names that begin with a prefix, without it: `output.` gives `["0", "1"]`."""
         return [name[len(prefix) :] for name in self.checkpoint if name.startswith(prefix)]
 
     def pairs(self, prefix: str) -> Iterator[tuple[str, np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
@@ -151,14 +151,14 @@ class Reference:
 
 
 def _in_recordings(keys: Keys) -> Keys:
-    """The rules for what a recording has of each parameter: gradients and steps, in both precisions."""
+    """Extends the rules for names to all that a recording holds of a parameter, such as its gradient."""
     prefixes = [f"{double}{mode}.{kind}." for double in ("", DOUBLE) for mode in ("train", "eval")
                 for kind in ("gradient", "step", "adamw")]  # fmt: skip
     return Keys(*((p + rule.torch, p + rule.flow, rule.change) for rule in keys.rules for p in prefixes))
 
 
 def _unfold(value: Any) -> Any:
-    """A dict whose keys are numbers as the list it was."""
+    """Turns a dict whose keys are 0, 1, 2, ... into the list that it was."""
     if not isinstance(value, dict):
         return value
     items = {key: _unfold(item) for key, item in value.items()}

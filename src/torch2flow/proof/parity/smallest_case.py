@@ -20,8 +20,8 @@ from torch2flow.proof.parity.judge import LIMIT, Measure, measure
 from torch2flow.proof.parity.layers import OneByOne, matched
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
-from torch2flow.proof.parity.values import leaves, replaced
 from torch2flow.proof.watching import WatchedCall, watched
+from torch2flow.runtime.nested import leaves, replaced
 
 Array = np.ndarray[Any, Any]
 
@@ -61,7 +61,7 @@ print("largest difference", np.abs(found - case["expected"]).max(), "where", cas
 
 @dataclass
 class Case:
-    """One call of one module, and what PyTorch's gave.
+    """One call of one module, with PyTorch's inputs and its expected output.
 
     Attributes:
         row: the call.
@@ -84,7 +84,7 @@ class Case:
     position: int
 
     def run(self, flow: Any) -> list[Array]:
-        """What the OneFlow module gives."""
+        """The outputs of the OneFlow module."""
         with flow.no_grad():
             output = getattr(self.module, self.method)(*self.args, **self.kwargs)
         return [leaf.numpy() for leaf in leaves(output) if isinstance(leaf, flow.Tensor)]
@@ -95,7 +95,7 @@ class Case:
         return measure(found, self.expected, (self.expected + self.noise).astype(np.float32))
 
     def sliced(self, flow: Any, start: int, stop: int) -> Case:
-        """The same with a part of the first axis only, of what is as long as the output."""
+        """The same case with a part of the first axis of every tensor that is as long as the output."""
         length = len(self.expected)
 
         def cut(leaf: Any) -> Any:
@@ -153,7 +153,7 @@ def _find_case(flow: Any, subject: Subject, reference: Reference, where: Diverge
 
 
 def _caller(reference: Reference, where: Divergence) -> str:
-    """The first call of the module whose code lies around the difference."""
+    """The first call of the module in whose code the difference arises."""
     return next((row.name for row in reference.calls.values() if row.path == where.path), "")
 
 
@@ -167,7 +167,7 @@ class _Catcher(OneByOne):
     def around(
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """As `OneByOne` does it, and keeps what the wanted call gets and gives."""
+        """Does what `OneByOne` does, and keeps inputs and outputs of the wanted call."""
 
         def kept(*args: Any, **kwargs: Any) -> Any:
             output = forward(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""What can be said of a difference beside its size: how it is spread, in ulps, in decibels, in decisions."""
+"""Statistics of a difference: quantiles, ulps, cosine, decibels, and how often the largest element moved."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EDGES = tuple(range(-18, 5))
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Of the difference between OneFlow's result and PyTorch's.
+    """Statistics of the difference between OneFlow's result and PyTorch's.
 
     Attributes:
         quantiles: of the absolute distance from PyTorch's float64 result, in percent.
@@ -82,7 +82,7 @@ def _counts(distance: Array) -> list[float]:
 
 
 def _ulp(found: Array, single: Array) -> float | None:
-    """IEEE floats are ordered like the integers of the same bits, once negative ones are turned round."""
+    """The distance in units in the last place. IEEE floats are ordered like the integers of the same bits."""
     if found.dtype != np.float32 or single.dtype != np.float32:
         return None
     finite = np.isfinite(found) & np.isfinite(single)

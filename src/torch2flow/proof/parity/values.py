@@ -1,36 +1,13 @@
-"""Nested values: their tensors in PyTorch's order, and which of them is which of the recorded ones."""
+"""Matches arrays with the recorded ones: which is which, and in which order their rows came."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """The parts of nested lists, tuples and dicts, in PyTorch's order; what is no tensor counts too."""
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from leaves(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from leaves(item)
-    else:
-        yield value
-
-
-def replaced(value: Any, change: Callable[[Any], Any]) -> Any:
-    """The same nested value with other leaves."""
-    if isinstance(value, dict):
-        return type(value)({key: replaced(item, change) for key, item in value.items()})
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(replaced(item, change) for item in value))
-    if isinstance(value, list | tuple):
-        return type(value)(replaced(item, change) for item in value)
-    return change(value)
 
 
 def nearest(found: Sequence[Array], recorded: Sequence[Array]) -> list[int | None]:

@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 SUFFIX = ".reference.safetensors"
 
 OF_LAYERS = ("own", "inputs")
-"""The parts that are judged layer by layer."""
+"""The parts of a comparison that are judged layer by layer."""
 
 
 @dataclass

@@ -2,20 +2,17 @@
 
     python -m torch2flow.proof.parity.worker DESCRIPTOR < job
 
-The job is JSON on standard input; what is found goes line by line, as JSON, to the file descriptor.
+How it is asked and answers: `proof/child_process.py`.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import platform
-import sys
 from pathlib import Path
 from typing import Any
 
 from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
-from torch2flow.errors import Torch2FlowError
+from torch2flow.proof.child_process import Emit, answer
 from torch2flow.proof.parity.compared_models import Package
 from torch2flow.proof.parity.comparison_run import Request, Run
 from torch2flow.proof.parity.divergence import Divergence
@@ -26,22 +23,8 @@ from torch2flow.runtime import import_oneflow
 from torch2flow.runtime.packages import distribution_version
 
 
-def main() -> int:
-    """Runs one job."""
-    job = json.load(sys.stdin)
-    with os.fdopen(int(sys.argv[1]), "w", buffering=1, encoding="utf-8") as stream:
-
-        def emit(row: dict[str, Any]) -> None:
-            stream.write(json.dumps(row) + "\n")
-
-        try:
-            _run(job, emit)
-        except Torch2FlowError as error:
-            emit({"error": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy})
-    return 0
-
-
-def _run(job: dict[str, Any], emit: Any) -> None:
+def run(job: dict[str, Any], emit: Emit) -> None:
+    """Runs one job: compares a model with its recording, or shrinks a difference."""
     folder = Path(job["folder"])
     keys = manifest_keys(read_manifest(folder), str(folder))
     flow, subject, reference = import_oneflow(), Package(folder), Reference(job["reference"], keys)
@@ -51,16 +34,16 @@ def _run(job: dict[str, Any], emit: Any) -> None:
         emit({"minimised": sentence, "done": {}})
         return
     request = Request(**{**job["request"], "crashed": tuple(job["request"]["crashed"])})
-    run = Run(
+    comparison = Run(
         flow, subject, reference, request, Ledger(emit),
         say=lambda text: emit({"say": text}),
         enter=lambda name: emit({"enter": name}),
         leave=lambda name: emit({"leave": name}),
     )  # fmt: skip
-    run()
+    comparison()
     versions = {name: distribution_version(name) or "" for name in ("oneflow", "numpy")}
     emit({"done": {**versions, "python": platform.python_version()}})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    answer(run)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 DIRECT = 1 << 20
-"""Bytes from which the wait for OneFlow's thread costs less than another copy."""
+"""From how many bytes on waiting for OneFlow's thread costs less than another copy."""
 
 PENDING = 16 << 20
 """Bytes that may wait to be copied: OneFlow holds each array until its thread gets to it."""
@@ -66,7 +66,7 @@ class IncomingTensor:
 
     @property
     def place(self) -> tuple[str, int]:
-        """File and offset of the first byte: in this order, reading goes forward."""
+        """A key for sorting by file and offset, so that files are read forward."""
         tensor = self.tensor
         if not isinstance(tensor, TensorRef) or tensor.storage.file is None:
             return "", 0
@@ -203,7 +203,7 @@ def read_into(array: np.ndarray[Any, Any], piece: IncomingTensor) -> None:
 
 
 def chunks(piece: IncomingTensor) -> Iterator[np.ndarray[Any, Any]]:
-    """The elements in C order as flat arrays of a few MiB, each with memory of its own."""
+    """The elements in C order as flat arrays of a few MiB, each with its own memory."""
     import numpy as np
 
     plain = piece.plain

@@ -20,7 +20,7 @@ MAKERS = (
 
 
 class _Current(threading.local):
-    """Where tensors are made, innermost last; only for the thread that computes."""
+    """The placements in force for this thread, the innermost last."""
 
     def __init__(self) -> None:
         self.places: list[dict[str, Any]] = []

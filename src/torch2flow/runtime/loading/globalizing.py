@@ -24,6 +24,7 @@ from torch2flow.errors import UsageError
 from torch2flow.runtime.importing import import_oneflow
 from torch2flow.runtime.loading.global_creation import made_globally
 from torch2flow.runtime.loading.rank_blocks import agree, vote
+from torch2flow.runtime.nested import replaced
 
 if TYPE_CHECKING:
     from torch2flow.checkpoints.sharding import Mesh
@@ -95,7 +96,7 @@ def _settled(model: Any) -> Settled:
 
 
 def _tensors(model: Any) -> Iterator[tuple[dict[str, Any], str, str, Any]]:
-    """Every parameter and buffer: the dictionary that holds it, its key there, its name, and itself."""
+    """Yields for each parameter and buffer: the dictionary that holds it, its key, its full name, and the tensor."""
     for prefix, module in model.named_modules():
         for holder in (module._parameters, module._buffers):
             for key, tensor in holder.items():
@@ -121,7 +122,7 @@ def _sizes(model: Any, homes: list[tuple[dict[str, Any], str, str, Any]]) -> dic
 
 
 def _placed(flow: Any, tensor: Any, layout: Layout) -> Any:
-    """The global tensor, holding each rank's own block of its own values."""
+    """The global tensor in which each rank keeps its own block of its own values."""
     shape = tuple(tensor.shape)
     new = flow.empty(shape, dtype=tensor.dtype, **signature(flow, layout))
     block = layout.block(shape, flow.env.get_rank())
@@ -136,7 +137,7 @@ def _placed(flow: Any, tensor: Any, layout: Layout) -> Any:
 
 
 def _wrap_forwards(flow: Any, model: Any, settled: Settled) -> None:
-    """Lets what is computed in a module be global: of its stage, for the largest modules that lie in one."""
+    """Wraps the `forward` of the largest modules that lie in one stage, so that tensors made there are global."""
     staged = list(_staged(flow, model, settled))
     for module, stage in staged:
         module.forward = _globally(flow, module.forward, settled.mesh, stage, moves=settled.mesh.stages > 1)
@@ -145,7 +146,7 @@ def _wrap_forwards(flow: Any, model: Any, settled: Settled) -> None:
 
 
 def _staged(flow: Any, model: Any, settled: Settled) -> Iterator[tuple[Any, int]]:
-    """The largest modules that lie in one stage and have a `forward` of their own, and which that is."""
+    """The largest modules that lie in one stage and have their own `forward`, with the number of the stage."""
     stages: dict[str, set[int]] = {}
     for name, stage in settled.stages.items():
         parts = name.split(".")
@@ -171,17 +172,15 @@ def _staged(flow: Any, model: Any, settled: Settled) -> Iterator[tuple[Any, int]
 def _globally(flow: Any, forward: Callable[..., Any], mesh: Mesh, stage: int, *, moves: bool) -> Callable[..., Any]:
     place = signature(flow, Layout(mesh.grid(stage), (None,) * max(1, len(mesh.axes))))
 
-    def move(value: Any) -> Any:
-        if isinstance(value, flow.Tensor) and value.is_global and value.placement != place["placement"]:
-            return value.to_global(placement=place["placement"], sbp=value.sbp)
-        if isinstance(value, tuple | list):
-            return type(value)(map(move, value))
-        return {name: move(item) for name, item in value.items()} if isinstance(value, dict) else value
+    def move(leaf: Any) -> Any:
+        if isinstance(leaf, flow.Tensor) and leaf.is_global and leaf.placement != place["placement"]:
+            return leaf.to_global(placement=place["placement"], sbp=leaf.sbp)
+        return leaf
 
     @functools.wraps(forward)
     def run(*args: Any, **kwargs: Any) -> Any:
         if moves:
-            args, kwargs = move(args), move(kwargs)
+            args, kwargs = replaced((args, kwargs), move)
         with made_globally(flow, place):
             return forward(*args, **kwargs)
 

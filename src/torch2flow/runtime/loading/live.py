@@ -130,7 +130,7 @@ def load_state_dict(
 
 
 def _fill(flow: Any, checkpoint: Checkpoint, slots: dict[str, matching.ModelTensor], found: matching.Match) -> int:
-    """Writes what was matched into the model, or this rank's part of it; returns how many bytes that were."""
+    """Writes the matched tensors, or this rank's blocks of them, into the model; returns the number of bytes."""
     pieces, filler, nbytes = found.pieces, Filler(flow), 0
     # Of tied names the last counts, as in OneFlow.
     last = {id(slots[name].tensor): name for name in pieces}
@@ -217,7 +217,7 @@ def load(source: Source, *, key: str | None = None) -> Any:
 
 
 class _Leaves:
-    """The tree with everything as OneFlow and NumPy have it; what is shared stays shared."""
+    """Converts a tree: tensors become OneFlow's, arrays NumPy's. Objects that are shared stay shared."""
 
     def __init__(self, flow: Any, plan: ConversionPlan, tensors: dict[int, Any]) -> None:
         self.flow, self.plan, self.tensors = flow, plan, tensors

@@ -1,4 +1,4 @@
-"""Which tensor of a checkpoint goes into which of a live model, checked before anything is written."""
+"""Finds which tensor of a checkpoint goes into which tensor of a model, and checks it before anything is written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch2flow.runtime.loading.filling import IncomingTensor
 from torch2flow.runtime.loading.rank_blocks import grown, unsplittable
 
 SHOWN = 20
-"""Names listed of each kind of trouble."""
+"""How many names are listed for each kind of problem."""
 
 LOADERS = {
     "oneflow.nn.modules.module.Module": "",
@@ -30,7 +30,7 @@ LOADERS = {
 COUNTER = "num_batches_tracked"
 
 FAMILY = {"b": "integer", "i": "integer", "u": "integer", "f": "floating"}
-"""Kinds of dtype that convert into each other; all others OneFlow 0.9.0 has not."""
+"""The kinds of dtypes that convert into each other. OneFlow 0.9.0 has no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class ModelTensor:
 
 @dataclass(slots=True)
 class Match:
-    """What fits, and what does not.
+    """The tensors that fit, and those that do not.
 
     Attributes:
         pieces: by the model's name, what to write.
@@ -185,7 +185,7 @@ def _pair(result: Match, name: str, slot: ModelTensor, tensor: Tensor) -> None:
 
 @cache
 def _live_dtype(name: str) -> DType | None:
-    """The row for the name of a dtype of OneFlow's; None for those that hold no numbers."""
+    """The row of a dtype of OneFlow, by its name; None for dtypes that hold no numbers."""
     return find_dtype(name.removeprefix("oneflow."))
 
 
@@ -247,7 +247,7 @@ def _near(name: str, unexpected: list[str]) -> str:
 
 
 def suggest(wanted: list[str], names: list[str], checkpoint: Checkpoint) -> str:
-    """What would make the names fit, if one thing explains all of it; otherwise ""."""
+    """The one change that would make all names fit, as a sentence; "" if there is none."""
     have = set(names)
     for prefix in _prefixes(wanted[:1], names):
         if all(prefix + name in have for name in wanted):

@@ -18,12 +18,12 @@ from typing import Any
 from torch2flow.runtime.importing import import_oneflow
 
 SMALL = 1 << 10
-"""Elements up to which a parameter keeps its memory and values."""
+"""Up to how many elements a parameter keeps its memory and values."""
 
 
 @contextlib.contextmanager
 def without_values() -> Iterator[None]:
-    """Lets modules be built whose parameters are zeros that take no memory; buffers are as ever."""
+    """A context in which modules get parameters that are zeros and take no memory. Buffers are built as usual."""
     flow = import_oneflow()
     initializers = flow.nn.init
     register = flow.nn.Module.register_parameter

@@ -1,4 +1,4 @@
-"""Global tensors, filled by each rank from the file alone, without any collective; and one vote, so that none hangs."""
+"""Fills global tensors: each rank reads its own blocks from the file. A vote keeps ranks from hanging."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch2flow.runtime.loading.filling import IncomingTensor
 
 
 def own_part(tensor: Any) -> Any:
-    """A live tensor, or of a global one what this rank holds: the same memory."""
+    """The live tensor, or the local block of a global tensor, which is the same memory."""
     return tensor.to_local() if tensor.is_global else tensor
 
 
 def own_piece(flow: Any, tensor: Any, piece: IncomingTensor) -> IncomingTensor | None:
-    """What goes into `own_part`: the piece, or the block of it that this rank holds; None where it holds none."""
+    """The piece, or the block of it that this rank holds; None if it holds none."""
     if not tensor.is_global:
         return piece
     block = layout_of(tensor).block(piece.shape, flow.env.get_rank())
@@ -37,7 +37,7 @@ def unsplittable(tensor: Any) -> str:
 
 
 def grown(tensor: Any, shape: tuple[int, ...]) -> str:
-    """What a shape of the model's that is a multiple of the checkpoint's may mean; "" where it is none."""
+    """The likely reason why a shape of the model is a multiple of the checkpoint's; "" if it is none."""
     if not tensor.is_global or len(shape) != tensor.ndim or tuple(tensor.shape) == shape:
         return ""
     if any(size and (large % size or large < size) for large, size in zip(tensor.shape, shape, strict=True)):
@@ -47,7 +47,7 @@ def grown(tensor: Any, shape: tuple[int, ...]) -> str:
 
 @contextlib.contextmanager
 def together(flow: Any, model: Any) -> Iterator[None]:
-    """What fails on one rank fails on all: else the others would wait for it without end, in the next collective.
+    """A context in which an error of one rank becomes an error of all. Otherwise the others would wait without end.
 
     Args:
         flow: the module `oneflow`.
@@ -66,7 +66,7 @@ def together(flow: Any, model: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def vote(flow: Any, what: str, maybe: str = "") -> Iterator[None]:
-    """The same where all ranks are known to come here.
+    """Like `together`, for code that all ranks are known to reach.
 
     Raises:
         FormatError: on the ranks where nothing failed.
@@ -93,7 +93,7 @@ def _failures(flow: Any, mine: int) -> int:
 
 
 def agree(flow: Any, number: int, what: str) -> None:
-    """Refuses to go on where the ranks hold different numbers: they would mix their tensors up.
+    """Refuses to go on if the ranks have different numbers, because they would mix up their tensors.
 
     Args:
         flow: the module `oneflow`.

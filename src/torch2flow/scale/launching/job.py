@@ -28,7 +28,7 @@ from torch2flow.runtime.importing import NOISE
 from torch2flow.scale.launching import rank as rank_script
 
 PORT = 29500
-"""With several machines all have to know it beforehand: OneFlow's own default."""
+"""The port that all machines use if none is given: OneFlow's own default."""
 
 GRACE = 3.0
 """Seconds in which ranks end by themselves once one has failed, and once more after they were told to."""
@@ -39,7 +39,7 @@ KEPT_LINES = 40
 POLL = 0.05
 
 _NOISE = re.compile("|".join((*NOISE, r"E[0-9]{4} .* (uri_parser|http_proxy)\.cc:.*")))
-"""What OneFlow says at every start, and gRPC of a proxy that is none."""
+"""Lines that OneFlow and gRPC print at every start, and that are left out."""
 
 
 @dataclass(slots=True)
@@ -54,13 +54,13 @@ class Rank:
 
     @property
     def code(self) -> int | None:
-        """Its exit code as a shell has it: 128 and the signal, where one ended it; None while it runs."""
+        """The exit code as in a shell: 128 plus the signal that ended it. None while the process runs."""
         code = self.process.poll()
         return 128 - code if code is not None and code < 0 else code
 
 
 class Job:
-    """What to run, and as how many ranks.
+    """A job: what to run, and on how many ranks.
 
     Args:
         script: a Python file, or a module.
@@ -194,7 +194,7 @@ class Job:
         self.stopped_by = number
 
     def _end(self) -> list[Rank]:
-        """Ends what still runs; returns the ranks that had failed by themselves."""
+        """Ends the processes that still run; returns the ranks that had failed by themselves."""
         self._wait(GRACE if not self.stopped_by else 0)
         failed = self._failed()
         for number in (signal.SIGTERM, signal.SIGKILL):

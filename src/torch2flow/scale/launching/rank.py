@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _end(code: int) -> None:
-    """Ends the process without OneFlow's exit hook: a moment later, since it aborts ranks that are still speaking."""
+    """Ends the process without OneFlow's exit hook, a moment later: ranks that still communicate would abort."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -19,7 +19,7 @@ __all__ = ["FAMILIES", "from_libai", "to_libai"]
 
 SHOWN = 20
 OLD_NAMES = {"gamma": "weight", "beta": "bias"}
-"""How TensorFlow's first conversions called a LayerNorm's parameters."""
+"""The names of a LayerNorm's parameters in old conversions from TensorFlow."""
 
 
 def to_libai(checkpoint: Checkpoint, family: str, *, heads: int, vocabulary: int | None = None) -> Checkpoint:
@@ -118,7 +118,7 @@ def _family(name: str, heads: int, vocabulary: int | None) -> Family:
 
 
 def _torch_name(name: str, family: Family, bare: bool) -> str:
-    """With the prefix that a model without a head lacks, and without what old conversions called a LayerNorm's."""
+    """The usual name of a weight: with the prefix that a model without a head lacks, and without old names."""
     head, _, leaf = name.rpartition(".")
     name = f"{head}.{OLD_NAMES[leaf]}" if leaf in OLD_NAMES else name
     return family.prefix + name if bare and _is_known(family, family.prefix + name) else name
@@ -130,7 +130,7 @@ def _is_known(family: Family, name: str) -> bool:
 
 
 def _numbered(family: Family, names: Iterable[str], side: int) -> list[WeightRule]:
-    """The rules with the number of the last layer in them."""
+    """The rules with `{last}` replaced by the number of the last layer."""
     template = family.layers[side]
     if not template:
         return list(family.rules)

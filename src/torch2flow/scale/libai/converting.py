@@ -15,7 +15,7 @@ from torch2flow.errors import UsageError
 from torch2flow.scale.libai import FAMILIES, from_libai, to_libai
 
 HEADS = ("num_attention_heads", "n_head", "num_heads")
-"""What transformers' configurations call them: BERT's and most others', GPT-2's, T5's and Swin's."""
+"""The names of the number of heads in configurations of transformers: BERT and most others, GPT-2, T5 and Swin."""
 
 
 def convert_libai(

@@ -33,7 +33,7 @@ class Family:
 
     @property
     def by_heads(self) -> bool:
-        """Whether the number of heads matters."""
+        """Whether some rule needs the number of attention heads."""
         return any(LAYOUTS[rule.layout].heads for rule in self.rules)
 
 
@@ -42,7 +42,7 @@ def _rule(libai: str, *torch: str, layout: str = "") -> WeightRule:
 
 
 def _encoder(prefix: str) -> tuple[WeightRule, ...]:
-    """BERT's: LiBai normalizes at the beginning of a layer what PyTorch's does at the end of the one before."""
+    """The rules of BERT. LiBai has the LayerNorm that ends a layer in PyTorch at the beginning of the next layer."""
     ours, theirs = f"{prefix}.encoders.{{i}}", f"{prefix}.encoder.layer.{{i}}"
     return (
         _rule(f"{prefix}.embeddings.vocab_embeddings.weight", f"{prefix}.embeddings.word_embeddings.weight",
@@ -63,7 +63,7 @@ def _encoder(prefix: str) -> tuple[WeightRule, ...]:
 
 
 def _swin(prefix: str) -> tuple[WeightRule, ...]:
-    """What both versions of Swin have."""
+    """The rules that Swin and Swin v2 share."""
     ours, theirs = "layers.{i}.blocks.{j}", f"{prefix}.encoder.layers.{{i}}.blocks.{{j}}"
     return (
         _rule("patch_embed.proj.{rest}", f"{prefix}.embeddings.patch_embeddings.projection.{{rest}}"),
@@ -80,7 +80,7 @@ def _swin(prefix: str) -> tuple[WeightRule, ...]:
 
 
 def _t5(*others: WeightRule, left_out: tuple[str, ...] = (), tied: tuple[str, str] | None = None) -> Family:
-    """`projects/MT5/utils/mt5_loader.py`, `projects/T5/models/`."""
+    """The rules of T5, after `projects/MT5/utils/mt5_loader.py` and `projects/T5/models/`."""
     rules = [
         _rule("embedding.word_embeddings.weight", "shared.weight", layout="vocabulary"),
     ]
@@ -115,7 +115,7 @@ def _t5(*others: WeightRule, left_out: tuple[str, ...] = (), tied: tuple[str, st
 
 
 def _wide(name: str, other: str) -> tuple[WeightRule, ...]:
-    """One matrix of T5's feed-forward: the last part of a layer, which is the second or the third."""
+    """The rule of one matrix of T5's feed-forward block, which is the second or the third part of a layer."""
     return (
         _rule(f"encoder.layers.{{i}}.mlp.{name}.weight", f"encoder.block.{{i}}.layer.1.DenseReluDense.{other}.weight"),
         _rule(f"decoder.layers.{{i}}.mlp.{name}.weight", f"decoder.block.{{i}}.layer.2.DenseReluDense.{other}.weight"),

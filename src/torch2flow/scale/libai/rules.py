@@ -35,7 +35,7 @@ class WeightRule:
 
 @dataclass(frozen=True, slots=True)
 class WeightLayout:
-    """What becomes of a weight.
+    """How a weight of LiBai is made of those of transformers.
 
     Attributes:
         parts: tensors that are one on LiBai's side, one after the other along the first dimension.
@@ -66,7 +66,7 @@ LAYOUTS: dict[str, WeightLayout] = {
 
 
 def fused(sources: Sequence[TensorRef], layout: WeightLayout, heads: int, rows: int | None) -> TensorRef:
-    """LiBai's weight of PyTorch's.
+    """Puts one weight of LiBai together from weights of transformers.
 
     Args:
         sources: as many as the rule has names.
@@ -144,7 +144,7 @@ def transposed(tensor: TensorRef) -> TensorRef:
 
 @dataclass(frozen=True, slots=True)
 class _Turned:
-    """A block with its dimensions exchanged, which is read when a part of it is."""
+    """A block with its dimensions exchanged. It is read only when a part of it is asked for."""
 
     piece: Piece
 
@@ -163,7 +163,7 @@ def _shaped(tensor: TensorRef, shape: Shape) -> TensorRef:
 
 
 def _reordered(tensor: TensorRef, outer: int, inner: int) -> TensorRef:
-    """Rows ordered (outer, inner, size) as (inner, outer, size).
+    """Reorders rows from (outer, inner, size) to (inner, outer, size).
 
     Raises:
         UsageError: the rows do not divide so.
@@ -182,7 +182,7 @@ def _reordered(tensor: TensorRef, outer: int, inner: int) -> TensorRef:
 
 
 def _padded(tensor: TensorRef, rows: int) -> TensorRef:
-    """The tensor with rows of zeros below, `rows` in all.
+    """Appends rows of zeros, up to `rows` rows in all.
 
     Raises:
         UsageError: it has more already.

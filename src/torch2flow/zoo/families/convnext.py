@@ -1,4 +1,4 @@
-"""torchvision's ConvNeXt: flowvision's has the original's names."""
+"""torchvision's ConvNeXt. flowvision uses the names of the original implementation."""
 
 from torch2flow.checkpoints.names.templates import Keys
 from torch2flow.zoo.twins import Twin

@@ -20,19 +20,19 @@ WITHOUT_NMS = "OneFlow 0.9.0 has nms and roi_align on a GPU alone"
 
 
 def from_older(rules: Keys) -> Keys:
-    """Files from before torchvision 0.13 have the names that flowvision's have."""
+    """Files written before torchvision 0.13 have the same names as flowvision."""
     return Keys(*((rule.flow, rule.torch) for rule in rules.rules))
 
 
 def fitted(twin: Twin, tensors: Tensors, weights: str) -> Twin:
-    """With the frozen norms as torchvision makes them for the weights that it has had longest."""
+    """The twin with an eps of 0 in its frozen norms, as torchvision has it for its COCO_V1 weights."""
     if weights != "COCO_V1" or "resnet50" not in twin.name or twin.name.startswith("fcos"):
         return twin
     return replace(twin, repairs=(*twin.repairs, NO_EPS), imports=("det_utils.overwrite_eps",))
 
 
 def detector(name: str, *rules: tuple[str, str], head: str = "", differs: str = "") -> Twin:
-    """A pair with these rules."""
+    """A pair of detectors with these rules for names."""
     return Twin(
         name,
         name,

@@ -1,4 +1,4 @@
-"""GoogLeNet and Inception v3: the same names, other arguments and another output."""
+"""GoogLeNet and Inception v3. The names are equal; flowvision takes other arguments and returns another output."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ INCEPTION = FORWARD.replace("{x}", "self._transform_input(x)").replace("{outputs
 
 
 def fitted(twin: Twin, tensors: Tensors, weights: str) -> Twin:
-    """With the auxiliary heads where the checkpoint has them, as all of torchvision's files do.
+    """The twin with auxiliary heads if the checkpoint has them, as all files of torchvision do.
 
     torchvision sets `transform_input` for its own weights, and for nothing else.
     """

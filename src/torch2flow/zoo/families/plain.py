@@ -17,7 +17,7 @@ HEADS = {
     "squeezenet1_0 squeezenet1_1": "classifier.1.weight",
     "vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn": "classifier.6.weight",
 }  # fmt: skip
-"""The last layer's weight of each: its rows are the classes."""
+"""The weight of each model's last layer; its rows are the classes."""
 
 DENSENET_FILES = Keys(
     ("features.denseblock{i}.denselayer{j}.norm.{k}.{name}", "features.denseblock{i}.denselayer{j}.norm{k}.{name}"),

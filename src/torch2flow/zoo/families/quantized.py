@@ -1,4 +1,4 @@
-"""torchvision's models prepared for quantization, before that is done: the float models under other names."""
+"""torchvision's models that are prepared for quantization and not yet quantized: float models under other names."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""RegNets: the same names, and a stem that flowvision builds without padding."""
+"""RegNets. The names are equal; flowvision builds the stem without padding, which `model.py` repairs."""
 
 from torch2flow.zoo.twins import Repair, Twin
 

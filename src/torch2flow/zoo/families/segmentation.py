@@ -1,4 +1,4 @@
-"""Segmentation: the same names; flowvision would download a backbone unless told not to."""
+"""Segmentation models. The names are equal; flowvision downloads a backbone unless it is told not to."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ OFFLINE = "pretrained_backbone=False"
 
 
 def fitted(twin: Twin, tensors: Tensors, weights: str) -> Twin:
-    """With the auxiliary head where the checkpoint has it."""
+    """The twin with the auxiliary head if the checkpoint has it."""
     if not any(name.startswith("aux_classifier.") for name in tensors):
         return twin
     return replace(twin, arguments=(*twin.arguments, "aux_loss=True"))

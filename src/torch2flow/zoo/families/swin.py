@@ -1,4 +1,4 @@
-"""torchvision's SwinTransformer: flowvision's has the original's names, and keeps the masks of shifted windows."""
+"""torchvision's SwinTransformer. flowvision uses the original's names, and stores the masks of shifted windows."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def shifted_window_masks(tensors: Tensors, resolution: int = 56) -> dict[str, np
 
 
 def shifted_window_mask(size: int, window: int) -> np.ndarray[Any, Any]:
-    """-100 where two places of one window were no neighbours before the shift."""
+    """The mask of one size: -100 for two places of a window that were no neighbours before the shift, else 0."""
     import numpy as np
 
     shift = window // 2

@@ -1,4 +1,4 @@
-"""timm's models that flowvision has by name, and that are another function there, or can't be built."""
+"""timm's models that have a namesake in flowvision which computes something else or can't be built."""
 
 from torch2flow.zoo.twins import Twin
 

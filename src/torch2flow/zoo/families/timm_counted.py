@@ -1,4 +1,4 @@
-"""timm's models whose layers flowvision counts in another way: ReXNet, LeViT, GENet; rules for each block."""
+"""timm's models whose blocks have other numbers in flowvision: ReXNet, LeViT, GENet. A rule for each block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _rexnet() -> Iterator[tuple[str, ...]]:
-    """The first block expands nothing, and those from the fourth on have squeeze and excitation."""
+    """Rules for ReXNet. Its first block has no expansion; its blocks from the fourth on have squeeze and excitation."""
     yield from (("stem.conv.{name}", "features.0.{name}"), ("stem.bn.{name}", "features.1.{name}"))
     for block in range(16):
         torch, flow = f"features.{block}", f"features.{block + 3}.out"
@@ -47,7 +47,7 @@ def _genet() -> Iterator[tuple[str, ...]]:
 
 
 def _levit(depths: tuple[int, ...]) -> Iterator[tuple[str, ...]]:
-    """flowvision has one list for all: of each block the attention, then the perceptron."""
+    """Rules for LeViT. flowvision has one list with the attention and the perceptron of each block in turn."""
     for number in range(4):
         yield from _linear(f"stem.conv{number + 1}", f"patch_embed.{2 * number}")
     place = 0

@@ -1,4 +1,4 @@
-"""timm's models that flowvision keeps more tensors of: Swin's masks and indices, DLA's unread projections."""
+"""timm's models of which flowvision stores more tensors: masks and indices of Swin, unused projections of DLA."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SWIN = Keys(
 
 
 def masks_and_indices(tensors: Tensors, resolution: int) -> dict[str, np.ndarray[Any, Any]]:
-    """What flowvision's windows look up: the masks of shifted windows, and each pair's row of the table of biases."""
+    """The tensors that flowvision stores for Swin: masks of shifted windows, and indices into the table of biases."""
     made = shifted_window_masks(tensors, resolution)
     for name, table in tensors.items():
         if name.endswith("relative_position_bias_table"):
@@ -31,7 +31,7 @@ def masks_and_indices(tensors: Tensors, resolution: int) -> dict[str, np.ndarray
 
 
 def relative_positions(window: int) -> np.ndarray[Any, Any]:
-    """Of each two places in a window, the row of the table; shape (window * window, window * window), int64."""
+    """For each two places in a window the row of the table; shape (window * window, window * window), int64."""
     import numpy as np
 
     rows, columns = (axis.reshape(-1) for axis in np.indices((window, window)))
@@ -42,7 +42,7 @@ def relative_positions(window: int) -> np.ndarray[Any, Any]:
 
 
 def swin(name: str, twin: str, resolution: int) -> Twin:
-    """A pair; the resolution is in patches."""
+    """A pair of Swin models; `resolution` counts patches."""
     made = partial(masks_and_indices, resolution=resolution)
     return Twin(name, twin, library="timm", keys=SWIN, made=made, head="head.fc.weight")
 
@@ -59,11 +59,11 @@ PROJECTED = {
     "dla102x2": "level3 level3.tree1 level4 level4.tree1 level4.tree1.tree1",
     "dla169": "level2 level3 level3.tree1 level4 level4.tree1 level4.tree1.tree1 level4.tree1.tree1.tree1",
 }
-"""The trees that flowvision gives a projection, although the tree inside makes one of its own and takes no other."""
+"""The trees that get a projection in flowvision although they never use it."""
 
 
 def unread_projections(tensors: Tensors, trees: tuple[str, ...]) -> dict[str, np.ndarray[Any, Any]]:
-    """A projection for each of these trees, of the shape that the innermost has: zeros."""
+    """Zeros for the projections that flowvision builds and never uses, in the shape of the innermost tree's."""
     import numpy as np
 
     made = {}
@@ -77,7 +77,7 @@ def unread_projections(tensors: Tensors, trees: tuple[str, ...]) -> dict[str, np
 
 
 def dla(name: str) -> Twin:
-    """A pair."""
+    """A pair of DLA models."""
     trees = tuple(PROJECTED[name].split())
     keys = Keys(flow_only=[f"{tree}.project.{{rest}}" for tree in trees])
     return Twin(name, name, library="timm", keys=keys, made=partial(unread_projections, trees=trees), head="fc.weight")

@@ -1,4 +1,4 @@
-"""timm's models whose names are flowvision's too, and that compute the same."""
+"""timm's models whose tensors have the same names in flowvision, and that compute the same."""
 
 from torch2flow.zoo.twins import Twin
 

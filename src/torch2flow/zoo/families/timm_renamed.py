@@ -11,7 +11,7 @@ CONVMIXER = Keys(
 
 
 def convmixer(depth: int) -> Keys:
-    """In flowvision the layers are one sequence, and the classifier follows the stem, the blocks, pool and flatten."""
+    """Rules for ConvMixer. In flowvision all layers are one sequence: stem, blocks, pool, flatten, classifier."""
     return Keys(("head.{name}", f"{depth + 5}.{{name}}"), *((r.torch, r.flow) for r in CONVMIXER.rules))
 
 

@@ -1,4 +1,4 @@
-"""torchvision's VisionTransformer: flowvision's has the same layers under timm's names."""
+"""torchvision's VisionTransformer. flowvision has the same layers under timm's names."""
 
 import math
 from dataclasses import replace
@@ -36,11 +36,11 @@ SIZES = {
     "vit_l_32": (32, 1024, 24, 16),
     "vit_h_14": (14, 1280, 32, 16),
 }
-"""Patch, width, depth, heads."""
+"""Patch size, width, depth and number of heads of each model."""
 
 
 def fitted(twin: Twin, tensors: Tensors, weights: str) -> Twin:
-    """flowvision's class for the size of the images, which its functions do not let one choose."""
+    """The twin for the image size of the checkpoint: flowvision's class, since its functions do not take a size."""
     patch, width, depth, heads = SIZES[twin.name]
     embedding = tensors.get("encoder.pos_embedding")
     places = embedding.shape[1] - 1 if embedding is not None else (224 // patch) ** 2

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 END_TO_END, OWN, FLOOR = "#3b7dd8", "#c2571a", "rgba(128,128,128,0.22)"
-"""Seen on white and on black."""
+"""Colours that can be seen on white and on black, and the smallest error that is drawn."""
 
 HOVER = "%{customdata[0]}<br>%{customdata[1]}<br>" "%{y:.1e} of the largest value, %{customdata[2]:.3g} times the noise"
 

@@ -16,7 +16,7 @@ MARKS = {"identical": "=", "within noise": "✓", "elevated": "▲", "different"
 """Colour is never the only sign of a verdict."""
 
 FIRST = 15
-"""Rows of a table that are seen at once."""
+"""How many rows of a table are shown unfolded."""
 
 LOW, HIGH = -2.0, 6.0
 """The powers of ten of the noise between which a bar grows."""
@@ -40,22 +40,22 @@ class ModuleNode:
 
     @property
     def kind(self) -> str:
-        """Its class; "" for a list of modules, which is never called."""
+        """Its class; "" for a list of modules, which has no calls."""
         return str(self.rows[0]["class"]) if self.rows else ""
 
     @property
     def own(self) -> dict[str, Any] | None:
-        """The worst of what its calls gave, fed PyTorch's own input."""
+        """The worst output of its calls, each fed PyTorch's own input."""
         return _worst(row["own"] for row in self.rows)
 
     @property
     def end_to_end(self) -> dict[str, Any] | None:
-        """The worst of what its calls gave at the end of all before."""
+        """The worst output of its calls in a run from end to end."""
         return _worst(row["end_to_end"] for row in self.rows)
 
     @property
     def inputs(self) -> dict[str, Any] | None:
-        """The worst of what the code before gave to it."""
+        """The worst input that the code before it computed."""
         return _worst(row["inputs"] for row in self.rows)
 
     @property
@@ -65,7 +65,7 @@ class ModuleNode:
 
     @property
     def verdict(self) -> str:
-        """Its own: of what it gives and gets."""
+        """Its own verdict: the worst of its inputs and outputs."""
         if self.failure:
             return "not run"
         return worst(each["verdict"] for each in (self.own, self.inputs) if each)
@@ -77,7 +77,7 @@ class ModuleNode:
 
     @property
     def inside(self) -> str:
-        """What is in it, for one that is folded: `12 inside, worst 1.84`."""
+        """A summary of its modules for a folded row: `12 inside, worst 1.84`."""
         below = self.all_below
         own = _worst(each.own for each in below)
         worst_one = f", worst {short(own['ratio'])}\u00d7" if own else ""
@@ -134,7 +134,7 @@ class Table:
 
     @property
     def first(self) -> list[dict[str, Any]]:
-        """Those that are seen at once."""
+        """The rows that are shown unfolded."""
         return self.rows[:FIRST]
 
     @property
