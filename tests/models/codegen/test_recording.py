@@ -233,6 +233,12 @@ def test_a_helper_is_copied_without_what_no_call_passes() -> None:
     ]
 
 
+def test_a_helper_is_copied_without_asking_for_what_every_call_passes() -> None:
+    recorder = Recorder()
+    assert write(recorder, calls_a_helper, self=X, scale=2.0) == "bucket(x, scale=2.0) + 1"
+    assert copies(recorder) == ["def bucket(x, scale):\n    x = flow.floor(x)\n    return x * scale"]
+
+
 def two_results(self):
     return self + 1, bucket(self)
 
@@ -310,7 +316,7 @@ def test_sizes_are_read_off_the_tensor_where_its_rank_is_known() -> None:
     assert written(shape, self=tensor("x", ndim=3), size=(2, size("y.shape[0]"))) == (
         "x.reshape(x.shape[0], -1).expand(*x.shape).reshape(*x.shape[:-1], 2, y.shape[0], x.shape[-1] // 2)"
     )
-    assert written(shape, self=X, size=(2,)) == "shape(x, size=(2,))"
+    assert written(shape, self=X, size=(2,)) == "shape(x, (2,))"
 
 
 def sizes_changed(self):

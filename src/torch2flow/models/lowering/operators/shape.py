@@ -42,6 +42,8 @@ def ravel(self):
 @operator("aten.unflatten")
 def unflatten(self, dim, sizes):
     dim = dim % self.ndim
+    if dim == self.ndim - 1:
+        return self.reshape(*self.shape[:-1], *sizes)
     return self.reshape(*self.shape[:dim], *sizes, *self.shape[dim + 1 :])
 
 
