@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Protocol
 
-from torch2flow.models.codegen.literals import literal, slice_of, tensor
+from torch2flow.models.codegen.literals import literal, slice_of
 from torch2flow.models.codegen.names import (
     call_arguments,
     is_name,
@@ -477,13 +477,13 @@ class Body:
     def value(self, name: str) -> ast.expr:
         """A value as an expression: a local name, a parameter of the model, or what is nested here."""
         if name in self.producer and self.root(self.producer[name]) != self.producer[name]:
-            return tensor(self.expression(self.producer[name]))
+            return self.expression(self.producer[name])
         if name in self.names:
-            return tensor(ast.Name(self.names[name], ast.Load()))
+            return ast.Name(self.names[name], ast.Load())
         state = self.context.state(name, self.call.path) if name in self.context.graph.states else None
         if state is None:
             raise KeyError(f"{name} is not known in {self.call.path or 'the model'}")
-        return tensor(state)
+        return state
 
     def argument(self, value: Any, hint: str = "") -> ast.expr:
         """An operator's argument as an expression."""
@@ -529,7 +529,7 @@ class Body:
         self.temporary[name] = self.now
         self.bound[name] = ""
         self.statements.append(ast.Assign([ast.Name(name, ast.Store())], expression))
-        return tensor(ast.Name(name, ast.Load()))
+        return ast.Name(name, ast.Load())
 
 
 class _Sizes(ast.NodeTransformer):
