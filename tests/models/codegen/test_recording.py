@@ -184,6 +184,14 @@ def test_a_missing_argument_is_a_refusal() -> None:
         written(rsub, self=X)
 
 
+def test_a_name_that_is_not_there_is_a_refusal() -> None:
+    def rule(self):
+        return self + mistyped  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(RefusedError, match=r"test_recording.py:\d+ fails: name 'mistyped' is not defined"):
+        written(rule, self=X)
+
+
 # -- helpers ---------------------------------------------------------------------------------------------------
 
 

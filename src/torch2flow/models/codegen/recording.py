@@ -66,6 +66,8 @@ class Recorder:
                 result = self._copied(rule.function, given) if is_helper else rule.function(**given)
         except (NotImplementedError, UnsupportedError, RefusedError) as error:
             raise RefusedError(str(error)) from None
+        except NameError as error:
+            raise RefusedError(f"the rule at {rule.place} fails: {error}") from None
         except Exception:  # What Python can't do with stand-ins, it can do with tensors when the model runs.
             result = self._copied(rule.function, given)
         if first:
