@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "lowering")]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "models" / "lowering")]
 
 from exceptions import why_exempt  # noqa: E402
 from operator_samples import Outcome, Sample, called_by, samples, try_all  # noqa: E402

@@ -184,6 +184,14 @@ def test_a_missing_argument_is_a_refusal() -> None:
         written(rsub, self=X)
 
 
+def test_a_name_that_is_not_there_is_a_refusal() -> None:
+    def rule(self):
+        return self + mistyped  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(RefusedError, match=r"test_recording.py:\d+ fails: name 'mistyped' is not defined"):
+        written(rule, self=X)
+
+
 # -- helpers ---------------------------------------------------------------------------------------------------
 
 
@@ -231,6 +239,12 @@ def test_a_helper_is_copied_without_what_no_call_passes() -> None:
     assert copies(recorder) == [
         "def bucket(x, scale=None):\n    x = flow.floor(x)\n    return x if scale is None else x * scale"
     ]
+
+
+def test_a_helper_is_copied_without_asking_for_what_every_call_passes() -> None:
+    recorder = Recorder()
+    assert write(recorder, calls_a_helper, self=X, scale=2.0) == "bucket(x, scale=2.0) + 1"
+    assert copies(recorder) == ["def bucket(x, scale):\n    x = flow.floor(x)\n    return x * scale"]
 
 
 def two_results(self):
@@ -310,7 +324,7 @@ def test_sizes_are_read_off_the_tensor_where_its_rank_is_known() -> None:
     assert written(shape, self=tensor("x", ndim=3), size=(2, size("y.shape[0]"))) == (
         "x.reshape(x.shape[0], -1).expand(*x.shape).reshape(*x.shape[:-1], 2, y.shape[0], x.shape[-1] // 2)"
     )
-    assert written(shape, self=X, size=(2,)) == "shape(x, size=(2,))"
+    assert written(shape, self=X, size=(2,)) == "shape(x, (2,))"
 
 
 def sizes_changed(self):

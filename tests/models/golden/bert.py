@@ -10,18 +10,13 @@ import oneflow.nn as nn
 import oneflow.nn.functional as F
 
 
-def attention(query, key, value, attn_mask=None, scale=None):
+def attention(query, key, value, mask, scale):
     """PyTorch's `scaled_dot_product_attention`, which OneFlow 0.9.0 lacks."""
-    scale = query.shape[-1] ** (-0.5) if scale is None else scale
     scores = flow.matmul(query * scale, key.transpose(-2, -1))
-    if attn_mask is None:
-        weights = F.softmax(scores, dim=-1)
-    elif attn_mask.dtype == flow.bool:
-        hidden = flow.logical_not(attn_mask).expand(*scores.shape)
-        scores = scores.masked_fill(hidden, flow.finfo(scores.dtype).min)
-        weights = F.softmax(scores, dim=-1).masked_fill(hidden, 0.0)
-    else:
-        weights = F.softmax(scores + attn_mask, dim=-1)
+    hidden = flow.logical_not(mask).expand(*scores.shape)
+    scores = scores.masked_fill(hidden, flow.finfo(scores.dtype).min)
+    weights = F.softmax(scores, dim=-1)
+    weights = weights.masked_fill(hidden, 0.0)
     return flow.matmul(weights, value)
 
 
@@ -84,7 +79,7 @@ class BertSelfAttention(nn.Module):
             .transpose(1, 2)
         )
         attn_output = attention(
-            query_layer, key_layer, value_layer, attn_mask=attention_mask, scale=0.3535533905932738
+            query_layer, key_layer, value_layer, mask=attention_mask, scale=0.3535533905932738
         )
         attn_output = attn_output.reshape(attn_output.shape[0], -1, attn_output.shape[2], 8)
         attn_output = attn_output.transpose(1, 2)

@@ -10,18 +10,11 @@ import oneflow.nn as nn
 import oneflow.nn.functional as F
 
 
-def attention(query, key, value, attn_mask=None, scale=None):
+def attention(query, key, value, bias, scale):
     """PyTorch's `scaled_dot_product_attention`, which OneFlow 0.9.0 lacks."""
-    scale = query.shape[-1] ** (-0.5) if scale is None else scale
     scores = flow.matmul(query * scale, key.transpose(-2, -1))
-    if attn_mask is None:
-        weights = F.softmax(scores, dim=-1)
-    elif attn_mask.dtype == flow.bool:
-        hidden = flow.logical_not(attn_mask).expand(*scores.shape)
-        scores = scores.masked_fill(hidden, flow.finfo(scores.dtype).min)
-        weights = F.softmax(scores, dim=-1).masked_fill(hidden, 0.0)
-    else:
-        weights = F.softmax(scores + attn_mask, dim=-1)
+    scores = scores + bias
+    weights = F.softmax(scores, dim=-1)
     return flow.matmul(weights, value)
 
 
@@ -79,7 +72,7 @@ class T5Attention(nn.Module):
             flow.float32
         )
         attn_output = attention(
-            query_states, key_states, value_states, attn_mask=position_bias_mask, scale=1.0
+            query_states, key_states, value_states, bias=position_bias_mask, scale=1.0
         )
         attn_output = attn_output.reshape(attn_output.shape[0], -1, attn_output.shape[2], 8)
         attn_output = attn_output.transpose(1, 2)
@@ -184,7 +177,7 @@ class T5Attention2(nn.Module):
             flow.float32
         )
         attn_output = attention(
-            query_states, key_states, value_states, attn_mask=position_bias_mask, scale=1.0
+            query_states, key_states, value_states, bias=position_bias_mask, scale=1.0
         )
         attn_output = attn_output.reshape(attn_output.shape[0], -1, attn_output.shape[2], 8)
         attn_output = attn_output.transpose(1, 2)
@@ -300,7 +293,7 @@ class T5Attention3(nn.Module):
             flow.float32
         )
         attn_output = attention(
-            query_states, key_states, value_states, attn_mask=position_bias_mask, scale=1.0
+            query_states, key_states, value_states, bias=position_bias_mask, scale=1.0
         )
         attn_output = attn_output.reshape(attn_output.shape[0], -1, attn_output.shape[2], 8)
         attn_output = attn_output.transpose(1, 2)
@@ -358,7 +351,7 @@ class T5Attention4(nn.Module):
             flow.float32
         )
         attn_output = attention(
-            query_states, key_states, value_states, attn_mask=position_bias_mask, scale=1.0
+            query_states, key_states, value_states, bias=position_bias_mask, scale=1.0
         )
         attn_output = attn_output.reshape(attn_output.shape[0], -1, attn_output.shape[2], 8)
         attn_output = attn_output.transpose(1, 2)
@@ -425,7 +418,7 @@ class T5Attention5(nn.Module):
             flow.float32
         )
         attn_output = attention(
-            query_states, key_states, value_states, attn_mask=position_bias_mask, scale=1.0
+            query_states, key_states, value_states, bias=position_bias_mask, scale=1.0
         )
         attn_output = attn_output.reshape(attn_output.shape[0], -1, attn_output.shape[2], 8)
         attn_output = attn_output.transpose(1, 2)

@@ -10,18 +10,10 @@ import oneflow.nn as nn
 import oneflow.nn.functional as F
 
 
-def attention(query, key, value, attn_mask=None, scale=None):
+def attention(query, key, value):
     """PyTorch's `scaled_dot_product_attention`, which OneFlow 0.9.0 lacks."""
-    scale = query.shape[-1] ** (-0.5) if scale is None else scale
-    scores = flow.matmul(query * scale, key.transpose(-2, -1))
-    if attn_mask is None:
-        weights = F.softmax(scores, dim=-1)
-    elif attn_mask.dtype == flow.bool:
-        hidden = flow.logical_not(attn_mask).expand(*scores.shape)
-        scores = scores.masked_fill(hidden, flow.finfo(scores.dtype).min)
-        weights = F.softmax(scores, dim=-1).masked_fill(hidden, 0.0)
-    else:
-        weights = F.softmax(scores + attn_mask, dim=-1)
+    scores = flow.matmul(query * query.shape[-1] ** (-0.5), key.transpose(-2, -1))
+    weights = F.softmax(scores, dim=-1)
     return flow.matmul(weights, value)
 
 

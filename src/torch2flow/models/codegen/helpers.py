@@ -1,7 +1,12 @@
-"""Helpers: functions that are copied into a model, each once, without the parameters that no call there passes.
+"""Helpers: functions that are copied into a model, each once, with only what the calls there need.
 
-def scaled(x, scale=None):                          def scaled(x):
-    return x if scale is None else x * scale   ->       return x
+    def scaled(x, scale=None, shift=None):              def scaled(x, scale):
+        if scale is not None:                               x = x * scale
+            x = x * scale                          ->       return x
+        return x if shift is None else x + shift
+
+A parameter that no call passes is dropped with the code behind it, and so is the question whether one is None that all
+calls pass.
 """
 
 from __future__ import annotations
@@ -25,11 +30,13 @@ class Helpers:
 
     Attributes:
         functions: by name, also those that only other helpers call.
-        calls: what the model passes to each.
+        passed: the parameters of each that some call passes.
+        always: those that every call passes, and never None.
     """
 
     functions: dict[str, FunctionType] = field(default_factory=dict)
     passed: dict[str, set[str]] = field(default_factory=dict)
+    always: dict[str, set[str]] = field(default_factory=dict)
 
     def __contains__(self, name: str) -> bool:
         return name in self.functions
@@ -44,14 +51,17 @@ class Helpers:
             for called in _called(function, _definition(function)).values():
                 self.add(called)
 
-    def called(self, call: ast.Call) -> None:
-        """Takes note of the arguments that a call of a helper passes."""
+    def called(self, call: ast.Call, by_helper: bool = False) -> None:
+        """Takes note of the arguments that a call of a helper passes; one helper may pass another a None."""
         assert isinstance(call.func, ast.Name)
-        function = self.functions[call.func.id]
-        names = list(inspect.signature(function).parameters)
-        if any(isinstance(argument, ast.Starred) for argument in call.args):
-            self.passed[call.func.id] |= set(names)
-        self.passed[call.func.id] |= {*names[: len(call.args)], *(keyword.arg or "" for keyword in call.keywords)}
+        name = call.func.id
+        parameters = list(inspect.signature(self.functions[name]).parameters)
+        spread = any(isinstance(argument, ast.Starred) for argument in call.args)
+        given = {} if spread else dict(zip(parameters, call.args, strict=False))
+        given |= {keyword.arg or "": keyword.value for keyword in call.keywords}
+        some = {each for each, value in given.items() if not (isinstance(value, ast.Constant) and value.value is None)}
+        self.always[name] = set() if by_helper else some & self.always.get(name, some)
+        self.passed[name] |= {*given, *(parameters if spread else ())}
 
     def definitions(self) -> list[ast.stmt]:
         """The helpers as source, those that others call first."""
@@ -63,7 +73,7 @@ class Helpers:
                 needed |= set(_called(function, definition))
                 for node in ast.walk(definition):
                     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in needed:
-                        self.called(node)
+                        self.called(node, by_helper=True)
         ordered: dict[str, ast.stmt] = {}
         for name in self.functions:
             if name in needed:
@@ -88,7 +98,7 @@ class Helpers:
             if parameter not in self.passed[name] | stored and isinstance(default, ast.Constant)
         }
         while True:
-            trimmed = _Fixed(fixed).visit(copy.deepcopy(whole))
+            trimmed = _Fixed(fixed, self.always[name] - stored).visit(copy.deepcopy(whole))
             left = {node.parameter for node in ast.walk(trimmed) if isinstance(node, _Fixed.Value)}
             if not left:
                 return trimmed  # type: ignore[no-any-return]
@@ -154,15 +164,18 @@ class _Fixed(ast.NodeTransformer):
 
         parameter = ""
 
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.values = values
+    def __init__(self, values: dict[str, Any], always: set[str]) -> None:
+        self.values, self.always = values, always
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         arguments = node.args
-        kept = [each for each in _defaults(node) if each[0] not in self.values]
+        defaults = {name: default for name, default in _defaults(node) if name not in self.values}
         arguments.args = [each for each in arguments.args if each.arg not in self.values]
         arguments.kwonlyargs = [each for each in arguments.kwonlyargs if each.arg not in self.values]
-        defaults = dict(kept)
+        for each in arguments.args:
+            if each.arg in defaults and each.arg not in self.always:
+                break
+            defaults.pop(each.arg, None)
         arguments.defaults = [defaults[each.arg] for each in arguments.args if each.arg in defaults]
         arguments.kw_defaults = [defaults.get(each.arg) for each in arguments.kwonlyargs]
         node.body = self._block(node.body)
@@ -181,6 +194,13 @@ class _Fixed(ast.NodeTransformer):
         value = self.Value(self.values[node.id])
         value.parameter = node.id
         return value
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        match node:
+            case ast.Compare(ast.Name(id=name), [ast.Is() | ast.IsNot() as op], [ast.Constant(value=None)]):
+                if name in self.always:
+                    return ast.Constant(isinstance(op, ast.IsNot))
+        return self.generic_visit(node)  # type: ignore[return-value]
 
     def visit_If(self, node: ast.If) -> Any:
         node.test = self.visit(node.test)

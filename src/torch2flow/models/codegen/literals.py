@@ -43,12 +43,6 @@ def attribute(*names: str) -> ast.expr:
     return expression
 
 
-def tensor(node: ast.expr) -> ast.expr:
-    """Marks an expression as a tensor."""
-    node.tensor = True  # type: ignore[attr-defined]
-    return node
-
-
 _END = 2**63 - 1
 """What PyTorch records for a slice without an end (`sys.maxsize`)."""
 

@@ -64,8 +64,13 @@ class Operators:
                 )
             self._by_mode(node, arguments, body)
             self.promote(rule, node, arguments)
-            alone = self._is_alone(node, body)
-            expression = self.recorder.expression(rule, arguments, self.facts(node), body.bind, first=alone)
+            expression = self.recorder.expression(
+                rule,
+                arguments,
+                self.facts(node),
+                lambda value: body.bind(_on_device(value, body)),
+                first=self._is_alone(node, body),
+            )
         except RefusedError as error:
             self.missing.append(Missing(node.target, node.path, node.line, str(error), closest(node.target)))
             return _stub(node, arguments)

@@ -66,6 +66,8 @@ class Recorder:
                 result = self._copied(rule.function, given) if is_helper else rule.function(**given)
         except (NotImplementedError, UnsupportedError, RefusedError) as error:
             raise RefusedError(str(error)) from None
+        except NameError as error:
+            raise RefusedError(f"the rule at {rule.place} fails: {error}") from None
         except Exception:  # What Python can't do with stand-ins, it can do with tensors when the model runs.
             result = self._copied(rule.function, given)
         if first:
@@ -97,11 +99,12 @@ class Recorder:
         return StandIn(node)
 
     def _copied(self, function: Callable[..., Any], given: dict[str, Any]) -> StandIn:
-        """A call of the rule itself as a helper: tensors by position as long as they come first, the others by name."""
+        """A call of the rule itself as a helper: tensors and what it must have by position, the rest by name."""
         positional: list[Any] = []
-        for name in inspect.signature(function).parameters:
+        for name, each in inspect.signature(function).parameters.items():
             value = given.get(name)
-            if not (isinstance(value, StandIn) and value._is_tensor):
+            is_tensor = isinstance(value, StandIn) and value._is_tensor
+            if name not in given or each.kind is each.KEYWORD_ONLY or not (is_tensor or each.default is each.empty):
                 break
             positional.append(value)
         keywords = dict(list(given.items())[len(positional) :])

@@ -6,7 +6,7 @@ import ast
 import re
 from typing import Any
 
-from torch2flow.models.codegen.literals import attribute, literal, tensor
+from torch2flow.models.codegen.literals import attribute, literal
 from torch2flow.models.codegen.names import RESERVED, class_name, is_name
 from torch2flow.models.program import Graph, Ref, Tree
 
@@ -106,7 +106,7 @@ def _returned(tree: Tree, values: Any) -> ast.expr:
     name = class_name(tree.kind.rpartition(".")[2])
     if _has_fields(tree):
         return ast.Call(attribute(name), [], [ast.keyword(n, v) for n, v in zip(tree.names, items, strict=True)])
-    return tensor(ast.Tuple(items, ast.Load()))
+    return ast.Tuple(items, ast.Load())
 
 
 def _has_fields(tree: Tree) -> bool:

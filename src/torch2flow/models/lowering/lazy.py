@@ -73,6 +73,8 @@ def helper(function: Function) -> Function:
 
 def at(dim: int, key: Any) -> tuple[Any, ...]:
     """The index that picks `key` of one dimension: `x[at(1, slice(0, 3))]` is `x[:, 0:3]`."""
+    if abs(dim) > 64:
+        raise NotImplementedError(f"a tensor of more than 64 dimensions: {dim}")
     if dim >= 0:
         return (slice(None),) * dim + (key,)
     return (..., key) + (slice(None),) * (-dim - 1)

@@ -89,12 +89,18 @@ def operator(
     def register(function: RuleFunction) -> RuleFunction:
         for target in targets:
             rule, before = Rule(target, function, promotes, restriction, floats), RULES.get(target)
-            if before is not None and before.is_ours == rule.is_ours and before.place != rule.place:
+            if before is not None and before.is_ours == rule.is_ours and not _is_newer(rule, before):
                 raise ValueError(f"{target} has a rule already, at {before.place}; {rule.place} gives it another")
             RULES[target] = rule
         return function
 
     return register
+
+
+def _is_newer(rule: Rule, before: Rule) -> bool:
+    """Whether a file of rules was run again."""
+    old, new = inspect.unwrap(before.function), inspect.unwrap(rule.function)
+    return old.__module__ == new.__module__ and old.__globals__ is not new.__globals__
 
 
 def find(target: str) -> Rule | None:

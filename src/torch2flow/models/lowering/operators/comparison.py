@@ -96,11 +96,15 @@ def left_shift(self, other):
 
 @operator("aten.bitwise_left_shift.Tensor_Scalar", "aten.__lshift__.Scalar")
 def left_shift_by_number(self, other):
+    if other not in range(64):
+        raise NotImplementedError(f"a shift by {other} bits")
     return self * 2**other
 
 
 @operator("aten.bitwise_right_shift.Tensor_Scalar", "aten.__rshift__.Scalar")
 def right_shift_by_number(self, other, *, out_dtype):
+    if other not in range(64):
+        raise NotImplementedError(f"a shift by {other} bits")
     return flow.floor(self.to(flow.float64) / 2**other).to(out_dtype)
 
 
@@ -137,7 +141,7 @@ def masked_fill_by_tensor(self, mask, value):
 
 @operator("aten.where.default")
 def where_indices(condition):
-    return tuple(flow.nonzero(condition, as_tuple=True))
+    return flow.nonzero(condition, as_tuple=True)
 
 
 @operator("aten.nonzero")

@@ -6,21 +6,16 @@ from torch2flow.models.lowering.lazy import F, flow, is_float
 from torch2flow.models.lowering.registry import operator
 
 
-@operator("aten.zeros", "aten.empty", "aten.empty_strided", "aten.empty_permuted")
-def zeros(size, dtype=None, stride=None, physical_layout=None):
-    return flow.zeros(tuple(size), dtype=dtype)
-
-
-@operator("aten.ones")
-def ones(size, dtype=None):
-    return flow.ones(tuple(size), dtype=dtype)
+@operator("aten.zeros", "aten.ones", "aten.empty", "aten.empty_strided", "aten.empty_permuted")
+def zeros_or_ones(size, dtype=None, stride=None, physical_layout=None, *, name):
+    return getattr(flow, "ones" if name == "ones" else "zeros")(size, dtype=dtype)
 
 
 @operator("aten.full")
 def full(size, fill_value, dtype=None, *, out_dtype):
     if not size:
         return flow.tensor(fill_value, dtype=out_dtype)
-    return flow.full(tuple(size), fill_value, dtype=out_dtype)
+    return flow.full(size, fill_value, dtype=out_dtype)
 
 
 @operator("aten.scalar_tensor")
@@ -28,14 +23,9 @@ def scalar_tensor(s, dtype=None, *, out_dtype):
     return flow.tensor(s, dtype=out_dtype)
 
 
-@operator("aten.zeros_like", "aten.empty_like")
-def zeros_like(self, dtype=None):
-    return flow.zeros_like(self, dtype=dtype)
-
-
-@operator("aten.ones_like")
-def ones_like(self, dtype=None):
-    return flow.ones_like(self, dtype=dtype)
+@operator("aten.zeros_like", "aten.empty_like", "aten.ones_like")
+def zeros_or_ones_like(self, dtype=None, *, name):
+    return getattr(flow, name.replace("empty", "zeros"))(self, dtype=dtype)
 
 
 @operator("aten.full_like")
@@ -43,21 +33,16 @@ def full_like(self, fill_value, dtype=None):
     return flow.full_like(self, fill_value, dtype=dtype)
 
 
-@operator("aten.new_zeros", "aten.new_empty", "aten.new_empty_strided")
-def new_zeros(self, size, dtype=None, stride=None, *, out_dtype):
-    return flow.zeros(tuple(size), dtype=out_dtype, device=self.device)
-
-
-@operator("aten.new_ones")
-def new_ones(self, size, dtype=None, *, out_dtype):
-    return flow.ones(tuple(size), dtype=out_dtype, device=self.device)
+@operator("aten.new_zeros", "aten.new_ones", "aten.new_empty", "aten.new_empty_strided")
+def new_zeros_or_ones(self, size, dtype=None, stride=None, *, out_dtype, name):
+    return getattr(flow, "ones" if name == "new_ones" else "zeros")(size, dtype=out_dtype, device=self.device)
 
 
 @operator("aten.new_full")
 def new_full(self, size, fill_value, dtype=None, *, out_dtype):
     if not size:
         return flow.tensor(fill_value, dtype=out_dtype, device=self.device)
-    return flow.full(tuple(size), fill_value, dtype=out_dtype, device=self.device)
+    return flow.full(size, fill_value, dtype=out_dtype, device=self.device)
 
 
 @operator("aten.fill")
@@ -77,16 +62,10 @@ def zero(self):
     return flow.zeros_like(self)
 
 
-@operator("aten.arange")
-def arange(end, dtype=None, *, out_dtype):
-    return flow.arange(end, dtype=out_dtype)
-
-
-@operator("aten.arange.start", "aten.arange.start_step")
-def arange_start(start, end, step=1, dtype=None, *, out_dtype):
-    if step == 1:
-        return flow.arange(start, end, dtype=out_dtype)
-    return flow.arange(start, end, step, dtype=out_dtype)
+@operator("aten.arange", "aten.arange.start", "aten.arange.start_step")
+def arange(end, start=None, step=1, dtype=None, *, out_dtype):
+    bounds = (end,) if start is None else (start, end) if step == 1 else (start, end, step)
+    return flow.arange(*bounds, dtype=out_dtype)
 
 
 @operator("aten.linspace")
@@ -110,14 +89,9 @@ def eye(n, m=None, dtype=None, *, out_dtype):
     return flow.eye(n, m, dtype=out_dtype)
 
 
-@operator("aten.tril_indices")
-def tril_indices(row, col, offset=0, dtype=None, *, out_dtype):
-    return flow.nonzero(flow.tril(flow.ones(row, col), offset)).t().to(out_dtype)
-
-
-@operator("aten.triu_indices")
-def triu_indices(row, col, offset=0, dtype=None, *, out_dtype):
-    return flow.nonzero(flow.triu(flow.ones(row, col), offset)).t().to(out_dtype)
+@operator("aten.tril_indices", "aten.triu_indices")
+def indices_of_triangle(row, col, offset=0, dtype=None, *, out_dtype, name):
+    return flow.nonzero(getattr(flow, name[:4])(flow.ones(row, col), offset)).t().to(out_dtype)
 
 
 @operator("aten.one_hot")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch2flow.models.lowering.lazy import F, flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 
@@ -59,30 +61,18 @@ def exp2(self):
 
 @operator("aten.logit", "aten.special_logit", promotes=("self",), floats=True)
 def logit(self, eps=None):
-    if eps is None:
-        return flow.log(self / (1 - self))
-    return log_odds(flow.clamp(self, min=eps, max=1 - eps))
+    chance = self if eps is None else flow.clamp(self, min=eps, max=1 - eps)
+    return flow.log(chance / (1 - chance))
 
 
-@helper
-def log_odds(x):
-    """PyTorch's `logit`."""
-    return flow.log(x / (1 - x))
-
-
-@operator("aten.deg2rad", promotes=("self",), floats=True)
-def deg2rad(self):
-    return self * 0.017453292519943295
-
-
-@operator("aten.rad2deg", promotes=("self",), floats=True)
-def rad2deg(self):
-    return self * 57.29577951308232
+@operator("aten.deg2rad", "aten.rad2deg", promotes=("self",), floats=True)
+def in_other_unit(self, *, name):
+    return self * (math.pi / 180 if name == "deg2rad" else 180 / math.pi)
 
 
 @operator("aten.sinc", "aten.special_sinc", promotes=("self",), floats=True)
 def sinc(self):
-    return sine_cardinal(self * 3.141592653589793)
+    return sine_cardinal(self * math.pi)
 
 
 @helper
@@ -127,7 +117,7 @@ def isreal(self):
 
 @operator("aten.angle", promotes=("self",), floats=True)
 def angle(self):
-    return (self < 0).to(self.dtype) * 3.141592653589793 + self * 0
+    return (self < 0).to(self.dtype) * math.pi + self * 0
 
 
 @operator("aten.special_entr", promotes=("self",), floats=True)
@@ -143,14 +133,9 @@ def normal_distribution(self):
     return 0.5 * (1 + flow.erf(self * 0.7071067811865476))
 
 
-@operator("aten.isposinf")
-def isposinf(self):
-    return self == float("inf")
-
-
-@operator("aten.isneginf")
-def isneginf(self):
-    return self == -float("inf")
+@operator("aten.isposinf", "aten.isneginf")
+def is_infinity(self, *, name):
+    return self == float("inf" if name == "isposinf" else "-inf")
 
 
 @operator("aten.signbit")
@@ -172,13 +157,7 @@ def softplus(self, beta=1, threshold=20):
 def elu(self, alpha=1, scale=1, input_scale=1):
     if scale == 1 and input_scale == 1:
         return F.elu(self, alpha)
-    return scaled_elu(self, alpha, scale, input_scale)
-
-
-@helper
-def scaled_elu(x, alpha, scale, input_scale):
-    """ATen's `elu`, of which `selu` and `celu` are cases."""
-    return scale * (F.relu(x) + alpha * flow.expm1(-F.relu(-input_scale * x)))
+    return scale * (F.relu(self) + alpha * flow.expm1(-F.relu(-input_scale * self)))
 
 
 @operator("aten.celu")

@@ -85,33 +85,28 @@ def with_slice(x, value, dim, start=None, end=None):
 
 
 @helper
-def with_positions(x, value, indices):
-    """`x` with `value` at `x[indices]`, as a new tensor; OneFlow's `x[i] = value` fails inside `nn.Graph`."""
+def with_positions(x, value, indices, add=False):
+    """`x` with `value` at `x[indices]`, or added there; OneFlow's `x[i] = value` fails inside `nn.Graph`."""
     key = tuple(slice(None) if index is None else index for index in indices)
     positions = flow.arange(x.numel(), device=x.device).reshape(*x.shape)[key]
     value = value.to(x.dtype).expand(*positions.shape)
-    return flow.scatter(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
+    scatter = flow.scatter_add if add else flow.scatter
+    return scatter(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
 
 
 @operator("aten.select_scatter")
 @helper
 def select_scatter(self, src, dim, index):
-    """`x` with `value` at one index of a dimension, as a new tensor."""
+    """`self` with `src` at one index of a dimension, as a new tensor."""
     size = self.shape[dim]
     index = index % size
-    parts = [
-        self.narrow(dim, 0, index),
-        src.to(self.dtype).unsqueeze(dim),
-        self.narrow(dim, index + 1, size - index - 1),
-    ]
+    parts = self.narrow(dim, 0, index), src.to(self.dtype).unsqueeze(dim), self.narrow(dim, index + 1, size - index - 1)
     return flow.cat([part for part in parts if part.shape[dim] > 0], dim=dim)
 
 
 @operator("aten.index_put", "aten._unsafe_index_put", "aten._index_put_impl")
 def index_put(self, indices, values, accumulate=False, unsafe=False):
-    if accumulate:
-        return with_added(self, values, indices)
-    return with_indexed(self, values, indices)
+    return with_positions(self, values, indices, True) if accumulate else with_indexed(self, values, indices)
 
 
 @helper
@@ -123,15 +118,6 @@ def with_indexed(x, value, indices):
     return with_positions(x, value, indices)
 
 
-@helper
-def with_added(x, value, indices):
-    """`x` with `value` added at `x[indices]`, at every place as often as it is named."""
-    key = tuple(slice(None) if index is None else index for index in indices)
-    positions = flow.arange(x.numel(), device=x.device).reshape(*x.shape)[key]
-    value = value.to(x.dtype).expand(*positions.shape)
-    return flow.scatter_add(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
-
-
 @operator("aten.masked_scatter")
 @helper
 def masked_scatter(self, mask, source):
@@ -141,19 +127,9 @@ def masked_scatter(self, mask, source):
     return flow.where(mask, source.to(self.dtype).reshape(-1)[order], self)
 
 
-@operator("aten.scatter.src")
-def scatter(self, dim, index, src):
-    return scatter_part(self, dim, index, src)
-
-
-@operator("aten.scatter_add")
-def scatter_add(self, dim, index, src):
-    return scatter_part(self, dim, index, src, "add")
-
-
-@operator("aten.scatter.reduce")
-def scatter_reduce_of_old(self, dim, index, src, reduce):
-    return scatter_part(self, dim, index, src, reduce)
+@operator("aten.scatter.src", "aten.scatter_add", "aten.scatter.reduce")
+def scatter(self, dim, index, src, reduce=None, *, name):
+    return scatter_part(self, dim, index, src, "add" if name == "scatter_add" else reduce)
 
 
 @helper
@@ -258,9 +234,8 @@ def index_fill(self, dim, index, value):
     if self.ndim == 0:
         return flow.full_like(self, value) if index.numel() else self
     shape = [-1 if axis == dim % self.ndim else 1 for axis in range(self.ndim)]
-    hit = (flow.arange(self.shape[dim], device=self.device).unsqueeze(1) == index.reshape(1, -1) % self.shape[dim]).any(
-        dim=1
-    )
+    places = flow.arange(self.shape[dim], device=self.device).unsqueeze(1)
+    hit = (places == index.reshape(1, -1) % self.shape[dim]).any(dim=1)
     return self.masked_fill(hit.reshape(*shape).expand(*self.shape), value)
 
 
@@ -282,14 +257,14 @@ def linalg_diagonal(A, offset=0, dim1=-2, dim2=-1):
 @operator("aten.diagonal_scatter")
 @helper
 def diagonal_scatter(self, src, offset=0, dim1=0, dim2=1):
-    """`x` with `value` on a diagonal, as a new tensor."""
+    """`self` with `src` on a diagonal, as a new tensor."""
     positions = flow.diagonal(flow.arange(self.numel(), device=self.device).reshape(*self.shape), offset, dim1, dim2)
     return flow.scatter(self.reshape(-1), 0, positions.reshape(-1), src.reshape(-1)).reshape(*self.shape)
 
 
-@operator("aten.diag")
-def diag(self, diagonal=0):
-    return flow.diag(self, diagonal)
+@operator("aten.diag", "aten.tril", "aten.triu")
+def by_diagonal(self, diagonal=0, *, name):
+    return getattr(flow, name)(self, diagonal)
 
 
 @operator("aten.diag_embed")
@@ -312,33 +287,18 @@ def diagflat(self, offset=0):
 
 @operator("aten.put")
 def put(self, index, source, accumulate=False):
-    if accumulate:
-        return flow.scatter_add(self.reshape(-1), 0, index.reshape(-1), source.reshape(-1)).reshape(*self.shape)
-    return flow.scatter(self.reshape(-1), 0, index.reshape(-1), source.reshape(-1)).reshape(*self.shape)
+    scatter = flow.scatter_add if accumulate else flow.scatter
+    return scatter(self.reshape(-1), 0, index.reshape(-1), source.reshape(-1)).reshape(*self.shape)
 
 
 @operator("aten.as_strided_scatter")
-def as_strided_scatter(self, src, size, stride, storage_offset=None):
-    return with_strided(self, src, size, stride, storage_offset or 0)
-
-
 @helper
-def with_strided(x, value, size, stride, offset=0):
+def as_strided_scatter(self, src, size, stride, storage_offset=None):
     """PyTorch's `as_strided_scatter`, as a new tensor."""
-    positions = flow.as_strided(flow.arange(x.numel(), device=x.device), size, stride, offset)
-    return flow.scatter(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
+    positions = flow.as_strided(flow.arange(self.numel(), device=self.device), size, stride, storage_offset or 0)
+    return flow.scatter(self.reshape(-1), 0, positions.reshape(-1), src.reshape(-1)).reshape(*self.shape)
 
 
 @operator("aten.argwhere")
 def argwhere(self):
     return flow.argwhere(self).to(flow.int64)
-
-
-@operator("aten.tril")
-def tril(self, diagonal=0):
-    return flow.tril(self, diagonal)
-
-
-@operator("aten.triu")
-def triu(self, diagonal=0):
-    return flow.triu(self, diagonal)

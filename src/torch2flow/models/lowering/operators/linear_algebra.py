@@ -148,11 +148,9 @@ def cross_product(x, y, dim=None):
     return flow.cross(*flow.broadcast_tensors(x, y), dim=dim)
 
 
-@operator("aten.linalg_inv", "aten.inverse", "aten.linalg_inv.default")
+@operator("aten.linalg_inv", "aten.inverse")
 def inverse(A=None, self=None):
-    if A is None:
-        return flow.inverse(self)
-    return flow.inverse(A)
+    return flow.inverse(self if A is None else A)
 
 
 @operator("aten.linalg_inv_ex")
@@ -175,14 +173,18 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-08):
 
 
 @operator("aten.cdist", "aten._cdist_forward")
-@helper
 def cdist(x1, x2, p=2.0, compute_mode=None):
-    """PyTorch's `cdist`: the p-norm distance of every row of `x` to every row of `y`."""
-    difference = flow.abs(x1.unsqueeze(-2) - x2.unsqueeze(-3))
+    return length_of(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)
+
+
+@helper
+def length_of(difference, p=2.0):
+    """The p-norm along the last dimension, whose gradient at 0 is PyTorch's."""
+    difference = flow.abs(difference)
     if p == float("inf"):
         return difference.amax(dim=-1)
     if p == 0:
-        return (difference != 0).to(x1.dtype).sum(dim=-1)
+        return (difference != 0).to(difference.dtype).sum(dim=-1)
     if p == 1:
         return difference.sum(dim=-1)
     return (difference**p).sum(dim=-1) ** (1 / p)
@@ -194,12 +196,7 @@ def pdist(self, p=2.0):
     """PyTorch's `pdist`: the distance of every row to every later one."""
     later = flow.triu(flow.ones(self.shape[0], self.shape[0], device=self.device), 1)
     first, second = flow.nonzero(later, as_tuple=True)
-    difference = flow.abs(self[first] - self[second])
-    if p == float("inf"):
-        return difference.amax(dim=-1)
-    if p == 0:
-        return (difference != 0).to(self.dtype).sum(dim=-1)
-    return (difference**p).sum(dim=-1) ** (1 / p)
+    return length_of(self[first] - self[second], p)
 
 
 @operator("aten.pairwise_distance")
@@ -209,9 +206,8 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False):
 
 @operator("aten.bilinear")
 def bilinear(input1, input2, weight, bias=None):
-    if bias is None:
-        return flow.einsum("...i,oij,...j->...o", input1, weight, input2)
-    return flow.einsum("...i,oij,...j->...o", input1, weight, input2) + bias
+    product = flow.einsum("...i,oij,...j->...o", input1, weight, input2)
+    return product if bias is None else product + bias
 
 
 @operator("aten._trilinear")

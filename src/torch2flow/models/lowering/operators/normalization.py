@@ -75,10 +75,8 @@ def normalize_channels(x, mean=None, variance=None, weight=None, bias=None, trai
 
 @operator("aten._native_batch_norm_legit_no_training")
 def native_batch_norm_no_training(input, weight, bias, running_mean, running_var, momentum, eps):
-    empty = flow.zeros(0, device=input.device)
-    if (weight is None) == (bias is None):
-        return F.batch_norm(input, running_mean, running_var, weight=weight, bias=bias, eps=eps), empty, empty
-    return normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps), empty, empty
+    result = batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps)
+    return result, flow.zeros(0, device=input.device), flow.zeros(0, device=input.device)
 
 
 @operator("aten.native_batch_norm", "aten._native_batch_norm_legit", "aten._native_batch_norm_legit.no_stats")

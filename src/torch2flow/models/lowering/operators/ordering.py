@@ -6,22 +6,13 @@ from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 
 
-@operator("aten.cumsum")
-def cumsum(self, dim, dtype=None, *, out_dtype):
+@operator("aten.cumsum", "aten.cumprod")
+def cumulative(self, dim, dtype=None, *, out_dtype, name):
     if self.ndim == 0:
         return self.to(out_dtype)
     if self.dtype == out_dtype and (is_float(self.dtype) or self.dtype == flow.int64):
-        return flow.cumsum(self, dim)
-    return flow.cumsum(self.to(out_dtype), dim).to(out_dtype)
-
-
-@operator("aten.cumprod")
-def cumprod(self, dim, dtype=None, *, out_dtype):
-    if self.ndim == 0:
-        return self.to(out_dtype)
-    if self.dtype == out_dtype and (is_float(self.dtype) or self.dtype == flow.int64):
-        return flow.cumprod(self, dim)
-    return flow.cumprod(self.to(out_dtype), dim).to(out_dtype)
+        return getattr(flow, name)(self, dim)
+    return getattr(flow, name)(self.to(out_dtype), dim).to(out_dtype)
 
 
 @operator("aten.logcumsumexp")
@@ -179,18 +170,11 @@ def bucketize(self, boundaries, out_int32=False, right=False):
     return flow.searchsorted(boundaries, self, out_int32=out_int32, right=right)
 
 
-@operator("aten.cummax")
-def cummax(self, dim):
+@operator("aten.cummax", "aten.cummin")
+def cumulative_extreme(self, dim, *, name):
     if self.ndim == 0:
-        return (self, flow.zeros_like(self, dtype=flow.int64))
-    return running_extreme(self, dim, 1)
-
-
-@operator("aten.cummin")
-def cummin(self, dim):
-    if self.ndim == 0:
-        return (self, flow.zeros_like(self, dtype=flow.int64))
-    return running_extreme(self, dim, -1)
+        return self, flow.zeros_like(self, dtype=flow.int64)
+    return running_extreme(self, dim, 1 if name == "cummax" else -1)
 
 
 @helper

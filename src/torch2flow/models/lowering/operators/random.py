@@ -37,14 +37,9 @@ def feature_dropout(input, p, train):
     return input * (kept.to(input.dtype) / (1 - p))
 
 
-@operator("aten.alpha_dropout")
-def alpha_dropout(input, p, train):
-    return drop_to_saturation(input, p=p, training=train)
-
-
-@operator("aten.feature_alpha_dropout")
-def feature_alpha_dropout(input, p, train):
-    return drop_to_saturation(input, p=p, training=train, whole=input.ndim - 2)
+@operator("aten.alpha_dropout", "aten.feature_alpha_dropout")
+def alpha_dropout(input, p, train, *, name):
+    return drop_to_saturation(input, p=p, training=train, whole=0 if name == "alpha_dropout" else input.ndim - 2)
 
 
 @helper

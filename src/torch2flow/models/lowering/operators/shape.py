@@ -6,14 +6,11 @@ from torch2flow.models.lowering.lazy import flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
-@operator("aten.reshape")
-def reshape(self, shape):
-    return self.reshape(*shape)
-
-
-@operator("aten.view", "aten._unsafe_view", "aten.view_copy", "aten._reshape_copy", "aten._reshape_alias")
-def view(self, size, stride=None):
-    return self.reshape(*size)
+@operator(
+    "aten.reshape", "aten.view", "aten._unsafe_view", "aten.view_copy", "aten._reshape_copy", "aten._reshape_alias"
+)  # fmt: skip
+def reshape(self, shape=None, size=None, stride=None):
+    return self.reshape(*(size if shape is None else shape))
 
 
 @operator("aten.view.dtype", "aten.view_copy.dtype")
@@ -44,32 +41,23 @@ def ravel(self):
 
 @operator("aten.unflatten")
 def unflatten(self, dim, sizes):
-    if dim % self.ndim == self.ndim - 1:
+    dim = dim % self.ndim
+    if dim == self.ndim - 1:
         return self.reshape(*self.shape[:-1], *sizes)
-    return self.reshape(*self.shape[: dim % self.ndim], *sizes, *self.shape[dim % self.ndim + 1 :])
+    return self.reshape(*self.shape[:dim], *sizes, *self.shape[dim + 1 :])
 
 
 @operator("aten.squeeze", "aten.squeeze_copy")
 def squeeze(self):
-    if self.ndim == 0:
-        return self
-    return self.squeeze()
+    return self.squeeze() if self.ndim else self
 
 
-@operator("aten.squeeze.dim", "aten.squeeze_copy.dim")
-def squeeze_dim(self, dim, *, in_shape):
-    if self.ndim == 0 or in_shape[dim] != 1:
-        return self
-    return self.squeeze(dim)
-
-
-@operator("aten.squeeze.dims", "aten.squeeze_copy.dims")
-def squeeze_dims(self, dim, *, in_shape, out_shape):
-    if self.ndim == 0 or not dim:
-        return self
-    if all(in_shape[each] == 1 for each in dim):
-        return self.squeeze(dim)
-    return self.reshape(*out_shape)
+@operator("aten.squeeze.dim", "aten.squeeze_copy.dim", "aten.squeeze.dims", "aten.squeeze_copy.dims")
+def squeeze_dims(self, dim, *, in_shape):
+    if isinstance(dim, int):
+        return self.squeeze(dim) if self.ndim and in_shape[dim] == 1 else self
+    dims = tuple(each for each in dim if self.ndim and in_shape[each] == 1)
+    return self.squeeze(dims) if dims else self
 
 
 @operator("aten.unsqueeze", "aten.unsqueeze_copy")
@@ -77,30 +65,19 @@ def unsqueeze(self, dim):
     return self.unsqueeze(dim)
 
 
-@operator("aten.expand", "aten.expand_copy")
-def expand(self, size, implicit=False, *, out_ndim):
-    if out_ndim == 0:
-        return self
-    return self.expand(*size)
+@operator("aten.expand", "aten.expand_copy", "aten.broadcast_to")
+def expand(self, size, implicit=False):
+    return self.expand(*size) if size else self
 
 
 @operator("aten.expand_as")
-def expand_as(self, other, *, out_ndim):
-    if out_ndim == 0:
-        return self
-    return self.expand_as(other)
-
-
-@operator("aten.broadcast_to")
-def broadcast_to(self, size, *, out_ndim):
-    if out_ndim == 0:
-        return self
-    return self.expand(*size)
+def expand_as(self, other):
+    return self.expand_as(other) if other.ndim else self
 
 
 @operator("aten.broadcast_tensors")
 def broadcast_tensors(tensors):
-    return tuple(flow.broadcast_tensors(*tensors))
+    return flow.broadcast_tensors(*tensors)
 
 
 @operator("aten.transpose", "aten.swapaxes", "aten.swapdims", "aten.transpose_copy")
@@ -171,19 +148,15 @@ def roll(self, shifts, dims=None, *, in_shape):
 
 @operator("aten.rot90")
 def rot90(self, k=1, dims=(0, 1)):
-    if k % 4 == 0:
-        return self
-    if k % 4 == 1:
-        return flow.flip(self, [dims[1]]).transpose(dims[0], dims[1])
-    if k % 4 == 2:
-        return flow.flip(self, dims)
-    return flow.flip(self, [dims[0]]).transpose(dims[0], dims[1])
+    if k % 2 == 0:
+        return flow.flip(self, dims) if k % 4 else self
+    return flow.flip(self, [dims[1 if k % 4 == 1 else 0]]).transpose(dims[0], dims[1])
 
 
 @operator("aten.repeat")
 def repeat(self, repeats, *, in_shape, out_shape, out_dtype):
     if 0 in in_shape or 0 in out_shape:
-        return flow.zeros(tuple(out_shape), dtype=out_dtype, device=self.device)
+        return flow.zeros(out_shape, dtype=out_dtype, device=self.device)
     return self.repeat(*repeats)
 
 
@@ -192,16 +165,11 @@ def tile(self, dims):
     return self.tile(*dims)
 
 
-@operator("aten.repeat_interleave.self_int")
+@operator("aten.repeat_interleave.self_int", "aten.repeat_interleave.self_Tensor")
 def repeat_interleave(self, repeats, dim=None, output_size=None):
-    if self.ndim == 0:
+    if self.ndim == 0 and not isinstance(repeats, flow.Tensor):
         return self.reshape(1).repeat(repeats)
-    return self.repeat_interleave(repeats, dim)
-
-
-@operator("aten.repeat_interleave.self_Tensor")
-def repeat_interleave_by_tensor(self, repeats, dim=None, output_size=None):
-    if dim is None:
+    if dim is None and isinstance(repeats, flow.Tensor):
         return self.reshape(-1).repeat_interleave(repeats, 0)
     return self.repeat_interleave(repeats, dim)
 
@@ -228,24 +196,9 @@ def stack(tensors, dim=0):
     return flow.stack(tensors, dim=dim)
 
 
-@operator("aten.hstack", promotes=("tensors",))
-def hstack(tensors):
-    return flow.hstack(tensors)
-
-
-@operator("aten.vstack", "aten.row_stack", promotes=("tensors",))
-def vstack(tensors):
-    return flow.vstack(tensors)
-
-
-@operator("aten.dstack", promotes=("tensors",))
-def dstack(tensors):
-    return flow.dstack(tensors)
-
-
-@operator("aten.column_stack", promotes=("tensors",))
-def column_stack(tensors):
-    return flow.column_stack(tensors)
+@operator("aten.hstack", "aten.vstack", "aten.row_stack", "aten.dstack", "aten.column_stack", promotes=("tensors",))
+def stack_along(tensors, *, name):
+    return getattr(flow, "vstack" if name == "row_stack" else name)(tensors)
 
 
 @operator("aten.unbind", "aten.unbind_copy")
@@ -258,56 +211,26 @@ def chunk(self, chunks, dim=0):
     return self.chunk(chunks, dim)
 
 
-@operator("aten.split", "aten.unsafe_split", "aten.split_copy")
+@operator(
+    "aten.split", "aten.unsafe_split", "aten.split_copy",
+    "aten.split_with_sizes", "aten.split_with_sizes_copy", "aten.unsafe_split_with_sizes",
+)  # fmt: skip
 def split(self, split_size=None, dim=0, split_sizes=None):
-    if split_sizes is not None:
-        return self.split(split_sizes, dim)
-    return self.split(split_size, dim)
+    return self.split(split_size if split_sizes is None else split_sizes, dim)
 
 
-@operator("aten.split_with_sizes", "aten.split_with_sizes_copy", "aten.unsafe_split_with_sizes")
-def split_with_sizes(self, split_sizes, dim=0):
-    return self.split(split_sizes, dim)
+@operator("aten.tensor_split.sections", "aten.tensor_split.indices")
+def tensor_split(self, sections=None, indices=None, dim=0):
+    return flow.tensor_split(self, sections if indices is None else indices, dim)
 
 
-@operator("aten.tensor_split.sections")
-def tensor_split_sections(self, sections, dim=0):
-    return flow.tensor_split(self, sections, dim)
-
-
-@operator("aten.tensor_split.indices")
-def tensor_split_indices(self, indices, dim=0):
-    return flow.tensor_split(self, indices, dim)
-
-
-@operator("aten.hsplit.int")
-def hsplit(self, sections):
-    return flow.tensor_split(self, sections, 0 if self.ndim == 1 else 1)
-
-
-@operator("aten.hsplit.array")
-def hsplit_indices(self, indices):
-    return flow.tensor_split(self, indices, 0 if self.ndim == 1 else 1)
-
-
-@operator("aten.vsplit.int")
-def vsplit(self, sections):
-    return flow.tensor_split(self, sections, 0)
-
-
-@operator("aten.vsplit.array")
-def vsplit_indices(self, indices):
-    return flow.tensor_split(self, indices, 0)
-
-
-@operator("aten.dsplit.int")
-def dsplit(self, sections):
-    return flow.tensor_split(self, sections, 2)
-
-
-@operator("aten.dsplit.array")
-def dsplit_indices(self, indices):
-    return flow.tensor_split(self, indices, 2)
+@operator(
+    "aten.hsplit.int", "aten.hsplit.array", "aten.vsplit.int", "aten.vsplit.array", "aten.dsplit.int",
+    "aten.dsplit.array",
+)  # fmt: skip
+def split_along(self, sections=None, indices=None, *, name):
+    dim = {"hsplit": min(self.ndim - 1, 1), "vsplit": 0, "dsplit": 2}[name]
+    return flow.tensor_split(self, sections if indices is None else indices, dim)
 
 
 @operator("aten.meshgrid.indexing", "aten.meshgrid")
@@ -315,36 +238,14 @@ def meshgrid(tensors, indexing="ij"):
     return flow.meshgrid(*tensors, indexing=indexing)
 
 
-@operator("aten.atleast_1d")
-def atleast_1d(self):
-    if self.ndim == 0:
-        return self.reshape(1)
-    return self
+@operator("aten.atleast_1d", "aten.atleast_2d", "aten.atleast_3d")
+def atleast(self, *, name, out_shape):
+    return self.reshape(*out_shape) if self.ndim < int(name[-2]) else self
 
 
-@operator("aten.atleast_2d")
-def atleast_2d(self, *, out_shape):
-    return self.reshape(*out_shape)
-
-
-@operator("aten.atleast_3d")
-def atleast_3d(self, *, out_shape):
-    return self.reshape(*out_shape)
-
-
-@operator("aten.atleast_1d.Sequence")
-def atleast_1d_each(tensors):
-    return tuple(flow.atleast_1d(tensors))
-
-
-@operator("aten.atleast_2d.Sequence")
-def atleast_2d_each(tensors):
-    return tuple(flow.atleast_2d(tensors))
-
-
-@operator("aten.atleast_3d.Sequence")
-def atleast_3d_each(tensors):
-    return tuple(flow.atleast_3d(tensors))
+@operator("aten.atleast_1d.Sequence", "aten.atleast_2d.Sequence", "aten.atleast_3d.Sequence")
+def atleast_each(tensors, *, name):
+    return getattr(flow, name)(tensors)
 
 
 @operator("aten.sum_to_size")
