@@ -190,7 +190,7 @@ class _Merging:
         return True
 
     def _assign(self, name: str, holder: str) -> None:
-        """`identity = x`, for this variant alone: beside what the others assign to that name, where that is possible."""
+        """`identity = x`, for this variant alone: beside what the others assign to that name, where that can be."""
         statement = ast.Assign([ast.Name(name, ast.Store())], ast.Name(holder, ast.Load()))
         self.entries.insert(self._place(name, holder), Entry(statement, self.only))
         self.held[name] = self.held[holder]

@@ -220,8 +220,11 @@ class Blueprint:
         yield from groups
 
     def _named(self, values: list[Any], columns: list[int]) -> tuple[Slot, str]:
-        """The slot that stands for a group of columns, and the name of the argument: that of the original
-        constructor's parameter, of the layer's argument it feeds, or of the attribute the original module kept it in."""
+        """The slot that stands for a group of columns, and the name of the argument.
+
+        It is that of the original constructor's parameter, of the layer's argument that it feeds, or of the attribute
+        in which the original module kept it.
+        """
         slots = [self.slot(column) for column in columns]
         telling = [slot for slot in slots if slot.hint not in VAGUE] or [slot for slot in slots if slot.hint] or slots
         best = next((slot for slot in telling if slot.default is REQUIRED), telling[0])

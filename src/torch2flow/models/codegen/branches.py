@@ -109,7 +109,7 @@ class Tests:
         return self.flags.expression(variants, _subject(block))
 
     def _known(self, assigned: set[str]) -> Iterator[tuple[Variants, ast.expr, ast.expr]]:
-        """What can be tested without a new argument: which variants it is true of, and how to say that it is and is not."""
+        """What can be tested without a new argument: of which variants it is true, and how to say that it is or is not."""
         for name, present in self.optional.items():
             if is_attribute(name):
                 yield present, _is_none(attribute("self", name), False), _is_none(attribute("self", name), True)

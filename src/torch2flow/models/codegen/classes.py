@@ -229,9 +229,9 @@ class ClassWriter:
         for argument in part.blueprint.arguments:
             column = next((each for each in argument.columns if part.row[each].value is not ANY), argument.columns[0])
             value, varies = part.row[column].value, self._varies(start + column)
-            if not varies and argument.default is not REQUIRED:
-                if value is ANY or key_of(value) == key_of(argument.default):
-                    continue
+            says_nothing = value is ANY or key_of(value) == key_of(argument.default)
+            if says_nothing and not varies and argument.default is not REQUIRED:
+                continue
             expression = self._cell(start + column, part.blueprint.slot(column).value if value is ANY else value)
             if argument.default is REQUIRED:
                 positional.append(expression)

@@ -255,7 +255,7 @@ class Body:
         return find_list(self.environment, values)
 
     def number_names(self, node: Node) -> dict[str, str | tuple[str, ...]]:
-        """What the author's line calls the numbers that an operator is given, by argument, as far as that can be told."""
+        """What the author's line calls the numbers that an operator is given, by argument, as far as it says so."""
         step = next(step for step in self.steps if step.item is node)
         if step.line is None or step.opaque:
             return {}
