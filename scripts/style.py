@@ -177,8 +177,8 @@ def measure(name: str, folder: Path) -> Style:
     author = plain("\n".join(json.loads(source_of(name, folder).read_text("utf-8"))))
     with tempfile.TemporaryDirectory() as place:
         result = convert(captured(name, folder), Path(place) / "out")
-    assert result.source is not None, name
-    ours = plain(result.source.text)
+    assert result.model_source is not None, name
+    ours = plain(result.model_source.text)
     style = Style(name, count(ours), count(author), len(classes(ours)), len(classes(author)), 0)
     for each in classes(ours).values():
         given = _parameters(each, "__init__")
