@@ -194,11 +194,12 @@ class Blueprint:
         taken = {"self", *reserved, *(own.attribute for own in self.draft.owns)}
         for values, columns in self._varying():
             slot, name = self._named(values, columns)
+            default = slot.default if slot.default is not REQUIRED or self._filled(columns, slot.hint) else None
             if name in taken:
                 name = self._qualified(columns[0], name)
             name = free_name(name, taken.__contains__)
             taken.add(name)
-            argument = Argument(name, columns, slot.default)
+            argument = Argument(name, columns, default)
             self.arguments.append(argument)
             self.by_column.update(dict.fromkeys(columns, argument))
         self.arguments.sort(key=lambda argument: argument.default is not REQUIRED)
@@ -218,6 +219,16 @@ class Blueprint:
                     groups.append((values, group := []))
                 group.append(column)
         yield from groups
+
+    def _filled(self, columns: list[int], hint: str) -> bool:
+        """Whether every module has a number for an argument; one that is not there takes over the first of its kind."""
+        for row in self.rows:
+            if all(row[column].value is ANY for column in columns):
+                alike = next((slot for slot in row if slot.value is not ANY and slot.hint == hint), None)
+                if alike is None or hint in VAGUE:
+                    return False
+                row[columns[0]].value = alike.value
+        return True
 
     def _named(self, values: list[Any], columns: list[int]) -> tuple[Slot, str]:
         """The slot that stands for a group of columns, and the name of the argument.

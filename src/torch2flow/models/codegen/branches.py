@@ -32,14 +32,16 @@ class Flags:
     """The arguments of the constructor that tell variants apart.
 
     Attributes:
-        facts: for each plain value that the original modules hold, the variants in which it is not 0, False or None.
+        facts: for each plain value that the original modules hold, the variants in which all modules say yes by it
+            (it is not 0, False or None), and those in which all say no.
         hints: the name that was chosen for each set of variants.
     """
 
     origins: Origins
     everyone: Variants
-    facts: dict[str, Variants]
+    facts: dict[str, tuple[Variants, Variants]]
     hints: dict[Variants, str] = field(default_factory=dict)
+    kept: list[ast.expr] = field(default_factory=list)
 
     def slot(self, variants: Variants, hint: str) -> Slot:
         """A cell that is True for these variants."""
@@ -61,10 +63,19 @@ class Flags:
         return constant
 
     def _fact(self, variants: Variants) -> str:
-        return next((name for name, true in self.facts.items() if true == variants and is_name(name)), "")
+        wanted = (variants, self.everyone - variants)
+        return next((name for name, says in self.facts.items() if says == wanted and is_name(name)), "")
+
+    def fact(self, name: str) -> ast.expr:
+        """`self.is_decoder`: what a module holds under a name, kept by an argument of the constructor."""
+        constant = ast.Constant(True)
+        constant.slot, constant.hint = True, name  # type: ignore[attr-defined]
+        self.origins[id(constant)] = dict.fromkeys(self.everyone, Fact(name))
+        self.kept.append(constant)
+        return constant
 
     def _fill(self, cell: Cell, variants: Variants, hint: str) -> None:
-        known = self.facts.get(hint) == variants
+        known = self.facts.get(hint) == (variants, self.everyone - variants)
         for number in self.everyone:
             value = Fact(hint) if known else Slot(number in variants, hint, False)
             self.origins.setdefault(id(cell), {})[number] = value
@@ -106,10 +117,20 @@ class Tests:
                 return ast.BoolOp(ast.And(), [left[1], right[1]])
             if left[0] | right[0] == variants:
                 return ast.BoolOp(ast.Or(), [left[1], right[1]])
-        return self.flags.expression(variants, _subject(block))
+        return self._with_fact(variants, choices) or self.flags.expression(variants, _subject(block))
+
+    def _with_fact(self, variants: Variants, choices: list[tuple[Variants, ast.expr]]) -> ast.expr | None:
+        """A test together with a value that the original modules held: `... is not None and not self.is_decoder`."""
+        for present, test in choices:
+            for name, (yes, no) in self.flags.facts.items():
+                if is_name(name) and present & yes == variants and present - variants <= no:
+                    return ast.BoolOp(ast.And(), [test, self.flags.fact(name)])
+                if is_name(name) and present & no == variants and present - variants <= yes:
+                    return ast.BoolOp(ast.And(), [test, ast.UnaryOp(ast.Not(), self.flags.fact(name))])
+        return None
 
     def _known(self, assigned: set[str]) -> Iterator[tuple[Variants, ast.expr, ast.expr]]:
-        """What can be tested without a new argument: of which variants it is true, and how to say that it is or is not."""
+        """What needs no new argument: of which variants it is true, and how to say that it is or is not."""
         for name, present in self.optional.items():
             if is_attribute(name):
                 yield present, _is_none(attribute("self", name), False), _is_none(attribute("self", name), True)

@@ -29,7 +29,7 @@ from torch2flow.models.codegen.operators import Operators
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
-from torch2flow.models.codegen.variants import merged_classes
+from torch2flow.models.codegen.variants import merged_classes, use_listed_facts
 from torch2flow.models.lowering.modules import MODULES, Leaf, signatures
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
 from torch2flow.models.program.calls import Call, call_tree, reachable
@@ -81,6 +81,7 @@ class ModelWriter:
         drafts = [
             self._draft(module, {n: self._construct(c) for n, c in module.children.items()}) for module in modules
         ]
+        use_listed_facts(drafts)
         signature = self.graph.signatures.get(modules[0].original_class)
         parameters = tuple(each.name for each in signature.constructor) if signature else ()
         for draft, members in merged_classes(drafts):

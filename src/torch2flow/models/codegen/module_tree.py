@@ -109,7 +109,7 @@ def _is_circular(name: str, holds: dict[str, set[str]]) -> bool:
 
 
 def _levels(holds: dict[str, set[str]]) -> dict[str, int]:
-    """For each class a number larger than those of all classes that it holds; the same for those that hold each other."""
+    """For each class a number larger than those of all that it holds; the same for those that hold each other."""
     levels: dict[str, int] = {}
 
     def level(name: str) -> int:

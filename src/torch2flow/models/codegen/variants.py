@@ -232,12 +232,41 @@ def _with(present: dict[str, Variants], names: Iterable[str], number: int) -> di
     return result
 
 
-def _true_facts(variants: list[Variant]) -> dict[str, Variants]:
-    """For each plain value that the modules of all variants hold: the variants in which it says yes."""
+def _true_facts(variants: list[Variant]) -> dict[str, tuple[Variants, Variants]]:
+    """For each plain value that modules hold: the variants in which all say yes by it, and those where all say no."""
     names = dict.fromkeys(name for variant in variants for draft in variant.drafts for name in draft.facts)
-    found: dict[str, Variants] = {}
+    found: dict[str, tuple[Variants, Variants]] = {}
     for name in names:
         says = [{says_yes(draft.facts.get(name)) for draft in variant.drafts} for variant in variants]
-        if all(len(each) == 1 for each in says):
-            found[name] = frozenset(number for number, each in enumerate(says) if True in each)
+        yes, no = (frozenset(n for n, each in enumerate(says) if each == {answer}) for answer in (True, False))
+        if yes and no:
+            found[name] = yes, no
     return found
+
+
+def use_listed_facts(drafts: list[Draft]) -> None:
+    """Writes the numbers of a call as the list that the original modules keep them in: `x.permute(*self.dims)`."""
+    names = {name for draft in drafts for name, value in draft.facts.items() if isinstance(value, list | tuple)}
+    for name in sorted(names):
+        lists = [draft.facts.get(name) for draft in drafts]
+        if any(not isinstance(each, list | tuple) or len(each) < 2 for each in lists) or lists.count(lists[0]) == len(
+            lists
+        ):
+            continue
+        calls = [
+            [call for method in draft.methods for call in _calls_with(method, draft.facts[name])] for draft in drafts
+        ]
+        for found in calls if all(calls) else ():
+            for call, values in found:
+                constant = ast.Constant(values)
+                constant.slot, constant.hint = True, name  # type: ignore[attr-defined]
+                call.args = [ast.Starred(constant, ast.Load())]
+
+
+def _calls_with(method: ast.FunctionDef, values: Any) -> list[tuple[ast.Call, tuple[Any, ...]]]:
+    """The calls whose arguments are just these numbers."""
+    return [
+        (node, tuple(values))
+        for node in ast.walk(method)
+        if isinstance(node, ast.Call) and [getattr(each, "value", None) for each in node.args] == list(values)
+    ]
