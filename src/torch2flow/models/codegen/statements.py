@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from torch2flow.models.codegen.borders import at, is_leaf, parts
+from torch2flow.models.codegen.borders import at, is_leaf, parts, same_content
 from torch2flow.models.codegen.literals import attribute, literal, slice_of
 from torch2flow.models.codegen.local_names import Environment, Named, Names, find, find_list, find_whole
 from torch2flow.models.codegen.names import class_name, free_name
@@ -140,9 +140,9 @@ class Body:
 
     def _returned(self) -> ast.expr | None:
         result = self.plan.result
-        last = next((n for n, step in enumerate(self.steps) if step.nested_in == len(self.steps)), -1)
-        if last >= 0 and not is_leaf(result) and self.steps[last].result is not None:
-            return self.expression(last)  # What the last module gives is returned as it is.
+        for number, step in enumerate(self.steps):
+            if step.nested_in == len(self.steps) and not is_leaf(result) and step.result is not None:
+                return self.expression(number) if same_content(step.result, result) else self.structure(result)
         return self.structure(result)
 
     # Expressions.
