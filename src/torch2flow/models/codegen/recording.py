@@ -12,7 +12,6 @@ only when the model runs, becomes a call of a helper: the function itself, copie
 from __future__ import annotations
 
 import ast
-import copy
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -184,10 +183,13 @@ def _fresh(node: Any, names: dict[int, ast.expr]) -> Any:
         return [_fresh(item, names) for item in node]
     if not isinstance(node, ast.AST):
         return node
-    made = copy.copy(names.get(id(node), node))
-    if id(node) not in names:
-        for name, value in ast.iter_fields(node):
-            setattr(made, name, _fresh(value, names))
+    whole = names.get(id(node))
+    made = type(whole or node)()
+    made.__dict__.update((whole or node).__dict__)
+    if whole is None:
+        for name, value in node.__dict__.items():
+            if isinstance(value, ast.expr | list | ast.keyword | ast.comprehension):
+                setattr(made, name, _fresh(value, names))
     return made
 
 
