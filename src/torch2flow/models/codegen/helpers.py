@@ -15,7 +15,7 @@ import ast
 import copy
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import FunctionType
@@ -55,7 +55,7 @@ class Helpers:
         """Takes note of the arguments that a call of a helper passes; one helper may pass another a None."""
         assert isinstance(call.func, ast.Name)
         name = call.func.id
-        parameters = list(inspect.signature(self.functions[name]).parameters)
+        parameters = list(parameters_of(self.functions[name]))
         spread = any(isinstance(argument, ast.Starred) for argument in call.args)
         given = {} if spread else dict(zip(parameters, call.args, strict=False))
         given |= {keyword.arg or "": keyword.value for keyword in call.keywords}
@@ -103,6 +103,11 @@ class Helpers:
             if not left:
                 return trimmed  # type: ignore[no-any-return]
             fixed = {parameter: value for parameter, value in fixed.items() if parameter not in left}
+
+
+@cache
+def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function).parameters
 
 
 @cache

@@ -12,7 +12,6 @@ only when the model runs, becomes a call of a helper: the function itself, copie
 from __future__ import annotations
 
 import ast
-import copy
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from torch2flow.errors import UnsupportedError
-from torch2flow.models.codegen.helpers import Helpers
+from torch2flow.models.codegen.helpers import Helpers, parameters_of
 from torch2flow.models.codegen.literals import UNIFORM
 from torch2flow.models.codegen.standins import Name, StandIn, call, same, source
 from torch2flow.models.lowering.lazy import recorded_by
@@ -58,7 +57,7 @@ class Recorder:
         """
         given = given_to(rule, arguments, facts)
         is_helper = inspect.unwrap(rule.function) is not rule.function
-        parameters = inspect.signature(rule.function).parameters
+        parameters = parameters_of(rule.function)
         self.met = {}
         self.defaults = {name: each.default for name, each in parameters.items() if each.default is not each.empty}
         try:
@@ -86,7 +85,7 @@ class Recorder:
     def helper(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> StandIn:
         """A call of a helper, for a rule that is recorded."""
         assert isinstance(function, FunctionType)
-        parameters = list(inspect.signature(function).parameters.values())
+        parameters = list(parameters_of(function).values())
         own = {each.name: each.default for each in parameters if each.default is not each.empty}
         positional = list(args)
         while positional and not kwargs:
@@ -101,7 +100,7 @@ class Recorder:
     def _copied(self, function: Callable[..., Any], given: dict[str, Any]) -> StandIn:
         """A call of the rule itself as a helper: tensors and what it must have by position, the rest by name."""
         positional: list[Any] = []
-        for name, each in inspect.signature(function).parameters.items():
+        for name, each in parameters_of(function).items():
             value = given.get(name)
             is_tensor = isinstance(value, StandIn) and value._is_tensor
             if name not in given or each.kind is each.KEYWORD_ONLY or not (is_tensor or each.default is each.empty):
@@ -113,7 +112,7 @@ class Recorder:
 
 def given_to(rule: Rule, arguments: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
     """The arguments that a rule is called with, in the order of its parameters."""
-    parameters = inspect.signature(rule.function).parameters
+    parameters = parameters_of(rule.function)
     given = {
         name: _once(value) if name in UNIFORM else value
         for name, value in arguments.items()
@@ -184,10 +183,13 @@ def _fresh(node: Any, names: dict[int, ast.expr]) -> Any:
         return [_fresh(item, names) for item in node]
     if not isinstance(node, ast.AST):
         return node
-    made = copy.copy(names.get(id(node), node))
-    if id(node) not in names:
-        for name, value in ast.iter_fields(node):
-            setattr(made, name, _fresh(value, names))
+    whole = names.get(id(node))
+    made = type(whole or node)()
+    made.__dict__.update((whole or node).__dict__)
+    if whole is None:
+        for name, value in node.__dict__.items():
+            if isinstance(value, ast.expr | list | ast.keyword | ast.comprehension):
+                setattr(made, name, _fresh(value, names))
     return made
 
 
