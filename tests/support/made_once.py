@@ -34,9 +34,9 @@ def made_once(name: str, depends: Iterable[Path | str], make: Callable[[Path], N
     with open(KEPT / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.is_dir():
-            for older in KEPT.glob(f"{name}-*"):
+            for older in [*KEPT.glob(f"{name}-*"), *KEPT.glob(f"partial-{name}-*")]:
                 shutil.rmtree(older)
-            with tempfile.TemporaryDirectory(dir=KEPT) as partial:
+            with tempfile.TemporaryDirectory(dir=KEPT, prefix=f"partial-{name}-") as partial:
                 made = Path(partial) / "made"
                 made.mkdir()
                 make(made)
