@@ -205,8 +205,10 @@ class Blueprint:
         self.arguments.sort(key=lambda argument: argument.default is not REQUIRED)
         for argument in self.arguments:
             for row in self.rows:
-                for column in argument.columns:
-                    row[column].hint = argument.name
+                slots = [row[column] for column in argument.columns]
+                value = next((slot.value for slot in slots if slot.value is not ANY), ANY)
+                for slot in slots:  # The columns of an argument say the same, also where a module lacks some of them.
+                    slot.value, slot.hint = value, argument.name
 
     def _varying(self) -> Iterator[tuple[list[Any], list[int]]]:
         """The columns that are not the same in all rows; those that change together are one group."""
