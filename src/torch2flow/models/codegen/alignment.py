@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 
 from torch2flow.models.codegen.blueprints import blanked
 from torch2flow.models.codegen.names import free_name
+from torch2flow.models.codegen.pairing import best_pairs, merged_order
 
 _NONE = -1_000_000
 """The version of every parameter that is None: one None is as good as another."""
@@ -118,11 +119,9 @@ class _Merging:
     def run(self) -> MergedBody:
         renamed = _renamed_parameters(list(self.merged.parameters), list(self.other.parameters))
         mine = [renamed.get(name, name) for name in self.other.parameters]
-        parameters = _merge_order(list(self.merged.parameters), mine)
+        parameters = merged_order(list(self.merged.parameters), mine)
         self.held = dict(zip(mine, _given(self.other).values(), strict=True))
-        left = [_keys(entry.statement, self.local) for entry in self.merged.entries]
-        right = [_keys(entry.statement, self.local) for entry in self.other.entries]
-        self.pairs = _align(left, right, self.merged.entries, self.other.entries)
+        self.pairs = self._pairs()
         matched = dict(self.pairs)
         position = 0
         for number, entry in enumerate(self.merged.entries):
@@ -146,6 +145,20 @@ class _Merging:
         given = {name: self.merged.given.get(name, none) | theirs.get(name, none) for name in parameters}
         names = {**self.merged.renamed, **{(self.variant, old): new for old, new in renamed.items()}}
         return MergedBody(sets, {**self.other.defaults, **self.merged.defaults}, self.entries, given, names)
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        """The statements that say the same, as many as there can be; those with the same names are better."""
+        left, right = (
+            [(*_keys(entry.statement, self.local), ast.dump(entry.statement)) for entry in body.entries]
+            for body in (self.merged, self.other)
+        )
+
+        def gain(i: int, j: int) -> int:
+            if left[i][0] != right[j][0]:
+                return 0
+            return 2 + (left[i][1] == right[j][1]) + (left[i][2] == right[j][2])
+
+        return best_pairs(len(left), len(right), gain)
 
     def _is_needed(self, name: str, after: int) -> bool:
         version = self.held.get(name)
@@ -317,55 +330,11 @@ def _keys(statement: ast.stmt, local: set[str]) -> tuple[str, str]:
     return ast.dump(_Rename(alike, alike).visit(blanked(statement))), strict
 
 
-def _align(
-    left: list[tuple[str, str]], right: list[tuple[str, str]], entries: list[Entry], others: list[Entry]
-) -> list[tuple[int, int]]:
-    """The pairs of statements that are the same, in order, as many as there can be; same names are better."""
-    best = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
-    texts = [ast.dump(entry.statement) for entry in entries]
-    other_texts = [ast.dump(entry.statement) for entry in others]
-
-    def gain(i: int, j: int) -> int:
-        if left[i][0] != right[j][0]:
-            return 0
-        return 4 if texts[i] == other_texts[j] else 3 if left[i][1] == right[j][1] else 2
-
-    for i in range(len(left) - 1, -1, -1):
-        for j in range(len(right) - 1, -1, -1):
-            best[i][j] = max(best[i + 1][j], best[i][j + 1])
-            if points := gain(i, j):
-                best[i][j] = max(best[i][j], best[i + 1][j + 1] + points)
-    pairs, i, j = [], 0, 0
-    while i < len(left) and j < len(right):
-        points = gain(i, j)
-        if points and best[i][j] == best[i + 1][j + 1] + points:
-            pairs.append((i, j))
-            i, j = i + 1, j + 1
-        elif best[i][j] == best[i + 1][j]:
-            i += 1
-        else:
-            j += 1
-    return pairs
-
-
 def _renamed_parameters(left: list[str], right: list[str]) -> dict[str, str]:
     """The parameters of the second that are those of the first under another name: as many, in the same place."""
     if len(left) != len(right):
         return {}
     return {other: one for one, other in zip(left, right, strict=True) if other not in left and one not in right}
-
-
-def _merge_order(left: list[str], right: list[str]) -> list[str]:
-    """All names, in an order that both lists agree with as far as they agree with each other."""
-    result, rest = [], list(left)
-    for name in right:
-        if name in rest:
-            position = rest.index(name)
-            result += rest[: position + 1]
-            rest = rest[position + 1 :]
-        elif name not in result:
-            result.append(name)
-    return result + rest
 
 
 class _Rename(ast.NodeTransformer):

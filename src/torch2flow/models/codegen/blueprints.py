@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+from torch2flow.models.codegen.literals import Constant
 from torch2flow.models.codegen.names import free_name, is_name
 
 REQUIRED: Any = ...
@@ -357,12 +358,18 @@ def _cells_of_items(items: Mapping[str, Construct], presence: Mapping[str, Slot]
 
 def row_of(draft: Draft) -> list[Slot]:
     """The numbers of one module."""
-    return [cell if isinstance(cell, Slot) else Slot(cell.value, getattr(cell, "hint", "")) for cell in cells_of(draft)]
+    return [cell if isinstance(cell, Slot) else Slot(cell.value, hint_of(cell)) for cell in cells_of(draft)]
+
+
+def hint_of(cell: Cell) -> str:
+    """What a cell's number is: the name of the argument that it may become."""
+    return cell.hint if isinstance(cell, Slot | Constant) else ""
 
 
 def is_number(node: ast.Constant) -> bool:
     """Whether a constant may differ between modules of one class: a bool, a string or None is part of the class."""
-    return (isinstance(node.value, int | float) and not isinstance(node.value, bool)) or hasattr(node, "slot")
+    number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
+    return number or (isinstance(node, Constant) and node.varies)
 
 
 def blueprints_in(part: Draft | Construct | None) -> Iterator[Blueprint]:

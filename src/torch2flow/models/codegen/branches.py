@@ -18,7 +18,7 @@ from typing import Any
 from torch2flow.models.codegen.alignment import Entry, MergedBody
 from torch2flow.models.codegen.blueprints import ANY, Cell, Slot, cells_of
 from torch2flow.models.codegen.joining import Fact, Origins
-from torch2flow.models.codegen.literals import attribute
+from torch2flow.models.codegen.literals import Constant, attribute
 from torch2flow.models.codegen.names import is_attribute, is_name
 
 Variants = frozenset[int]
@@ -57,8 +57,7 @@ class Flags:
         if variants not in self.hints and (others in self.hints or (self._fact(others) and not self._fact(variants))):
             return ast.UnaryOp(ast.Not(), self.expression(others, hint))
         hint = self.hints.setdefault(variants, self._fact(variants) or hint)
-        constant = ast.Constant(True)
-        constant.slot, constant.hint = True, hint  # type: ignore[attr-defined]
+        constant = Constant(True, hint, varies=True)
         self._fill(constant, variants, hint)
         return constant
 
@@ -68,8 +67,7 @@ class Flags:
 
     def fact(self, name: str) -> ast.expr:
         """`self.is_decoder`: what a module holds under a name, kept by an argument of the constructor."""
-        constant = ast.Constant(True)
-        constant.slot, constant.hint = True, name  # type: ignore[attr-defined]
+        constant = Constant(True, name, varies=True)
         self.origins[id(constant)] = dict.fromkeys(self.everyone, Fact(name))
         self.kept.append(constant)
         return constant

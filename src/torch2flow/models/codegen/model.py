@@ -32,7 +32,7 @@ from torch2flow.models.codegen.steps import Given, no_grad, read_steps
 from torch2flow.models.codegen.variants import merged_classes, use_listed_facts
 from torch2flow.models.lowering.modules import MODULES, Leaf, signatures
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
-from torch2flow.models.program.calls import Call, call_tree, reachable
+from torch2flow.models.program.calls import Call, call_tree, is_inside, reachable
 from torch2flow.models.program.functional import STORE
 
 
@@ -372,6 +372,16 @@ class ModelWriter:
         function = self.access(path, call.path)
         method = self._method(call)
         return function if method == "forward" else ast.Attribute(function, method, ast.Load())
+
+    def linear(self, owner: str, path: str, *, has_bias: bool) -> ast.expr | None:
+        """A module that is a Linear and is never called, as the module at `path` names it; None where it is none."""
+        module = self.modules[owner]
+        construct = self.constructs.get(owner)
+        if module.calls or not isinstance(construct, New) or construct.function.value != Code("nn.Linear"):
+            return None
+        if not is_inside(owner, path) or construct.slots["bias"].value is not has_bias:
+            return None
+        return self.access(path, owner)
 
     def _method(self, call: Call) -> str:
         return _method_name(self.methods.get(id(call), 1))
