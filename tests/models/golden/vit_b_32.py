@@ -24,7 +24,7 @@ class MultiheadAttention(nn.Module):
         self.in_proj_bias = nn.Parameter(flow.zeros(2304))
         self.out_proj = nn.Linear(768, 768)
 
-    def forward(self, query):
+    def forward(self, query, key, value):
         query_2 = query.transpose(1, 0)
         proj = F.linear(query_2, self.in_proj_weight, self.in_proj_bias)
         out = proj.reshape(*proj.shape[:-1], 3, 768).unsqueeze(0).transpose(0, -2).squeeze(-2)
@@ -39,10 +39,10 @@ class MultiheadAttention(nn.Module):
         v = v.reshape(query.shape[0], 12, 5, 64)
         attn_output = attention(q, k, v)
         attn_output = attn_output.permute(2, 0, 1, 3).reshape(5 * attn_output.shape[0], 768)
-        attn_output = F.linear(attn_output, self.out_proj.weight, self.out_proj.bias)
+        attn_output = self.out_proj(attn_output)
         attn_output = attn_output.reshape(5, query.shape[0], 768)
         attn_output = attn_output.transpose(1, 0)
-        return attn_output
+        return attn_output, None
 
 
 class MLPBlock(nn.Sequential):
@@ -67,7 +67,7 @@ class EncoderBlock(nn.Module):
 
     def forward(self, input):
         x = self.ln_1(input)
-        x = self.self_attention(x)
+        x, _ = self.self_attention(x, x, x)
         x = self.dropout(x)
         x = x + input
         y = self.ln_2(x)

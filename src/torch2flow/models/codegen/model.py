@@ -327,6 +327,9 @@ class ModelWriter:
         arguments = [
             (name, each) for name, each in recorded if self._needs(call, each) or (name in used and each.kind == "none")
         ]
+        # The same value under a second name would be a parameter that the body never reads.
+        single = [each.value if each.kind == "value" else "" for _, each in arguments]
+        arguments = [pair for n, pair in enumerate(arguments) if not single[n] or single[n] not in single[:n]]
         known = {value for _, each in arguments for value in leaves(each)}
         return [*arguments, *(("", leaf(value)) for value in call.inputs if value not in known)]
 
