@@ -19,6 +19,7 @@ from torch2flow.models.codegen.blueprints import (
     Slot,
 )
 from torch2flow.models.codegen.borders import leaf, leaves, loose, pruned, records_in
+from torch2flow.models.codegen.inferred_borders import infer_borders
 from torch2flow.models.codegen.literals import UNIFORM, attribute, literal
 from torch2flow.models.codegen.local_names import name_values
 from torch2flow.models.codegen.loops import roll
@@ -51,6 +52,8 @@ class ModelWriter:
     def __init__(self, graph: Graph, values: Callable[[State, str], ast.expr]) -> None:
         self.graph, self.values = graph, values
         self.root = call_tree(graph)
+        if not graph.borders:
+            infer_borders(graph, self.root)
         self.tree = module_tree(graph, self.root)
         self.operators = Operators(graph)
         self.modules = {module.path: module for module in self.tree.walk()}
