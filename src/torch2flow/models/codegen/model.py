@@ -334,7 +334,11 @@ class ModelWriter:
         single = [each.value if each.kind == "value" else "" for _, each in arguments]
         arguments = [pair for n, pair in enumerate(arguments) if not single[n] or single[n] not in single[:n]]
         known = {value for _, each in arguments for value in leaves(each)}
-        return [*arguments, *(("", leaf(value)) for value in call.inputs if value not in known)]
+        arguments += [("", leaf(value)) for value in call.inputs if value not in known]
+        if self.graph.borders:
+            return arguments
+        places = {value: place for place, value in enumerate(call.inputs)}
+        return sorted(arguments, key=lambda each: min(places.get(value, 0) for value in leaves(each[1])))
 
     def _needs(self, call: Call, given: Structure) -> bool:
         """Whether a call uses something of an argument."""

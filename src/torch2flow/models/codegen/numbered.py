@@ -11,7 +11,18 @@ import ast
 import re
 from itertools import pairwise
 
-from torch2flow.models.codegen.blueprints import EACH, Construct, New, Repeated, Slot, cells_of, key_of, shape_of
+from torch2flow.models.codegen.blueprints import (
+    EACH,
+    Choice,
+    Construct,
+    Container,
+    New,
+    Repeated,
+    Slot,
+    cells_of,
+    key_of,
+    shape_of,
+)
 from torch2flow.models.codegen.module_tree import Module
 
 
@@ -44,8 +55,19 @@ def repeated(kind: str, children: dict[str, Construct]) -> Repeated | None:
         if len({after - before for before, after in pairwise(values)}) > 1:
             return None
         steps[place] = Slot(values[1] - values[0], "step")
+    if steps and holds_loop(items[0]):
+        return None  # Both loops would count with the same variable.
     name = "" if pattern == "{i}" and not start else pattern.replace("{i}", f"{{i + {start}}}" if start else "{i}")
     return Repeated(kind, items[0], Slot(len(items), "depth"), name, steps)
+
+
+def holds_loop(construct: Construct | None) -> bool:
+    """Whether a construction is written with a loop inside."""
+    if isinstance(construct, Container):
+        return any(map(holds_loop, construct.items.values()))
+    if isinstance(construct, Choice):
+        return holds_loop(construct.first) or holds_loop(construct.other)
+    return isinstance(construct, Repeated)
 
 
 def folded(children: dict[str, Construct]) -> dict[str, Construct]:
