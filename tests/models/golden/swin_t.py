@@ -32,7 +32,6 @@ class ShiftedWindowAttention(nn.Module):
         num_windows=None,
     ):
         super().__init__()
-        self.num_heads = num_heads
         self.in_features = in_features
         self.pad_H_window_size = pad_H_window_size
         self.pad_H = pad_H
@@ -41,6 +40,8 @@ class ShiftedWindowAttention(nn.Module):
         self.with_roll = with_roll
         self.with_x = with_x
         self.num_windows = num_windows
+        self.window_size = (7, 7)
+        self.num_heads = num_heads
         self.relative_position_bias_table = nn.Parameter(flow.zeros(169, num_heads))
         self.register_buffer("relative_position_index", flow.zeros(2401, dtype=flow.int64))
         self.qkv = nn.Linear(in_features, out_features)
@@ -53,18 +54,32 @@ class ShiftedWindowAttention(nn.Module):
         if self.with_roll:
             x_2 = flow.roll(F.pad(x, (0, 0, 0, self.pad, 0, self.pad)), (-3, -3), (1, 2))
             x_2 = x_2.reshape(
-                x_2.shape[0], self.pad_H_window_size, 7, self.pad_H_window_size, 7, self.in_features
+                x_2.shape[0],
+                self.pad_H_window_size,
+                self.window_size[0],
+                self.pad_H_window_size,
+                self.window_size[1],
+                self.in_features,
             )
         else:
             x_2 = F.pad(x, (0, 0, 0, self.pad, 0, self.pad)).reshape(
-                x.shape[0], self.pad_H_window_size, 7, self.pad_H_window_size, 7, self.in_features
+                x.shape[0],
+                self.pad_H_window_size,
+                self.window_size[0],
+                self.pad_H_window_size,
+                self.window_size[1],
+                self.in_features,
             )
         if self.with_x:
             x_2 = x_2.permute(0, 1, 3, 2, 4, 5).reshape(
-                self.num_windows * x_2.shape[0], 49, self.in_features
+                self.num_windows * x_2.shape[0],
+                self.window_size[0] * self.window_size[1],
+                self.in_features,
             )
         else:
-            x_2 = x_2.permute(0, 1, 3, 2, 4, 5).reshape(x_2.shape[0], 49, self.in_features)
+            x_2 = x_2.permute(0, 1, 3, 2, 4, 5).reshape(
+                x_2.shape[0], self.window_size[0] * self.window_size[1], self.in_features
+            )
         qkv = self.qkv(x_2)
         qkv = qkv.reshape(qkv.shape[0], 49, 3, self.num_heads, 32).permute(2, 0, 3, 1, 4)
         q = qkv[0]
@@ -84,8 +99,15 @@ class ShiftedWindowAttention(nn.Module):
             attn_mask[-3:, :-7] = 6.0
             attn_mask[-3:, -7:-3] = 7.0
             attn_mask[-3:, -3:] = 8.0
-            attn_mask = attn_mask.reshape(self.pad_H_window_size, 7, self.pad_H_window_size, 7)
-            attn_mask = attn_mask.permute(0, 2, 1, 3).reshape(self.num_windows, 49)
+            attn_mask = attn_mask.reshape(
+                self.pad_H_window_size,
+                self.window_size[0],
+                self.pad_H_window_size,
+                self.window_size[1],
+            )
+            attn_mask = attn_mask.permute(0, 2, 1, 3).reshape(
+                self.num_windows, self.window_size[0] * self.window_size[1]
+            )
             attn_mask = attn_mask.unsqueeze(1) - attn_mask.unsqueeze(2)
             attn_mask = attn_mask.masked_fill(attn_mask != 0, -100.0).masked_fill(
                 attn_mask == 0, 0.0
@@ -99,7 +121,12 @@ class ShiftedWindowAttention(nn.Module):
         if not self.with_x:
             x = x_2
         x = x_2.reshape(
-            x.shape[0], self.pad_H_window_size, self.pad_H_window_size, 7, 7, self.in_features
+            x.shape[0],
+            self.pad_H_window_size,
+            self.pad_H_window_size,
+            self.window_size[0],
+            self.window_size[1],
+            self.in_features,
         )
         x = x.permute(0, 1, 3, 2, 4, 5).reshape(
             x.shape[0], self.pad_H, self.pad_H, self.in_features

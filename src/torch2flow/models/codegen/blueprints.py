@@ -127,11 +127,13 @@ class Own:
     Attributes:
         statement: makes it; its numbers are marked by `literals.literal`.
         presence: whether a module has it, where not all have.
+        is_fact: it is a plain value that the original module held.
     """
 
     attribute: str
     statement: ast.stmt
     presence: Slot | None = None
+    is_fact: bool = False
 
 
 @dataclass(slots=True)
@@ -192,7 +194,7 @@ class Blueprint:
 
         The rows' slots take over the names, which those of the modules around are then called by too.
         """
-        taken = {"self", *reserved, *(own.attribute for own in self.draft.owns)}
+        taken = {"self", *reserved, *(own.attribute for own in self.draft.owns if not own.is_fact)}
         for values, columns in self._varying():
             slot, name = self._named(values, columns)
             default = slot.default if slot.default is not REQUIRED or self._filled(columns, slot.hint) else None

@@ -64,6 +64,7 @@ class ClassWriter:
         needed: set[str] = set()
         for method in draft.methods:
             needed |= self._fill(method, in_method=True)
+        needed -= {own.attribute for own in draft.owns}
         kept = [argument.name for argument in self.blueprint.arguments if argument.name in needed]
         keep: list[ast.stmt] = [ast.parse(f"self.{name} = {name}").body[0] for name in kept]
         start = ast.parse("super().__init__()").body[0]
@@ -92,9 +93,18 @@ class ClassWriter:
             self.column += 1
             if argument is not None:
                 used.add(argument.name)
-                replaced[id(cell)] = attribute("self", argument.name) if in_method else attribute(argument.name)
+                replaced[id(cell)] = self._kept(argument.name) if in_method else attribute(argument.name)
         _Replace(replaced).visit(tree)
         return used
+
+    def _kept(self, name: str) -> ast.expr:
+        """An argument as a method reads it: the module may keep it as a tuple of equal numbers."""
+        own = next((own for own in self.blueprint.draft.owns if own.attribute == name), None)
+        is_tuple = (
+            own is not None and isinstance(own.statement, ast.Assign) and isinstance(own.statement.value, ast.Tuple)
+        )
+        kept = attribute("self", name)
+        return ast.Subscript(kept, ast.Constant(0), ast.Load()) if is_tuple else kept
 
     def construct(self, part: Construct) -> ast.expr:
         """A construction as an expression."""

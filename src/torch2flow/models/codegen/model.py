@@ -64,6 +64,7 @@ class ModelWriter:
         self.parameter_names: dict[int, list[str]] = {}
         self.returned_names: dict[int, str] = {}
         self.used: dict[str, set[str]] = {}
+        self.held: dict[str, set[str]] = {}
         self.records = records(graph.output_tree)
         self.inputs_tree = InputNames(graph)
         self.in_place = _in_place(graph)
@@ -85,6 +86,9 @@ class ModelWriter:
             self._draft(module, {n: self._construct(c) for n, c in module.children.items()}) for module in modules
         ]
         use_listed_facts(drafts)
+        held = {name for module in modules for name in self.held.get(module.path, ())}
+        for draft in drafts:
+            draft.owns[:0] = [_kept(name, value) for name, value in draft.facts.items() if name in held]
         signature = self.graph.signatures.get(modules[0].original_class)
         parameters = tuple(each.name for each in signature.constructor) if signature else ()
         for draft, members in merged_classes(drafts):
@@ -300,7 +304,9 @@ class ModelWriter:
             self.records[name] = tuple(dict.fromkeys([*self.records.get(name, ()), *fields]))
         pairs = zip(names.parameters, arguments, strict=True)
         self.given[id(call)] = [(name, structure) for name, (_, structure) in pairs], result
-        statements = roll(Body(self, steps, names).write(), ModuleLists(self.modules, call.path))
+        body = Body(self, steps, names)
+        statements = roll(body.write(), ModuleLists(self.modules, call.path))
+        self.held.setdefault(call.path, set()).update(body.held)
         given = dict(self.given[id(call)][0])
         missing = [name for name in names.parameters if given[name].kind == "none"]
         order = ["self", *(name for name in names.parameters if name not in missing), *missing]
@@ -434,6 +440,12 @@ class ModelWriter:
                 expression = ast.Call(attribute("getattr"), [expression, ast.Constant(part)], [])
             here = here.children.get(part, here)
         return expression
+
+
+def _kept(name: str, value: Any) -> Own:
+    """`self.num_heads = 4`: what the original module held, and a method reads."""
+    target = ast.Attribute(ast.Name("self", ast.Load()), name, ast.Store())
+    return Own(name, ast.Assign([target], literal(value, name)), is_fact=True)
 
 
 def _method_name(number: int) -> str:

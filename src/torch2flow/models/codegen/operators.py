@@ -50,6 +50,10 @@ class Operators:
         arguments = {
             name: self.argument(value, hints.get(name) or name, body) for name, value in node.arguments.items()
         }
+        for key in ("size", "shape"):
+            if isinstance(sizes := arguments.get(key), tuple) and (known := body.explained(node)):
+                pairs = zip(sizes, known, strict=True)
+                arguments[key] = tuple(size if each is None else StandIn(each, False) for size, each in pairs)
         if node.operator == "aten.linear" and (module := self._module(node, body)) is not None:
             return ast.Call(module, [body.value(node.arguments["input"].name)], [])
         names = (node.target, node.operator)
