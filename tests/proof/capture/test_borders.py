@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import torch2flow
-from torch2flow.checkpoints.opening import open_any
+from torch2flow.checkpoints.opening import open_container
 from torch2flow.models.codegen.package import open_program
 from torch2flow.models.program import Dtype, Graph, Structure, SymInt
 from torch2flow.models.program.calls import Call, call_tree
@@ -45,7 +45,7 @@ def capture(torch: Any, module: Any, path: Path, *, dynamic: bool = False) -> Gr
         overwrite=True,
         dynamic={0: ("batch",)} if dynamic else {},
     )
-    program = open_program(open_any(path))
+    program = open_program(open_container(path))
     assert program is not None
     return modernize(functionalize(program.graph))
 

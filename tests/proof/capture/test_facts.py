@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import torch2flow
-from torch2flow.checkpoints.opening import open_any
+from torch2flow.checkpoints.opening import open_container
 from torch2flow.models.codegen.package import open_program
 from torch2flow.models.program import Graph, Parameter, Symbol
 
@@ -31,7 +31,7 @@ def nets(torch: Any) -> Any:
 
 
 def read(path: Path) -> Graph:
-    program = open_program(open_any(path))
+    program = open_program(open_container(path))
     assert program is not None
     return program.graph
 

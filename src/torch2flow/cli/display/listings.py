@@ -13,13 +13,13 @@ from torch2flow.cli.display.console import aligned, err, out, shown
 
 if TYPE_CHECKING:
     from torch2flow.checkpoints.pytorch import Checkpoint
-    from torch2flow.models.lowering.listing import Row
+    from torch2flow.models.lowering.listing import RuleRow
     from torch2flow.runtime.doctor import Report
     from torch2flow.scale.estimate import Estimate
     from torch2flow.zoo.listing import ZooModel
 
 
-def show_operators(rows: list[Row]) -> None:
+def show_operators(rows: list[RuleRow]) -> None:
     """The operators, each with its rule and where that is written."""
     table = Table("operator", "rule", "where", "note", box=None, pad_edge=False)
     for row in rows:

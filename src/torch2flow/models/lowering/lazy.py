@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar, cast
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Recording(Protocol):
+class RuleRecorder(Protocol):
     """What is told of each use of OneFlow and each call of a helper, and answers with a stand-in.
 
     Attributes:
@@ -29,11 +29,11 @@ class Recording(Protocol):
     def helper(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
 
 
-_recordings: list[Recording] = []
+_recordings: list[RuleRecorder] = []
 
 
 @contextmanager
-def recorded_by(recording: Recording) -> Iterator[None]:
+def recorded_by(recording: RuleRecorder) -> Iterator[None]:
     """Uses of OneFlow and calls of helpers go to `recording` in this block."""
     _recordings.append(recording)
     try:

@@ -14,7 +14,7 @@ from torch2flow.models.lowering.unsupported import UNSUPPORTED
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RuleRow:
     """One operator.
 
     Attributes:
@@ -33,13 +33,13 @@ class Row:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def operator_rows(pattern: str = "") -> list[Row]:
+def operator_rows(pattern: str = "") -> list[RuleRow]:
     """The operators whose name holds `pattern`, by name."""
-    rows = {name: Row(name, function, "renames.py") for name, function in {**RENAMES, **FLOAT_RENAMES}.items()}
+    rows = {name: RuleRow(name, function, "renames.py") for name, function in {**RENAMES, **FLOAT_RENAMES}.items()}
     for name, rule in RULES.items():
-        rows[name] = Row(name, rule.function.__name__, rule.place, rule.restriction or rule.summary)
+        rows[name] = RuleRow(name, rule.function.__name__, rule.place, rule.restriction or rule.summary)
     for name, reason in UNSUPPORTED.items():
-        rows.setdefault(name, Row(name, "", "", reason))
+        rows.setdefault(name, RuleRow(name, "", "", reason))
     return [rows[name] for name in sorted(rows) if pattern in name]
 
 

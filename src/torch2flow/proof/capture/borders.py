@@ -113,7 +113,7 @@ class Trace:
         Raises:
             ValueError: it is too deep or too large.
         """
-        return _Reader(self).structure(value)
+        return _StructureReader(self).structure(value)
 
     def tensor(self, value: Any) -> Row:
         """A tensor: a node of the graph, which is marked, or one that is not known."""
@@ -154,7 +154,7 @@ class Trace:
         return [row for row in self.rows if "result" in row] if self._tensors else []
 
 
-class _Reader:
+class _StructureReader:
     """Reads one value as a structure; counts its parts."""
 
     def __init__(self, trace: Trace) -> None:

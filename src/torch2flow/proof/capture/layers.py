@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from torch2flow.proof.watching import WatchedCall
 
 
-class Recorder(Protocol):
+class LayerRecorder(Protocol):
     """Takes the tensors of layers, and gives them back."""
 
     torch: Any
@@ -35,7 +35,7 @@ class Recorder(Protocol):
 
 
 @dataclass(slots=True)
-class Row:
+class LayerRow:
     """A call of a submodule: its class, and the names of the tensors it got and gave.
 
     Where layers are compared one by one, its input is replaced if it is `fed`, which what is changed in place must not
@@ -53,16 +53,16 @@ class Row:
 class Layers:
     """Records inputs and outputs of every call; an input that another submodule gave is named, not repeated."""
 
-    def __init__(self, recorder: Recorder, *, inputs: bool) -> None:
+    def __init__(self, recorder: LayerRecorder, *, inputs: bool) -> None:
         self.recorder, self.inputs = recorder, inputs
-        self.rows: list[Row] = []
+        self.rows: list[LayerRow] = []
         self._known: dict[int, tuple[Any, int, str]] = {}
 
     def around(
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Calls `forward`, and records."""
-        row = Row(call.name, type(call.module).__name__, fed=not getattr(call.module, "inplace", False))
+        row = LayerRow(call.name, type(call.module).__name__, fed=not getattr(call.module, "inplace", False))
         if self.inputs:
             for name, leaf in self._tensors(f"inputs.{call.name}", (args, kwargs)):
                 row.inputs.append(self._known_name(leaf) or self._record(name, leaf))
@@ -98,7 +98,7 @@ class OwnNoise:
     An `own/` tensor is float64 result minus recorded value, in float32.
     """
 
-    def __init__(self, recorder: Recorder, rows: list[Row]) -> None:
+    def __init__(self, recorder: LayerRecorder, rows: list[LayerRow]) -> None:
         self.recorder, self.rows = recorder, {row.name: row for row in rows}
         self.known: set[str] = set()
 

@@ -33,7 +33,7 @@ from torch2flow.proof.capture.facts import FILE, describe_modules, to_text
 from torch2flow.proof.capture.inputs import GROWTH, second_sizes
 from torch2flow.proof.capture.reasons import refusal
 from torch2flow.proof.capture.recording import Recording
-from torch2flow.proof.capture.references import Reference, Say, input_leaves, leaves_of, untouched
+from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, leaves_of, untouched
 from torch2flow.proof.capture.runtime import import_torch, quiet
 from torch2flow.proof.dropout import dropout_off
 
@@ -75,7 +75,7 @@ class Captured:
 
 
 @dataclass
-class Job:
+class CaptureJob:
     """Everything that was asked for."""
 
     torch: Any
@@ -146,7 +146,7 @@ def capture(
         )
     call = (tuple(args), dict(kwargs or {}))
     names = named_axes(torch, call, dynamic or {})
-    job = Job(
+    job = CaptureJob(
         torch, module, call, names, sample_sizes(call, names), second or resizer(torch, call, names),
         model or type(module).__name__, train, gradients, reference, seed, say or (lambda text: None),
     )  # fmt: skip
@@ -204,7 +204,7 @@ def _publish(folder: Path, captured: Captured, beside: Path) -> None:
 # -- the work ------------------------------------------------------------------------------------------------
 
 
-def _write(job: Job, out: Path, folder: Path) -> Captured:
+def _write(job: CaptureJob, out: Path, folder: Path) -> Captured:
     """Writes both files into `folder`, under their final names."""
     torch, module = job.torch, job.module
     module.train(job.train)
@@ -266,7 +266,7 @@ class Sink(io.FileIO):
         return view.nbytes
 
 
-def _export(job: Job) -> Exported:
+def _export(job: CaptureJob) -> Exported:
     args, kwargs = job.call
     try:
         job.torch.manual_seed(job.seed)
@@ -278,7 +278,7 @@ def _export(job: Job) -> Exported:
         raise refusal("PyTorch can't export the model", error, job.model, job.train) from None
 
 
-def _run(job: Job, call: Call) -> None:
+def _run(job: CaptureJob, call: Call) -> None:
     bind(job.module, *call)
     call = job.torch.utils._pytree.tree_map(lambda x: x.clone() if isinstance(x, job.torch.Tensor) else x, call)
     try:
@@ -296,9 +296,9 @@ def _run(job: Job, call: Call) -> None:
         raise UsageError(fault.what, where=fault.where, maybe=fault.maybe, remedy=fault.remedy) from None
 
 
-def _record(job: Job, exported: Exported, recording: Recording, captured: Captured) -> dict[str, str]:
+def _record(job: CaptureJob, exported: Exported, recording: Recording, captured: Captured) -> dict[str, str]:
     """Runs the module, and returns the metadata of the recording."""
-    reference = Reference(job.torch, job.module, recording, job.seed, job.say)
+    reference = ReferenceRecorder(job.torch, job.module, recording, job.seed, job.say)
     args, kwargs = job.call
     layers = job.reference == "all"
     reference.inputs("input", args, kwargs)
@@ -315,7 +315,7 @@ def _record(job: Job, exported: Exported, recording: Recording, captured: Captur
     return {**_metadata(job, captured), **reference.metadata}
 
 
-def _gradients(job: Job, reference: Reference, train: bool, captured: Captured) -> bool:
+def _gradients(job: CaptureJob, reference: ReferenceRecorder, train: bool, captured: Captured) -> bool:
     """Records gradients in one mode; in the mode that is captured they must succeed."""
     try:
         reference.gradients(*job.call, train=train)
@@ -329,7 +329,7 @@ def _gradients(job: Job, reference: Reference, train: bool, captured: Captured) 
     return True
 
 
-def _second(job: Job, exported: Exported, reference: Reference, captured: Captured) -> Call | None:
+def _second(job: CaptureJob, exported: Exported, reference: ReferenceRecorder, captured: Captured) -> Call | None:
     """Records inputs and outputs at other sizes of the dynamic axes: the first that the model takes."""
     free = {name: job.sizes[name] for name, axis in exported.axes.items() if axis.dynamic}
     if not free:
@@ -358,7 +358,9 @@ def _second(job: Job, exported: Exported, reference: Reference, captured: Captur
     return None
 
 
-def _compare(job: Job, exported: Exported, call: Call, outputs: list[Any], captured: Captured, where: str) -> None:
+def _compare(
+    job: CaptureJob, exported: Exported, call: Call, outputs: list[Any], captured: Captured, where: str
+) -> None:
     """Adds a note where the exported program does not compute what the module computes."""
     torch = job.torch
     if job.train:
@@ -384,7 +386,7 @@ def _compare(job: Job, exported: Exported, call: Call, outputs: list[Any], captu
         )
 
 
-def _metadata(job: Job, captured: Captured) -> dict[str, str]:
+def _metadata(job: CaptureJob, captured: Captured) -> dict[str, str]:
     """What a reader of the recording needs to know; everything that is no word is JSON."""
     return {
         "torch2flow": __version__,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from torch2flow.checkpoints.dtypes import DTYPES, find_dtype
 from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.factories import in_words
-from torch2flow.proof.capture.layers import Layers, OwnNoise, Row
+from torch2flow.proof.capture.layers import LayerRow, Layers, OwnNoise
 from torch2flow.proof.dropout import dropout_off
 from torch2flow.proof.watching import Watcher, watched
 
@@ -64,7 +64,7 @@ def leaves_of(torch: Any, value: Any) -> list[Any]:
     return found
 
 
-class Reference:
+class ReferenceRecorder:
     """Runs a module and records what it gives.
 
     Args:
@@ -81,7 +81,7 @@ class Reference:
         self.notes: list[str] = []
         self.prefix = ""
         self.doubles = False
-        self.rows: list[Row] = []
+        self.rows: list[LayerRow] = []
 
     # -- what is recorded --------------------------------------------------------------------------------
 

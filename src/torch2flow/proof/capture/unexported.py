@@ -11,7 +11,7 @@ from typing import Any
 from torch2flow._version import __version__
 from torch2flow.proof.capture.factories import in_words, raised
 from torch2flow.proof.capture.recording import Recording
-from torch2flow.proof.capture.references import Reference, Say, input_leaves, untouched
+from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, untouched
 from torch2flow.proof.capture.runtime import quiet
 
 
@@ -57,7 +57,7 @@ def record_module(
     notes: list[str] = []
     with quiet(), untouched(torch, module), Recording(out.parent) as recording:
         module.train(train)
-        reference = Reference(torch, module, recording, seed, say)
+        reference = ReferenceRecorder(torch, module, recording, seed, say)
         reference.inputs("input", *call)
         try:
             reference.forward(*call, layers=layers)
