@@ -22,6 +22,7 @@ from typing import Any, Union
 
 from torch2flow.models.codegen.literals import Constant
 from torch2flow.models.codegen.names import free_name, is_name
+from torch2flow.models.lowering.modules.constructors import Code as Code
 
 REQUIRED: Any = ...
 """The default of an argument that has none."""
@@ -44,13 +45,6 @@ class Slot:
     value: Any
     hint: str = ""
     default: Any = REQUIRED
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """An expression as a value: `nn.ReLU`."""
-
-    text: str
 
 
 @dataclass(slots=True)

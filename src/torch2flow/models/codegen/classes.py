@@ -16,6 +16,7 @@ from torch2flow.models.codegen.blueprints import (
     Code,
     Construct,
     Container,
+    Draft,
     Instance,
     New,
     Repeated,
@@ -250,6 +251,28 @@ class ClassWriter:
         return ast.Call(attribute(part.blueprint.name), positional, keywords)
 
 
+def expression(construct: Construct) -> ast.expr:
+    """A construction as it is, outside of a class that gives it other numbers."""
+    return ClassWriter(Blueprint(Draft("", "", [], {}, []))).construct(construct)
+
+
+def subclass(name: str, construct: Construct, statements: list[ast.stmt]) -> ast.ClassDef:
+    """A class whose modules are made as the construction says: `super().__init__(nn.Linear(4, 4), nn.ReLU())`.
+
+    Args:
+        name: of the class.
+        construct: gives the base class and the arguments of its constructor.
+        statements: what the class's own constructor does after the base's.
+    """
+    made = expression(construct)
+    start = ast.parse("super().__init__()").body[0]
+    assert isinstance(made, ast.Call) and isinstance(start, ast.Expr) and isinstance(start.value, ast.Call)
+    start.value.args, start.value.keywords = made.args, made.keywords
+    arguments = ast.arguments([], [ast.arg("self")], None, [], [], None, [])
+    constructor = ast.FunctionDef("__init__", arguments, [start, *statements], [])
+    return ast.ClassDef(name, [made.func], [], [constructor], [])
+
+
 class _Replace(ast.NodeTransformer):
     def __init__(self, replaced: dict[int, ast.expr]) -> None:
         self.replaced = replaced
@@ -259,7 +282,7 @@ class _Replace(ast.NodeTransformer):
 
 
 def _value(value: Any) -> ast.expr:
-    return attribute(*value.text.split(".")) if isinstance(value, Code) else literal(value)
+    return ast.parse(value.text, mode="eval").body if isinstance(value, Code) else literal(value)
 
 
 def _is_counted(items: Iterable[str]) -> bool:

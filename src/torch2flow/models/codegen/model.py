@@ -6,32 +6,32 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from torch2flow.models.codegen.adjustments import access, added_tensor
 from torch2flow.models.codegen.blueprints import (
-    REQUIRED,
     Blueprint,
-    Code,
     Construct,
     Container,
     Draft,
     Instance,
     New,
     Own,
-    Slot,
 )
 from torch2flow.models.codegen.borders import leaf, leaves, loose, pruned, records_in
 from torch2flow.models.codegen.inferred_borders import infer_borders
-from torch2flow.models.codegen.literals import UNIFORM, attribute, literal
+from torch2flow.models.codegen.literals import attribute, literal
 from torch2flow.models.codegen.local_names import name_values
 from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
-from torch2flow.models.codegen.names import RESERVED, class_name, is_attribute
+from torch2flow.models.codegen.names import RESERVED, class_name
 from torch2flow.models.codegen.numbered import ModuleLists, folded, repeated
 from torch2flow.models.codegen.operators import Operators
+from torch2flow.models.codegen.ready_modules import new_module
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
 from torch2flow.models.codegen.variants import merged_classes, use_listed_facts
-from torch2flow.models.lowering.modules import MODULES, Leaf, signatures
+from torch2flow.models.lowering.modules import MODULES, Leaf
+from torch2flow.models.lowering.modules.constructors import Made
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
 from torch2flow.models.program.calls import Call, call_tree, is_inside, reachable
 from torch2flow.models.program.functional import STORE
@@ -146,7 +146,7 @@ class ModelWriter:
 
     def _uncalled(self, module: Module, children: dict[str, Construct]) -> Construct:
         if not children:
-            return _new("Identity", {})
+            return new_module(Made("nn.Identity"))
         if module.is_counted:
             return self._container("nn.ModuleList", children)
         return Container("nn.ModuleDict", children)
@@ -202,7 +202,7 @@ class ModelWriter:
         if found is None:
             return None
         name = "Linear" if module.short_class == "NonDynamicallyQuantizableLinear" else module.short_class
-        return _new(name, found)
+        return new_module(Made(f"nn.{name}", found))
 
     def _only_node(self, module: Module, call: Call) -> Node | None:
         """The one call that is not about the module's own counters; None where there are more."""
@@ -237,7 +237,8 @@ class ModelWriter:
         shape = self.graph.metas[weight[0]].hint
         if len(shape) != 2 or (bias and self.graph.metas[bias[0]].hint != shape[:1]):
             return None
-        return _new("Linear", {"in_features": shape[1], "out_features": shape[0], "bias": bias is not None})
+        sizes = {"in_features": shape[1], "out_features": shape[0], "bias": bias is not None}
+        return new_module(Made("nn.Linear", sizes))
 
     def _tied(self, state: State) -> list[Module]:
         """The other modules that own the same tensor."""
@@ -253,34 +254,15 @@ class ModelWriter:
             for call in module.calls:
                 self.given[id(call)] = [("", leaf(value)) for value in call.inputs], loose(call.outputs)
         methods = [] if chain else self._methods(module)
-        owns = [own for attr, (value, state) in module.states.items() for own in self._own(attr, value, state)]
+        owns = [
+            Own(name, added_tensor(attribute("self"), name, state, self.graph.metas[value], self.values))
+            for name, (value, state) in module.states.items()
+            if state.kind != "constant" or self.graph.metas[value].shape
+        ]
         if base == "nn.Module":
             children = folded(children)
         facts = self.graph.attributes.get(module.path, {})
         return Draft(class_name(module.short_class or module.name or "Model"), base, owns, children, methods, facts)
-
-    def _own(self, attr: str, value: str, state: State) -> list[Own]:
-        """The statement that makes a parameter or buffer."""
-        meta = self.graph.metas[value]
-        if state.kind == "constant" and meta.shape == ():
-            return []
-        zeros: ast.expr = ast.Call(
-            attribute("flow", "zeros"), [literal(size, "size") for size in meta.hint] or [literal(())], []
-        )
-        if meta.dtype not in ("float32",):
-            zeros.keywords = [ast.keyword("dtype", attribute("flow", meta.dtype))]  # type: ignore[attr-defined]
-        if state.kind == "parameter":
-            keywords = [] if meta.requires_grad else [ast.keyword("requires_grad", ast.Constant(False))]
-            parameter = ast.Call(attribute("nn", "Parameter"), [zeros], keywords)
-            if is_attribute(attr):
-                target = ast.Attribute(ast.Name("self", ast.Load()), attr, ast.Store())
-                return [Own(attr, ast.Assign([target], parameter))]
-            return [Own(attr, _call("register_parameter", ast.Constant(attr), parameter))]
-        if state.persistent:
-            return [Own(attr, _call("register_buffer", ast.Constant(attr), zeros))]
-        statement = _call("register_buffer", ast.Constant(attr), self.values(state, meta.dtype))
-        statement.value.keywords = [ast.keyword("persistent", ast.Constant(False))]  # type: ignore[attr-defined]
-        return [Own(attr, statement)]
 
     # Methods.
 
@@ -393,7 +375,7 @@ class ModelWriter:
         """A module that is a Linear and is never called, as the module at `path` names it; None where it is none."""
         module = self.modules[owner]
         construct = self.constructs.get(owner)
-        if module.calls or not isinstance(construct, New) or construct.function.value != Code("nn.Linear"):
+        if module.calls or not isinstance(construct, New) or construct.function.value.text != "nn.Linear":
             return None
         if not is_inside(owner, path) or construct.slots["bias"].value is not has_bias:
             return None
@@ -425,21 +407,7 @@ class ModelWriter:
 
     def access(self, start: str, path: str) -> ast.expr:
         """`self.layers[0].weight`, seen from the module at `start`."""
-        expression: ast.expr = ast.Name("self", ast.Load())
-        here = self.modules[start]
-        rest = path[len(start) :].lstrip(".")
-        for part in rest.split(".") if rest else []:
-            construct = self.constructs.get(here.path)
-            if part.isdigit() and here.is_counted:
-                expression = ast.Subscript(expression, ast.Constant(int(part)), ast.Load())
-            elif isinstance(construct, Container) and construct.kind == "nn.ModuleDict":
-                expression = ast.Subscript(expression, ast.Constant(part), ast.Load())
-            elif is_attribute(part):
-                expression = ast.Attribute(expression, part, ast.Load())
-            else:
-                expression = ast.Call(attribute("getattr"), [expression, ast.Constant(part)], [])
-            here = here.children.get(part, here)
-        return expression
+        return access(self.modules[start], path, self.constructs)
 
 
 def _kept(name: str, value: Any) -> Own:
@@ -450,22 +418,6 @@ def _kept(name: str, value: Any) -> Own:
 
 def _method_name(number: int) -> str:
     return "forward" if number == 1 else f"forward_{number}"
-
-
-def _new(name: str, arguments: dict[str, Any]) -> New:
-    """A constructor's call; arguments that OneFlow's signature gives another default keep theirs."""
-    defaults = signatures()[name]
-    slots = {}
-    for argument, default in defaults.items():
-        value = arguments.get(argument, default)
-        if argument in UNIFORM and isinstance(value, tuple) and value and all(item == value[0] for item in value):
-            value = value[0]
-        slots[argument] = Slot(value, argument, REQUIRED if default is ... else default)
-    return New(Slot(Code(f"nn.{name}")), slots)
-
-
-def _call(method: str, *arguments: ast.expr) -> ast.Expr:
-    return ast.Expr(ast.Call(attribute("self", method), list(arguments), []))
 
 
 def _in_place(graph: Graph) -> set[int]:

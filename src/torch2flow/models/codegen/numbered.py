@@ -40,7 +40,7 @@ def numbered(names: list[str]) -> tuple[str, int] | None:
 def repeated(kind: str, children: dict[str, Construct]) -> Repeated | None:
     """Modules that are equal, or whose numbers grow by the same from each to the next, as a loop; None for others."""
     names, items = numbered(list(children)), list(children.values())
-    if names is None or isinstance(items[0], New) or len({repr(shape_of(item)) for item in items}) > 1:
+    if names is None or _is_short(items[0]) or len({repr(shape_of(item)) for item in items}) > 1:
         return None
     pattern, start = names
     if kind == "nn.ModuleList" and pattern != "{i}":
@@ -68,6 +68,11 @@ def holds_loop(construct: Construct | None) -> bool:
     if isinstance(construct, Choice):
         return holds_loop(construct.first) or holds_loop(construct.other)
     return isinstance(construct, Repeated)
+
+
+def _is_short(item: Construct) -> bool:
+    """Whether a module is made by so few words that a loop would say no less."""
+    return isinstance(item, New) and item.function.value.text.startswith("nn.")
 
 
 def folded(children: dict[str, Construct]) -> dict[str, Construct]:
