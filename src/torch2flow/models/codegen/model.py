@@ -16,7 +16,7 @@ from torch2flow.models.codegen.blueprints import (
     New,
     Own,
 )
-from torch2flow.models.codegen.borders import leaf, leaves, loose, pruned, records_in
+from torch2flow.models.codegen.borders import leaf, leaves, loose, pruned, records_in, same_content
 from torch2flow.models.codegen.inferred_borders import infer_borders
 from torch2flow.models.codegen.literals import attribute, literal
 from torch2flow.models.codegen.local_names import name_values
@@ -288,13 +288,27 @@ class ModelWriter:
         self.given[id(call)] = [(name, structure) for name, (_, structure) in pairs], result
         body = Body(self, steps, names)
         statements = roll(body.write(), ModuleLists(self.modules, call.path))
+        self._drop_second_names(call, statements)
         self.held.setdefault(call.path, set()).update(body.held)
         given = dict(self.given[id(call)][0])
-        missing = [name for name in names.parameters if given[name].kind == "none"]
-        order = ["self", *(name for name in names.parameters if name not in missing), *missing]
+        missing = [name for name in given if given[name].kind == "none"]
+        order = ["self", *(name for name in given if name not in missing), *missing]
         defaults: list[ast.expr] = [ast.Constant(None) for _ in missing]
         arguments_ = ast.arguments([], [ast.arg(name) for name in order], None, [], [], None, defaults)
         return ast.FunctionDef("forward", arguments_, statements, [])
+
+    def _drop_second_names(self, call: Call, statements: list[ast.stmt]) -> None:
+        """Takes away the parameters that a body never reads, since it has the same value under another name."""
+        read = {node.id for each in statements for node in ast.walk(each) if isinstance(node, ast.Name)}
+        arguments, result = self.given[id(call)]
+        kept: list[tuple[str, Structure]] = []
+        for name, each in arguments:
+            again = each.kind == "value" and any(
+                same_content(each, other) for _, other in arguments if other is not each
+            )
+            if name in read or not again:
+                kept.append((name, each))
+        self.given[id(call)] = kept, result
 
     def _root_method(self, call: Call) -> ast.FunctionDef:
         inputs = self.inputs_tree
@@ -318,9 +332,6 @@ class ModelWriter:
         arguments = [
             (name, each) for name, each in recorded if self._needs(call, each) or (name in used and each.kind == "none")
         ]
-        # The same value under a second name would be a parameter that the body never reads.
-        single = [each.value if each.kind == "value" else "" for _, each in arguments]
-        arguments = [pair for n, pair in enumerate(arguments) if not single[n] or single[n] not in single[:n]]
         known = {value for _, each in arguments for value in leaves(each)}
         arguments += [("", leaf(value)) for value in call.inputs if value not in known]
         if self.graph.borders:

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from torch2flow.models.codegen.borders import leaves, same_content
-from torch2flow.models.codegen.names import is_return, operations, read_names, statement_targets, targets
+from torch2flow.models.codegen.names import is_return, operations, puts_together, read_names, statement_targets, targets
 from torch2flow.models.program import Graph, Line, Meta, Node, Structure, SymInt
 from torch2flow.models.program.calls import Call, line_of, lines_of
 from torch2flow.models.program.functional import SETITEM
@@ -143,7 +143,7 @@ def _step(item: Node | Call, call: Call, graph: Graph, given: dict[int, Given]) 
         outputs = [value for value in dict.fromkeys(leaves(result)) if value in made]
     inputs = [value for value in inputs if value not in graph.states or value in call.inputs]
     line = line_of(item, call.depth)
-    names = statement_targets(lines_of(item, call.depth))
+    names = () if line is not None and puts_together(line.text) else statement_targets(lines_of(item, call.depth))
     if isinstance(item, Node) and item.operator == SETITEM and line is not None:
         names = read_names(line.text)[:1] or names
     return Step(item, arguments, result, inputs, outputs, line, names)
