@@ -79,8 +79,14 @@ class CannotMergeError(Exception):
     """The bodies have no form in common."""
 
 
-def merge_body(merged: MergedBody, method: ast.FunctionDef, variant: int) -> MergedBody:
+def merge_body(merged: MergedBody, method: ast.FunctionDef, variant: int, forward: tuple[str, ...] = ()) -> MergedBody:
     """The merged body with one more variant.
+
+    Args:
+        merged: the variants there are.
+        method: what the new one does.
+        variant: its number.
+        forward: the names of parameters that are the author's: they are never given to another parameter.
 
     Raises:
         CannotMergeError: they are too long, or a value of the variant has no name in the merged body.
@@ -89,7 +95,7 @@ def merge_body(merged: MergedBody, method: ast.FunctionDef, variant: int) -> Mer
     if len(merged.entries) * len(other.entries) > _LARGEST:
         raise CannotMergeError
     local = _locals(merged) | _locals(other)
-    return _Merging(merged, other, variant, local).run()
+    return _Merging(merged, other, variant, local).run(forward)
 
 
 def _locals(body: MergedBody) -> set[str]:
@@ -116,8 +122,10 @@ class _Merging:
         self.reads, self.writes, self.last_read = _versions(other, local)
         self.pairs: list[tuple[int, int]] = []
 
-    def run(self) -> MergedBody:
+    def run(self, forward: tuple[str, ...]) -> MergedBody:
         renamed = _renamed_parameters(list(self.merged.parameters), list(self.other.parameters))
+        if any(name in forward for pair in renamed.items() for name in pair):
+            renamed = {}
         mine = [renamed.get(name, name) for name in self.other.parameters]
         parameters = merged_order(list(self.merged.parameters), mine)
         self.held = dict(zip(mine, _given(self.other).values(), strict=True))
@@ -126,6 +134,12 @@ class _Merging:
         position = 0
         for number, entry in enumerate(self.merged.entries):
             if number not in matched:
+                end = next(
+                    (matched[later] for later in range(number, len(self.merged.entries)) if later in matched), -1
+                )
+                while position < end and self._is_before(position, entry):
+                    self._own(position)
+                    position += 1
                 self.entries.append(entry)
                 continue
             while position < matched[number]:
@@ -145,6 +159,11 @@ class _Merging:
         given = {name: self.merged.given.get(name, none) | theirs.get(name, none) for name in parameters}
         names = {**self.merged.renamed, **{(self.variant, old): new for old, new in renamed.items()}}
         return MergedBody(sets, {**self.other.defaults, **self.merged.defaults}, self.entries, given, names)
+
+    def _is_before(self, position: int, entry: Entry) -> bool:
+        """Whether the author wrote what only the variant does before what it does not do."""
+        lines = [getattr(each, "lineno", 0) for each in (self.other.entries[position].statement, entry.statement)]
+        return 0 < lines[0] < lines[1]
 
     def _pairs(self) -> list[tuple[int, int]]:
         """The statements that say the same, as many as there can be; those with the same names are better."""

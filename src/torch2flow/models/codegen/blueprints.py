@@ -142,6 +142,7 @@ class Draft:
         methods: `forward`, and one more for each call of the module that differs.
         facts: the plain values that the original module held, by name.
         presence: for a child of an `nn.Sequential` that only some of the modules have: whether it is there.
+        forward: the names of the parameters of the original's `forward`, in order, as far as they are known.
     """
 
     class_name: str
@@ -151,6 +152,7 @@ class Draft:
     methods: list[ast.FunctionDef]
     facts: Mapping[str, Any] = field(default_factory=dict)
     presence: dict[str, Slot] = field(default_factory=dict)
+    forward: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -392,7 +394,11 @@ def shape_of(part: Draft | Construct | Own | ast.AST | None) -> Any:
     """Everything but the numbers, as something that can be compared."""
     if isinstance(part, Draft):
         children = tuple((name, shape_of(child)) for name, child in part.children.items())
-        return part.base, tuple(map(shape_of, part.owns)), children, tuple(map(shape_of, part.methods))
+        named = tuple(
+            tuple(argument.arg for argument in method.args.args if argument.arg in part.forward)
+            for method in part.methods
+        )
+        return part.base, tuple(map(shape_of, part.owns)), children, tuple(map(shape_of, part.methods)), named
     if isinstance(part, Own):
         return part.attribute, part.presence is not None, shape_of(part.statement)
     if isinstance(part, New):

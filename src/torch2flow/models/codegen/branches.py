@@ -96,12 +96,14 @@ class Tests:
 
     Attributes:
         optional: the modules that only some variants have.
+        forward: the parameters of the original's `forward`, in order.
     """
 
     body: MergedBody
     flags: Flags
     optional: dict[str, Variants]
     everyone: Variants
+    forward: tuple[str, ...] = ()
 
     def test(self, variants: Variants, block: list[ast.stmt], assigned: set[str]) -> ast.expr:
         """The test of a block, before which these names were assigned to."""
@@ -172,6 +174,9 @@ def merged_method(method: ast.FunctionDef, body: MergedBody, tests: Tests) -> as
         assigned |= _assigned([*block, *other])
     read = {node.id for each in statements for node in ast.walk(each) if isinstance(node, ast.Name)}
     used = [name for name in body.parameters if name in read or body.given[name]]
+    order = {name: place for place, name in enumerate(tests.forward)}
+    if all(name in order for name in used):
+        used.sort(key=order.__getitem__)
     required = [name for name in used if body.parameters[name] == tests.everyone and name not in body.defaults]
     optional = [name for name in used if name not in required]
     defaults: list[ast.expr] = [body.defaults.get(name, ast.Constant(None)) for name in optional]

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from torch2flow.errors import UnsupportedError
 from torch2flow.models.codegen.adjustments import access, added_tensor
 from torch2flow.models.codegen.blueprints import (
     Blueprint,
@@ -22,7 +23,7 @@ from torch2flow.models.codegen.literals import attribute, literal
 from torch2flow.models.codegen.local_names import name_values
 from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
-from torch2flow.models.codegen.names import RESERVED, class_name
+from torch2flow.models.codegen.names import RESERVED, class_name, free_name
 from torch2flow.models.codegen.numbered import ModuleLists, folded, repeated
 from torch2flow.models.codegen.operators import Operators
 from torch2flow.models.codegen.ready_modules import new_module
@@ -33,7 +34,7 @@ from torch2flow.models.codegen.variants import merged_classes, use_listed_facts
 from torch2flow.models.lowering.modules import MODULES, Leaf
 from torch2flow.models.lowering.modules.constructors import Made
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
-from torch2flow.models.program.calls import Call, call_tree, is_inside, reachable
+from torch2flow.models.program.calls import Call, call_tree, is_inside, line_of, reachable
 from torch2flow.models.program.functional import STORE
 
 
@@ -61,6 +62,7 @@ class ModelWriter:
         self.constructs: dict[str, Construct] = {}
         self.given: dict[int, Given] = {}
         self.methods: dict[int, int] = {}
+        self.method_names: dict[int, str] = {}
         self.parameter_names: dict[int, list[str]] = {}
         self.returned_names: dict[int, str] = {}
         self.used: dict[str, set[str]] = {}
@@ -261,8 +263,16 @@ class ModelWriter:
         ]
         if base == "nn.Module":
             children = folded(children)
-        facts = self.graph.attributes.get(module.path, {})
-        return Draft(class_name(module.short_class or module.name or "Model"), base, owns, children, methods, facts)
+        signature = self.graph.signatures.get(module.original_class)
+        return Draft(
+            class_name(module.short_class or module.name or "Model"),
+            base,
+            owns,
+            children,
+            methods,
+            facts=self.graph.attributes.get(module.path, {}),
+            forward=signature.forward if signature else (),
+        )
 
     # Methods.
 
@@ -275,10 +285,14 @@ class ModelWriter:
             number = list(found.values()).index(method) + 1
             self.methods[id(call)] = number
         for number, method in enumerate(found.values(), start=1):
-            method.name = _method_name(number)
+            name = _method_name(number)
+            method.name = free_name(name, lambda each: each in module.children or each in module.states)
+        for call in module.calls:
+            self.method_names[id(call)] = list(found.values())[self.methods[id(call)] - 1].name
         return list(found.values())
 
     def _method_of(self, call: Call) -> ast.FunctionDef:
+        self._check_owners(call)
         arguments, result = self._arguments(call), self._result(call)
         steps = read_steps(call, self.graph, result, self.given)
         names = name_values(steps, arguments, self)
@@ -324,6 +338,22 @@ class ModelWriter:
 
         statements = roll(body.write(result), ModuleLists(self.modules, ""))
         return ast.FunctionDef("forward", inputs.arguments, statements, [])
+
+    def _check_owners(self, call: Call) -> None:
+        """Refuses a module that is called inside of one that it does not lie in.
+
+        Raises:
+            UnsupportedError: the class around has no name for it.
+        """
+        for item in call.items:
+            if isinstance(item, Call) and not is_inside(item.path, call.path):
+                line = line_of(item, call.depth)
+                raise UnsupportedError(
+                    f"{item.path or 'The whole model'} is called inside {call.path}, which does not hold it"
+                    f"{f' ({line})' if line else ''}.",
+                    maybe="a module is passed as an argument, kept in a plain list or a function, or called by a hook",
+                    remedy="make it a child of the module that calls it, or call it in the module that holds it",
+                )
 
     def _arguments(self, call: Call) -> list[tuple[str, Structure]]:
         """What a call is given, as far as its class uses it; without a name where the author's is not known."""
@@ -393,7 +423,7 @@ class ModelWriter:
         return self.access(path, owner)
 
     def _method(self, call: Call) -> str:
-        return _method_name(self.methods.get(id(call), 1))
+        return self.method_names.get(id(call), "forward")
 
     def parameters(self, call: Call) -> list[str]:
         """The parameters of the method that a call runs; OneFlow's own modules are given theirs by position."""

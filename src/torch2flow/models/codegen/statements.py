@@ -134,6 +134,7 @@ class Body:
         return subscripts[0] if len(subscripts) == 1 else ast.Tuple(subscripts, ast.Load())
 
     def _append(self, statement: ast.stmt, step: Step) -> None:
+        statement.lineno = step.place  # Tells the order of what only some modules of a class do.
         if not is_guarded(step.item, self.call):
             self.statements.append(statement)
             return

@@ -138,7 +138,9 @@ class _Group:
             raise CannotMergeError
         joining = Joining(number, {key: dict(value) for key, value in self.origins.items()})
         joining.columns = {id(cell): column for column, cell in enumerate(cells_of(own))}
-        bodies = [merge_body(body, method, number) for body, method in zip(self.bodies, own.methods, strict=True)]
+        bodies = [
+            merge_body(body, method, number, own.forward) for body, method in zip(self.bodies, own.methods, strict=True)
+        ]
         for body, method in zip(bodies, own.methods, strict=True):
             shared = sum(len(entry.variants) > 1 and number in entry.variants for entry in body.entries)
             shortest = min(sum(each in entry.variants for entry in body.entries) for each in range(number))
@@ -184,7 +186,7 @@ class _Group:
             optional = {name: present for name, present in self.children.items() if present != everyone}
             draft.children = {n: self._child(n, child, flags, everyone) for n, child in draft.children.items()}
         draft.methods = [
-            merged_method(method, body, Tests(body, flags, optional, everyone))
+            merged_method(method, body, Tests(body, flags, optional, everyone, self.draft.forward))
             for method, body in zip(self.draft.methods, self.bodies, strict=True)
         ]
         cells = list(cells_of(draft))
