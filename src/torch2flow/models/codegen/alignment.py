@@ -134,12 +134,11 @@ class _Merging:
         position = 0
         for number, entry in enumerate(self.merged.entries):
             if number not in matched:
-                end = next(
-                    (matched[later] for later in range(number, len(self.merged.entries)) if later in matched), -1
-                )
-                while position < end and self._is_before(position, entry):
-                    self._own(position)
-                    position += 1
+                end = next((each for later, each in self.pairs if later > number), len(self.other.entries))
+                if position < end and self._is_before(position, entry):
+                    for each in range(position, end):
+                        self._own(each)
+                    position = end
                 self.entries.append(entry)
                 continue
             while position < matched[number]:
