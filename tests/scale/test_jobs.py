@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,7 @@ def square(torch: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save({"weight": weight}, folder / "good.pth")
     torch.save({"wait": weight}, folder / "other.pth")
     torch.save({"weight": weight.t()}, folder / "transposed.pth")
+    shutil.copy(folder / "good.pth", folder / "copy.pth")
     (folder / "short.pth").write_bytes((folder / "good.pth").read_bytes()[:-100_000])
     return folder / "good.pth"
 
@@ -176,7 +178,7 @@ def square(torch: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("other file", "short.pth", 3, "torch2flow.errors.FormatError"),
         ("other file", "nowhere.pth", 3, "The file can't be opened"),
         ("memory", "transposed.pth", 3, "Cannot allocate memory"),
-        ("change", "", 3, "The file changed while it was read"),
+        ("change", "copy.pth", 3, "The file changed while it was read"),
         ("raise", "", 1, "broken on rank 1"),
         ("exit", "", 7, ""),
         ("kill", "", 137, "rank 1 failed, by SIGKILL"),

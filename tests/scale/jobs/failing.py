@@ -22,7 +22,7 @@ model = torch2flow.to_global(Net(), "zero")
 if what == "memory":
     source = other  # transposed: it has to be put in order in memory
 if rank == 1:
-    if what == "other file":
+    if what in ("other file", "change"):  # a file of its own: rank 0 must not see that this one's changes
         source = other
     if what == "memory":
         import resource
