@@ -1,6 +1,22 @@
 """The module rules: which `oneflow.nn` class stands for a `torch.nn` class, and with which arguments."""
 
-from torch2flow.models.lowering.modules.leaves import MODULES, Leaf, ModuleRule
-from torch2flow.models.lowering.modules.signatures import signatures
+from torch2flow.models.lowering.modules import convolution, normalization, recurrent, simple, transformer
+from torch2flow.models.lowering.modules.table import (
+    CLASSES,
+    Code,
+    Made,
+    ModuleCall,
+    RefusedError,
+    UnknownClassError,
+    construct,
+    construct_called,
+    signature,
+)
 
-__all__ = ["MODULES", "Leaf", "ModuleRule", "signatures"]
+FAMILIES = (convolution, normalization, recurrent, simple, transformer)
+"""The files whose rows are in the table once they are imported."""
+
+__all__ = [
+    "CLASSES", "FAMILIES", "Code", "Made", "ModuleCall", "RefusedError", "UnknownClassError", "construct",
+    "construct_called", "signature",
+]  # fmt: skip
