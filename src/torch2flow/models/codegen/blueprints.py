@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from torch2flow.models.codegen.names import free_name, is_name
-from torch2flow.models.lowering.modules import Code as Code
+from torch2flow.models.lowering.modules.table import Code as Code
 
 REQUIRED: Any = ...
 """The default of an argument that has none."""

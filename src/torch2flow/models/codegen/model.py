@@ -28,7 +28,8 @@ from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
 from torch2flow.models.codegen.variants import merged_classes
-from torch2flow.models.lowering.modules import CLASSES, Made, ModuleCall, construct_called
+from torch2flow.models.lowering.modules.reading import construct_called
+from torch2flow.models.lowering.modules.table import CLASSES, Made, ModuleCall
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
 from torch2flow.models.program.calls import Call, call_tree, reachable
 from torch2flow.models.program.functional import STORE

@@ -9,8 +9,8 @@ from torch2flow.models.codegen.blueprints import REQUIRED, Code, Construct, Cont
 from torch2flow.models.codegen.classes import expression
 from torch2flow.models.codegen.literals import UNIFORM
 from torch2flow.models.codegen.numbered import repeated
-from torch2flow.models.lowering.modules import Made, signature
 from torch2flow.models.lowering.modules.library import KEYWORD
+from torch2flow.models.lowering.modules.table import Made, signature
 
 
 def construction(made: Made) -> Construct:

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch2flow.models.lowering.modules.table import (
-    AnyModule,
-    Made,
-    ModuleCall,
-    RefusedError,
-    expect,
-    make_with,
-    plain,
-    shape_of_tensor,
-    sizes,
-    torch_classes,
-    whole_number,
-)
+from torch2flow.models.lowering.modules.reading import expect, make, plain, shape_of_tensor, sizes, whole_number
+from torch2flow.models.lowering.modules.table import AnyModule, Made, ModuleCall, RefusedError, torch_classes
 from torch2flow.models.program.pickled import PickledModule
 
 
@@ -46,7 +35,7 @@ def conv(module: AnyModule) -> Made:
     if not usual and mode not in ("zeros", "reflect", "replicate", "circular"):
         raise RefusedError(f"padding_mode={mode!r} is not known")
     given["padding"] = tuple(left for left, _ in edges) if usual else 0
-    made = make_with(f"nn.{module.known_as}", module, {"weight": weight, "bias": weight[:1]}, **given)
+    made = make(f"nn.{module.known_as}", module, {"weight": weight, "bias": weight[:1]}, **given)
     if not usual:
         made.function = f"PaddedConv{dims}d"
         made.arguments["edges"] = tuple(size for pair in reversed(edges) for size in pair)
@@ -60,7 +49,7 @@ def conv(module: AnyModule) -> Made:
 def conv_transpose(module: AnyModule) -> Made:
     weight = shape_of_tensor(module, "weight", int(module.known_as[13]) + 2)
     out = weight[1] * whole_number(module, "groups")
-    return make_with(
+    return make(
         f"nn.{module.known_as}", module, {"weight": weight, "bias": (out,)}, in_channels=weight[0], out_channels=out,
         kernel_size=weight[2:], bias=bool(module.shape("bias")),
     )  # fmt: skip
@@ -72,14 +61,14 @@ def linear(module: AnyModule) -> Made:
         raise RefusedError("OneFlow's linear takes no vector")
     rows, columns = shape_of_tensor(module, "weight", 2)
     tensors, bias = {"weight": (rows, columns), "bias": (rows,)}, bool(module.shape("bias"))
-    return make_with("nn.Linear", module, tensors, in_features=columns, out_features=rows, bias=bias)
+    return make("nn.Linear", module, tensors, in_features=columns, out_features=rows, bias=bias)
 
 
 @torch_classes("Bilinear")
 def bilinear(module: PickledModule) -> Made:
     out, first, second = weight = shape_of_tensor(module, "weight", 3)
     given = {"in1_features": first, "in2_features": second, "out_features": out, "bias": bool(module.shape("bias"))}
-    return make_with("Bilinear", module, {"weight": weight, "bias": (out,)}, **given)
+    return make("Bilinear", module, {"weight": weight, "bias": (out,)}, **given)
 
 
 @torch_classes("Embedding(num_embeddings, embedding_dim, padding_idx=None, scale_grad_by_freq=False): embedding")
@@ -89,7 +78,7 @@ def embedding(module: AnyModule) -> Made:
     given: dict[str, Any] = {"num_embeddings": rows, "embedding_dim": columns}
     if module.get("padding_idx") == -1:  # How the operator says that there is none.
         given["padding_idx"] = None
-    made = make_with("nn.Embedding", module, {"weight": weight}, **given)
+    made = make("nn.Embedding", module, {"weight": weight}, **given)
     if module.get("max_norm") is not None:
         made.function = "Embedding"
         made.arguments |= {"max_norm": module.get("max_norm"), "norm_type": module.get("norm_type", 2.0)}
@@ -100,10 +89,10 @@ def embedding(module: AnyModule) -> Made:
 def embedding_bag(module: PickledModule) -> Made:
     expect(module, max_norm=None, scale_grad_by_freq=False)
     rows, columns = weight = shape_of_tensor(module, "weight", 2)
-    return make_with("EmbeddingBag", module, {"weight": weight}, num_embeddings=rows, embedding_dim=columns)
+    return make("EmbeddingBag", module, {"weight": weight}, num_embeddings=rows, embedding_dim=columns)
 
 
 @torch_classes("PReLU(num_parameters=1): prelu")
 def prelu(module: AnyModule) -> Made:
     weight = shape_of_tensor(module, "weight")
-    return make_with("nn.PReLU", module, {"weight": weight}, num_parameters=weight[0])
+    return make("nn.PReLU", module, {"weight": weight}, num_parameters=weight[0])

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch2flow.models.lowering.modules.table import (
-    AnyModule,
-    Made,
-    RefusedError,
-    affine,
-    make_with,
-    shape_of_tensor,
-    torch_classes,
-    whole_number,
-)
+from torch2flow.models.lowering.modules.reading import affine, make, shape_of_tensor, whole_number
+from torch2flow.models.lowering.modules.table import AnyModule, Made, RefusedError, Shape, torch_classes
 from torch2flow.models.program.pickled import PickledModule
 
 
@@ -29,11 +21,11 @@ def _arguments(module: AnyModule) -> dict[str, Any]:
 
 def _norm(function: str, module: AnyModule, given: dict[str, Any]) -> Made:
     size = (given["num_features"],)
-    tensors: dict[str, tuple[int, ...]] = {"weight": size, "bias": size}
+    tensors: dict[str, Shape] = {"weight": size, "bias": size}
     if given["track_running_stats"]:
         # PyTorch before 0.4.1 did not count batches; OneFlow's module then begins at 0 by itself.
         tensors |= {"running_mean": size, "running_var": size, "num_batches_tracked": ()}
-    return make_with(function, module, tensors, **given)
+    return make(function, module, tensors, **given)
 
 
 @torch_classes("""
@@ -65,7 +57,7 @@ def layer_norm(module: AnyModule) -> Made:
     function = "RMSNorm" if module.known_as == "RMSNorm" else "nn.LayerNorm"
     if function == "nn.LayerNorm" and own == ("weight",):
         function, given["bias"] = "LayerNorm", False
-    return make_with(function, module, {"weight": shape, "bias": shape}, **given)
+    return make(function, module, {"weight": shape, "bias": shape}, **given)
 
 
 @torch_classes("GroupNorm(num_groups, num_channels, eps=1e-05, affine=True): group_norm")
@@ -74,4 +66,4 @@ def group_norm(module: AnyModule) -> Made:
     channels = whole_number(module, "num_channels", (*module.shape("weight"), None)[0])
     function = "GroupNorm" if own == ("weight",) else "nn.GroupNorm"
     tensors = {"weight": (channels,), "bias": (channels,)}
-    return make_with(function, module, tensors, num_channels=channels, affine=bool(own))
+    return make(function, module, tensors, num_channels=channels, affine=bool(own))

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.modules.table import (
-    Made,
-    RefusedError,
-    make,
-    make_with,
-    shape_of_tensor,
-    torch_classes,
-)
+from torch2flow.models.lowering.modules.reading import make, shape_of_tensor
+from torch2flow.models.lowering.modules.table import Made, RefusedError, Shape, torch_classes
 from torch2flow.models.program.pickled import PickledModule
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -40,15 +34,11 @@ def recurrent(module: PickledModule) -> Made:
     return made
 
 
-@torch_classes("""
-    LSTMCell
-    GRUCell
-    RNNCell
-""")
+@torch_classes("LSTMCell; GRUCell; RNNCell")
 def cell(module: PickledModule) -> Made:
     rows, size = shape_of_tensor(module, "weight_ih", 2)
     bias = bool(module.shape("bias_ih"))
     hidden = rows // _GATES[module.known_as.removesuffix("Cell")]
-    tensors: dict[str, tuple[int, ...]] = {"weight_ih": (rows, size), "weight_hh": (rows, hidden)}
+    tensors: dict[str, Shape] = {"weight_ih": (rows, size), "weight_hh": (rows, hidden)}
     tensors |= {"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}
-    return make_with(module.known_as, module, tensors, input_size=size, hidden_size=hidden, bias=bias)
+    return make(module.known_as, module, tensors, input_size=size, hidden_size=hidden, bias=bias)

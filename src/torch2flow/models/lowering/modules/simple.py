@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.modules.table import (
-    CLASSES,
-    AnyModule,
-    Made,
-    ModuleCall,
-    RefusedError,
-    construct_whole,
-    expect,
-    make,
-    plain,
-    same_arguments,
-    sizes,
-    torch_classes,
-)
+from torch2flow.models.lowering.modules.reading import construct_whole, expect, make, plain, same_arguments, sizes
+from torch2flow.models.lowering.modules.table import CLASSES, AnyModule, Made, ModuleCall, RefusedError, torch_classes
 from torch2flow.models.program.pickled import PickledModule
 
 torch_classes("""
@@ -49,30 +37,16 @@ torch_classes("""
     MaxUnpool{d}d(kernel_size, stride=None, padding=0)
     PixelShuffle(upscale_factor): pixel_shuffle
     CosineSimilarity(dim=1, eps=1e-08)
-    Tanhshrink
-    Softmin
-    Softmax2d
-    RReLU
-    AlphaDropout
-    ChannelShuffle
-    PixelUnshuffle
-    LocalResponseNorm
+    Tanhshrink; Softmin; Softmax2d; RReLU; AlphaDropout; ChannelShuffle; PixelUnshuffle; LocalResponseNorm
 """)(same_arguments)
 
 
-@torch_classes("""
-    Sequential
-    ModuleList
-    ModuleDict
-""")
+@torch_classes("Sequential; ModuleList; ModuleDict")
 def container(module: PickledModule) -> Made:
     return Made(f"nn.{module.known_as}")
 
 
-@torch_classes("""
-    DataParallel
-    DistributedDataParallel
-""")
+@torch_classes("DataParallel; DistributedDataParallel")
 def data_parallel(module: PickledModule) -> Made:
     if list(module.children) != ["module"]:
         raise RefusedError("it holds no module")
@@ -80,10 +54,7 @@ def data_parallel(module: PickledModule) -> Made:
     return Made("DataParallel", {"module": inner}, children={"module": inner})
 
 
-@torch_classes("""
-    Softmax(dim=None): softmax
-    LogSoftmax(dim=None): log_softmax
-""")
+@torch_classes("Softmax(dim=None): softmax; LogSoftmax(dim=None): log_softmax")
 def softmax(module: AnyModule) -> Made:
     expect(module, dtype=None)
     return same_arguments(module)
@@ -120,17 +91,10 @@ _PADS = {"Constant": "constant", "Zero": "constant", "Reflection": "reflect", "R
 
 
 @torch_classes("""
-    ConstantPad{d}d(padding, value=0)
-    ZeroPad1d
-    ZeroPad2d(padding)
-    ZeroPad3d
-    ReflectionPad1d(padding)
-    ReflectionPad2d(padding)
-    ReflectionPad3d
-    ReplicationPad1d(padding)
-    ReplicationPad2d(padding)
-    ReplicationPad3d
-    CircularPad{d}d
+    ConstantPad{d}d(padding, value=0); CircularPad{d}d
+    ZeroPad1d; ZeroPad2d(padding); ZeroPad3d
+    ReflectionPad1d(padding); ReflectionPad2d(padding); ReflectionPad3d
+    ReplicationPad1d(padding); ReplicationPad2d(padding); ReplicationPad3d
 """)
 def pad(module: PickledModule) -> Made:
     kind, dims = module.known_as[:-2].removesuffix("Pad"), int(module.known_as[-2])

@@ -13,12 +13,12 @@ attributes or from the operator's arguments: they have the same names. What neit
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
-from torch2flow.checkpoints.pickles import Global, label
 from torch2flow.models.lowering.modules.library import arguments_of, library
 from torch2flow.models.program import Node
 from torch2flow.models.program.pickled import PickledModule
@@ -30,6 +30,9 @@ class RefusedError(Exception):
 
 class UnknownClassError(RefusedError):
     """The code of the class is not in the file."""
+
+
+Shape = tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -45,7 +48,7 @@ class Made:
 
     function: str
     arguments: dict[str, Any] = field(default_factory=dict)
-    tensors: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    tensors: dict[str, Shape] = field(default_factory=dict, compare=False)
     children: dict[str, Made] = field(default_factory=dict)
 
     @property
@@ -74,7 +77,7 @@ class ModuleCall:
 
     known_as: str
     node: Node
-    shapes: dict[str, tuple[int, ...]]
+    shapes: dict[str, Shape]
     rank: int
     in_place: bool = False
 
@@ -82,7 +85,7 @@ class ModuleCall:
         """An argument of the operator."""
         return self.in_place if name == "inplace" else self.node.arguments.get(name, default)
 
-    def shape(self, name: str) -> tuple[int, ...]:
+    def shape(self, name: str) -> Shape:
         """The shape of a tensor of the module; () where there is none."""
         return self.shapes.get(name, ())
 
@@ -115,13 +118,13 @@ def torch_classes(text: str) -> Callable[[Reader], Reader]:
     """Registers the reader of some classes of `torch.nn`.
 
     Args:
-        text: a line for each class: its name, OneFlow's signature if it has the class, and the operators that may be
-            its call, as in `Linear(in_features, out_features, bias=True): linear`. A line with `{d}` in it is one for
-            each of 1, 2 and 3 dimensions.
+        text: a line for each class, or a semicolon between two: its name, OneFlow's signature if it has the class, and
+            the operators that may be its call, as in `Linear(in_features, out_features, bias=True): linear`. One with
+            `{d}` in it is one for each of 1, 2 and 3 dimensions.
     """
 
     def register(read: Reader) -> Reader:
-        for line in text.strip().split("\n"):
+        for line in re.split("[;\n]", text.strip()):
             for dims in "123" if "{d}" in line else "1":
                 row, _, operators = line.strip().replace("{d}", dims).partition(": ")
                 name = row.partition("(")[0]
@@ -150,142 +153,3 @@ def signature(function: str) -> dict[str, Any]:
         base = signature(ast.unparse(tree.bases[0]))
         return base if constructor is None else base | arguments_of(constructor)
     return arguments_of(constructor)
-
-
-# Reading a module.
-
-
-def construct(module: PickledModule) -> Made:
-    """The constructor's call that makes such a module, without what was changed or added to it afterwards.
-
-    Raises:
-        UnknownClassError: the code of its class is not in the file.
-        RefusedError: OneFlow can't do what it does.
-    """
-    row = CLASSES.get(module.known_as)
-    if row is None:
-        raise UnknownClassError(f"{label(Global(module.class_name))} is no class whose forward is known")
-    if "forward" in module.attributes:
-        raise RefusedError("its forward was replaced by another")
-    for kind, name in module.hooks():
-        raise RefusedError(f"it has {kind}, {name}")
-    return _read(row, module)
-
-
-def construct_whole(module: PickledModule) -> Made:
-    """The call for a module that is an argument of another's constructor, with the children it is to have."""
-    made = construct(module)
-    if made.is_container:
-        made.children = {name: construct_whole(child) for name, child in module.children.items()}
-    return made
-
-
-def construct_called(module: ModuleCall) -> Made | None:
-    """The call of a constructor of OneFlow's own that makes a module which does what this one did.
-
-    None where there is no such module: then it is written out as a class.
-    """
-    row = CLASSES.get(module.known_as)
-    if row is None or module.node.operator not in row.operators:
-        return None
-    try:
-        made = _read(row, module)
-    except RefusedError:
-        return None
-    return made if made.function.startswith("nn.") and module.shapes.keys() <= made.tensors.keys() else None
-
-
-def _read(row: ClassRow, module: AnyModule) -> Made:
-    try:
-        made = row.read(module)
-    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError):
-        raise RefusedError("its attributes are not as its class makes them") from None
-    made.arguments = {
-        name: value if isinstance(value, Made | Code) else plain(value, name) for name, value in made.arguments.items()
-    }
-    return made
-
-
-# What readers are made of.
-
-_LONGEST = 16
-"""Numbers in a tuple: a size has at most a few dimensions, and a file may hold anything."""
-
-
-def plain(value: Any, name: str) -> Any:
-    """An attribute as a literal: a number, a text, a flat tuple of them.
-
-    Raises:
-        RefusedError: it is anything else.
-    """
-    if isinstance(value, list | tuple) and len(value) <= _LONGEST:
-        if any(isinstance(item, list | tuple) for item in value):
-            raise RefusedError(f"its attribute {name!r} is nested")
-        return tuple(plain(item, name) for item in value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise RefusedError(f"its attribute {name!r} is {label(value)}")
-
-
-def make(function: str, module: AnyModule | dict[str, Any], **given: Any) -> Made:
-    """A call with the arguments that the signature names: as given, or else the attributes of these names."""
-    arguments = {}
-    for name, default in signature(function).items():
-        value = given[name] if name in given else module.get(name, default)
-        if value is ...:
-            raise RefusedError(f"it has no attribute {name!r}")
-        arguments[name] = plain(value, name)
-    return Made(function, arguments)
-
-
-def make_with(function: str, module: AnyModule, tensors: Mapping[str, tuple[int, ...]], **given: Any) -> Made:
-    """The same for a module with tensors of these shapes; it may lack a weight or a bias among them."""
-    made = make(function, module, **given)
-    made.tensors = {
-        name: shape for name, shape in tensors.items() if module.shape(name) or name not in ("weight", "bias")
-    }
-    return made
-
-
-def same_arguments(module: AnyModule) -> Made:
-    """The reader of modules whose arguments are attributes of the same names, OneFlow's or one of `classes/`."""
-    name = module.known_as
-    return make(name if name in library() else f"nn.{name}", module)
-
-
-def expect(module: AnyModule, **values: Any) -> None:
-    """Refuses what OneFlow has no argument for, unless it is as these values say."""
-    for name, value in values.items():
-        found = module.get(name, value)
-        if found != value and not (found is False and value is None):
-            raise RefusedError(f"OneFlow has no {name}={plain(found, name)!r}")
-
-
-def shape_of_tensor(module: AnyModule, name: str, dims: int = 0) -> tuple[int, ...]:
-    """The shape of a tensor that the module must have, with so many dimensions."""
-    shape = module.shape(name)
-    if not shape or (dims and len(shape) != dims):
-        raise RefusedError(f"its {name} is not as its class makes it")
-    return shape
-
-
-def affine(module: AnyModule) -> tuple[str, ...]:
-    """Which of the two tensors of a normalization it has."""
-    own = tuple(name for name in ("weight", "bias") if module.shape(name))
-    if own == ("bias",):
-        raise RefusedError("it has a bias alone")
-    return own
-
-
-def sizes(value: Any, count: int) -> tuple[int, ...]:
-    """A size for each dimension."""
-    value = plain(value, "size")
-    return value if isinstance(value, tuple) else (value,) * count
-
-
-def whole_number(module: AnyModule, name: str, default: int | None = 1) -> int:
-    """An attribute that is a number."""
-    value = module.get(name, default)
-    if not isinstance(value, int):
-        raise RefusedError(f"its {name} is no number")
-    return value

@@ -9,33 +9,21 @@ from __future__ import annotations
 from typing import Any
 
 from torch2flow.checkpoints.pickles import Global, Opaque, label
-from torch2flow.models.lowering.modules.table import (
-    Code,
-    Made,
-    RefusedError,
-    construct_whole,
-    make,
-    plain,
-    shape_of_tensor,
-    signature,
-    torch_classes,
-)
+from torch2flow.models.lowering.modules.reading import construct_whole, make, plain, shape_of_tensor
+from torch2flow.models.lowering.modules.table import Code, Made, RefusedError, signature, torch_classes
 from torch2flow.models.program.pickled import PickledModule
 
 
 def _linear(columns: int, rows: int, bias: bool) -> Made:
-    tensors: dict[str, tuple[int, ...]] = {"weight": (rows, columns)} | ({"bias": (rows,)} if bias else {})
-    return Made("nn.Linear", {"in_features": columns, "out_features": rows, "bias": bias}, tensors)
+    return make("nn.Linear", {}, in_features=columns, out_features=rows, bias=bias)
 
 
 def _dropout(rate: float) -> Made:
-    return Made("nn.Dropout", {"p": rate, "inplace": False})
+    return make("nn.Dropout", {}, p=rate)
 
 
 def _layer_norm(size: int, eps: float, bias: bool) -> Made:
-    tensors: dict[str, tuple[int, ...]] = {name: (size,) for name in ("weight", "bias")[: 1 + bias]}
-    given = {"normalized_shape": size, "eps": eps, "elementwise_affine": True}
-    return Made("nn.LayerNorm", given, tensors) if bias else Made("LayerNorm", given | {"bias": False}, tensors)
+    return make("nn.LayerNorm" if bias else "LayerNorm", {}, normalized_shape=size, eps=eps, bias=bias)
 
 
 def _attention(given: dict[str, Any]) -> Made:
@@ -101,20 +89,16 @@ def _child(module: PickledModule, name: str, *classes: str) -> PickledModule:
     return child
 
 
-@torch_classes("""
-    TransformerEncoderLayer
-    TransformerDecoderLayer
-""")
+@torch_classes("TransformerEncoderLayer; TransformerDecoderLayer")
 def transformer_layer(module: PickledModule) -> Made:
     attention = _child(module, "self_attn", "MultiheadAttention")
     rows, columns = shape_of_tensor(_child(module, "linear1"), "weight", 2)
-    activation = _activation(module)
     given = {
         "d_model": columns,
         "nhead": attention.get("num_heads"),
         "dim_feedforward": rows,
         "dropout": plain(attention.get("dropout", 0.0), "dropout"),
-        "activation": activation,
+        "activation": _activation(module),
         "layer_norm_eps": plain(_child(module, "norm1").get("eps", 1e-05), "eps"),
         "batch_first": bool(attention.get("batch_first", False)),
         "norm_first": bool(module.get("norm_first", False)),
@@ -139,29 +123,20 @@ def _transformer_layer(name: str, given: dict[str, Any]) -> Made:
     return Made(name, given, children=children)
 
 
-@torch_classes("""
-    TransformerEncoder
-    TransformerDecoder
-""")
+@torch_classes("TransformerEncoder; TransformerDecoder")
 def transformer_stack(module: PickledModule) -> Made:
     layers = list(_child(module, "layers", "ModuleList").children.values())
     if not layers:
         raise RefusedError("it has no layers")
-    norm = module.children.get("norm")
-    kind = module.known_as.removeprefix("Transformer").lower()
-    made = construct_whole(layers[0])
-    arguments = {
-        f"{kind}_layer": made,
-        "num_layers": len(layers),
-        "norm": None if norm is None else construct_whole(norm),
-    }
-    return _transformer_stack(module.known_as, arguments, made)
+    norm = construct_whole(module.children["norm"]) if "norm" in module.children else None
+    return _transformer_stack(module.known_as, construct_whole(layers[0]), len(layers), norm)
 
 
-def _transformer_stack(name: str, arguments: dict[str, Any], layer: Made) -> Made:
-    layers = Made("nn.ModuleList", children={str(n): layer for n in range(arguments["num_layers"])})
-    children = {"layers": layers} | ({"norm": arguments["norm"]} if arguments["norm"] is not None else {})
-    return Made(name, arguments, children=children)
+def _transformer_stack(name: str, layer: Made, count: int, norm: Made | None) -> Made:
+    children = {"layers": Made("nn.ModuleList", children={str(n): layer for n in range(count)})}
+    kind = name.removeprefix("Transformer").lower()
+    arguments = {f"{kind}_layer": layer, "num_layers": count, "norm": norm}
+    return Made(name, arguments, children=children | ({} if norm is None else {"norm": norm}))
 
 
 @torch_classes("Transformer")
@@ -185,9 +160,7 @@ def _usual_transformer(options: dict[str, Any], encoder: Made, decoder: Made) ->
     norm = _layer_norm(options["d_model"], options["layer_norm_eps"], options["bias"])
     children = {}
     for kind, stack in (("encoder", encoder), ("decoder", decoder)):
-        count = stack.arguments.get("num_layers", 0)
-        layer = _transformer_layer(f"Transformer{kind.capitalize()}Layer", options)
-        parts = {f"{kind}_layer": layer, "num_layers": count, "norm": norm}
-        children[kind] = _transformer_stack(f"Transformer{kind.capitalize()}", parts, layer)
+        name, count = f"Transformer{kind.capitalize()}", stack.arguments.get("num_layers", 0)
+        children[kind] = _transformer_stack(name, _transformer_layer(f"{name}Layer", options), count, norm)
         arguments[f"num_{kind}_layers"] = count
     return Made("Transformer", arguments, children=children)
