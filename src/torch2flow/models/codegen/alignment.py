@@ -135,7 +135,8 @@ class _Merging:
         for number, entry in enumerate(self.merged.entries):
             if number not in matched:
                 end = next((each for later, each in self.pairs if later > number), len(self.other.entries))
-                if position < end and self._is_before(position, entry):
+                starts = number == 0 or number - 1 in matched
+                if starts and position < end and self._is_before(position, entry):
                     for each in range(position, end):
                         self._own(each)
                     position = end

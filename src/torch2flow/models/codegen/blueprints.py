@@ -22,7 +22,7 @@ from typing import Any, Union
 
 from torch2flow.models.codegen.literals import Constant
 from torch2flow.models.codegen.names import free_name, is_name
-from torch2flow.models.lowering.modules.constructors import Code as Code
+from torch2flow.models.lowering.modules.table import Code as Code
 
 REQUIRED: Any = ...
 """The default of an argument that has none."""

@@ -265,12 +265,10 @@ def subclass(name: str, construct: Construct, statements: list[ast.stmt]) -> ast
         statements: what the class's own constructor does after the base's.
     """
     made = expression(construct)
-    start = ast.parse("super().__init__()").body[0]
-    assert isinstance(made, ast.Call) and isinstance(start, ast.Expr) and isinstance(start.value, ast.Call)
-    start.value.args, start.value.keywords = made.args, made.keywords
-    arguments = ast.arguments([], [ast.arg("self")], None, [], [], None, [])
-    constructor = ast.FunctionDef("__init__", arguments, [start, *statements], [])
-    return ast.ClassDef(name, [made.func], [], [constructor], [])
+    assert isinstance(made, ast.Call)
+    base, made.func = made.func, ast.parse("super().__init__", mode="eval").body
+    constructor = ClassWriter(Blueprint(Draft(name, "", [], {}, [])))._constructor([ast.Expr(made), *statements])
+    return ast.ClassDef(name, [base], [], [constructor], [])
 
 
 class _Replace(ast.NodeTransformer):

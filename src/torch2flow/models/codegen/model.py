@@ -31,11 +31,12 @@ from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
 from torch2flow.models.codegen.variants import merged_classes, use_listed_facts
-from torch2flow.models.lowering.modules import MODULES, Leaf
-from torch2flow.models.lowering.modules.constructors import Made
+from torch2flow.models.lowering.modules.reading import construct_called
+from torch2flow.models.lowering.modules.table import CLASSES, Made, ModuleCall
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
 from torch2flow.models.program.calls import Call, call_tree, is_inside, line_of, reachable
 from torch2flow.models.program.functional import STORE
+from torch2flow.models.program.pickled import known_as
 
 
 class ModelWriter:
@@ -185,26 +186,23 @@ class ModelWriter:
         return True
 
     def _leaf(self, module: Module) -> New | None:
-        """The `oneflow.nn` module that stands for this one, where a rule says so."""
-        rule = MODULES.get(module.short_class)
-        if rule is None or not module.original_class.startswith("torch.nn.") or module.children:
+        """The `oneflow.nn` module that stands for this one, where the table has one."""
+        name = known_as(module.original_class)
+        if name not in CLASSES or module.children:
             return None
-        found: dict[str, Any] | None = None
+        found: Made | None = None
         for call in module.calls:
             node = self._only_node(module, call)
-            if node is None or node.operator not in rule.operators or not set(module.states) <= set(rule.owns):
+            if node is None:
                 return None
             shapes = {name: self.graph.metas[value].hint for name, (value, _) in module.states.items()}
             first = self.graph.metas.get(call.inputs[0])
-            leaf = Leaf(node, shapes, len(first.shape) if first else 0, id(node) in self.in_place)
-            arguments = rule.arguments(leaf)
-            if arguments is None or (found is not None and arguments != found):
+            rank = len(first.shape) if first else 0
+            made = construct_called(ModuleCall(name, node, shapes, rank, id(node) in self.in_place))
+            if made is None or (found is not None and made != found):
                 return None
-            found = arguments
-        if found is None:
-            return None
-        name = "Linear" if module.short_class == "NonDynamicallyQuantizableLinear" else module.short_class
-        return new_module(Made(f"nn.{name}", found))
+            found = made
+        return None if found is None else new_module(found)
 
     def _only_node(self, module: Module, call: Call) -> Node | None:
         """The one call that is not about the module's own counters; None where there are more."""

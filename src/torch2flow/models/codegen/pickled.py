@@ -10,7 +10,7 @@ class Model(nn.Sequential):
         self[0].requires_grad_(False)
 
 The file says which classes the modules are of and what their attributes are, not what their `forward` does: that
-is known for the classes of `torch.nn` (`lowering/modules/constructors.py`), and for no others.
+is known for the classes of `torch.nn` (`lowering/modules`), and for no others.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from torch2flow.models.codegen.constants import Constants
 from torch2flow.models.codegen.module_tree import Module
 from torch2flow.models.codegen.ready_modules import construction
 from torch2flow.models.codegen.writer import Source, assemble, header
-from torch2flow.models.lowering.modules.constructors import Made, RefusedError, UnknownClassError, construct
 from torch2flow.models.lowering.modules.library import library, with_needs
+from torch2flow.models.lowering.modules.reading import construct
+from torch2flow.models.lowering.modules.table import Made, RefusedError, UnknownClassError
 from torch2flow.models.program import Meta, State
 from torch2flow.models.program.pickled import PickledModule, read_module
 

@@ -9,8 +9,8 @@ from torch2flow.models.codegen.blueprints import REQUIRED, Code, Construct, Cont
 from torch2flow.models.codegen.classes import expression
 from torch2flow.models.codegen.literals import UNIFORM
 from torch2flow.models.codegen.numbered import repeated
-from torch2flow.models.lowering.modules.constructors import Made
 from torch2flow.models.lowering.modules.library import KEYWORD
+from torch2flow.models.lowering.modules.table import Made, signature
 
 
 def construction(made: Made) -> Construct:
@@ -25,7 +25,7 @@ def construction(made: Made) -> Construct:
 def new_module(made: Made) -> New:
     """A constructor's call; arguments that OneFlow's signature gives another default keep theirs."""
     slots: dict[str, Slot] = {}
-    for name, default in made.defaults().items():
+    for name, default in signature(made.function).items():
         value = made.arguments.get(name, default)
         if isinstance(value, Made):
             value = Code(ast.unparse(expression(construction(value))))
