@@ -33,8 +33,7 @@ class Frozen(nn.Module):
         self.shift = nn.Parameter(flow.zeros(4))
         self.stem = nn.Linear(4, 4)
         self.head = nn.Linear(4, 4)
-        self.stem.weight.requires_grad_(False)
-        self.stem.bias.requires_grad_(False)
+        self.stem.requires_grad_(False)
 
     def forward(self, x):
         return self.head(self.stem(x)) * self.scale + self.shift

@@ -67,9 +67,8 @@ class Recurrent(nn.Module):
         self.cell = Cell()
 
     def forward(self, x):
-        state = flow.zeros_like(x)
-        state_2 = flow.zeros_like(x)
-        state = self.cell(x, State(hidden=state, cell=state_2))
+        out = flow.zeros_like(x)
+        state = self.cell(x, State(hidden=out, cell=flow.zeros_like(x)))
         state = self.cell(x, state)
         state = self.cell(x, state)
         return state.hidden

@@ -50,11 +50,11 @@ class Net(nn.Module):
         self.blocks = nn.ModuleList([Block() for _ in range(3)])
         self.norm = nn.LayerNorm(4)
         self.blocks[1].norm.weight = self.blocks[0].norm.weight
-        self.norm.weight = self.blocks[0].norm.weight
         self.blocks[1].norm.bias = self.blocks[0].norm.bias
-        self.norm.bias = self.blocks[0].norm.bias
         self.blocks[2].fc.weight = self.blocks[0].fc.weight
         self.blocks[2].fc.bias = self.blocks[0].fc.bias
+        self.norm.weight = self.blocks[0].norm.weight
+        self.norm.bias = self.blocks[0].norm.bias
 
     def forward(self, x):
         for block in self.blocks:

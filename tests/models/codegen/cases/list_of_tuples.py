@@ -56,8 +56,7 @@ class Net(nn.Module):
 
     def forward(self, x):
         pairs = x + 1
-        pairs_2 = flow.tanh(x)
-        pairs_3 = x * 2
-        pairs = self.m1([(x, pairs), (pairs_2, pairs_3)])
+        out = flow.tanh(x)
+        pairs = self.m1([(x, pairs), (out, x * 2)])
         pairs_2 = self.m2(pairs)
         return pairs_2[0][0] + pairs[0][0] * pairs_2[1][0] - pairs[1][0]

@@ -38,13 +38,13 @@ class Fuse(nn.Module):
         super().__init__()
         self.fc = nn.Linear(4, 4)
 
-    def forward(self, query, key, scale):
+    def forward(self, query, key):
         return flow.tanh(self.fc(query) - key) * query + 0.5
 
     def forward_2(self, query, key, scale):
         return flow.tanh(self.fc(query) - key) * scale + 0.5
 
-    def forward_3(self, query, key, scale):
+    def forward_3(self, query, key):
         return flow.tanh(self.fc(query) - key) * query + 1.5
 
 
@@ -54,6 +54,6 @@ class Calls(nn.Module):
         self.fuse = Fuse()
 
     def forward(self, x, y):
-        out = self.fuse(x, y, x)
+        out = self.fuse(x, y)
         out = self.fuse.forward_2(x, out, y)
-        return self.fuse.forward_3(out, x, out)
+        return self.fuse.forward_3(out, x)

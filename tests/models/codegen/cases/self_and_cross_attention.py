@@ -38,8 +38,10 @@ class Attn(nn.Module):
         super().__init__()
         self.fc = nn.Linear(4, 4)
 
-    def forward(self, q, k, v):
-        return self.fc(q) * q + q
+    def forward(self, q, k=None):
+        if k is None:
+            k = q
+        return self.fc(q) * k + k
 
 
 class Attn2(nn.Module):
@@ -47,16 +49,7 @@ class Attn2(nn.Module):
         super().__init__()
         self.fc = nn.Linear(4, 4)
 
-    def forward(self, q, k, v):
-        return self.fc(q) * k + k
-
-
-class Attn3(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(4, 4)
-
-    def forward(self, q, k, v):
+    def forward(self, q, k):
         return self.fc(q) * k + q
 
 
@@ -64,10 +57,10 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.a = Attn()
-        self.b = Attn2()
-        self.c = Attn3()
+        self.b = Attn()
+        self.c = Attn2()
 
     def forward(self, x, y):
-        x = self.a(x, x, x)
-        x = self.b(x, y, y)
-        return self.c(x, y, x)
+        x = self.a(x)
+        x = self.b(x, y)
+        return self.c(x, y)

@@ -57,8 +57,8 @@ class Shared(nn.Module):
         self.second.weight = self.first.weight
         self.second.bias = self.first.bias
         self.layers[1].fc.weight = self.layers[0].fc.weight
-        self.layers[2].fc.weight = self.layers[0].fc.weight
         self.layers[1].fc.bias = self.layers[0].fc.bias
+        self.layers[2].fc.weight = self.layers[0].fc.weight
         self.layers[2].fc.bias = self.layers[0].fc.bias
 
     def forward(self, x):

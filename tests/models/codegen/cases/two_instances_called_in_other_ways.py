@@ -43,8 +43,8 @@ class Block(nn.Module):
         self.fc = nn.Linear(4, 4)
 
     def forward(self, x, scale=None):
-        x_2 = flow.tanh(self.fc(x))
-        return x_2 if scale is None else x_2 * x
+        x = flow.tanh(self.fc(x))
+        return x if scale is None else x * scale
 
     def forward_2(self, x):
         x = flow.tanh(self.fc(x))
