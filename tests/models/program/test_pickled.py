@@ -215,6 +215,16 @@ def test_dtype_is_kept(torch: ModuleType, tmp_path: Path, flow: ModuleType, dtyp
     assert found == [*[flow.float32] * 2, *[cast] * 6, flow.int64]
 
 
+def test_added_tensor_of_a_cast_model_keeps_its_dtype(torch: ModuleType, tmp_path: Path, flow: ModuleType) -> None:
+    """A buffer that was registered after the cast is not cast."""
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4)).half()
+    model.register_buffer("mean", torch.zeros(4))
+    model[0].register_buffer("scale", torch.ones(4, dtype=torch.float64), persistent=False)
+    loaded = converted(torch, model, tmp_path)
+    found = (loaded[0].weight.dtype, loaded.mean.dtype, loaded[0].scale.dtype)
+    assert found == (flow.float16, flow.float32, flow.float64)
+
+
 def test_ties_and_flags_are_kept(torch: ModuleType, tmp_path: Path, flow: ModuleType) -> None:
     """What was one parameter, or one module, is one; what was frozen is."""
     nn = torch.nn

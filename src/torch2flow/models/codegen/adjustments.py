@@ -104,8 +104,7 @@ class Adjustments:
         """`self.layers[0].weight = value`."""
         target = self.access(path)
         if isinstance(target, ast.Call):  # The name can't follow a dot.
-            arguments = [*target.args, value]
-            return ast.Expr(ast.Call(attribute("setattr"), arguments, []))
+            return ast.Expr(ast.Call(attribute("setattr"), [*target.args, value], []))
         target.ctx = ast.Store()  # type: ignore[attr-defined]
         return ast.Assign([target], value)
 
@@ -159,13 +158,10 @@ class Adjustments:
         if not self.made.intersection(frozen):
             return
         if len(frozen) == len(values):
-            yield self._frozen(module.path)
+            yield method_call(self.access(module.path), "requires_grad_", ast.Constant(False))
             return
         for _, state in module.states.values():
             if state.path in self.made.intersection(frozen):
-                yield self._frozen(state.path)
+                yield method_call(self.access(state.path), "requires_grad_", ast.Constant(False))
         for child in module.children.values():
             yield from self._freezing(child)
-
-    def _frozen(self, path: str) -> ast.stmt:
-        return method_call(self.access(path), "requires_grad_", ast.Constant(False))

@@ -11,7 +11,6 @@ from torch2flow.models.codegen.adjustments import access, added_tensor
 from torch2flow.models.codegen.blueprints import (
     Blueprint,
     Construct,
-    Container,
     Draft,
     Instance,
     New,
@@ -24,9 +23,8 @@ from torch2flow.models.codegen.local_names import name_values
 from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
 from torch2flow.models.codegen.names import RESERVED, class_name, free_name
-from torch2flow.models.codegen.numbered import ModuleLists, folded, repeated
 from torch2flow.models.codegen.operators import Operators
-from torch2flow.models.codegen.ready_modules import new_module
+from torch2flow.models.codegen.ready_modules import container, new_module
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
@@ -145,21 +143,16 @@ class ModelWriter:
         if not module.calls and not module.states:
             return self._uncalled(module, children)
         holder = None if module.calls or children else self._holder(module)
-        return holder or self._container("nn.Sequential", children)
+        return holder or container("nn.Sequential", children)
 
     def _uncalled(self, module: Module, children: dict[str, Construct]) -> Construct:
         if not children:
             return new_module(Made("nn.Identity"))
-        if module.is_counted:
-            return self._container("nn.ModuleList", children)
-        return Container("nn.ModuleDict", children)
+        return container("nn.ModuleList" if module.is_counted else "nn.ModuleDict", children)
 
     def is_gone(self, module: Module) -> bool:
         """Whether a module left no trace in the program: an Identity, a DropPath in eval mode."""
         return bool(module.path) and not (module.calls or module.states or module.children)
-
-    def _container(self, kind: str, children: dict[str, Construct]) -> Construct:
-        return repeated(kind, children) or Container(kind, children)
 
     def _is_chain(self, module: Module) -> bool:
         """Whether each call only passes one value through the children, in their order."""

@@ -100,6 +100,7 @@ class _PickledWriter:
         metas: the dtype and shape of each tensor, by its path.
         same: the modules that are another one under a second name: the path of the first, by their own.
         first: the path of the first of each module and parameter, by what tells them apart.
+        hidden: the tensors that are not in the `state_dict()`, by path.
     """
 
     module: PickledModule
@@ -111,6 +112,7 @@ class _PickledWriter:
     metas: dict[str, Meta] = field(default_factory=dict)
     same: dict[str, str] = field(default_factory=dict)
     first: dict[Any, str] = field(default_factory=dict)
+    hidden: dict[str, TensorRef] = field(default_factory=dict)
 
     def source(self) -> Source | None:
         """The source; None where there are `problems`."""
@@ -122,14 +124,7 @@ class _PickledWriter:
         ready = {_join(path, name) for path, made in self.made.items() for name in made.tensors}
         adjustments = Adjustments(tree, self.constructs, self.metas, ready, self.same)
         replaced = list(self._replaced(root, self.module, adjustments))
-        known = Constants(
-            {
-                _join(module.path, name): tensor
-                for module in self.module.walk()
-                for name, tensor in module.buffers.items()
-                if name in module.hidden and isinstance(tensor, TensorRef)
-            }
-        )
+        known = Constants(self.hidden)
         added = [
             added_tensor(adjustments.access(module.path), name, state, self.metas[path], known.expression)
             for module in tree.walk()
@@ -199,13 +194,13 @@ class _PickledWriter:
         for name, tensor in module.tensors().items():
             path = _join(module.path, name)
             self.metas[path] = Meta(tensor.dtype.name, tuple(tensor.shape), (), tensor.requires_grad)
-            if name not in module.parameters:
-                state = State("buffer", path, name not in module.hidden)
-            elif tensor.nbytes:
-                state = State("parameter", path, alias=self.first.setdefault(tensor.identity, path))
-            else:
-                state = State("parameter", path)
-            states[name] = (path, state)
+            if name in module.parameters:
+                alias = self.first.setdefault(tensor.identity, path) if tensor.nbytes else ""
+                states[name] = path, State("parameter", path, alias=alias)
+                continue
+            states[name] = path, State("buffer", path, name not in module.hidden)
+            if name in module.hidden and isinstance(tensor, TensorRef):
+                self.hidden[path] = tensor
         children = {name: self._tree(child) for name, child in module.children.items()}
         return Module(module.path, states, children)
 

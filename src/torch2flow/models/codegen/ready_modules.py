@@ -17,9 +17,13 @@ def construction(made: Made) -> Construct:
     """The construction of a module, and of those that are in it where it is a container."""
     if not made.is_container:
         return new_module(made)
-    children = {name: construction(child) for name, child in made.children.items()}
-    loop = None if made.function == "nn.ModuleDict" else repeated(made.function, children)
-    return loop or Container(made.function, children)
+    return container(made.function, {name: construction(child) for name, child in made.children.items()})
+
+
+def container(kind: str, children: dict[str, Construct]) -> Construct:
+    """The construction of a container; a loop where its modules are made alike."""
+    loop = None if kind == "nn.ModuleDict" else repeated(kind, children)
+    return loop or Container(kind, children)
 
 
 def new_module(made: Made) -> New:

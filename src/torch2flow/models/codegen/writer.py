@@ -12,7 +12,7 @@ from torch2flow._version import __version__
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.models.codegen import constants, operators
 from torch2flow.models.codegen.adjustments import Adjustments
-from torch2flow.models.codegen.blueprints import Blueprint, Instance, blueprints_in
+from torch2flow.models.codegen.blueprints import Blueprint, Instance, New, blueprints_in
 from torch2flow.models.codegen.classes import ClassWriter
 from torch2flow.models.codegen.constants import Constants
 from torch2flow.models.codegen.model import ModelWriter
@@ -76,7 +76,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     order = _ordered(root.blueprint)
     _name(order, {*RESERVED, *writer.records})
     classes = [ClassWriter(blueprint).write() for blueprint in order]
-    _adjust(classes[-1], writer)
+    mixed = _adjust(classes[-1], writer)
     helpers = writer.operators.recorder.helpers.definitions()
     if writer.operators.missing:
         helpers += ast.parse(textwrap.dedent(operators.MISSING_HELPER)).body
@@ -85,7 +85,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     helpers += list(_records(writer))
     body: list[ast.stmt] = [*helpers, *classes]
     text = assemble(header(root.blueprint.name, origin, graph.producer), body)
-    notes = list(_notes(graph, writer))
+    notes = [*_notes(graph, writer), *mixed]
     return Source(text, root.blueprint.name, known.stored, writer.operators.missing, notes)
 
 
@@ -145,14 +145,16 @@ def _name(blueprints: list[Blueprint], taken: set[str]) -> None:
         blueprint.settle(RESERVED)
 
 
-def _adjust(root: ast.ClassDef, writer: ModelWriter) -> None:
-    """Adds what the model's constructor does once its modules are made."""
+def _adjust(root: ast.ClassDef, writer: ModelWriter) -> list[str]:
+    """Adds what the model's constructor does once its modules are made; returns what it could not do."""
     paths = {state.path for state in writer.graph.states.values()}
     made = {path for path in paths if not isinstance(writer.constructs.get(path.rpartition(".")[0]), Instance)}
     adjustments = Adjustments(writer.tree, writer.constructs, writer.graph.metas, made)
     for item in root.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
             item.body += adjustments.write([])
+    mixed = [each for each in adjustments.mixed.items() if isinstance(writer.constructs.get(each[0]), New)]
+    return [f"{path}: its tensors are of {dtypes}, and float32 in OneFlow's module" for path, dtypes in mixed]
 
 
 def _records(writer: ModelWriter) -> Iterator[ast.stmt]:

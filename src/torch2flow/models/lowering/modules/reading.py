@@ -95,10 +95,7 @@ def plain(value: Any, name: str) -> Any:
 
 
 def make(
-    function: str,
-    module: AnyModule | dict[str, Any],
-    tensors: Mapping[str, Shape] | None = None,
-    **given: Any,
+    function: str, module: AnyModule | dict[str, Any], tensors: Mapping[str, Shape] | None = None, **given: Any
 ) -> Made:
     """A call with the arguments that the signature names: as given, or else the attributes of these names.
 

@@ -128,6 +128,7 @@ def torch_classes(text: str) -> Callable[[Reader], Reader]:
             for dims in "123" if "{d}" in line else "1":
                 row, _, operators = line.strip().replace("{d}", dims).partition(": ")
                 name = row.partition("(")[0]
+                assert name not in CLASSES, f"{name} has two rows"
                 definition = ast.parse(f"def {row if '(' in row else row + '()'}: ...").body[0]
                 assert isinstance(definition, ast.FunctionDef)
                 names = tuple(f"aten.{operator}" for operator in operators.split())
