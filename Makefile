@@ -34,8 +34,8 @@ coverage: setup ## capture, convert, run and judge every model, for docs/coverag
 zoo: setup ## load every model of the zoo into its flowvision twin and compare, for docs/zoo.md (hours; ARGS='vit_*')
 	@$(ONEFLOW) scripts/zoo.py $(ARGS)
 
-golden: setup ## write anew the source that tests/models/golden keeps of well-known models; read the difference
-	TORCH2FLOW_GOLDEN=1 $(ONEFLOW) -m pytest tests/models/test_models.py -k reads $(ARGS)
+golden: setup ## write anew the source that tests keep of well-known models and of the cases; read the difference
+	TORCH2FLOW_GOLDEN=1 $(ONEFLOW) -m pytest tests/models/test_models.py tests/models/codegen/test_cases.py -k reads $(ARGS)
 
 style: setup ## compare the source of well-known models with their authors', for docs/models.md (ARGS='swin_t --show')
 	@$(ONEFLOW) scripts/style.py $(ARGS)

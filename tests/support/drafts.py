@@ -7,6 +7,7 @@ import textwrap
 
 from torch2flow.models.codegen.blueprints import Blueprint, Code, Construct, Draft, Instance, New, Own, Slot
 from torch2flow.models.codegen.classes import ClassWriter
+from torch2flow.models.codegen.literals import Constant
 from torch2flow.models.codegen.variants import merged_classes
 
 
@@ -20,13 +21,18 @@ def norm(width: int, eps: float = 1e-5) -> New:
     return New(Slot(Code("nn.LayerNorm")), slots)
 
 
+class _Marked(ast.NodeTransformer):
+    """Gives each number the name of what it was given for."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        return Constant(node.value, "scale")
+
+
 def method(text: str) -> ast.FunctionDef:
     """A `forward`, each number marked with where it came from, as the writer of bodies does."""
     (made,) = ast.parse(textwrap.dedent(text)).body
     assert isinstance(made, ast.FunctionDef)
-    for node in ast.walk(made):
-        if isinstance(node, ast.Constant):
-            node.hint = "scale"  # type: ignore[attr-defined]
+    _Marked().visit(made)
     return made
 
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torch2flow.models.codegen.alignment import CannotMergeError, MergedBody, body_of, merge_body
-from torch2flow.models.codegen.blueprints import Code, Container, Draft, New, Slot
+from torch2flow.models.codegen.blueprints import Blueprint, Code, Container, Draft, Instance, New, Slot
+from torch2flow.models.codegen.variants import merged_classes
 
 NAMES = ["x", "y", "a", "b", "c"]
 names = st.sampled_from(NAMES)
@@ -149,3 +150,17 @@ def test_another_activation_is_an_argument() -> None:
 def test_modules_with_little_in_common_are_two_classes(other: Draft) -> None:
     texts = written(block({"fc": linear(4, 4)}), other)
     assert sum(text.startswith("class ") for text in texts) == 2
+
+
+def test_an_argument_of_two_alternatives_reaches_the_class_around() -> None:
+    """Each of two modules has another child, of another size: both sizes are arguments all the way out."""
+    forward = "def forward(self, x):\n    x = self.fc(x)\n    return x + 1"
+    inner = [
+        block({"fc": linear(4, 8), "proj": linear(8, 8)}, forward),
+        block({"fc": norm(16), "proj": linear(16, 16)}, forward),
+    ]
+    ((draft, members),) = merged_classes(inner)
+    blueprint = Blueprint(draft, [member.row for member in members], name="Inner")
+    outer = [block({"inner": Instance(blueprint, member.row)}, name="Outer") for member in members]
+    blueprint.settle(set())
+    assert written(*outer)[1:] == ["Outer(8)", "Outer(16, linear=False)"]

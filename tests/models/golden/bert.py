@@ -24,6 +24,14 @@ class MaskedLMOutput(NamedTuple):
     logits: flow.Tensor = None
 
 
+class BaseModelOutputWithPastAndCrossAttentions(NamedTuple):
+    last_hidden_state: flow.Tensor = None
+
+
+class BaseModelOutputWithPoolingAndCrossAttentions(NamedTuple):
+    last_hidden_state: flow.Tensor = None
+
+
 class BertEmbeddings(nn.Module):
     def __init__(self):
         super().__init__()
@@ -84,7 +92,7 @@ class BertSelfAttention(nn.Module):
         attn_output = attn_output.reshape(attn_output.shape[0], -1, attn_output.shape[2], 8)
         attn_output = attn_output.transpose(1, 2)
         attn_output = attn_output.reshape(attn_output.shape[0], attn_output.shape[1], -1)
-        return attn_output
+        return attn_output, None
 
 
 class BertSelfOutput(nn.Module):
@@ -94,10 +102,10 @@ class BertSelfOutput(nn.Module):
         self.LayerNorm = nn.LayerNorm(32, eps=1e-12)
         self.dropout = nn.Dropout(p=0.1)
 
-    def forward(self, hidden_states, hidden_states_2):
+    def forward(self, hidden_states, input_tensor):
         hidden_states = self.dense(hidden_states)
         hidden_states = self.dropout(hidden_states)
-        hidden_states = self.LayerNorm(hidden_states + hidden_states_2)
+        hidden_states = self.LayerNorm(hidden_states + input_tensor)
         return hidden_states
 
 
@@ -108,9 +116,9 @@ class BertAttention(nn.Module):
         self.output = BertSelfOutput()
 
     def forward(self, hidden_states, attention_mask):
-        attention_mask = self.self(hidden_states, attention_mask)
-        attention_output = self.output(attention_mask, hidden_states)
-        return attention_output
+        attention_output, _ = self.self(hidden_states, attention_mask)
+        attention_output = self.output(attention_output, hidden_states)
+        return attention_output, None
 
 
 class GELUActivation(nn.Module):
@@ -152,9 +160,9 @@ class BertLayer(nn.Module):
         self.output = BertOutput()
 
     def forward(self, hidden_states, attention_mask):
-        hidden_states = self.attention(hidden_states, attention_mask)
-        intermediate_output = self.intermediate(hidden_states)
-        layer_output = self.output(intermediate_output, hidden_states)
+        self_attention_output, _ = self.attention(hidden_states, attention_mask)
+        intermediate_output = self.intermediate(self_attention_output)
+        layer_output = self.output(intermediate_output, self_attention_output)
         return layer_output
 
 
@@ -163,11 +171,10 @@ class BertEncoder(nn.Module):
         super().__init__()
         self.layer = nn.ModuleList([BertLayer() for _ in range(2)])
 
-    def forward(self, embedding_output, attention_mask):
-        hidden_states = embedding_output
+    def forward(self, hidden_states, attention_mask):
         for block in self.layer:
             hidden_states = block(hidden_states, attention_mask)
-        return hidden_states
+        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden_states)
 
 
 class BertModel(nn.Module):
@@ -197,7 +204,9 @@ class BertModel(nn.Module):
         )
         attention_mask = result.expand(result.shape[0], -1, result.shape[2], result.shape[2])
         encoder_outputs = self.encoder(embedding_output, attention_mask)
-        return encoder_outputs
+        return BaseModelOutputWithPoolingAndCrossAttentions(
+            last_hidden_state=encoder_outputs.last_hidden_state
+        )
 
 
 class BertPredictionHeadTransform(nn.Module):
@@ -247,5 +256,5 @@ class BertForMaskedLM(nn.Module):
 
     def forward(self, input_ids, attention_mask):
         outputs = self.bert(input_ids, attention_mask)
-        prediction_scores = self.cls(outputs)
+        prediction_scores = self.cls(outputs.last_hidden_state)
         return MaskedLMOutput(logits=prediction_scores)

@@ -24,17 +24,21 @@ class CausalLMOutputWithCrossAttentions(NamedTuple):
     logits: flow.Tensor = None
 
 
+class BaseModelOutputWithPastAndCrossAttentions(NamedTuple):
+    last_hidden_state: flow.Tensor = None
+
+
 class Conv1D(nn.Module):
-    def __init__(self, size, size_2):
+    def __init__(self, nx, nf):
         super().__init__()
-        self.size = size
-        self.size_2 = size_2
-        self.weight = nn.Parameter(flow.zeros(size, size_2))
-        self.bias = nn.Parameter(flow.zeros(size_2))
+        self.nx = nx
+        self.nf = nf
+        self.weight = nn.Parameter(flow.zeros(nx, nf))
+        self.bias = nn.Parameter(flow.zeros(nf))
 
     def forward(self, x):
-        x_2 = self.bias + flow.matmul(x.reshape(-1, self.size), self.weight)
-        x = x_2.reshape(x.shape[0], x.shape[1], self.size_2)
+        x_2 = self.bias + flow.matmul(x.reshape(-1, self.nx), self.weight)
+        x = x_2.reshape(x.shape[0], x.shape[1], self.nf)
         return x
 
 
@@ -65,7 +69,7 @@ class GPT2Attention(nn.Module):
         attn_output = attn_output.reshape(attn_output.shape[0], attn_output.shape[1], -1)
         attn_output = self.c_proj(attn_output)
         attn_output = self.resid_dropout(attn_output)
-        return attn_output
+        return attn_output, None
 
 
 class NewGELUActivation(nn.Module):
@@ -100,11 +104,11 @@ class GPT2Block(nn.Module):
 
     def forward(self, hidden_states, attention_mask):
         residual = hidden_states
-        hidden_states = self.ln_1(hidden_states)
-        hidden_states = self.attn(hidden_states, attention_mask)
-        hidden_states = hidden_states + residual
+        hidden_states = self.ln_1(residual)
+        attn_output, _ = self.attn(hidden_states, attention_mask)
+        hidden_states = attn_output + residual
         residual = hidden_states
-        hidden_states = self.ln_2(hidden_states)
+        hidden_states = self.ln_2(residual)
         feed_forward_hidden_states = self.mlp(hidden_states)
         hidden_states = residual + feed_forward_hidden_states
         return hidden_states
@@ -155,7 +159,7 @@ class GPT2Model(nn.Module):
             hidden_states = layer(hidden_states, attention_mask)
         hidden_states = self.ln_f(hidden_states)
         hidden_states = hidden_states.reshape(-1, hidden_states.shape[1], 32)
-        return hidden_states
+        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden_states)
 
 
 class GPT2LMHeadModel(nn.Module):
@@ -167,5 +171,5 @@ class GPT2LMHeadModel(nn.Module):
 
     def forward(self, input_ids, attention_mask):
         transformer_outputs = self.transformer(input_ids, attention_mask)
-        logits = self.lm_head(transformer_outputs)
+        logits = self.lm_head(transformer_outputs.last_hidden_state)
         return CausalLMOutputWithCrossAttentions(logits=logits)

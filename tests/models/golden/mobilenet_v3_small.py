@@ -7,8 +7,18 @@ import oneflow.nn as nn
 
 
 class Conv2dNormActivation(nn.Sequential):
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, groups=1):
-        super().__init__(
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        groups=1,
+        hardswish=False,
+        relu=False,
+    ):
+        layers = [
             nn.Conv2d(
                 in_channels,
                 out_channels,
@@ -19,25 +29,12 @@ class Conv2dNormActivation(nn.Sequential):
                 bias=False,
             ),
             nn.BatchNorm2d(out_channels, eps=0.001, momentum=0.01),
-            nn.Hardswish(),
-        )
-
-
-class Conv2dNormActivation2(nn.Sequential):
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, groups=1):
-        super().__init__(
-            nn.Conv2d(
-                in_channels,
-                out_channels,
-                kernel_size,
-                stride=stride,
-                padding=padding,
-                groups=groups,
-                bias=False,
-            ),
-            nn.BatchNorm2d(out_channels, eps=0.001, momentum=0.01),
-            nn.ReLU(inplace=True),
-        )
+        ]
+        if hardswish:
+            layers.append(nn.Hardswish())
+        if relu:
+            layers.append(nn.ReLU(inplace=True))
+        super().__init__(*layers)
 
 
 class SqueezeExcitation(nn.Module):
@@ -57,89 +54,50 @@ class SqueezeExcitation(nn.Module):
         return self.scale_activation(scale) * input
 
 
-class Conv2dNormActivation3(nn.Sequential):
-    def __init__(self, in_channels, out_channels):
-        super().__init__(
-            nn.Conv2d(in_channels, out_channels, 1, bias=False),
-            nn.BatchNorm2d(out_channels, eps=0.001, momentum=0.01),
-        )
-
-
 class InvertedResidual(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.block = nn.Sequential(
-            Conv2dNormActivation2(16, 16, 3, stride=2, padding=1, groups=16),
-            SqueezeExcitation(16, 8),
-            Conv2dNormActivation3(16, 16),
-        )
-
-    def forward(self, input):
-        result = self.block(input)
-        return result
-
-
-class InvertedResidual2(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.block = nn.Sequential(
-            Conv2dNormActivation2(16, 72, 1),
-            Conv2dNormActivation2(72, 72, 3, stride=2, padding=1, groups=72),
-            Conv2dNormActivation3(72, 24),
-        )
-
-    def forward(self, input):
-        result = self.block(input)
-        return result
-
-
-class InvertedResidual3(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.block = nn.Sequential(
-            Conv2dNormActivation2(24, 88, 1),
-            Conv2dNormActivation2(88, 88, 3, padding=1, groups=88),
-            Conv2dNormActivation3(88, 24),
-        )
-
-    def forward(self, input):
-        result = self.block(input)
-        result = result + input
-        return result
-
-
-class InvertedResidual4(nn.Module):
     def __init__(
-        self, in_channels, out_channels, block_out_channels, block_out_channels_2, stride=1
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        block2_out_channels,
+        block3_out_channels,
+        conv2d_norm_activation=False,
+        hardswish=False,
+        relu=False,
+        stride=1,
+        padding=0,
+        squeeze_excitation=False,
+        use_res_connect=False,
     ):
         super().__init__()
-        self.block = nn.Sequential(
-            Conv2dNormActivation(in_channels, out_channels, 1),
+        self.use_res_connect = use_res_connect
+        block = []
+        if conv2d_norm_activation:
+            block.append(
+                Conv2dNormActivation(in_channels, out_channels, 1, hardswish=hardswish, relu=relu)
+            )
+        block.append(
             Conv2dNormActivation(
-                out_channels, out_channels, 5, stride=stride, padding=2, groups=out_channels
-            ),
-            SqueezeExcitation(out_channels, block_out_channels),
-            Conv2dNormActivation3(out_channels, block_out_channels_2),
+                out_channels,
+                out_channels,
+                kernel_size,
+                stride=stride,
+                padding=padding,
+                groups=out_channels,
+                hardswish=hardswish,
+                relu=relu,
+            )
         )
+        if squeeze_excitation:
+            block.append(SqueezeExcitation(out_channels, block2_out_channels))
+        block.append(Conv2dNormActivation(out_channels, block3_out_channels, 1))
+        self.block = nn.Sequential(*block)
 
     def forward(self, input):
         result = self.block(input)
-        return result
-
-
-class InvertedResidual5(nn.Module):
-    def __init__(self, in_channels, out_channels, block_out_channels):
-        super().__init__()
-        self.block = nn.Sequential(
-            Conv2dNormActivation(in_channels, out_channels, 1),
-            Conv2dNormActivation(out_channels, out_channels, 5, padding=2, groups=out_channels),
-            SqueezeExcitation(out_channels, block_out_channels),
-            Conv2dNormActivation3(out_channels, in_channels),
-        )
-
-    def forward(self, input):
-        result = self.block(input)
-        result = result + input
+        if self.use_res_connect:
+            result = result + input
         return result
 
 
@@ -147,19 +105,120 @@ class MobileNetV3(nn.Module):
     def __init__(self):
         super().__init__()
         self.features = nn.Sequential(
-            Conv2dNormActivation(3, 16, 3, stride=2, padding=1),
-            InvertedResidual(),
-            InvertedResidual2(),
-            InvertedResidual3(),
-            InvertedResidual4(24, 96, 24, 40, stride=2),
-            InvertedResidual5(40, 240, 64),
-            InvertedResidual5(40, 240, 64),
-            InvertedResidual4(40, 120, 32, 48),
-            InvertedResidual5(48, 144, 40),
-            InvertedResidual4(48, 288, 72, 96, stride=2),
-            InvertedResidual5(96, 576, 144),
-            InvertedResidual5(96, 576, 144),
-            Conv2dNormActivation(96, 576, 1),
+            Conv2dNormActivation(3, 16, 3, stride=2, padding=1, hardswish=True),
+            InvertedResidual(
+                16, 16, 3, 8, 16, relu=True, stride=2, padding=1, squeeze_excitation=True
+            ),
+            InvertedResidual(
+                16, 72, 3, 72, 24, conv2d_norm_activation=True, relu=True, stride=2, padding=1
+            ),
+            InvertedResidual(
+                24,
+                88,
+                3,
+                88,
+                24,
+                conv2d_norm_activation=True,
+                relu=True,
+                padding=1,
+                use_res_connect=True,
+            ),
+            InvertedResidual(
+                24,
+                96,
+                5,
+                24,
+                40,
+                conv2d_norm_activation=True,
+                hardswish=True,
+                stride=2,
+                padding=2,
+                squeeze_excitation=True,
+            ),
+            InvertedResidual(
+                40,
+                240,
+                5,
+                64,
+                40,
+                conv2d_norm_activation=True,
+                hardswish=True,
+                padding=2,
+                squeeze_excitation=True,
+                use_res_connect=True,
+            ),
+            InvertedResidual(
+                40,
+                240,
+                5,
+                64,
+                40,
+                conv2d_norm_activation=True,
+                hardswish=True,
+                padding=2,
+                squeeze_excitation=True,
+                use_res_connect=True,
+            ),
+            InvertedResidual(
+                40,
+                120,
+                5,
+                32,
+                48,
+                conv2d_norm_activation=True,
+                hardswish=True,
+                padding=2,
+                squeeze_excitation=True,
+            ),
+            InvertedResidual(
+                48,
+                144,
+                5,
+                40,
+                48,
+                conv2d_norm_activation=True,
+                hardswish=True,
+                padding=2,
+                squeeze_excitation=True,
+                use_res_connect=True,
+            ),
+            InvertedResidual(
+                48,
+                288,
+                5,
+                72,
+                96,
+                conv2d_norm_activation=True,
+                hardswish=True,
+                stride=2,
+                padding=2,
+                squeeze_excitation=True,
+            ),
+            InvertedResidual(
+                96,
+                576,
+                5,
+                144,
+                96,
+                conv2d_norm_activation=True,
+                hardswish=True,
+                padding=2,
+                squeeze_excitation=True,
+                use_res_connect=True,
+            ),
+            InvertedResidual(
+                96,
+                576,
+                5,
+                144,
+                96,
+                conv2d_norm_activation=True,
+                hardswish=True,
+                padding=2,
+                squeeze_excitation=True,
+                use_res_connect=True,
+            ),
+            Conv2dNormActivation(96, 576, 1, hardswish=True),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(

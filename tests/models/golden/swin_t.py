@@ -9,27 +9,40 @@ import oneflow.nn.functional as F
 
 
 class Permute(nn.Module):
-    def __init__(self, dims, dims_2, dims_3):
+    def __init__(self, dims):
         super().__init__()
         self.dims = dims
-        self.dims_2 = dims_2
-        self.dims_3 = dims_3
 
     def forward(self, x):
-        return x.permute(0, self.dims, self.dims_2, self.dims_3)
+        return x.permute(*self.dims)
 
 
 class ShiftedWindowAttention(nn.Module):
-    def __init__(self, size, in_features, out_features, size_2, shape, value, end, pad):
+    def __init__(
+        self,
+        num_heads,
+        in_features,
+        out_features,
+        pad_H_window_size,
+        pad_H,
+        height,
+        pad,
+        with_roll=False,
+        with_x=False,
+        num_windows=None,
+    ):
         super().__init__()
-        self.size = size
         self.in_features = in_features
-        self.size_2 = size_2
-        self.shape = shape
-        self.value = value
-        self.end = end
+        self.pad_H_window_size = pad_H_window_size
+        self.pad_H = pad_H
+        self.height = height
         self.pad = pad
-        self.relative_position_bias_table = nn.Parameter(flow.zeros(169, size))
+        self.with_roll = with_roll
+        self.with_x = with_x
+        self.num_windows = num_windows
+        self.window_size = (7, 7)
+        self.num_heads = num_heads
+        self.relative_position_bias_table = nn.Parameter(flow.zeros(169, num_heads))
         self.register_buffer("relative_position_index", flow.zeros(2401, dtype=flow.int64))
         self.qkv = nn.Linear(in_features, out_features)
         self.proj = nn.Linear(in_features, in_features)
@@ -38,27 +51,90 @@ class ShiftedWindowAttention(nn.Module):
         relative_position_bias = self.relative_position_bias_table[self.relative_position_index]
         relative_position_bias = relative_position_bias.reshape(49, 49, -1)
         relative_position_bias = relative_position_bias.permute(2, 0, 1).unsqueeze(0)
-        x_2 = F.pad(x, (0, 0, 0, self.pad, 0, self.pad)).reshape(
-            x.shape[0], self.size_2, 7, self.size_2, 7, self.in_features
-        )
-        x_2 = x_2.permute(0, 1, 3, 2, 4, 5).reshape(self.value * x_2.shape[0], 49, self.in_features)
-        qkv = F.linear(x_2, self.qkv.weight, self.qkv.bias)
-        qkv = qkv.reshape(qkv.shape[0], 49, 3, self.size, 32).permute(2, 0, 3, 1, 4)
+        if self.with_roll:
+            x_2 = flow.roll(F.pad(x, (0, 0, 0, self.pad, 0, self.pad)), (-3, -3), (1, 2))
+            x_2 = x_2.reshape(
+                x_2.shape[0],
+                self.pad_H_window_size,
+                self.window_size[0],
+                self.pad_H_window_size,
+                self.window_size[1],
+                self.in_features,
+            )
+        else:
+            x_2 = F.pad(x, (0, 0, 0, self.pad, 0, self.pad)).reshape(
+                x.shape[0],
+                self.pad_H_window_size,
+                self.window_size[0],
+                self.pad_H_window_size,
+                self.window_size[1],
+                self.in_features,
+            )
+        if self.with_x:
+            x_2 = x_2.permute(0, 1, 3, 2, 4, 5).reshape(
+                self.num_windows * x_2.shape[0],
+                self.window_size[0] * self.window_size[1],
+                self.in_features,
+            )
+        else:
+            x_2 = x_2.permute(0, 1, 3, 2, 4, 5).reshape(
+                x_2.shape[0], self.window_size[0] * self.window_size[1], self.in_features
+            )
+        qkv = self.qkv(x_2)
+        qkv = qkv.reshape(qkv.shape[0], 49, 3, self.num_heads, 32).permute(2, 0, 3, 1, 4)
         q = qkv[0]
         k = qkv[1]
         v = qkv[2]
         q = q * 0.1767766952966369
         attn = flow.matmul(q, k.transpose(-2, -1))
         attn = attn + relative_position_bias
+        if self.with_roll:
+            attn_mask = flow.zeros((self.pad_H, self.pad_H), dtype=flow.float32, device=x_2.device)
+            attn_mask[:-7, :-7] = 0.0
+            attn_mask[:-7, -7:-3] = 1.0
+            attn_mask[:-7, -3:] = 2.0
+            attn_mask[-7:-3, :-7] = 3.0
+            attn_mask[-7:-3, -7:-3] = 4.0
+            attn_mask[-7:-3, -3:] = 5.0
+            attn_mask[-3:, :-7] = 6.0
+            attn_mask[-3:, -7:-3] = 7.0
+            attn_mask[-3:, -3:] = 8.0
+            attn_mask = attn_mask.reshape(
+                self.pad_H_window_size,
+                self.window_size[0],
+                self.pad_H_window_size,
+                self.window_size[1],
+            )
+            attn_mask = attn_mask.permute(0, 2, 1, 3).reshape(
+                self.num_windows, self.window_size[0] * self.window_size[1]
+            )
+            attn_mask = attn_mask.unsqueeze(1) - attn_mask.unsqueeze(2)
+            attn_mask = attn_mask.masked_fill(attn_mask != 0, -100.0).masked_fill(
+                attn_mask == 0, 0.0
+            )
+            attn = attn.reshape(x.shape[0], self.num_windows, self.num_heads, 49, 49)
+            attn = attn + attn_mask.unsqueeze(1).unsqueeze(0)
+            attn = attn.reshape(-1, self.num_heads, 49, 49)
         ret = F.softmax(attn, dim=-1)
         x_2 = flow.matmul(ret, v).transpose(1, 2).reshape(v.shape[0], 49, self.in_features)
-        x_2 = F.linear(x_2, self.proj.weight, self.proj.bias)
-        x = x_2.reshape(x.shape[0], self.size_2, self.size_2, 7, 7, self.in_features)
-        x = x.permute(0, 1, 3, 2, 4, 5).reshape(
-            x.shape[0], self.shape, self.shape, self.in_features
+        x_2 = self.proj(x_2)
+        if not self.with_x:
+            x = x_2
+        x = x_2.reshape(
+            x.shape[0],
+            self.pad_H_window_size,
+            self.pad_H_window_size,
+            self.window_size[0],
+            self.window_size[1],
+            self.in_features,
         )
-        x = x[:, : self.end]
-        x = x[:, :, : self.end]
+        x = x.permute(0, 1, 3, 2, 4, 5).reshape(
+            x.shape[0], self.pad_H, self.pad_H, self.in_features
+        )
+        if self.with_roll:
+            x = flow.roll(x, (3, 3), (1, 2))
+        x = x[:, : self.height]
+        x = x[:, :, : self.height]
         return x
 
 
@@ -77,107 +153,30 @@ class SwinTransformerBlock(nn.Module):
     def __init__(
         self,
         normalized_shape,
-        size,
+        num_heads,
         out_features,
-        attn_size,
-        shape,
-        value,
-        end,
+        pad_H_window_size,
+        pad_H,
+        height,
         pad,
         mlp_out_features,
+        with_roll=False,
+        with_x=False,
+        num_windows=None,
     ):
         super().__init__()
         self.norm1 = nn.LayerNorm(normalized_shape)
         self.attn = ShiftedWindowAttention(
-            size, normalized_shape, out_features, attn_size, shape, value, end, pad
-        )
-        self.stochastic_depth = nn.Identity()
-        self.norm2 = nn.LayerNorm(normalized_shape)
-        self.mlp = MLP(normalized_shape, mlp_out_features)
-
-    def forward(self, x):
-        x = x + self.attn(self.norm1(x))
-        x = x + self.mlp(self.norm2(x))
-        return x
-
-
-class ShiftedWindowAttention2(nn.Module):
-    def __init__(self, size, in_features, out_features, size_2, shape, shape_2, pad, end):
-        super().__init__()
-        self.size = size
-        self.in_features = in_features
-        self.size_2 = size_2
-        self.shape = shape
-        self.shape_2 = shape_2
-        self.pad = pad
-        self.end = end
-        self.relative_position_bias_table = nn.Parameter(flow.zeros(169, size))
-        self.register_buffer("relative_position_index", flow.zeros(2401, dtype=flow.int64))
-        self.qkv = nn.Linear(in_features, out_features)
-        self.proj = nn.Linear(in_features, in_features)
-
-    def forward(self, x):
-        relative_position_bias = self.relative_position_bias_table[self.relative_position_index]
-        relative_position_bias = relative_position_bias.reshape(49, 49, -1)
-        relative_position_bias = relative_position_bias.permute(2, 0, 1).unsqueeze(0)
-        x_2 = flow.roll(F.pad(x, (0, 0, 0, self.pad, 0, self.pad)), (-3, -3), (1, 2))
-        x_2 = x_2.reshape(x_2.shape[0], self.size_2, 7, self.size_2, 7, self.in_features)
-        x_2 = x_2.permute(0, 1, 3, 2, 4, 5).reshape(self.shape * x_2.shape[0], 49, self.in_features)
-        qkv = F.linear(x_2, self.qkv.weight, self.qkv.bias)
-        qkv = qkv.reshape(qkv.shape[0], 49, 3, self.size, 32).permute(2, 0, 3, 1, 4)
-        q = qkv[0]
-        k = qkv[1]
-        v = qkv[2]
-        q = q * 0.1767766952966369
-        attn = flow.matmul(q, k.transpose(-2, -1))
-        attn = attn + relative_position_bias
-        attn_mask = flow.zeros((self.shape_2, self.shape_2), dtype=flow.float32, device=x_2.device)
-        attn_mask[:-7, :-7] = 0.0
-        attn_mask[:-7, -7:-3] = 1.0
-        attn_mask[:-7, -3:] = 2.0
-        attn_mask[-7:-3, :-7] = 3.0
-        attn_mask[-7:-3, -7:-3] = 4.0
-        attn_mask[-7:-3, -3:] = 5.0
-        attn_mask[-3:, :-7] = 6.0
-        attn_mask[-3:, -7:-3] = 7.0
-        attn_mask[-3:, -3:] = 8.0
-        attn_mask = attn_mask.reshape(self.size_2, 7, self.size_2, 7)
-        attn_mask = attn_mask.permute(0, 2, 1, 3).reshape(self.shape, 49)
-        attn_mask = attn_mask.unsqueeze(1) - attn_mask.unsqueeze(2)
-        attn_mask = attn_mask.masked_fill(attn_mask != 0, -100.0).masked_fill(attn_mask == 0, 0.0)
-        attn = attn.reshape(x.shape[0], self.shape, self.size, 49, 49)
-        attn = attn + attn_mask.unsqueeze(1).unsqueeze(0)
-        attn = attn.reshape(-1, self.size, 49, 49)
-        ret = F.softmax(attn, dim=-1)
-        x_2 = flow.matmul(ret, v).transpose(1, 2).reshape(v.shape[0], 49, self.in_features)
-        x_2 = F.linear(x_2, self.proj.weight, self.proj.bias)
-        x = x_2.reshape(x.shape[0], self.size_2, self.size_2, 7, 7, self.in_features)
-        x = x.permute(0, 1, 3, 2, 4, 5).reshape(
-            x.shape[0], self.shape_2, self.shape_2, self.in_features
-        )
-        x = flow.roll(x, (3, 3), (1, 2))
-        x = x[:, : self.end]
-        x = x[:, :, : self.end]
-        return x
-
-
-class SwinTransformerBlock2(nn.Module):
-    def __init__(
-        self,
-        normalized_shape,
-        size,
-        out_features,
-        attn_size,
-        shape,
-        attn_shape,
-        pad,
-        end,
-        mlp_out_features,
-    ):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(normalized_shape)
-        self.attn = ShiftedWindowAttention2(
-            size, normalized_shape, out_features, attn_size, shape, attn_shape, pad, end
+            num_heads,
+            normalized_shape,
+            out_features,
+            pad_H_window_size,
+            pad_H,
+            height,
+            pad,
+            with_roll=with_roll,
+            with_x=with_x,
+            num_windows=num_windows,
         )
         self.stochastic_depth = nn.Identity()
         self.norm2 = nn.LayerNorm(normalized_shape)
@@ -195,8 +194,8 @@ class PatchMerging(nn.Module):
         self.reduction = nn.Linear(in_features, out_features, bias=False)
         self.norm = nn.LayerNorm(in_features)
 
-    def forward(self, input):
-        x = F.pad(input, (0, 0, 0, 0, 0, 0))
+    def forward(self, x):
+        x = F.pad(x, (0, 0, 0, 0, 0, 0))
         x0 = x[:, ::2][:, :, ::2]
         x1 = x[:, 1::2][:, :, ::2]
         x2 = x[:, ::2][:, :, 1::2]
@@ -207,80 +206,35 @@ class PatchMerging(nn.Module):
         return x
 
 
-class ShiftedWindowAttention3(nn.Module):
-    def __init__(self, size, in_features, out_features, end, pad):
-        super().__init__()
-        self.size = size
-        self.in_features = in_features
-        self.end = end
-        self.pad = pad
-        self.relative_position_bias_table = nn.Parameter(flow.zeros(169, size))
-        self.register_buffer("relative_position_index", flow.zeros(2401, dtype=flow.int64))
-        self.qkv = nn.Linear(in_features, out_features)
-        self.proj = nn.Linear(in_features, in_features)
-
-    def forward(self, x):
-        relative_position_bias = self.relative_position_bias_table[self.relative_position_index]
-        relative_position_bias = relative_position_bias.reshape(49, 49, -1)
-        relative_position_bias = relative_position_bias.permute(2, 0, 1).unsqueeze(0)
-        x = F.pad(x, (0, 0, 0, self.pad, 0, self.pad)).reshape(
-            x.shape[0], 1, 7, 1, 7, self.in_features
-        )
-        x = x.permute(0, 1, 3, 2, 4, 5).reshape(x.shape[0], 49, self.in_features)
-        qkv = F.linear(x, self.qkv.weight, self.qkv.bias)
-        qkv = qkv.reshape(qkv.shape[0], 49, 3, self.size, 32).permute(2, 0, 3, 1, 4)
-        q = qkv[0]
-        k = qkv[1]
-        v = qkv[2]
-        q = q * 0.1767766952966369
-        attn = flow.matmul(q, k.transpose(-2, -1))
-        attn = attn + relative_position_bias
-        ret = F.softmax(attn, dim=-1)
-        x = flow.matmul(ret, v).transpose(1, 2).reshape(v.shape[0], 49, self.in_features)
-        x = F.linear(x, self.proj.weight, self.proj.bias)
-        x = x.reshape(x.shape[0], 1, 1, 7, 7, self.in_features)
-        x = x.permute(0, 1, 3, 2, 4, 5).reshape(x.shape[0], 7, 7, self.in_features)
-        x = x[:, : self.end]
-        x = x[:, :, : self.end]
-        return x
-
-
-class SwinTransformerBlock3(nn.Module):
-    def __init__(self, normalized_shape, size, out_features, end, pad, mlp_out_features):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(normalized_shape)
-        self.attn = ShiftedWindowAttention3(size, normalized_shape, out_features, end, pad)
-        self.stochastic_depth = nn.Identity()
-        self.norm2 = nn.LayerNorm(normalized_shape)
-        self.mlp = MLP(normalized_shape, mlp_out_features)
-
-    def forward(self, x):
-        x = x + self.attn(self.norm1(x))
-        x = x + self.mlp(self.norm2(x))
-        return x
-
-
 class SwinTransformer(nn.Module):
     def __init__(self):
         super().__init__()
         self.features = nn.Sequential(
-            nn.Sequential(nn.Conv2d(3, 96, 4, stride=4), Permute(2, 3, 1), nn.LayerNorm(96)),
+            nn.Sequential(nn.Conv2d(3, 96, 4, stride=4), Permute((0, 2, 3, 1)), nn.LayerNorm(96)),
             nn.Sequential(
-                SwinTransformerBlock(96, 3, 288, 3, 21, 9, 16, 5, 384),
-                SwinTransformerBlock2(96, 3, 288, 3, 9, 21, 5, 16, 384),
+                SwinTransformerBlock(96, 3, 288, 3, 21, 16, 5, 384, with_x=True, num_windows=9),
+                SwinTransformerBlock(
+                    96, 3, 288, 3, 21, 16, 5, 384, with_roll=True, with_x=True, num_windows=9
+                ),
             ),
             PatchMerging(384, 192),
             nn.Sequential(
-                SwinTransformerBlock(192, 6, 576, 2, 14, 4, 8, 6, 768),
-                SwinTransformerBlock2(192, 6, 576, 2, 4, 14, 6, 8, 768),
+                SwinTransformerBlock(192, 6, 576, 2, 14, 8, 6, 768, with_x=True, num_windows=4),
+                SwinTransformerBlock(
+                    192, 6, 576, 2, 14, 8, 6, 768, with_roll=True, with_x=True, num_windows=4
+                ),
             ),
             PatchMerging(768, 384),
-            nn.Sequential(*[SwinTransformerBlock3(384, 12, 1152, 4, 3, 1536) for _ in range(6)]),
+            nn.Sequential(
+                *[SwinTransformerBlock(384, 12, 1152, 1, 7, 4, 3, 1536) for _ in range(6)]
+            ),
             PatchMerging(1536, 768),
-            nn.Sequential(*[SwinTransformerBlock3(768, 24, 2304, 2, 5, 3072) for _ in range(2)]),
+            nn.Sequential(
+                *[SwinTransformerBlock(768, 24, 2304, 1, 7, 2, 5, 3072) for _ in range(2)]
+            ),
         )
         self.norm = nn.LayerNorm(768)
-        self.permute = Permute(3, 1, 2)
+        self.permute = Permute((0, 3, 1, 2))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.head = nn.Linear(768, 1000)

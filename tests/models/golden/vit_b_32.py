@@ -20,6 +20,9 @@ def attention(query, key, value):
 class MultiheadAttention(nn.Module):
     def __init__(self):
         super().__init__()
+        self.embed_dim = 768
+        self.num_heads = 12
+        self.head_dim = 64
         self.in_proj_weight = nn.Parameter(flow.zeros(2304, 768))
         self.in_proj_bias = nn.Parameter(flow.zeros(2304))
         self.out_proj = nn.Linear(768, 768)
@@ -31,18 +34,20 @@ class MultiheadAttention(nn.Module):
         q = out[0]
         k = out[1]
         v = out[2]
-        q = q.reshape(5, 12 * q.shape[1], 64).transpose(0, 1)
-        k = k.reshape(5, q.shape[0], 64).transpose(0, 1)
-        v = v.reshape(5, k.shape[0], 64).transpose(0, 1)
-        q = q.reshape(query.shape[0], 12, 5, 64)
-        k = k.reshape(query.shape[0], 12, 5, 64)
-        v = v.reshape(query.shape[0], 12, 5, 64)
+        q = q.reshape(5, 12 * q.shape[1], self.head_dim).transpose(0, 1)
+        k = k.reshape(5, q.shape[0], self.head_dim).transpose(0, 1)
+        v = v.reshape(5, k.shape[0], self.head_dim).transpose(0, 1)
+        q = q.reshape(query.shape[0], self.num_heads, 5, self.head_dim)
+        k = k.reshape(query.shape[0], self.num_heads, 5, self.head_dim)
+        v = v.reshape(query.shape[0], self.num_heads, 5, self.head_dim)
         attn_output = attention(q, k, v)
-        attn_output = attn_output.permute(2, 0, 1, 3).reshape(5 * attn_output.shape[0], 768)
-        attn_output = F.linear(attn_output, self.out_proj.weight, self.out_proj.bias)
+        attn_output = attn_output.permute(2, 0, 1, 3).reshape(
+            5 * attn_output.shape[0], self.embed_dim
+        )
+        attn_output = self.out_proj(attn_output)
         attn_output = attn_output.reshape(5, query.shape[0], 768)
         attn_output = attn_output.transpose(1, 0)
-        return attn_output
+        return attn_output, None
 
 
 class MLPBlock(nn.Sequential):
@@ -67,7 +72,7 @@ class EncoderBlock(nn.Module):
 
     def forward(self, input):
         x = self.ln_1(input)
-        x = self.self_attention(x)
+        x, _ = self.self_attention(x)
         x = self.dropout(x)
         x = x + input
         y = self.ln_2(x)
@@ -100,7 +105,7 @@ class VisionTransformer(nn.Module):
 
     def forward(self, x):
         x = self.conv_proj(x)
-        x = x.reshape(x.shape[0], 768, 4)
+        x = x.reshape(x.shape[0], self.hidden_dim, 4)
         x = x.permute(0, 2, 1)
         batch_class_token = self.class_token.expand(x.shape[0], -1, -1)
         x = flow.cat((batch_class_token, x), dim=1)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 
 from torch2flow.models.codegen.blueprints import blanked
 from torch2flow.models.codegen.names import free_name
+from torch2flow.models.codegen.pairing import best_pairs, merged_order
 
 _NONE = -1_000_000
 """The version of every parameter that is None: one None is as good as another."""
@@ -78,8 +79,14 @@ class CannotMergeError(Exception):
     """The bodies have no form in common."""
 
 
-def merge_body(merged: MergedBody, method: ast.FunctionDef, variant: int) -> MergedBody:
+def merge_body(merged: MergedBody, method: ast.FunctionDef, variant: int, forward: tuple[str, ...] = ()) -> MergedBody:
     """The merged body with one more variant.
+
+    Args:
+        merged: the variants there are.
+        method: what the new one does.
+        variant: its number.
+        forward: the names of parameters that are the author's: they are never given to another parameter.
 
     Raises:
         CannotMergeError: they are too long, or a value of the variant has no name in the merged body.
@@ -88,7 +95,7 @@ def merge_body(merged: MergedBody, method: ast.FunctionDef, variant: int) -> Mer
     if len(merged.entries) * len(other.entries) > _LARGEST:
         raise CannotMergeError
     local = _locals(merged) | _locals(other)
-    return _Merging(merged, other, variant, local).run()
+    return _Merging(merged, other, variant, local).run(forward)
 
 
 def _locals(body: MergedBody) -> set[str]:
@@ -115,18 +122,24 @@ class _Merging:
         self.reads, self.writes, self.last_read = _versions(other, local)
         self.pairs: list[tuple[int, int]] = []
 
-    def run(self) -> MergedBody:
+    def run(self, forward: tuple[str, ...]) -> MergedBody:
         renamed = _renamed_parameters(list(self.merged.parameters), list(self.other.parameters))
+        if any(name in forward for pair in renamed.items() for name in pair):
+            renamed = {}
         mine = [renamed.get(name, name) for name in self.other.parameters]
-        parameters = _merge_order(list(self.merged.parameters), mine)
+        parameters = merged_order(list(self.merged.parameters), mine)
         self.held = dict(zip(mine, _given(self.other).values(), strict=True))
-        left = [_keys(entry.statement, self.local) for entry in self.merged.entries]
-        right = [_keys(entry.statement, self.local) for entry in self.other.entries]
-        self.pairs = _align(left, right, self.merged.entries, self.other.entries)
+        self.pairs = self._pairs()
         matched = dict(self.pairs)
         position = 0
         for number, entry in enumerate(self.merged.entries):
             if number not in matched:
+                end = next((each for later, each in self.pairs if later > number), len(self.other.entries))
+                starts = number == 0 or number - 1 in matched
+                if starts and position < end and self._is_before(position, entry):
+                    for each in range(position, end):
+                        self._own(each)
+                    position = end
                 self.entries.append(entry)
                 continue
             while position < matched[number]:
@@ -146,6 +159,25 @@ class _Merging:
         given = {name: self.merged.given.get(name, none) | theirs.get(name, none) for name in parameters}
         names = {**self.merged.renamed, **{(self.variant, old): new for old, new in renamed.items()}}
         return MergedBody(sets, {**self.other.defaults, **self.merged.defaults}, self.entries, given, names)
+
+    def _is_before(self, position: int, entry: Entry) -> bool:
+        """Whether the author wrote what only the variant does before what it does not do."""
+        lines = [getattr(each, "lineno", 0) for each in (self.other.entries[position].statement, entry.statement)]
+        return 0 < lines[0] < lines[1]
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        """The statements that say the same, as many as there can be; those with the same names are better."""
+        left, right = (
+            [(*_keys(entry.statement, self.local), ast.dump(entry.statement)) for entry in body.entries]
+            for body in (self.merged, self.other)
+        )
+
+        def gain(i: int, j: int) -> int:
+            if left[i][0] != right[j][0]:
+                return 0
+            return 2 + (left[i][1] == right[j][1]) + (left[i][2] == right[j][2])
+
+        return best_pairs(len(left), len(right), gain)
 
     def _is_needed(self, name: str, after: int) -> bool:
         version = self.held.get(name)
@@ -317,55 +349,11 @@ def _keys(statement: ast.stmt, local: set[str]) -> tuple[str, str]:
     return ast.dump(_Rename(alike, alike).visit(blanked(statement))), strict
 
 
-def _align(
-    left: list[tuple[str, str]], right: list[tuple[str, str]], entries: list[Entry], others: list[Entry]
-) -> list[tuple[int, int]]:
-    """The pairs of statements that are the same, in order, as many as there can be; same names are better."""
-    best = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
-    texts = [ast.dump(entry.statement) for entry in entries]
-    other_texts = [ast.dump(entry.statement) for entry in others]
-
-    def gain(i: int, j: int) -> int:
-        if left[i][0] != right[j][0]:
-            return 0
-        return 4 if texts[i] == other_texts[j] else 3 if left[i][1] == right[j][1] else 2
-
-    for i in range(len(left) - 1, -1, -1):
-        for j in range(len(right) - 1, -1, -1):
-            best[i][j] = max(best[i + 1][j], best[i][j + 1])
-            if points := gain(i, j):
-                best[i][j] = max(best[i][j], best[i + 1][j + 1] + points)
-    pairs, i, j = [], 0, 0
-    while i < len(left) and j < len(right):
-        points = gain(i, j)
-        if points and best[i][j] == best[i + 1][j + 1] + points:
-            pairs.append((i, j))
-            i, j = i + 1, j + 1
-        elif best[i][j] == best[i + 1][j]:
-            i += 1
-        else:
-            j += 1
-    return pairs
-
-
 def _renamed_parameters(left: list[str], right: list[str]) -> dict[str, str]:
     """The parameters of the second that are those of the first under another name: as many, in the same place."""
     if len(left) != len(right):
         return {}
     return {other: one for one, other in zip(left, right, strict=True) if other not in left and one not in right}
-
-
-def _merge_order(left: list[str], right: list[str]) -> list[str]:
-    """All names, in an order that both lists agree with as far as they agree with each other."""
-    result, rest = [], list(left)
-    for name in right:
-        if name in rest:
-            position = rest.index(name)
-            result += rest[: position + 1]
-            rest = rest[position + 1 :]
-        elif name not in result:
-            result.append(name)
-    return result + rest
 
 
 class _Rename(ast.NodeTransformer):

@@ -20,7 +20,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+from torch2flow.models.codegen.literals import Constant
 from torch2flow.models.codegen.names import free_name, is_name
+from torch2flow.models.lowering.modules.table import Code as Code
 
 REQUIRED: Any = ...
 """The default of an argument that has none."""
@@ -43,13 +45,6 @@ class Slot:
     value: Any
     hint: str = ""
     default: Any = REQUIRED
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """An expression as a value: `nn.ReLU`."""
-
-    text: str
 
 
 @dataclass(slots=True)
@@ -126,11 +121,13 @@ class Own:
     Attributes:
         statement: makes it; its numbers are marked by `literals.literal`.
         presence: whether a module has it, where not all have.
+        is_fact: it is a plain value that the original module held.
     """
 
     attribute: str
     statement: ast.stmt
     presence: Slot | None = None
+    is_fact: bool = False
 
 
 @dataclass(slots=True)
@@ -145,6 +142,7 @@ class Draft:
         methods: `forward`, and one more for each call of the module that differs.
         facts: the plain values that the original module held, by name.
         presence: for a child of an `nn.Sequential` that only some of the modules have: whether it is there.
+        forward: the names of the parameters of the original's `forward`, in order, as far as they are known.
     """
 
     class_name: str
@@ -154,6 +152,7 @@ class Draft:
     methods: list[ast.FunctionDef]
     facts: Mapping[str, Any] = field(default_factory=dict)
     presence: dict[str, Slot] = field(default_factory=dict)
+    forward: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -191,7 +190,7 @@ class Blueprint:
 
         The rows' slots take over the names, which those of the modules around are then called by too.
         """
-        taken = {"self", *reserved, *(own.attribute for own in self.draft.owns)}
+        taken = {"self", *reserved, *(own.attribute for own in self.draft.owns if not own.is_fact)}
         for values, columns in self._varying():
             slot, name = self._named(values, columns)
             default = slot.default if slot.default is not REQUIRED or self._filled(columns, slot.hint) else None
@@ -205,8 +204,10 @@ class Blueprint:
         self.arguments.sort(key=lambda argument: argument.default is not REQUIRED)
         for argument in self.arguments:
             for row in self.rows:
-                for column in argument.columns:
-                    row[column].hint = argument.name
+                slots = [row[column] for column in argument.columns]
+                value = next((slot.value for slot in slots if slot.value is not ANY), ANY)
+                for slot in slots:  # The columns of an argument say the same, also where a module lacks some of them.
+                    slot.value, slot.hint = value, argument.name
 
     def _varying(self) -> Iterator[tuple[list[Any], list[int]]]:
         """The columns that are not the same in all rows; those that change together are one group."""
@@ -355,12 +356,18 @@ def _cells_of_items(items: Mapping[str, Construct], presence: Mapping[str, Slot]
 
 def row_of(draft: Draft) -> list[Slot]:
     """The numbers of one module."""
-    return [cell if isinstance(cell, Slot) else Slot(cell.value, getattr(cell, "hint", "")) for cell in cells_of(draft)]
+    return [cell if isinstance(cell, Slot) else Slot(cell.value, hint_of(cell)) for cell in cells_of(draft)]
+
+
+def hint_of(cell: Cell) -> str:
+    """What a cell's number is: the name of the argument that it may become."""
+    return cell.hint if isinstance(cell, Slot | Constant) else ""
 
 
 def is_number(node: ast.Constant) -> bool:
     """Whether a constant may differ between modules of one class: a bool, a string or None is part of the class."""
-    return (isinstance(node.value, int | float) and not isinstance(node.value, bool)) or hasattr(node, "slot")
+    number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
+    return number or (isinstance(node, Constant) and node.varies)
 
 
 def blueprints_in(part: Draft | Construct | None) -> Iterator[Blueprint]:
@@ -387,7 +394,11 @@ def shape_of(part: Draft | Construct | Own | ast.AST | None) -> Any:
     """Everything but the numbers, as something that can be compared."""
     if isinstance(part, Draft):
         children = tuple((name, shape_of(child)) for name, child in part.children.items())
-        return part.base, tuple(map(shape_of, part.owns)), children, tuple(map(shape_of, part.methods))
+        named = tuple(
+            tuple(argument.arg for argument in method.args.args if argument.arg in part.forward)
+            for method in part.methods
+        )
+        return part.base, tuple(map(shape_of, part.owns)), children, tuple(map(shape_of, part.methods)), named
     if isinstance(part, Own):
         return part.attribute, part.presence is not None, shape_of(part.statement)
     if isinstance(part, New):

@@ -18,7 +18,7 @@ from typing import Any
 from torch2flow.models.codegen.alignment import Entry, MergedBody
 from torch2flow.models.codegen.blueprints import ANY, Cell, Slot, cells_of
 from torch2flow.models.codegen.joining import Fact, Origins
-from torch2flow.models.codegen.literals import attribute
+from torch2flow.models.codegen.literals import Constant, attribute
 from torch2flow.models.codegen.names import is_attribute, is_name
 
 Variants = frozenset[int]
@@ -57,8 +57,7 @@ class Flags:
         if variants not in self.hints and (others in self.hints or (self._fact(others) and not self._fact(variants))):
             return ast.UnaryOp(ast.Not(), self.expression(others, hint))
         hint = self.hints.setdefault(variants, self._fact(variants) or hint)
-        constant = ast.Constant(True)
-        constant.slot, constant.hint = True, hint  # type: ignore[attr-defined]
+        constant = Constant(True, hint, varies=True)
         self._fill(constant, variants, hint)
         return constant
 
@@ -68,8 +67,7 @@ class Flags:
 
     def fact(self, name: str) -> ast.expr:
         """`self.is_decoder`: what a module holds under a name, kept by an argument of the constructor."""
-        constant = ast.Constant(True)
-        constant.slot, constant.hint = True, name  # type: ignore[attr-defined]
+        constant = Constant(True, name, varies=True)
         self.origins[id(constant)] = dict.fromkeys(self.everyone, Fact(name))
         self.kept.append(constant)
         return constant
@@ -98,12 +96,14 @@ class Tests:
 
     Attributes:
         optional: the modules that only some variants have.
+        forward: the parameters of the original's `forward`, in order.
     """
 
     body: MergedBody
     flags: Flags
     optional: dict[str, Variants]
     everyone: Variants
+    forward: tuple[str, ...] = ()
 
     def test(self, variants: Variants, block: list[ast.stmt], assigned: set[str]) -> ast.expr:
         """The test of a block, before which these names were assigned to."""
@@ -174,6 +174,9 @@ def merged_method(method: ast.FunctionDef, body: MergedBody, tests: Tests) -> as
         assigned |= _assigned([*block, *other])
     read = {node.id for each in statements for node in ast.walk(each) if isinstance(node, ast.Name)}
     used = [name for name in body.parameters if name in read or body.given[name]]
+    order = {name: place for place, name in enumerate(tests.forward)}
+    if all(name in order for name in used):
+        used.sort(key=order.__getitem__)
     required = [name for name in used if body.parameters[name] == tests.everyone and name not in body.defaults]
     optional = [name for name in used if name not in required]
     defaults: list[ast.expr] = [body.defaults.get(name, ast.Constant(None)) for name in optional]

@@ -16,6 +16,7 @@ from torch2flow.models.codegen.blueprints import (
     Code,
     Construct,
     Container,
+    Draft,
     Instance,
     New,
     Repeated,
@@ -64,6 +65,7 @@ class ClassWriter:
         needed: set[str] = set()
         for method in draft.methods:
             needed |= self._fill(method, in_method=True)
+        needed -= {own.attribute for own in draft.owns}
         kept = [argument.name for argument in self.blueprint.arguments if argument.name in needed]
         keep: list[ast.stmt] = [ast.parse(f"self.{name} = {name}").body[0] for name in kept]
         start = ast.parse("super().__init__()").body[0]
@@ -92,9 +94,18 @@ class ClassWriter:
             self.column += 1
             if argument is not None:
                 used.add(argument.name)
-                replaced[id(cell)] = attribute("self", argument.name) if in_method else attribute(argument.name)
+                replaced[id(cell)] = self._kept(argument.name) if in_method else attribute(argument.name)
         _Replace(replaced).visit(tree)
         return used
+
+    def _kept(self, name: str) -> ast.expr:
+        """An argument as a method reads it: the module may keep it as a tuple of equal numbers."""
+        own = next((own for own in self.blueprint.draft.owns if own.attribute == name), None)
+        is_tuple = (
+            own is not None and isinstance(own.statement, ast.Assign) and isinstance(own.statement.value, ast.Tuple)
+        )
+        kept = attribute("self", name)
+        return ast.Subscript(kept, ast.Constant(0), ast.Load()) if is_tuple else kept
 
     def construct(self, part: Construct) -> ast.expr:
         """A construction as an expression."""
@@ -240,6 +251,26 @@ class ClassWriter:
         return ast.Call(attribute(part.blueprint.name), positional, keywords)
 
 
+def expression(construct: Construct) -> ast.expr:
+    """A construction as it is, outside of a class that gives it other numbers."""
+    return ClassWriter(Blueprint(Draft("", "", [], {}, []))).construct(construct)
+
+
+def subclass(name: str, construct: Construct, statements: list[ast.stmt]) -> ast.ClassDef:
+    """A class whose modules are made as the construction says: `super().__init__(nn.Linear(4, 4), nn.ReLU())`.
+
+    Args:
+        name: of the class.
+        construct: gives the base class and the arguments of its constructor.
+        statements: what the class's own constructor does after the base's.
+    """
+    made = expression(construct)
+    assert isinstance(made, ast.Call)
+    base, made.func = made.func, ast.parse("super().__init__", mode="eval").body
+    constructor = ClassWriter(Blueprint(Draft(name, "", [], {}, [])))._constructor([ast.Expr(made), *statements])
+    return ast.ClassDef(name, [base], [], [constructor], [])
+
+
 class _Replace(ast.NodeTransformer):
     def __init__(self, replaced: dict[int, ast.expr]) -> None:
         self.replaced = replaced
@@ -249,7 +280,7 @@ class _Replace(ast.NodeTransformer):
 
 
 def _value(value: Any) -> ast.expr:
-    return attribute(*value.text.split(".")) if isinstance(value, Code) else literal(value)
+    return ast.parse(value.text, mode="eval").body if isinstance(value, Code) else literal(value)
 
 
 def _is_counted(items: Iterable[str]) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import FormatError
-from torch2flow.models.codegen.literals import attribute, dtype_name, literal
+from torch2flow.models.codegen.literals import Constant, attribute, dtype_name, literal
 from torch2flow.models.program import State
 
 if TYPE_CHECKING:
@@ -78,14 +78,7 @@ class Constants:
         key = (str(values.dtype), values.shape, hashlib.sha256(values.tobytes()).digest())
         name = self.by_value.setdefault(key, name)
         self.stored[name] = self.tensors[name]
-        return ast.Call(attribute("constant"), [_named(name)], [])
-
-
-def _named(name: str) -> ast.expr:
-    constant = ast.Constant(name)
-    constant.slot = True  # type: ignore[attr-defined]  # may differ between modules of one class
-    constant.hint = "constant_name"  # type: ignore[attr-defined]
-    return constant
+        return ast.Call(attribute("constant"), [Constant(name, "constant_name", varies=True)], [])
 
 
 def _regular(values: np.ndarray[Any, Any], dtype: str) -> ast.expr | None:

@@ -26,6 +26,7 @@ from torch2flow.models.codegen.blueprints import (
     cells_of,
     shape_of,
 )
+from torch2flow.models.codegen.pairing import best_pairs, merged_order
 
 Origins = dict[int, "dict[int, int | Slot | Fact]"]
 """For each cell of a merged draft, by its `id`: its column in each variant's own row, or its value there."""
@@ -177,7 +178,7 @@ class Joining:
         if not (_is_counted(left) and _is_counted(right)):
             return self._named_items(left, presence, right)
         mine, theirs = list(left.values()), list(right.values())
-        pairs = _align(mine, theirs)
+        pairs = best_pairs(len(mine), len(theirs), lambda i, j: _likeness(mine[i], theirs[j]))
         merged: list[tuple[Construct, Slot | None]] = []
         i = j = 0
         for at, other in [*pairs, (len(mine), len(theirs))]:
@@ -236,26 +237,6 @@ def _is_counted(items: dict[str, Construct]) -> bool:
     return list(items) == [str(number) for number in range(len(items))]
 
 
-def _align(left: list[Construct], right: list[Construct]) -> list[tuple[int, int]]:
-    """The pairs of items that can be one, in order, the most alike."""
-    best = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
-    gain = [[_likeness(one, other) for other in right] for one in left]
-    for i in range(len(left) - 1, -1, -1):
-        for j in range(len(right) - 1, -1, -1):
-            paired = best[i + 1][j + 1] + gain[i][j] if gain[i][j] else 0
-            best[i][j] = max(best[i + 1][j], best[i][j + 1], paired)
-    pairs, i, j = [], 0, 0
-    while i < len(left) and j < len(right):
-        if gain[i][j] and best[i][j] == best[i + 1][j + 1] + gain[i][j]:
-            pairs.append((i, j))
-            i, j = i + 1, j + 1
-        elif best[i][j] == best[i + 1][j]:
-            i += 1
-        else:
-            j += 1
-    return pairs
-
-
 def _likeness(left: Construct, right: Construct) -> int:
     """How much two constructions are alike: 0 where they can't be one."""
     if shape_of(left) == shape_of(right):
@@ -293,14 +274,6 @@ def _common_order(left: list[str], right: list[str]) -> list[str]:
     Raises:
         CannotMergeError: there is none.
     """
-    result: list[str] = []
-    position = 0
-    for name in right:
-        if name in left:
-            found = left.index(name)
-            if found < position:
-                raise CannotMergeError
-            result += [each for each in left[position:found] if each not in right]
-            position = found + 1
-        result.append(name)
-    return result + left[position:]
+    if [name for name in left if name in right] != [name for name in right if name in left]:
+        raise CannotMergeError
+    return merged_order(left, right)

@@ -15,6 +15,24 @@ UNIFORM = {"kernel_size", "stride", "padding", "dilation", "output_padding", "ou
 """Arguments for which `2` says the same as `(2, 2)`."""
 
 
+class Constant(ast.Constant):
+    """A constant of a statement that may differ between modules of one class.
+
+    It has the name of its base class, by which `ast.unparse` and `ast.dump` choose what to do.
+
+    Attributes:
+        hint: what the value is: the name of the constructor's argument that it may become.
+        varies: whether it may differ though it is no number.
+    """
+
+    hint: str
+    varies: bool
+
+    def __init__(self, value: Any = None, hint: str = "", varies: bool = False) -> None:
+        super().__init__(value)
+        self.hint, self.varies = hint, varies
+
+
 def dtype_name(name: str) -> str:
     """OneFlow's name of an element type."""
     return DTYPES.get(name, name)
@@ -30,9 +48,7 @@ def literal(value: Any, hint: str = "") -> ast.expr:
         return ast.Tuple([item if isinstance(item, ast.expr) else literal(item, hint) for item in value], ast.Load())
     if isinstance(value, float) and not math.isfinite(value):
         return ast.Call(ast.Name("float", ast.Load()), [ast.Constant(str(value))], [])
-    constant = ast.Constant(value)
-    constant.hint = hint  # type: ignore[attr-defined]
-    return constant
+    return Constant(value, hint)
 
 
 def attribute(*names: str) -> ast.expr:

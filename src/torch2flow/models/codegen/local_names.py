@@ -406,9 +406,7 @@ class _Naming:
                 given.append(name)  # The module gives back what it was given.
                 continue
             given.append(self._free(name, self._busy(number) | set(given)))
-        for item, name in zip(items, given, strict=True):
-            if name != "_":
-                self.environment[name] = item
+            self.environment[given[-1]] = item
         return given
 
     def _is_used(self, item: Structure) -> bool:
@@ -522,9 +520,21 @@ class _Naming:
             name
             for name, bound in self.environment.items()
             if any(
-                self.steps.is_needed(value, number) for value in leaves(bound) if bound.children or value not in kept
+                self.steps.is_needed(value, number)
+                for value in leaves(bound)
+                if bound.children or not (value in kept or self._is_read_by_another_name(value, name, number))
             )
         }
+
+    def _is_read_by_another_name(self, value: str, name: str, number: int) -> bool:
+        """Whether the author's later lines read a value by another name that it has too."""
+        others = {
+            other
+            for other, bound in self.environment.items()
+            if other != name and bound.kind == "value" and bound.value == value
+        }
+        later = [step for step in self.steps.steps[number + 1 :] if value in step.inputs] if others else []
+        return bool(later) and all(step.line is not None and others & set(read_names(step.line.text)) for step in later)
 
     def _free(self, name: str, taken: set[str]) -> str:
         return free_name(name, lambda candidate: candidate in taken or self.around.is_reserved(candidate))

@@ -6,34 +6,37 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from torch2flow.errors import UnsupportedError
+from torch2flow.models.codegen.adjustments import access, added_tensor
 from torch2flow.models.codegen.blueprints import (
-    REQUIRED,
     Blueprint,
-    Code,
     Construct,
     Container,
     Draft,
     Instance,
     New,
     Own,
-    Slot,
 )
-from torch2flow.models.codegen.borders import leaf, leaves, loose, pruned, records_in
-from torch2flow.models.codegen.literals import UNIFORM, attribute, literal
+from torch2flow.models.codegen.borders import leaf, leaves, loose, pruned, records_in, same_content
+from torch2flow.models.codegen.inferred_borders import infer_borders
+from torch2flow.models.codegen.literals import attribute, literal
 from torch2flow.models.codegen.local_names import name_values
 from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
-from torch2flow.models.codegen.names import RESERVED, class_name, is_attribute
+from torch2flow.models.codegen.names import RESERVED, class_name, free_name
 from torch2flow.models.codegen.numbered import ModuleLists, folded, repeated
 from torch2flow.models.codegen.operators import Operators
+from torch2flow.models.codegen.ready_modules import new_module
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
 from torch2flow.models.codegen.variants import merged_classes, use_listed_facts
-from torch2flow.models.lowering.modules import MODULES, Leaf, signatures
+from torch2flow.models.lowering.modules.reading import construct_called
+from torch2flow.models.lowering.modules.table import CLASSES, Made, ModuleCall
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
-from torch2flow.models.program.calls import Call, call_tree, reachable
+from torch2flow.models.program.calls import Call, call_tree, is_inside, line_of, reachable
 from torch2flow.models.program.functional import STORE
+from torch2flow.models.program.pickled import known_as
 
 
 class ModelWriter:
@@ -51,6 +54,8 @@ class ModelWriter:
     def __init__(self, graph: Graph, values: Callable[[State, str], ast.expr]) -> None:
         self.graph, self.values = graph, values
         self.root = call_tree(graph)
+        if not graph.borders:
+            infer_borders(graph, self.root)
         self.tree = module_tree(graph, self.root)
         self.operators = Operators(graph)
         self.modules = {module.path: module for module in self.tree.walk()}
@@ -58,9 +63,11 @@ class ModelWriter:
         self.constructs: dict[str, Construct] = {}
         self.given: dict[int, Given] = {}
         self.methods: dict[int, int] = {}
+        self.method_names: dict[int, str] = {}
         self.parameter_names: dict[int, list[str]] = {}
         self.returned_names: dict[int, str] = {}
         self.used: dict[str, set[str]] = {}
+        self.held: dict[str, set[str]] = {}
         self.records = records(graph.output_tree)
         self.inputs_tree = InputNames(graph)
         self.in_place = _in_place(graph)
@@ -82,6 +89,9 @@ class ModelWriter:
             self._draft(module, {n: self._construct(c) for n, c in module.children.items()}) for module in modules
         ]
         use_listed_facts(drafts)
+        held = {name for module in modules for name in self.held.get(module.path, ())}
+        for draft in drafts:
+            draft.owns[:0] = [_kept(name, value) for name, value in draft.facts.items() if name in held]
         signature = self.graph.signatures.get(modules[0].original_class)
         parameters = tuple(each.name for each in signature.constructor) if signature else ()
         for draft, members in merged_classes(drafts):
@@ -139,7 +149,7 @@ class ModelWriter:
 
     def _uncalled(self, module: Module, children: dict[str, Construct]) -> Construct:
         if not children:
-            return _new("Identity", {})
+            return new_module(Made("nn.Identity"))
         if module.is_counted:
             return self._container("nn.ModuleList", children)
         return Container("nn.ModuleDict", children)
@@ -176,26 +186,23 @@ class ModelWriter:
         return True
 
     def _leaf(self, module: Module) -> New | None:
-        """The `oneflow.nn` module that stands for this one, where a rule says so."""
-        rule = MODULES.get(module.short_class)
-        if rule is None or not module.original_class.startswith("torch.nn.") or module.children:
+        """The `oneflow.nn` module that stands for this one, where the table has one."""
+        name = known_as(module.original_class)
+        if name not in CLASSES or module.children:
             return None
-        found: dict[str, Any] | None = None
+        found: Made | None = None
         for call in module.calls:
             node = self._only_node(module, call)
-            if node is None or node.operator not in rule.operators or not set(module.states) <= set(rule.owns):
+            if node is None:
                 return None
             shapes = {name: self.graph.metas[value].hint for name, (value, _) in module.states.items()}
             first = self.graph.metas.get(call.inputs[0])
-            leaf = Leaf(node, shapes, len(first.shape) if first else 0, id(node) in self.in_place)
-            arguments = rule.arguments(leaf)
-            if arguments is None or (found is not None and arguments != found):
+            rank = len(first.shape) if first else 0
+            made = construct_called(ModuleCall(name, node, shapes, rank, id(node) in self.in_place))
+            if made is None or (found is not None and made != found):
                 return None
-            found = arguments
-        if found is None:
-            return None
-        name = "Linear" if module.short_class == "NonDynamicallyQuantizableLinear" else module.short_class
-        return _new(name, found)
+            found = made
+        return None if found is None else new_module(found)
 
     def _only_node(self, module: Module, call: Call) -> Node | None:
         """The one call that is not about the module's own counters; None where there are more."""
@@ -230,7 +237,8 @@ class ModelWriter:
         shape = self.graph.metas[weight[0]].hint
         if len(shape) != 2 or (bias and self.graph.metas[bias[0]].hint != shape[:1]):
             return None
-        return _new("Linear", {"in_features": shape[1], "out_features": shape[0], "bias": bias is not None})
+        sizes = {"in_features": shape[1], "out_features": shape[0], "bias": bias is not None}
+        return new_module(Made("nn.Linear", sizes))
 
     def _tied(self, state: State) -> list[Module]:
         """The other modules that own the same tensor."""
@@ -246,34 +254,23 @@ class ModelWriter:
             for call in module.calls:
                 self.given[id(call)] = [("", leaf(value)) for value in call.inputs], loose(call.outputs)
         methods = [] if chain else self._methods(module)
-        owns = [own for attr, (value, state) in module.states.items() for own in self._own(attr, value, state)]
+        owns = [
+            Own(name, added_tensor(attribute("self"), name, state, self.graph.metas[value], self.values))
+            for name, (value, state) in module.states.items()
+            if state.kind != "constant" or self.graph.metas[value].shape
+        ]
         if base == "nn.Module":
             children = folded(children)
-        facts = self.graph.attributes.get(module.path, {})
-        return Draft(class_name(module.short_class or module.name or "Model"), base, owns, children, methods, facts)
-
-    def _own(self, attr: str, value: str, state: State) -> list[Own]:
-        """The statement that makes a parameter or buffer."""
-        meta = self.graph.metas[value]
-        if state.kind == "constant" and meta.shape == ():
-            return []
-        zeros: ast.expr = ast.Call(
-            attribute("flow", "zeros"), [literal(size, "size") for size in meta.hint] or [literal(())], []
+        signature = self.graph.signatures.get(module.original_class)
+        return Draft(
+            class_name(module.short_class or module.name or "Model"),
+            base,
+            owns,
+            children,
+            methods,
+            facts=self.graph.attributes.get(module.path, {}),
+            forward=signature.forward if signature else (),
         )
-        if meta.dtype not in ("float32",):
-            zeros.keywords = [ast.keyword("dtype", attribute("flow", meta.dtype))]  # type: ignore[attr-defined]
-        if state.kind == "parameter":
-            keywords = [] if meta.requires_grad else [ast.keyword("requires_grad", ast.Constant(False))]
-            parameter = ast.Call(attribute("nn", "Parameter"), [zeros], keywords)
-            if is_attribute(attr):
-                target = ast.Attribute(ast.Name("self", ast.Load()), attr, ast.Store())
-                return [Own(attr, ast.Assign([target], parameter))]
-            return [Own(attr, _call("register_parameter", ast.Constant(attr), parameter))]
-        if state.persistent:
-            return [Own(attr, _call("register_buffer", ast.Constant(attr), zeros))]
-        statement = _call("register_buffer", ast.Constant(attr), self.values(state, meta.dtype))
-        statement.value.keywords = [ast.keyword("persistent", ast.Constant(False))]  # type: ignore[attr-defined]
-        return [Own(attr, statement)]
 
     # Methods.
 
@@ -286,10 +283,14 @@ class ModelWriter:
             number = list(found.values()).index(method) + 1
             self.methods[id(call)] = number
         for number, method in enumerate(found.values(), start=1):
-            method.name = _method_name(number)
+            name = _method_name(number)
+            method.name = free_name(name, lambda each: each in module.children or each in module.states)
+        for call in module.calls:
+            self.method_names[id(call)] = list(found.values())[self.methods[id(call)] - 1].name
         return list(found.values())
 
     def _method_of(self, call: Call) -> ast.FunctionDef:
+        self._check_owners(call)
         arguments, result = self._arguments(call), self._result(call)
         steps = read_steps(call, self.graph, result, self.given)
         names = name_values(steps, arguments, self)
@@ -297,13 +298,29 @@ class ModelWriter:
             self.records[name] = tuple(dict.fromkeys([*self.records.get(name, ()), *fields]))
         pairs = zip(names.parameters, arguments, strict=True)
         self.given[id(call)] = [(name, structure) for name, (_, structure) in pairs], result
-        statements = roll(Body(self, steps, names).write(), ModuleLists(self.modules, call.path))
+        body = Body(self, steps, names)
+        statements = roll(body.write(), ModuleLists(self.modules, call.path))
+        self._drop_second_names(call, statements)
+        self.held.setdefault(call.path, set()).update(body.held)
         given = dict(self.given[id(call)][0])
-        missing = [name for name in names.parameters if given[name].kind == "none"]
-        order = ["self", *(name for name in names.parameters if name not in missing), *missing]
+        missing = [name for name in given if given[name].kind == "none"]
+        order = ["self", *(name for name in given if name not in missing), *missing]
         defaults: list[ast.expr] = [ast.Constant(None) for _ in missing]
         arguments_ = ast.arguments([], [ast.arg(name) for name in order], None, [], [], None, defaults)
         return ast.FunctionDef("forward", arguments_, statements, [])
+
+    def _drop_second_names(self, call: Call, statements: list[ast.stmt]) -> None:
+        """Takes away the parameters that a body never reads, since it has the same value under another name."""
+        read = {node.id for each in statements for node in ast.walk(each) if isinstance(node, ast.Name)}
+        arguments, result = self.given[id(call)]
+        kept: list[tuple[str, Structure]] = []
+        for name, each in arguments:
+            again = each.kind == "value" and any(
+                same_content(each, other) for _, other in arguments if other is not each
+            )
+            if name in read or not again:
+                kept.append((name, each))
+        self.given[id(call)] = kept, result
 
     def _root_method(self, call: Call) -> ast.FunctionDef:
         inputs = self.inputs_tree
@@ -320,6 +337,22 @@ class ModelWriter:
         statements = roll(body.write(result), ModuleLists(self.modules, ""))
         return ast.FunctionDef("forward", inputs.arguments, statements, [])
 
+    def _check_owners(self, call: Call) -> None:
+        """Refuses a module that is called inside of one that it does not lie in.
+
+        Raises:
+            UnsupportedError: the class around has no name for it.
+        """
+        for item in call.items:
+            if isinstance(item, Call) and not is_inside(item.path, call.path):
+                line = line_of(item, call.depth)
+                raise UnsupportedError(
+                    f"{item.path or 'The whole model'} is called inside {call.path}, which does not hold it"
+                    f"{f' ({line})' if line else ''}.",
+                    maybe="a module is passed as an argument, kept in a plain list or a function, or called by a hook",
+                    remedy="make it a child of the module that calls it, or call it in the module that holds it",
+                )
+
     def _arguments(self, call: Call) -> list[tuple[str, Structure]]:
         """What a call is given, as far as its class uses it; without a name where the author's is not known."""
         used = self._used_parameters(call.frame.class_name)
@@ -328,7 +361,11 @@ class ModelWriter:
             (name, each) for name, each in recorded if self._needs(call, each) or (name in used and each.kind == "none")
         ]
         known = {value for _, each in arguments for value in leaves(each)}
-        return [*arguments, *(("", leaf(value)) for value in call.inputs if value not in known)]
+        arguments += [("", leaf(value)) for value in call.inputs if value not in known]
+        if self.graph.borders:
+            return arguments
+        places = {value: place for place, value in enumerate(call.inputs)}
+        return sorted(arguments, key=lambda each: min(places.get(value, 0) for value in leaves(each[1])))
 
     def _needs(self, call: Call, given: Structure) -> bool:
         """Whether a call uses something of an argument."""
@@ -373,8 +410,18 @@ class ModelWriter:
         method = self._method(call)
         return function if method == "forward" else ast.Attribute(function, method, ast.Load())
 
+    def linear(self, owner: str, path: str, *, has_bias: bool) -> ast.expr | None:
+        """A module that is a Linear and is never called, as the module at `path` names it; None where it is none."""
+        module = self.modules[owner]
+        construct = self.constructs.get(owner)
+        if module.calls or not isinstance(construct, New) or construct.function.value.text != "nn.Linear":
+            return None
+        if not is_inside(owner, path) or construct.slots["bias"].value is not has_bias:
+            return None
+        return self.access(path, owner)
+
     def _method(self, call: Call) -> str:
-        return _method_name(self.methods.get(id(call), 1))
+        return self.method_names.get(id(call), "forward")
 
     def parameters(self, call: Call) -> list[str]:
         """The parameters of the method that a call runs; OneFlow's own modules are given theirs by position."""
@@ -399,41 +446,17 @@ class ModelWriter:
 
     def access(self, start: str, path: str) -> ast.expr:
         """`self.layers[0].weight`, seen from the module at `start`."""
-        expression: ast.expr = ast.Name("self", ast.Load())
-        here = self.modules[start]
-        rest = path[len(start) :].lstrip(".")
-        for part in rest.split(".") if rest else []:
-            construct = self.constructs.get(here.path)
-            if part.isdigit() and here.is_counted:
-                expression = ast.Subscript(expression, ast.Constant(int(part)), ast.Load())
-            elif isinstance(construct, Container) and construct.kind == "nn.ModuleDict":
-                expression = ast.Subscript(expression, ast.Constant(part), ast.Load())
-            elif is_attribute(part):
-                expression = ast.Attribute(expression, part, ast.Load())
-            else:
-                expression = ast.Call(attribute("getattr"), [expression, ast.Constant(part)], [])
-            here = here.children.get(part, here)
-        return expression
+        return access(self.modules[start], path, self.constructs)
+
+
+def _kept(name: str, value: Any) -> Own:
+    """`self.num_heads = 4`: what the original module held, and a method reads."""
+    target = ast.Attribute(ast.Name("self", ast.Load()), name, ast.Store())
+    return Own(name, ast.Assign([target], literal(value, name)), is_fact=True)
 
 
 def _method_name(number: int) -> str:
     return "forward" if number == 1 else f"forward_{number}"
-
-
-def _new(name: str, arguments: dict[str, Any]) -> New:
-    """A constructor's call; arguments that OneFlow's signature gives another default keep theirs."""
-    defaults = signatures()[name]
-    slots = {}
-    for argument, default in defaults.items():
-        value = arguments.get(argument, default)
-        if argument in UNIFORM and isinstance(value, tuple) and value and all(item == value[0] for item in value):
-            value = value[0]
-        slots[argument] = Slot(value, argument, REQUIRED if default is ... else default)
-    return New(Slot(Code(f"nn.{name}")), slots)
-
-
-def _call(method: str, *arguments: ast.expr) -> ast.Expr:
-    return ast.Expr(ast.Call(attribute("self", method), list(arguments), []))
 
 
 def _in_place(graph: Graph) -> set[int]:

@@ -98,6 +98,23 @@ def selected(text: str) -> tuple[int | str, ...]:
 
 
 @cache
+def puts_together(text: str) -> bool:
+    """Whether a line names a list, tuple, dict or object that it makes: `pairs = [(x, x + 1)]`, `state = State(h)`."""
+    tree = parsed(text)
+    statement = tree.body[0] if isinstance(tree, ast.Module) and tree.body else None
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return False
+    match statement.value:
+        case ast.List() | ast.Dict() | ast.ListComp() | ast.DictComp():
+            return True
+        case ast.Tuple():
+            return not isinstance(statement.targets[0], ast.Tuple)
+        case ast.Call(func=ast.Name(id=name)):
+            return name[:1].isupper()
+    return False
+
+
+@cache
 def call_arguments(text: str, attribute: str) -> tuple[str, ...]:
     """The variables passed, by position or keyword, to `self.attribute(...)`; "" for anything but a variable.
 

@@ -11,7 +11,18 @@ import ast
 import re
 from itertools import pairwise
 
-from torch2flow.models.codegen.blueprints import EACH, Construct, New, Repeated, Slot, cells_of, key_of, shape_of
+from torch2flow.models.codegen.blueprints import (
+    EACH,
+    Choice,
+    Construct,
+    Container,
+    New,
+    Repeated,
+    Slot,
+    cells_of,
+    key_of,
+    shape_of,
+)
 from torch2flow.models.codegen.module_tree import Module
 
 
@@ -29,7 +40,7 @@ def numbered(names: list[str]) -> tuple[str, int] | None:
 def repeated(kind: str, children: dict[str, Construct]) -> Repeated | None:
     """Modules that are equal, or whose numbers grow by the same from each to the next, as a loop; None for others."""
     names, items = numbered(list(children)), list(children.values())
-    if names is None or isinstance(items[0], New) or len({repr(shape_of(item)) for item in items}) > 1:
+    if names is None or _is_short(items[0]) or len({repr(shape_of(item)) for item in items}) > 1:
         return None
     pattern, start = names
     if kind == "nn.ModuleList" and pattern != "{i}":
@@ -44,8 +55,24 @@ def repeated(kind: str, children: dict[str, Construct]) -> Repeated | None:
         if len({after - before for before, after in pairwise(values)}) > 1:
             return None
         steps[place] = Slot(values[1] - values[0], "step")
+    if steps and holds_loop(items[0]):
+        return None  # Both loops would count with the same variable.
     name = "" if pattern == "{i}" and not start else pattern.replace("{i}", f"{{i + {start}}}" if start else "{i}")
     return Repeated(kind, items[0], Slot(len(items), "depth"), name, steps)
+
+
+def holds_loop(construct: Construct | None) -> bool:
+    """Whether a construction is written with a loop inside."""
+    if isinstance(construct, Container):
+        return any(map(holds_loop, construct.items.values()))
+    if isinstance(construct, Choice):
+        return holds_loop(construct.first) or holds_loop(construct.other)
+    return isinstance(construct, Repeated)
+
+
+def _is_short(item: Construct) -> bool:
+    """Whether a module is made by so few words that a loop would say no less."""
+    return isinstance(item, New) and item.function.value.text.startswith("nn.")
 
 
 def folded(children: dict[str, Construct]) -> dict[str, Construct]:

@@ -50,6 +50,12 @@ class Operators:
         arguments = {
             name: self.argument(value, hints.get(name) or name, body) for name, value in node.arguments.items()
         }
+        for key in ("size", "shape"):
+            if isinstance(sizes := arguments.get(key), tuple) and (known := body.explained(node)):
+                pairs = zip(sizes, known, strict=True)
+                arguments[key] = tuple(size if each is None else StandIn(each, False) for size, each in pairs)
+        if node.operator == "aten.linear" and (module := self._module(node, body)) is not None:
+            return ast.Call(module, [body.value(node.arguments["input"].name)], [])
         names = (node.target, node.operator)
         rename = next((table[key] for table in (RENAMES, FLOAT_RENAMES) for key in names if key in table), "")
         rule = find(node.target)
@@ -99,6 +105,18 @@ class Operators:
             case int() | float():
                 return number(value, hint if isinstance(hint, str) else "")
         return value
+
+    def _module(self, node: Node, body: Body) -> ast.expr | None:
+        """The Linear whose weights the author passes to `F.linear`, where nothing else calls it: `self.qkv`."""
+        given = [node.arguments.get("weight"), node.arguments.get("bias")]
+        states = [self.graph.states.get(each.name) if isinstance(each, Ref) else None for each in given]
+        weight, bias = states
+        if weight is None or not weight.path.endswith(".weight") or (given[1] is not None and bias is None):
+            return None
+        owner = weight.path.removesuffix(".weight")
+        if bias is not None and bias.path != f"{owner}.bias":
+            return None
+        return body.context.linear(owner, body.call.path, has_bias=bias is not None)
 
     def _kept_list(self, values: list[Any], body: Body) -> str:
         """The author's list that holds just these tensors, all of one dtype: `torch.cat(features, 1)`."""

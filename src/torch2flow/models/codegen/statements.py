@@ -11,10 +11,12 @@ from torch2flow.models.codegen.borders import at, is_leaf, parts, same_content
 from torch2flow.models.codegen.literals import attribute, literal, slice_of
 from torch2flow.models.codegen.local_names import Environment, Named, Names, find, find_list, find_whole
 from torch2flow.models.codegen.names import class_name, free_name
-from torch2flow.models.codegen.number_names import end_name, item_names, operand_names
+from torch2flow.models.codegen.number_names import end_name, explained, items, name_of, operand_names
 from torch2flow.models.codegen.steps import Step, Steps, is_guarded
 from torch2flow.models.program import Graph, Node, Ref, Structure, SymInt
 from torch2flow.models.program.calls import Call
+
+_TAKES_SIZES = {"aten.view", "aten.reshape", "aten._unsafe_view", "aten.expand"}
 
 
 class Context(Protocol):
@@ -27,6 +29,8 @@ class Context(Protocol):
     def state(self, name: str, path: str) -> ast.expr | None: ...
 
     def child(self, call: Call, path: str) -> ast.expr: ...
+
+    def linear(self, owner: str, path: str, *, has_bias: bool) -> ast.expr | None: ...
 
     def parameters(self, call: Call) -> list[str]: ...
 
@@ -41,6 +45,7 @@ class Body:
         environment: the names that hold where the next expression stands.
         now: the number of the statement that is being written.
         temporary: the statement each name of `bind` was given for.
+        held: what the module must keep of what the original held, for the statements to read.
     """
 
     context: Context
@@ -50,6 +55,7 @@ class Body:
     statements: list[ast.stmt] = field(default_factory=list)
     temporary: dict[str, int] = field(default_factory=dict)
     now: int = -1
+    held: set[str] = field(default_factory=set)
 
     @property
     def call(self) -> Call:
@@ -128,6 +134,7 @@ class Body:
         return subscripts[0] if len(subscripts) == 1 else ast.Tuple(subscripts, ast.Load())
 
     def _append(self, statement: ast.stmt, step: Step) -> None:
+        statement.lineno = step.place  # Tells the order of what only some modules of a class do.
         if not is_guarded(step.item, self.call):
             self.statements.append(statement)
             return
@@ -254,6 +261,21 @@ class Body:
         """The name of a list that holds just these values; "" where there is none."""
         return find_list(self.environment, values)
 
+    def explained(self, node: Node) -> list[ast.expr | None]:
+        """For each size that `view` is given: the author's expression, where it is what the module holds."""
+        step = next(step for step in self.steps if step.item is node)
+        sizes = node.arguments.get("size", node.arguments.get("shape"))
+        if node.operator not in _TAKES_SIZES or step.line is None or not isinstance(sizes, list):
+            return []
+        facts = self.context.graph.attributes.get(self.call.path, {})
+        found = [
+            explained(each, size, facts) if type(size) is int and size > 1 else None
+            for each, size in zip(items(step.line.text, len(sizes)), sizes, strict=False)
+        ]
+        for each in found:
+            self.held.update(n.attr for n in ast.walk(each or ast.Pass()) if isinstance(n, ast.Attribute))
+        return found
+
     def number_names(self, node: Node) -> dict[str, str | tuple[str, ...]]:
         """What the author's line calls the numbers that an operator is given, by argument, as far as it says so."""
         step = next(step for step in self.steps if step.item is node)
@@ -263,7 +285,7 @@ class Body:
         names: dict[str, str | tuple[str, ...]] = {}
         for key, value in node.arguments.items():
             if isinstance(value, list) and len(value) > 1:
-                names[key] = item_names(text, len(value))
+                names[key] = tuple(map(name_of, items(text, len(value))))
             elif isinstance(value, int | float) and key == "other":
                 alike = [each.item for each in self.steps if each.line == step.line and _is_alike(each.item, node)]
                 tensors = {*self.environment, *(name for each in self.steps for name in each.targets)}

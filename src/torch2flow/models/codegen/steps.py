@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from torch2flow.models.codegen.borders import leaves, same_content
-from torch2flow.models.codegen.names import is_return, operations, read_names, statement_targets, targets
+from torch2flow.models.codegen.names import is_return, operations, puts_together, read_names, statement_targets, targets
 from torch2flow.models.program import Graph, Line, Meta, Node, Structure, SymInt
 from torch2flow.models.program.calls import Call, line_of, lines_of
 from torch2flow.models.program.functional import SETITEM
@@ -35,6 +35,7 @@ class Step:
         result: what a module gives; None for operators.
         inputs, outputs: the values it reads and makes.
         line: the author's line it comes from.
+        place: the number of the line in the `forward` itself, from which `line` was reached; 0 where it is not known.
         targets: the names that the author's line assigns to.
         nested_in: the number of the step whose expression it is written in; -1 where it is a statement.
         depth: how many calls are nested in each other up to it.
@@ -53,6 +54,7 @@ class Step:
     depth: int = 1
     round: int = 0
     opaque: bool = False
+    place: int = 0
 
     @property
     def is_store(self) -> bool:
@@ -143,10 +145,11 @@ def _step(item: Node | Call, call: Call, graph: Graph, given: dict[int, Given]) 
         outputs = [value for value in dict.fromkeys(leaves(result)) if value in made]
     inputs = [value for value in inputs if value not in graph.states or value in call.inputs]
     line = line_of(item, call.depth)
-    names = statement_targets(lines_of(item, call.depth))
+    names = () if line is not None and puts_together(line.text) else statement_targets(lines_of(item, call.depth))
     if isinstance(item, Node) and item.operator == SETITEM and line is not None:
         names = read_names(line.text)[:1] or names
-    return Step(item, arguments, result, inputs, outputs, line, names)
+    lines = lines_of(item, call.depth)
+    return Step(item, arguments, result, inputs, outputs, line, names, place=lines[0].number if lines else 0)
 
 
 def _count_rounds(steps: list[Step]) -> None:

@@ -28,11 +28,13 @@ from torch2flow.models.codegen.blueprints import (
     Own,
     Slot,
     cells_of,
+    hint_of,
     row_of,
     shape_of,
 )
 from torch2flow.models.codegen.branches import Flags, Tests, Variants, merged_method, plain_value, says_yes
 from torch2flow.models.codegen.joining import Fact, Joining, Origins
+from torch2flow.models.codegen.literals import Constant
 
 _SHARED = 0.5
 """The smallest part of the shorter `forward` that two variants must have in common to be one class."""
@@ -136,7 +138,9 @@ class _Group:
             raise CannotMergeError
         joining = Joining(number, {key: dict(value) for key, value in self.origins.items()})
         joining.columns = {id(cell): column for column, cell in enumerate(cells_of(own))}
-        bodies = [merge_body(body, method, number) for body, method in zip(self.bodies, own.methods, strict=True)]
+        bodies = [
+            merge_body(body, method, number, own.forward) for body, method in zip(self.bodies, own.methods, strict=True)
+        ]
         for body, method in zip(bodies, own.methods, strict=True):
             shared = sum(len(entry.variants) > 1 and number in entry.variants for entry in body.entries)
             shortest = min(sum(each in entry.variants for entry in body.entries) for each in range(number))
@@ -182,7 +186,7 @@ class _Group:
             optional = {name: present for name, present in self.children.items() if present != everyone}
             draft.children = {n: self._child(n, child, flags, everyone) for n, child in draft.children.items()}
         draft.methods = [
-            merged_method(method, body, Tests(body, flags, optional, everyone))
+            merged_method(method, body, Tests(body, flags, optional, everyone, self.draft.forward))
             for method, body in zip(self.draft.methods, self.bodies, strict=True)
         ]
         cells = list(cells_of(draft))
@@ -217,8 +221,8 @@ class _Group:
             return own[origin]
         if isinstance(origin, Fact):
             return Slot(plain_value(facts.get(origin.name)), origin.name, False)
-        hint, default = (cell.hint, cell.default) if isinstance(cell, Slot) else (getattr(cell, "hint", ""), REQUIRED)
-        return replace(origin) if origin is not None else Slot(ANY, hint, default)
+        default = cell.default if isinstance(cell, Slot) else REQUIRED
+        return replace(origin) if origin is not None else Slot(ANY, hint_of(cell), default)
 
 
 def _parameter_names(method: ast.FunctionDef) -> list[str]:
@@ -258,9 +262,7 @@ def use_listed_facts(drafts: list[Draft]) -> None:
         ]
         for found in calls if all(calls) else ():
             for call, values in found:
-                constant = ast.Constant(values)
-                constant.slot, constant.hint = True, name  # type: ignore[attr-defined]
-                call.args = [ast.Starred(constant, ast.Load())]
+                call.args = [ast.Starred(Constant(values, name, varies=True), ast.Load())]
 
 
 def _calls_with(method: ast.FunctionDef, values: Any) -> list[tuple[ast.Call, tuple[Any, ...]]]:

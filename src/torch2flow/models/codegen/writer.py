@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from torch2flow._version import __version__
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.models.codegen import constants, operators
+from torch2flow.models.codegen.adjustments import Adjustments
 from torch2flow.models.codegen.blueprints import Blueprint, Instance, blueprints_in
 from torch2flow.models.codegen.classes import ClassWriter
 from torch2flow.models.codegen.constants import Constants
 from torch2flow.models.codegen.model import ModelWriter
 from torch2flow.models.codegen.names import RESERVED
 from torch2flow.models.codegen.operators import Missing
-from torch2flow.models.lowering.promotion import kind
 from torch2flow.models.program import Graph, Ref, SymInt
 from torch2flow.models.program.functional import functionalize
 from torch2flow.models.program.vocabulary import modernize
@@ -75,16 +75,16 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     root = writer.write()
     order = _ordered(root.blueprint)
     _name(order, {*RESERVED, *writer.records})
-    classes: list[ast.stmt] = [ClassWriter(blueprint).write() for blueprint in order]
-    _finish_root(classes[-1], writer, root)
+    classes = [ClassWriter(blueprint).write() for blueprint in order]
+    _adjust(classes[-1], writer)
     helpers = writer.operators.recorder.helpers.definitions()
     if writer.operators.missing:
         helpers += ast.parse(textwrap.dedent(operators.MISSING_HELPER)).body
     if known.stored:
         helpers += ast.parse(textwrap.dedent(constants.HELPER)).body
     helpers += list(_records(writer))
-    body = [*helpers, *classes]
-    text = assemble(_header(graph, origin, root.blueprint.name), body)
+    body: list[ast.stmt] = [*helpers, *classes]
+    text = assemble(header(root.blueprint.name, origin, graph.producer), body)
     notes = list(_notes(graph, writer))
     return Source(text, root.blueprint.name, known.stored, writer.operators.missing, notes)
 
@@ -145,58 +145,14 @@ def _name(blueprints: list[Blueprint], taken: set[str]) -> None:
         blueprint.settle(RESERVED)
 
 
-def _finish_root(root: ast.stmt, writer: ModelWriter, instance: Instance) -> None:
-    """Ties tensors that are one in the original, and freezes what it had frozen."""
-    assert isinstance(root, ast.ClassDef)
-    extra: list[ast.stmt] = []
-    groups: dict[str, list[str]] = {}
-    for state in writer.graph.states.values():
-        if state.alias and state.kind == "parameter":
-            groups.setdefault(state.alias, []).append(state.path)
-    for paths in groups.values():
-        first, *others = paths
-        for path in others:
-            target = writer.access("", path)
-            source = writer.access("", first)
-            extra.append(ast.parse(f"{ast.unparse(target)} = {ast.unparse(source)}").body[0])
-    extra += _frozen(writer)
-    extra += _typed(writer)
-    if not extra:
-        return
-    constructor = next(
-        (item for item in root.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None
-    )
-    if constructor is not None:
-        constructor.body += extra
-
-
-def _frozen(writer: ModelWriter) -> Iterator[ast.stmt]:
-    """Statements that freeze the parameters of OneFlow's own modules which the original had frozen."""
-    for name, state in writer.graph.states.items():
-        owner = state.path.rpartition(".")[0]
-        construct = writer.constructs.get(owner)
-        if state.kind != "parameter" or writer.graph.metas[name].requires_grad or isinstance(construct, Instance):
-            continue
-        yield ast.parse(f"{ast.unparse(writer.access('', state.path))}.requires_grad_(False)").body[0]
-
-
-def _typed(writer: ModelWriter) -> Iterator[ast.stmt]:
-    """Statements that give OneFlow's own modules the dtype of the original's, where that is not float32."""
-    dtypes: dict[str, str] = {}
-    for name, state in writer.graph.states.items():
-        dtype = writer.graph.metas[name].dtype
-        if state.persistent and kind(dtype) == 2:
-            owner = state.path.rpartition(".")[0]
-            if not isinstance(writer.constructs.get(owner), Instance) or dtypes.get(owner):
-                dtypes[owner] = dtype
-    if not dtypes or set(dtypes.values()) == {"float32"}:
-        return
-    if len(set(dtypes.values())) == 1:
-        yield ast.parse(f"self.to(flow.{next(iter(dtypes.values()))})").body[0]
-        return
-    for owner, dtype in dtypes.items():
-        if dtype != "float32":
-            yield ast.parse(f"{ast.unparse(writer.access('', owner))}.to(flow.{dtype})").body[0]
+def _adjust(root: ast.ClassDef, writer: ModelWriter) -> None:
+    """Adds what the model's constructor does once its modules are made."""
+    paths = {state.path for state in writer.graph.states.values()}
+    made = {path for path in paths if not isinstance(writer.constructs.get(path.rpartition(".")[0]), Instance)}
+    adjustments = Adjustments(writer.tree, writer.constructs, writer.graph.metas, made)
+    for item in root.body:
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            item.body += adjustments.write([])
 
 
 def _records(writer: ModelWriter) -> Iterator[ast.stmt]:
@@ -206,9 +162,10 @@ def _records(writer: ModelWriter) -> Iterator[ast.stmt]:
         yield ast.parse(f"class {name}(NamedTuple):\n{lines or '    pass'}").body[0]
 
 
-def _header(graph: Graph, origin: str, root: str) -> str:
-    # Both come from outside, and must not end the docstring.
-    origin, producer = (re.sub(r"[^\w .-]", "", text)[:80] for text in (origin, graph.producer.partition("+")[0]))
+def header(root: str, origin: str, producer: str) -> str:
+    """The docstring of a file: of which model it is, from which file, and who wrote that."""
+    # Both texts come from outside, and must not end the docstring.
+    origin, producer = (re.sub(r"[^\w .-]", "", text)[:80] for text in (origin, producer.partition("+")[0]))
     made = f" from {origin}" if origin else ""
     by = f", which {producer} wrote" if producer else ""
     return f'"""{root} for OneFlow.\n\nWritten by torch2flow {__version__}{made}{by}.\n"""\n\n'

@@ -427,7 +427,11 @@ def _spec(content: dict[str, Any]) -> Tree:
     if kind is None:
         return Tree("leaf")
     context = content.get("context")
-    context = json.loads(context) if isinstance(context, str) else context
+    if isinstance(context, str):
+        try:
+            context = json.loads(context)
+        except json.JSONDecodeError:
+            context = None  # The name of a class, of a NamedTuple registered by `_register_namedtuple`.
     short = kind.removeprefix("builtins.")
     if short in ("tuple", "list"):
         return Tree(short, (), children)

@@ -1,7 +1,7 @@
 """Reads a pickled `nn.Module` as a tree of its modules: class names, attributes, tensors and hooks.
 
 Follows `torch/nn/modules/module.py`: a module's state holds `_parameters`, `_buffers` and `_modules` beside its own
-attributes. Nothing is imported; what a class does is known to `lowering/modules/constructors.py`.
+attributes. Nothing is imported; what a class does is known to `lowering/modules`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,14 @@ _HOOKS = {
 }
 _OLD_NAMES = {"_LinearWithBias": "Linear", "NonDynamicallyQuantizableLinear": "Linear", "Container": "Module"}
 """Classes that do the same as another: the first is torch 1.5 to 1.8's name of the second."""
+
+
+def known_as(class_name: str) -> str:
+    """The name in `torch.nn` of a class, by its full name; "" for any other class."""
+    if not class_name.startswith(("torch.nn.modules.", "torch.nn.parallel.")):
+        return ""
+    name = class_name.rpartition(".")[2]
+    return _OLD_NAMES.get(name, name)
 
 
 @dataclass(slots=True)
@@ -50,10 +58,7 @@ class PickledModule:
     @property
     def known_as(self) -> str:
         """The name of the class in `torch.nn`; "" for any other class."""
-        if not self.class_name.startswith(("torch.nn.modules.", "torch.nn.parallel.")):
-            return ""
-        name = self.class_name.rpartition(".")[2]
-        return _OLD_NAMES.get(name, name)
+        return known_as(self.class_name)
 
     def get(self, name: str, default: Any = None) -> Any:
         """An attribute; the default where the PyTorch that wrote the file had no such attribute yet."""

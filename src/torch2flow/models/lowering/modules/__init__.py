@@ -1,6 +1,9 @@
-"""The module rules: which `oneflow.nn` class stands for a `torch.nn` class, and with which arguments."""
+"""The table of the classes of `torch.nn`: which OneFlow class stands for each, and with which arguments."""
 
-from torch2flow.models.lowering.modules.leaves import MODULES, Leaf, ModuleRule
-from torch2flow.models.lowering.modules.signatures import signatures
-
-__all__ = ["MODULES", "Leaf", "ModuleRule", "signatures"]
+from torch2flow.models.lowering.modules import (  # noqa: F401  the families, which fill the table
+    convolution,
+    normalization,
+    recurrent,
+    simple,
+    transformer,
+)

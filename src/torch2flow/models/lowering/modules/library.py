@@ -11,8 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from torch2flow.models.lowering.modules.signatures import signatures
-
 FOLDER = Path(__file__).with_name("classes")
 
 KEYWORD: Any = type("_Keyword", (), {})
@@ -68,24 +66,8 @@ def with_needs(names: list[str]) -> list[Definition]:
     return list(ordered.values())
 
 
-@cache
-def own_signature(name: str) -> dict[str, Any]:
-    """The arguments of a class's constructor, or of a function, and their defaults; `...` for one without.
-
-    What a constructor passes on by `*args, **kwargs` are its base's.
-    """
-    tree = library()[name].tree
-    if isinstance(tree, ast.FunctionDef):
-        return _arguments(tree)
-    function = next((f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
-    found: dict[str, Any] = {}
-    if function is None or function.args.vararg is not None:
-        base = ast.unparse(tree.bases[0])
-        found = dict(signatures().get(base.removeprefix("nn."), {}) if "." in base else own_signature(base))
-    return found if function is None else found | _arguments(function)
-
-
-def _arguments(function: ast.FunctionDef) -> dict[str, Any]:
+def arguments_of(function: ast.FunctionDef) -> dict[str, Any]:
+    """The arguments of a function, or of a constructor, and their defaults; `...` for one without."""
     names = [argument.arg for argument in function.args.args if argument.arg != "self"]
     defaults = [_value(each) for each in function.args.defaults]
     given = dict(zip(names, [...] * (len(names) - len(defaults)) + defaults, strict=True))
