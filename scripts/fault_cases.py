@@ -216,7 +216,11 @@ FAULTS = (
     Fault(
         T5,
         "attention scaled, which T5 does not",
-        Source("T5Attention3", "scale=1.0", "scale=None"),
+        Source(
+            "T5Attention",
+            "scale=1.0",
+            "scale=8**-0.5 if self.is_decoder and self.relative_attention_bias is not None else 1.0",
+        ),
         ("decoder.block.0.layer.0.SelfAttention",),
         "scale",
     ),
@@ -360,7 +364,7 @@ FAULTS = (
     Fault(
         BERT,
         "the mask of an attention dropped",
-        Source("BertSelfAttention", "attn_mask=attention_mask, ", ""),
+        Source("BertSelfAttention", "mask=attention_mask,", "mask=flow.ones_like(attention_mask),"),
         ("bert.encoder.layer.0.attention.self",),
         MASK,
     ),
@@ -387,7 +391,7 @@ FAULTS = (
     Fault(
         BERT,
         "softmax over queries",
-        Source("", "weights = F.softmax(scores, dim=-1).masked", "weights = F.softmax(scores, dim=-2).masked"),
+        Source("", "weights = F.softmax(scores, dim=-1)", "weights = F.softmax(scores, dim=-2)"),
         ("bert.encoder.layer.0.attention.self",),
         "softmax",
     ),
@@ -438,7 +442,7 @@ FAULTS = (
     Fault(
         T5,
         "the decoder masked by the encoder's rule",
-        Source("T5Stack2", "(kv_indices <= q_indices)", "(kv_indices >= 0 * q_indices)"),
+        Source("T5Stack", "(kv_indices <= q_indices)", "(kv_indices >= 0 * q_indices)"),
         ("decoder", "decoder.block.0.layer.0.SelfAttention"),
         MASK,
         CAUSAL,
@@ -495,7 +499,7 @@ FAULTS = (
         "the residual taken after the norm",
         Source(
             "GPT2Block",
-            "residual = hidden_states\n        hidden_states = self.ln_2(hidden_states)",
+            "residual = hidden_states\n        hidden_states = self.ln_2(residual)",
             "hidden_states = self.ln_2(hidden_states)\n        residual = hidden_states",
         ),
         ("transformer.h.0",),
@@ -519,9 +523,9 @@ FAULTS = (
         CONVNEXT,
         "a block called twice instead of the next",
         Source(
-            "ConvNeXtStage2",
+            "ConvNeXtStage",
             "x = self.blocks(x)",
-            "x = self.blocks[0](x)\n        for _ in self.blocks[1:]:\n            x = self.blocks[0](x)",
+            "for n in range(len(self.blocks)):\n            x = self.blocks[0 if self.sequence else n](x)",
         ),
         ("stages.1",),
         "never called",
@@ -537,9 +541,9 @@ FAULTS = (
         T5,
         "the encoder's output not given to the decoder's second block",
         Source(
-            "T5Stack2",
-            "            self_attention_position_bias,\n            encoder_outputs,",
-            "            self_attention_position_bias,\n            encoder_outputs.flip(1),",
+            "T5Stack",
+            "self_attention_position_bias,\n                encoder_hidden_states,",
+            "self_attention_position_bias,\n                encoder_hidden_states.flip(1),",
         ),
         ("decoder",),
         "order",

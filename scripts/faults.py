@@ -100,14 +100,19 @@ def file_of(folder: Path, model: str) -> Path:
 
 def captured(models: Iterable[str], folder: Path) -> None:
     """Captures what is not there yet, and converts all of it."""
+    capture(models, folder)
+    for model in models:
+        source = file_of(folder, model)
+        convert(source, source.with_suffix(""), overwrite=True)
+
+
+def capture(models: Iterable[str], folder: Path) -> None:
+    """Captures what is not there yet."""
     missing = [model for model in models if not file_of(folder, model).exists()]
     if missing:
         command = [str(TORCH), "-m", "scripts.models", "capture", *missing, "-o", str(folder), "--dynamic"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run([*command, "--gradients"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
-    for model in models:
-        source = file_of(folder, model)
-        convert(source, source.with_suffix(""), overwrite=True)
 
 
 def reference_of(folder: Path, model: str) -> Path:

@@ -8,16 +8,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
+from made_once import CAPTURING, made_once
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from scripts.fault_cases import FAULTS
 from scripts.fault_cases_unseen import UNSEEN
 from scripts.fault_kinds import Fault, Source
-from scripts.faults import Outcome, captured, edited, failed, judge_faithful, judge_fault, rates
+from scripts.faults import Outcome, capture, captured, edited, failed, judge_faithful, judge_fault, rates
 
+ROOT = Path(__file__).resolve().parents[3]
 SMALL = ("transformers/bert", "transformers/gpt2", "transformers/llama", "transformers/t5", "timm/convnext",
          "torchvision/squeezenet1_1")  # fmt: skip
 CHOSEN = [fault for number, fault in enumerate(fault for fault in FAULTS if fault.model in SMALL) if number % 3]
@@ -27,7 +30,8 @@ CHOSEN = [fault for number, fault in enumerate(fault for fault in FAULTS if faul
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The captured and converted models: with gradients, which `tests/models` has of some of them only."""
-    made = tmp_path_factory.mktemp("faults")
+    depends = [*CAPTURING, ROOT / "scripts" / "models"]
+    made = made_once("faults", depends, partial(capture, SMALL), tmp_path_factory.mktemp("faults"))
     captured(SMALL, made)
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -75,15 +76,18 @@ def converted(captured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def changed(converted: Path, captured: Path, tmp_path: Path, flow: ModuleType) -> Callable[..., Verification]:
-    """`changed((old, new))` is what a verification finds after that change to the source of the model."""
+    """`changed((old, new))` is what a verification finds after that change to the source of the model.
+
+    `NAME` in `old` is any name, and in `new` the same one: what a local variable is called is not tested here.
+    """
 
     def run(*changes: tuple[str, str], swap: tuple[str, str] | None = None, **request: Any) -> Verification:
         folder = tmp_path / "changed"
         shutil.copytree(converted, folder)
         source = (folder / "model.py").read_text()
         for old, new in changes:
-            assert old in source, source
-            source = source.replace(old, new)
+            source, count = re.subn(re.escape(old).replace("NAME", r"(\w+)"), new.replace("NAME", r"\1"), source)
+            assert count, source
         (folder / "model.py").write_text(source)
         if swap:
             first, second = (folder / "weights" / name for name in swap)
@@ -176,14 +180,14 @@ def test_layers_can_be_left_out(changed: Callable[..., Verification]) -> None:
     [
         ("nn.BatchNorm2d(8)", "nn.BatchNorm2d(8, eps=0.001)", "bn"),
         ("nn.LayerNorm(8)", "nn.LayerNorm(8, eps=0.00001001)", "norm"),
-        ("self.fc1(x)", "F.linear(x, self.fc1.weight)", ""),
-        ("F.gelu(x)", "F.silu(x)", ""),
-        ("F.gelu(x)", 'F.gelu(x, approximate="tanh")', ""),
-        ("self.fc2(x)", "self.fc1(x)", ""),
-        ('"best": flow.argmax(x, dim=1)', '"best": flow.argmin(x, dim=1)', ""),
-        ('"best": flow.argmax(x, dim=1)', '"best": None', ""),
-        ('"best": flow.argmax(x, dim=1)', '"best": flow.argmax(x, dim=1).to(flow.float32)', ""),
-        ('"logits": x', '"logits": x[:, :4]', ""),
+        ("self.fc1(NAME)", "F.linear(NAME, self.fc1.weight)", ""),
+        ("F.gelu(NAME)", "F.silu(NAME)", ""),
+        ("F.gelu(NAME)", 'F.gelu(NAME, approximate="tanh")', ""),
+        ("self.fc2(NAME)", "self.fc1(NAME)", ""),
+        ('"best": flow.argmax(NAME, dim=1)', '"best": flow.argmin(NAME, dim=1)', ""),
+        ('"best": flow.argmax(NAME, dim=1)', '"best": None', ""),
+        ('"best": flow.argmax(NAME, dim=1)', '"best": flow.argmax(NAME, dim=1).to(flow.float32)', ""),
+        ('"logits": NAME', '"logits": NAME[:, :4]', ""),
         ('"rest": (None, ', '"rest": (None, None, ', ""),
     ],
 )
@@ -208,7 +212,7 @@ def test_a_momentum_is_found_by_the_step_alone(changed: Callable[..., Verificati
 
 
 def test_a_gradient_that_is_cut_off_is_found(changed: Callable[..., Verification]) -> None:
-    found = changed(("self.fc1(x)", "self.fc1(x).detach()"))
+    found = changed(("self.fc1(NAME)", "self.fc1(NAME).detach()"))
     assert found.ledger.verdict("outputs") != "different"
     assert found.ledger.parts["gradients"]["fc1.weight"].measure.fault == "it is not there"
     assert found.divergence is not None and found.divergence.path == ""  # the code of Net, around fc1
