@@ -23,6 +23,7 @@ from torch2flow.models.codegen.local_names import name_values
 from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
 from torch2flow.models.codegen.names import RESERVED, class_name, free_name
+from torch2flow.models.codegen.numbered import ModuleLists, folded
 from torch2flow.models.codegen.operators import Operators
 from torch2flow.models.codegen.ready_modules import container, new_module
 from torch2flow.models.codegen.signature import InputNames, records, returned
