@@ -16,9 +16,6 @@ SOURCE = ROOT / "src" / "torch2flow"
 COPIED = "torch2flow.models.lowering.modules.classes"
 """Source that generated models get copies of: it imports OneFlow, and is imported by nothing."""
 
-CLASSES_TO_RENAME = {"Code", "Container", "Entry", "Name", "RefusedError", "Size", "_Replace"}
-"""Names that two classes still share, one of them in models/codegen. Nothing is ever added here."""
-
 
 def module_name(path: Path) -> str:
     parts = ["torch2flow", *path.relative_to(SOURCE).with_suffix("").parts]
@@ -83,8 +80,7 @@ def test_no_two_classes_share_a_name() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(name)
-    shared = {name: where for name, where in places.items() if len(where) > 1}
-    assert {name: where for name, where in shared.items() if name not in CLASSES_TO_RENAME} == {}
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
 
 
 def test_only_their_rooms_import_libraries() -> None:

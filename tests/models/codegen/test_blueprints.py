@@ -8,7 +8,7 @@ import pytest
 from drafts import block, linear, norm, written
 
 from torch2flow.models.codegen.blueprints import (
-    Container,
+    ContainerCall,
     Draft,
     Own,
     Repeated,
@@ -79,7 +79,7 @@ def test_a_reserved_name_is_no_argument() -> None:
         block({"fc": norm(4)}),
         block({"fc1": linear(4, 8)}),
         block({"fc": linear(4, 8)}, "def forward(self, x):\n    return self.fc(x) + x"),
-        block({"fc": Container("nn.Sequential", {"0": linear(4, 8)})}),
+        block({"fc": ContainerCall("nn.Sequential", {"0": linear(4, 8)})}),
     ],
 )
 def test_other_differences_make_another_class(other: Draft) -> None:

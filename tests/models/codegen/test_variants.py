@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torch2flow.models.codegen.alignment import CannotMergeError, MergedBody, body_of, merge_body
-from torch2flow.models.codegen.blueprints import Blueprint, Code, Container, Draft, Instance, New, Slot
+from torch2flow.models.codegen.blueprints import Blueprint, Code, ContainerCall, Draft, Instance, New, Slot
 from torch2flow.models.codegen.variants import merged_classes
 
 NAMES = ["x", "y", "a", "b", "c"]
@@ -123,7 +123,7 @@ def test_an_argument_that_is_not_given_is_the_test() -> None:
 
 def test_a_sequence_may_lack_items() -> None:
     def sequence(*items: New) -> Draft:
-        inner = Container("nn.Sequential", {str(number): item for number, item in enumerate(items)})
+        inner = ContainerCall("nn.Sequential", {str(number): item for number, item in enumerate(items)})
         return block({"fc": inner}, "def forward(self, x):\n    return self.fc(x)")
 
     text, *rest = written(sequence(linear(4, 4), norm(4)), sequence(linear(4, 4)))

@@ -12,7 +12,7 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from torch2flow.models.codegen.blueprints import Construct, Container, Instance, New
+from torch2flow.models.codegen.blueprints import Construct, ContainerCall, Instance, New
 from torch2flow.models.codegen.literals import attribute, dtype_name, literal
 from torch2flow.models.codegen.module_tree import Module
 from torch2flow.models.codegen.names import is_attribute
@@ -28,7 +28,7 @@ def access(module: Module, path: str, constructs: Mapping[str, Construct]) -> as
         construct = constructs.get(here.path)
         if here.is_counted and part.isdigit() and not isinstance(construct, New):
             expression = ast.Subscript(expression, ast.Constant(int(part)), ast.Load())
-        elif isinstance(construct, Container) and construct.kind == "nn.ModuleDict" and part in here.children:
+        elif isinstance(construct, ContainerCall) and construct.kind == "nn.ModuleDict" and part in here.children:
             expression = ast.Subscript(expression, ast.Constant(part), ast.Load())
         elif is_attribute(part):
             expression = ast.Attribute(expression, part, ast.Load())

@@ -33,7 +33,7 @@ _LARGEST = 250_000
 
 
 @dataclass(slots=True)
-class Entry:
+class MergedStatement:
     """A statement of a merged body, and the variants that run it.
 
     Attributes:
@@ -61,7 +61,7 @@ class MergedBody:
 
     parameters: dict[str, frozenset[int]]
     defaults: dict[str, ast.expr]
-    entries: list[Entry]
+    entries: list[MergedStatement]
     given: dict[str, frozenset[int]]
     renamed: dict[tuple[int, str], str] = field(default_factory=dict)
 
@@ -72,7 +72,9 @@ def body_of(method: ast.FunctionDef, variant: int) -> MergedBody:
     defaults = dict(zip(names[::-1], method.args.defaults[::-1], strict=False))
     only = frozenset([variant])
     given = {name: frozenset() if name in defaults else only for name in names}
-    return MergedBody(dict.fromkeys(names, only), defaults, [Entry(each, only) for each in method.body], given)
+    return MergedBody(
+        dict.fromkeys(names, only), defaults, [MergedStatement(each, only) for each in method.body], given
+    )
 
 
 class CannotMergeError(Exception):
@@ -118,7 +120,7 @@ class _Merging:
         self.merged, self.other, self.variant, self.local = merged, other, variant, local
         self.only = frozenset([variant])
         self.held: dict[str, int] = {}
-        self.entries: list[Entry] = []
+        self.entries: list[MergedStatement] = []
         self.reads, self.writes, self.last_read = _versions(other, local)
         self.pairs: list[tuple[int, int]] = []
 
@@ -160,7 +162,7 @@ class _Merging:
         names = {**self.merged.renamed, **{(self.variant, old): new for old, new in renamed.items()}}
         return MergedBody(sets, {**self.other.defaults, **self.merged.defaults}, self.entries, given, names)
 
-    def _is_before(self, position: int, entry: Entry) -> bool:
+    def _is_before(self, position: int, entry: MergedStatement) -> bool:
         """Whether the author wrote what only the variant does before what it does not do."""
         lines = [getattr(each, "lineno", 0) for each in (self.other.entries[position].statement, entry.statement)]
         return 0 < lines[0] < lines[1]
@@ -191,7 +193,7 @@ class _Merging:
             raise CannotMergeError
         return found
 
-    def _shared(self, entry: Entry, position: int) -> bool:
+    def _shared(self, entry: MergedStatement, position: int) -> bool:
         """Runs a statement of the merged body in place of the variant's own; False where that would be another one."""
         own = self.other.entries[position]
         reads, writes = self.reads[position], self.writes[position]
@@ -217,14 +219,14 @@ class _Merging:
         for name, holder in aliases:
             self._assign(name, holder)
         variants = entry.variants | self.only
-        self.entries.append(Entry(entry.statement, variants, {**entry.cells, self.variant: own.statement}))
+        self.entries.append(MergedStatement(entry.statement, variants, {**entry.cells, self.variant: own.statement}))
         self.held.update(stored)
         return True
 
     def _assign(self, name: str, holder: str) -> None:
         """`identity = x`, for this variant alone: beside what the others assign to that name, where that can be."""
         statement = ast.Assign([ast.Name(name, ast.Store())], ast.Name(holder, ast.Load()))
-        self.entries.insert(self._place(name, holder), Entry(statement, self.only))
+        self.entries.insert(self._place(name, holder), MergedStatement(statement, self.only))
         self.held[name] = self.held[holder]
 
     def _place(self, name: str, holder: str) -> int:
@@ -259,7 +261,7 @@ class _Merging:
                     self._assign(stores[name], loads[name])
                     loads[name] = stores[name]
         statement = _Rename(loads, stores).visit(copy.deepcopy(own))
-        self.entries.append(Entry(statement, self.only, {self.variant: own}))
+        self.entries.append(MergedStatement(statement, self.only, {self.variant: own}))
         self.held.update({stores[name]: version for name, version in writes.items()})
 
     def _shared_name(self, version: int, position: int) -> str:

@@ -56,7 +56,7 @@ class New:
 
 
 @dataclass(slots=True)
-class Container:
+class ContainerCall:
     """`nn.Sequential`, `nn.ModuleList` or `nn.ModuleDict` of other constructions.
 
     Attributes:
@@ -111,7 +111,7 @@ class Choice:
     other: Construct | None = None
 
 
-Construct = Union[New, Container, Repeated, Instance, Choice]  # noqa: UP007  read before the classes are there
+Construct = Union[New, ContainerCall, Repeated, Instance, Choice]  # noqa: UP007  read before the classes are there
 
 
 @dataclass(slots=True)
@@ -270,14 +270,14 @@ class Blueprint:
         for child, construct in self.draft.children.items():
             size = len(list(cells_of(construct)))
             if start <= column < start + size:
-                if isinstance(construct, Container) and child.isidentifier():
+                if isinstance(construct, ContainerCall) and child.isidentifier():
                     child += _item_at(construct, column - start)
                 return f"{child}_{name}" if is_name(child) and not name.startswith(f"{child}_") else name
             start += size
         return name
 
 
-def _item_at(container: Container, cell: int) -> str:
+def _item_at(container: ContainerCall, cell: int) -> str:
     """The name of the item of a container that a cell belongs to."""
     end = 0
     for name, item in container.items.items():
@@ -328,7 +328,7 @@ def cells_of(part: Draft | Construct | Own | ast.AST) -> Iterator[Cell]:
     elif isinstance(part, New):
         yield part.function
         yield from part.slots.values()
-    elif isinstance(part, Container):
+    elif isinstance(part, ContainerCall):
         yield from _cells_of_items(part.items, part.presence)
     elif isinstance(part, Repeated):
         yield from cells_of(part.item)
@@ -377,7 +377,7 @@ def blueprints_in(part: Draft | Construct | None) -> Iterator[Blueprint]:
     elif isinstance(part, Draft):
         for child in part.children.values():
             yield from blueprints_in(child)
-    elif isinstance(part, Container):
+    elif isinstance(part, ContainerCall):
         for item in part.items.values():
             yield from blueprints_in(item)
     elif isinstance(part, Repeated):
@@ -403,7 +403,7 @@ def shape_of(part: Draft | Construct | Own | ast.AST | None) -> Any:
         return part.attribute, part.presence is not None, shape_of(part.statement)
     if isinstance(part, New):
         return part.function.value.text, tuple(part.slots)
-    if isinstance(part, Container):
+    if isinstance(part, ContainerCall):
         return part.kind, tuple((name, name in part.presence, shape_of(item)) for name, item in part.items.items())
     if isinstance(part, Repeated):
         return part.kind, "repeated", part.names, tuple(part.steps), shape_of(part.item)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from torch2flow.models.codegen.alignment import Entry, MergedBody
+from torch2flow.models.codegen.alignment import MergedBody, MergedStatement
 from torch2flow.models.codegen.blueprints import ANY, Cell, Slot, cells_of
 from torch2flow.models.codegen.joining import Fact, Origins
 from torch2flow.models.codegen.literals import Constant, attribute
@@ -193,7 +193,7 @@ def _assigned(block: list[ast.stmt]) -> set[str]:
     }
 
 
-def _blocks(entries: list[Entry]) -> list[tuple[Variants, list[ast.stmt]]]:
+def _blocks(entries: list[MergedStatement]) -> list[tuple[Variants, list[ast.stmt]]]:
     """Neighbouring statements of the same variants."""
     blocks: list[tuple[Variants, list[ast.stmt]]] = []
     for entry in _united(entries):
@@ -204,14 +204,14 @@ def _blocks(entries: list[Entry]) -> list[tuple[Variants, list[ast.stmt]]]:
     return blocks
 
 
-def _united(entries: list[Entry]) -> list[Entry]:
+def _united(entries: list[MergedStatement]) -> list[MergedStatement]:
     """The entries, where the same statement stands for several variants one after the other once for all of them."""
-    united: list[Entry] = []
+    united: list[MergedStatement] = []
     for entry in entries:
         last = united[-1] if united else None
         alike = last is not None and ast.dump(last.statement) == ast.dump(entry.statement)
         if last is not None and alike and not last.variants & entry.variants and not any(cells_of(entry.statement)):
-            united[-1] = Entry(last.statement, last.variants | entry.variants)
+            united[-1] = MergedStatement(last.statement, last.variants | entry.variants)
         else:
             united.append(entry)
     return united

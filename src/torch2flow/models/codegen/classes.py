@@ -15,7 +15,7 @@ from torch2flow.models.codegen.blueprints import (
     Choice,
     Code,
     Construct,
-    Container,
+    ContainerCall,
     Draft,
     Instance,
     New,
@@ -122,7 +122,7 @@ class ClassWriter:
 
     def _child(self, name: str, child: Construct) -> ast.expr:
         """A child's construction; that of a sequence some items of which may be missing is prepared in a list."""
-        if isinstance(child, Container) and child.presence and is_attribute(name):
+        if isinstance(child, ContainerCall) and child.presence and is_attribute(name):
             made = self._items(child.items, child.presence, name)
             if child.kind == "nn.ModuleList":
                 made = [attribute(name)]
@@ -153,7 +153,7 @@ class ClassWriter:
         self.before += statements
         return [ast.Starred(attribute(variable), ast.Load()) if counted else attribute(variable)]
 
-    def _container(self, part: Container) -> ast.expr:
+    def _container(self, part: ContainerCall) -> ast.expr:
         items: dict[str, ast.expr] = {}
         for name, item in part.items.items():
             present = self._column(part.presence[name]) if name in part.presence else None

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from torch2flow.models.codegen.alignment import CannotMergeError, Entry
+from torch2flow.models.codegen.alignment import CannotMergeError, MergedStatement
 from torch2flow.models.codegen.blueprints import (
     ANY,
     REQUIRED,
     Cell,
     Choice,
     Construct,
-    Container,
+    ContainerCall,
     Instance,
     New,
     Own,
@@ -58,7 +58,7 @@ class Joining:
     def unify(self, cell: Cell, own: Cell) -> None:
         self.origins.setdefault(id(cell), {})[self.number] = self.columns[id(own)]
 
-    def unify_statement(self, entry: Entry, number: int) -> None:
+    def unify_statement(self, entry: MergedStatement, number: int) -> None:
         for cell, own in zip(cells_of(entry.statement), cells_of(entry.cells[number]), strict=True):
             if id(own) in self.columns:
                 self.unify(cell, own)
@@ -111,9 +111,9 @@ class Joining:
             for cell, own in zip(cells_of(left), cells_of(right), strict=True):
                 self.unify(cell, own)
             return left
-        if isinstance(left, Container) and isinstance(right, Container) and left.kind == right.kind:
+        if isinstance(left, ContainerCall) and isinstance(right, ContainerCall) and left.kind == right.kind:
             return self._join_containers(left, right)
-        if isinstance(left, Repeated) and isinstance(right, Container) and self._is_one_of(left, right):
+        if isinstance(left, Repeated) and isinstance(right, ContainerCall) and self._is_one_of(left, right):
             return self._join_single(left, right)
         return self._choose(left, right, name)
 
@@ -150,26 +150,28 @@ class Joining:
         left.function.hint = hint
         return replace(left, slots=slots)
 
-    def _is_one_of(self, left: Repeated, right: Container) -> bool:
+    def _is_one_of(self, left: Repeated, right: ContainerCall) -> bool:
         """Whether a container holds a single module, of which the other holds several."""
         alike = [shape_of(item) == shape_of(left.item) for item in right.items.values()]
         return left.kind == right.kind and not left.names and alike == [True]
 
-    def _join_single(self, left: Repeated, right: Container) -> Repeated:
+    def _join_single(self, left: Repeated, right: ContainerCall) -> Repeated:
         (item,) = right.items.values()
         for cell, own in zip(cells_of(left.item), cells_of(item), strict=True):
             self.unify(cell, own)
         self.origins.setdefault(id(left.count), {})[self.number] = Slot(1, left.count.hint)
         return left
 
-    def _join_containers(self, left: Container, right: Container) -> Container:
+    def _join_containers(self, left: ContainerCall, right: ContainerCall) -> ContainerCall:
         if left.kind != "nn.ModuleDict":
             return replace(self.items(left.items, left.presence, right.items), kind=left.kind)
         if list(left.items) != list(right.items):
             raise CannotMergeError
         return replace(left, items={n: self.join(left.items[n], right.items[n], n) for n in left.items})
 
-    def items(self, left: dict[str, Construct], presence: dict[str, Slot], right: dict[str, Construct]) -> Container:
+    def items(
+        self, left: dict[str, Construct], presence: dict[str, Slot], right: dict[str, Construct]
+    ) -> ContainerCall:
         """The items of two sequences; those that only some have are there on demand.
 
         Raises:
@@ -198,11 +200,11 @@ class Joining:
         if 2 * len(pairs) < max(len(mine), len(theirs)) or sum(slot is not None for _, slot in merged) > _MOST_MISSING:
             raise CannotMergeError
         items = {str(n): item for n, (item, _) in enumerate(merged)}
-        return Container("nn.Sequential", items, {str(n): s for n, (_, s) in enumerate(merged) if s is not None})
+        return ContainerCall("nn.Sequential", items, {str(n): s for n, (_, s) in enumerate(merged) if s is not None})
 
     def _named_items(
         self, left: dict[str, Construct], presence: dict[str, Slot], right: dict[str, Construct]
-    ) -> Container:
+    ) -> ContainerCall:
         slots: dict[str, Slot] = {}
         for name in dict.fromkeys([*left, *right]):
             if name not in right:
@@ -215,7 +217,7 @@ class Joining:
         if len(slots) > _MOST_MISSING:
             raise CannotMergeError
         items = self.children(left, right)
-        return Container("nn.Sequential", items, {name: slots[name] for name in items if name in slots})
+        return ContainerCall("nn.Sequential", items, {name: slots[name] for name in items if name in slots})
 
     def _absent(self, slot: Slot | None, item: Construct) -> Slot:
         """The cell that says that this variant lacks an item of the others."""
@@ -244,7 +246,7 @@ def _likeness(left: Construct, right: Construct) -> int:
         return 4 + sum(bool(one.value == other.value) for one, other in values)
     if isinstance(left, New) and isinstance(right, New):
         return int(_may_differ(left) and _may_differ(right))
-    return 2 if isinstance(left, Container) and isinstance(right, Container) and left.kind == right.kind else 0
+    return 2 if isinstance(left, ContainerCall) and isinstance(right, ContainerCall) and left.kind == right.kind else 0
 
 
 def _may_differ(new: New) -> bool:

@@ -94,7 +94,7 @@ class _Loop:
         if len(set(variables.values())) < len(variables) or _clashes(second, set(variables.values())):
             return None
         ordered = sorted(variables, key=lambda each: each != owner)
-        replace = _Replace(self.lists, 1, variables)
+        replace = _ReplaceItem(self.lists, 1, variables)
         body: list[ast.stmt] = [replace.visit(copy.deepcopy(statement)) for statement in second]
         iterated = [ast.parse(self.lists.iterated(each), mode="eval").body for each in ordered]
         if len(ordered) == 1:
@@ -108,7 +108,7 @@ class _Loop:
 
     def _normal(self, statement: ast.stmt, index: int) -> str:
         variables = {owner: f"item_{number}" for number, owner in enumerate(sorted(self.owners))}
-        return ast.dump(_Replace(self.lists, index, variables).visit(copy.deepcopy(statement)))
+        return ast.dump(_ReplaceItem(self.lists, index, variables).visit(copy.deepcopy(statement)))
 
     def _renamed(self, first: list[ast.stmt], second: list[ast.stmt]) -> dict[str, str] | None:
         """Where the first round reads other names than the later ones: `{name in the loop: name before it}`."""
@@ -131,7 +131,7 @@ class _Loop:
         return names or None
 
 
-class _Replace(ast.NodeTransformer):
+class _ReplaceItem(ast.NodeTransformer):
     """Replaces the module at one place of a list by a variable."""
 
     def __init__(self, lists: Lists, index: int, variables: dict[str, str]) -> None:

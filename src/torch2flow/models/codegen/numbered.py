@@ -15,7 +15,7 @@ from torch2flow.models.codegen.blueprints import (
     EACH,
     Choice,
     Construct,
-    Container,
+    ContainerCall,
     New,
     Repeated,
     Slot,
@@ -63,7 +63,7 @@ def repeated(kind: str, children: dict[str, Construct]) -> Repeated | None:
 
 def holds_loop(construct: Construct | None) -> bool:
     """Whether a construction is written with a loop inside."""
-    if isinstance(construct, Container):
+    if isinstance(construct, ContainerCall):
         return any(map(holds_loop, construct.items.values()))
     if isinstance(construct, Choice):
         return holds_loop(construct.first) or holds_loop(construct.other)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch2flow.models.codegen.literals import attribute, dtype_name, literal
 from torch2flow.models.codegen.recording import Recorder
-from torch2flow.models.codegen.standins import Name, StandIn, number, source
+from torch2flow.models.codegen.standins import NamedValue, StandIn, number, source
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.lowering.lazy import is_float
 from torch2flow.models.lowering.promotion import common_dtype, kind
@@ -97,7 +97,7 @@ class Operators:
                 hints = hint if isinstance(hint, tuple) else (hint,) * len(value)
                 return tuple(self.argument(item, each, body) for item, each in zip(value, hints, strict=True))
             case Dtype():
-                return Name(attribute(*_dtype(value.name).split(".")))
+                return NamedValue(attribute(*_dtype(value.name).split(".")))
             case Symbol():
                 return value.name
             case bool():
@@ -208,7 +208,7 @@ class Operators:
             meta = self.graph.metas.get(name)
             if meta is not None:
                 facts[f"{prefix}_shape"], facts[f"{prefix}_ndim"] = meta.hint, len(meta.shape)
-                facts[f"{prefix}_dtype"] = Name(attribute(*_dtype(meta.dtype).split(".")))
+                facts[f"{prefix}_dtype"] = NamedValue(attribute(*_dtype(meta.dtype).split(".")))
         return facts
 
 

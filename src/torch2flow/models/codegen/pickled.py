@@ -33,7 +33,7 @@ from torch2flow.models.codegen.ready_modules import construction
 from torch2flow.models.codegen.writer import Source, assemble, header
 from torch2flow.models.lowering.modules.library import library, with_needs
 from torch2flow.models.lowering.modules.reading import construct
-from torch2flow.models.lowering.modules.table import Made, RefusedError, UnknownClassError
+from torch2flow.models.lowering.modules.table import Made, RefusedModuleError, UnknownClassError
 from torch2flow.models.program import Meta, State
 from torch2flow.models.program.pickled import PickledModule, read_module
 
@@ -154,7 +154,7 @@ class _PickledWriter:
             self._check(module, made)
         except UnknownClassError:
             self.problems.append(Problem(module.path, label(Global(module.class_name)), ""))
-        except RefusedError as error:
+        except RefusedModuleError as error:
             self.problems.append(Problem(module.path, "", str(error)))
         children = {name: self._build(child) for name, child in module.children.items()}
         if made is None:
@@ -171,19 +171,19 @@ class _PickledWriter:
         tensors = module.tensors()
         for name in (*tensors, *module.children):
             if not name or "." in name:
-                raise RefusedError(f"it has a part named {name!r}")
+                raise RefusedModuleError(f"it has a part named {name!r}")
         for name, shape in made.tensors.items():
             if name in _LATER and name not in tensors:
                 continue
             if name not in tensors:
-                raise RefusedError(f"it has no {name}")
+                raise RefusedModuleError(f"it has no {name}")
             if name in module.hidden:
-                raise RefusedError(f"its {name} is not in its state dict")
+                raise RefusedModuleError(f"its {name} is not in its state dict")
             if tuple(tensors[name].shape) != shape:
-                raise RefusedError(f"its {name} is {list(tensors[name].shape)}, and not {list(shape)}")
+                raise RefusedModuleError(f"its {name} is {list(tensors[name].shape)}, and not {list(shape)}")
         for name, tensor in tensors.items():
             if not isinstance(tensor, TensorRef):
-                raise RefusedError(f"its {name} is {tensor.layout}")
+                raise RefusedModuleError(f"its {name} is {tensor.layout}")
 
     def _tree(self, module: PickledModule) -> Module:
         """The modules and their tensors in the form that a captured program has too."""

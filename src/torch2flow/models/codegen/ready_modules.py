@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from torch2flow.models.codegen.blueprints import REQUIRED, Code, Construct, Container, New, Slot
+from torch2flow.models.codegen.blueprints import REQUIRED, Code, Construct, ContainerCall, New, Slot
 from torch2flow.models.codegen.classes import expression
 from torch2flow.models.codegen.literals import UNIFORM
 from torch2flow.models.codegen.numbered import repeated
@@ -23,7 +23,7 @@ def construction(made: Made) -> Construct:
 def container(kind: str, children: dict[str, Construct]) -> Construct:
     """The construction of a container; a loop where its modules are made alike."""
     loop = None if kind == "nn.ModuleDict" else repeated(kind, children)
-    return loop or Container(kind, children)
+    return loop or ContainerCall(kind, children)
 
 
 def new_module(made: Made) -> New:

@@ -22,7 +22,7 @@ from typing import Any
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.codegen.helpers import Helpers, parameters_of
 from torch2flow.models.codegen.literals import UNIFORM
-from torch2flow.models.codegen.standins import Name, StandIn, call, same, source
+from torch2flow.models.codegen.standins import NamedValue, StandIn, call, same, source
 from torch2flow.models.lowering.lazy import recorded_by
 from torch2flow.models.lowering.registry import FACTS, IGNORED, RefusedError, Rule
 
@@ -78,9 +78,9 @@ class Recorder:
                 self.helpers.called(node)
         return _with_names(made, bind)
 
-    def library(self, name: str) -> Name:
+    def library(self, name: str) -> NamedValue:
         """`flow`, `F` or `nn`, for a rule that is recorded."""
-        return Name(ast.Name(name, ast.Load()))
+        return NamedValue(ast.Name(name, ast.Load()))
 
     def helper(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> StandIn:
         """A call of a helper, for a rule that is recorded."""

@@ -42,7 +42,7 @@ class StandIn:
             case "ndim" if self._ndim >= 0:
                 return self._ndim
             case "dtype" if self._dtype:
-                return Name(node, self._dtype)
+                return NamedValue(node, self._dtype)
             case "shape":
                 return Shape(node, node, range(self._ndim) if self._ndim >= 0 else None)
         return StandIn(node, False)
@@ -110,10 +110,10 @@ class Shape(StandIn):
 
     def __iter__(self) -> Iterator[StandIn]:
         for position in self._positions if self._positions is not None else _value(self):
-            yield Size(self, position)
+            yield SizeItem(self, position)
 
 
-class Size(StandIn):
+class SizeItem(StandIn):
     """One of the sizes that a loop over `x.shape`, or `*x.shape`, takes out of it."""
 
     def __init__(self, shape: Shape, position: int) -> None:
@@ -124,12 +124,14 @@ class Size(StandIn):
         """Whether the values start with all sizes of the shape, in their order."""
         wanted = list(self._shape._positions or ())
         row = [
-            each._position for each in values[: len(wanted)] if isinstance(each, Size) and each._shape is self._shape
+            each._position
+            for each in values[: len(wanted)]
+            if isinstance(each, SizeItem) and each._shape is self._shape
         ]
         return len(wanted) > 1 and row == wanted
 
 
-class Name(StandIn):
+class NamedValue(StandIn):
     """Something with a name in OneFlow: `flow.float32`, `F.relu`, also `x.dtype` where it is known which it is.
 
     It equals another of the same name, so that a rule can ask `in_dtype == flow.bool`.
@@ -144,10 +146,10 @@ class Name(StandIn):
             raise AttributeError(name)
         if name == "is_floating_point":
             return is_float(self)
-        return Name(ast.Attribute(self._node, name, ast.Load()), f"{self._name}.{name}")
+        return NamedValue(ast.Attribute(self._node, name, ast.Load()), f"{self._name}.{name}")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Name) and self._name == other._name
+        return isinstance(other, NamedValue) and self._name == other._name
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -211,7 +213,7 @@ def sources(values: Sequence[Any]) -> list[ast.expr]:
     position = 0
     while position < len(values):
         value = values[position]
-        if isinstance(value, Size) and value.starts_all(values[position:]):
+        if isinstance(value, SizeItem) and value.starts_all(values[position:]):
             found.append(ast.Starred(value._shape._node, ast.Load()))
             position += len(value._shape)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch2flow.models.lowering.modules.reading import expect, make, plain, shape_of_tensor, sizes, whole_number
-from torch2flow.models.lowering.modules.table import AnyModule, Made, ModuleCall, RefusedError, torch_classes
+from torch2flow.models.lowering.modules.table import AnyModule, Made, ModuleCall, RefusedModuleError, torch_classes
 from torch2flow.models.program.pickled import PickledModule
 
 
@@ -33,7 +33,7 @@ def conv(module: AnyModule) -> Made:
     mode = plain(module.get("padding_mode", "zeros"), "padding_mode")
     usual = all(left == right for left, right in edges) and (mode == "zeros" or not any(map(sum, edges)))
     if not usual and mode not in ("zeros", "reflect", "replicate", "circular"):
-        raise RefusedError(f"padding_mode={mode!r} is not known")
+        raise RefusedModuleError(f"padding_mode={mode!r} is not known")
     given["padding"] = tuple(left for left, _ in edges) if usual else 0
     made = make(f"nn.{module.known_as}", module, {"weight": weight, "bias": weight[:1]}, **given)
     if not usual:
@@ -58,7 +58,7 @@ def conv_transpose(module: AnyModule) -> Made:
 @torch_classes("Linear(in_features, out_features, bias=True): linear")
 def linear(module: AnyModule) -> Made:
     if isinstance(module, ModuleCall) and module.rank < 2:
-        raise RefusedError("OneFlow's linear takes no vector")
+        raise RefusedModuleError("OneFlow's linear takes no vector")
     rows, columns = shape_of_tensor(module, "weight", 2)
     tensors, bias = {"weight": (rows, columns), "bias": (rows,)}, bool(module.shape("bias"))
     return make("nn.Linear", module, tensors, in_features=columns, out_features=rows, bias=bias)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch2flow.models.lowering.modules.reading import affine, make, shape_of_tensor, whole_number
-from torch2flow.models.lowering.modules.table import AnyModule, Made, RefusedError, Shape, torch_classes
+from torch2flow.models.lowering.modules.table import AnyModule, Made, RefusedModuleError, Shape, torch_classes
 from torch2flow.models.program.pickled import PickledModule
 
 
@@ -13,7 +13,7 @@ def _arguments(module: AnyModule) -> dict[str, Any]:
     """What the tensors of a batch or instance norm say of its arguments."""
     own, track = affine(module), bool(module.shape("running_mean"))
     if bool(module.get("track_running_stats", track)) != track:
-        raise RefusedError("its track_running_stats was changed after it was made")
+        raise RefusedModuleError("its track_running_stats was changed after it was made")
     shape = module.shape("weight") or module.shape("running_mean") or (module.get("num_features"),)
     given = {"num_features": shape[0], "affine": bool(own), "track_running_stats": track}
     return given | ({"bias": False} if own == ("weight",) else {})

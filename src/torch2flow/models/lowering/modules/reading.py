@@ -14,7 +14,7 @@ from torch2flow.models.lowering.modules.table import (
     Code,
     Made,
     ModuleCall,
-    RefusedError,
+    RefusedModuleError,
     Shape,
     UnknownClassError,
     signature,
@@ -27,15 +27,15 @@ def construct(module: PickledModule) -> Made:
 
     Raises:
         UnknownClassError: the code of its class is not in the file.
-        RefusedError: OneFlow can't do what it does.
+        RefusedModuleError: OneFlow can't do what it does.
     """
     row = CLASSES.get(module.known_as)
     if row is None:
         raise UnknownClassError(f"{label(Global(module.class_name))} is no class whose forward is known")
     if "forward" in module.attributes:
-        raise RefusedError("its forward was replaced by another")
+        raise RefusedModuleError("its forward was replaced by another")
     for kind, name in module.hooks():
-        raise RefusedError(f"it has {kind}, {name}")
+        raise RefusedModuleError(f"it has {kind}, {name}")
     return _read(row, module)
 
 
@@ -57,7 +57,7 @@ def construct_called(module: ModuleCall) -> Made | None:
         return None
     try:
         made = _read(row, module)
-    except RefusedError:
+    except RefusedModuleError:
         return None
     return made if made.function.startswith("nn.") and module.shapes.keys() <= made.tensors.keys() else None
 
@@ -66,7 +66,7 @@ def _read(row: ClassRow, module: AnyModule) -> Made:
     try:
         made = row.read(module)
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError):
-        raise RefusedError("its attributes are not as its class makes them") from None
+        raise RefusedModuleError("its attributes are not as its class makes them") from None
     made.arguments = {
         name: value if isinstance(value, Made | Code) else plain(value, name) for name, value in made.arguments.items()
     }
@@ -83,15 +83,15 @@ def plain(value: Any, name: str) -> Any:
     """An attribute as a literal: a number, a text, a flat tuple of them.
 
     Raises:
-        RefusedError: it is anything else.
+        RefusedModuleError: it is anything else.
     """
     if isinstance(value, list | tuple) and len(value) <= _LONGEST:
         if any(isinstance(item, list | tuple) for item in value):
-            raise RefusedError(f"its attribute {name!r} is nested")
+            raise RefusedModuleError(f"its attribute {name!r} is nested")
         return tuple(plain(item, name) for item in value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise RefusedError(f"its attribute {name!r} is {label(value)}")
+    raise RefusedModuleError(f"its attribute {name!r} is {label(value)}")
 
 
 def make(
@@ -105,7 +105,7 @@ def make(
     for name, default in signature(function).items():
         value = given[name] if name in given else module.get(name, default)
         if value is ...:
-            raise RefusedError(f"it has no attribute {name!r}")
+            raise RefusedModuleError(f"it has no attribute {name!r}")
         arguments[name] = plain(value, name)
     made = Made(function, arguments)
     for name, shape in (tensors or {}).items():
@@ -125,14 +125,14 @@ def expect(module: AnyModule, **values: Any) -> None:
     for name, value in values.items():
         found = module.get(name, value)
         if found != value and not (found is False and value is None):
-            raise RefusedError(f"OneFlow has no {name}={plain(found, name)!r}")
+            raise RefusedModuleError(f"OneFlow has no {name}={plain(found, name)!r}")
 
 
 def shape_of_tensor(module: AnyModule, name: str, dims: int = 0) -> Shape:
     """The shape of a tensor that the module must have, with so many dimensions."""
     shape = module.shape(name)
     if not shape or (dims and len(shape) != dims):
-        raise RefusedError(f"its {name} is not as its class makes it")
+        raise RefusedModuleError(f"its {name} is not as its class makes it")
     return shape
 
 
@@ -140,7 +140,7 @@ def affine(module: AnyModule) -> tuple[str, ...]:
     """Which of the two tensors of a normalization it has."""
     own = tuple(name for name in ("weight", "bias") if module.shape(name))
     if own == ("bias",):
-        raise RefusedError("it has a bias alone")
+        raise RefusedModuleError("it has a bias alone")
     return own
 
 
@@ -154,5 +154,5 @@ def whole_number(module: AnyModule, name: str, default: int | None = 1) -> int:
     """An attribute that is a number."""
     value = module.get(name, default)
     if not isinstance(value, int):
-        raise RefusedError(f"its {name} is no number")
+        raise RefusedModuleError(f"its {name} is no number")
     return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torch2flow.models.lowering.modules.reading import make, shape_of_tensor
-from torch2flow.models.lowering.modules.table import Made, RefusedError, Shape, torch_classes
+from torch2flow.models.lowering.modules.table import Made, RefusedModuleError, Shape, torch_classes
 from torch2flow.models.program.pickled import PickledModule
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -22,7 +22,7 @@ def recurrent(module: PickledModule) -> Made:
     hidden, directions = given["hidden_size"], 2 if given["bidirectional"] else 1
     rows, projected = _GATES[module.known_as] * hidden, given.get("proj_size", 0) or hidden
     if given["num_layers"] > len(module.parameters):
-        raise RefusedError("it has fewer weights than layers")
+        raise RefusedModuleError("it has fewer weights than layers")
     for layer in range(given["num_layers"]):
         size = given["input_size"] if layer == 0 else projected * directions
         for suffix in (f"_l{layer}", f"_l{layer}_reverse")[:directions]:

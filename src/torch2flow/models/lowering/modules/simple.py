@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from torch2flow.models.lowering.modules.reading import construct_whole, expect, make, plain, same_arguments, sizes
-from torch2flow.models.lowering.modules.table import CLASSES, AnyModule, Made, ModuleCall, RefusedError, torch_classes
+from torch2flow.models.lowering.modules.table import (
+    CLASSES,
+    AnyModule,
+    Made,
+    ModuleCall,
+    RefusedModuleError,
+    torch_classes,
+)
 from torch2flow.models.program.pickled import PickledModule
 
 torch_classes("""
@@ -49,7 +56,7 @@ def container(module: PickledModule) -> Made:
 @torch_classes("DataParallel; DistributedDataParallel")
 def data_parallel(module: PickledModule) -> Made:
     if list(module.children) != ["module"]:
-        raise RefusedError("it holds no module")
+        raise RefusedModuleError("it holds no module")
     inner = construct_whole(module.children["module"])
     return Made("DataParallel", {"module": inner}, children={"module": inner})
 
@@ -118,7 +125,7 @@ def upsample(module: PickledModule) -> Made:
 def unflatten(module: PickledModule) -> Made:
     size = plain(module.get("unflattened_size"), "unflattened_size")
     if not isinstance(module.get("dim"), int) or not all(isinstance(each, int) for each in size):
-        raise RefusedError("its dimensions have names")
+        raise RefusedModuleError("its dimensions have names")
     return make("Unflatten", module, unflattened_size=size)
 
 

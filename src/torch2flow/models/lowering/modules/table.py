@@ -24,11 +24,11 @@ from torch2flow.models.program import Node
 from torch2flow.models.program.pickled import PickledModule
 
 
-class RefusedError(Exception):
+class RefusedModuleError(Exception):
     """No OneFlow module does what this one does; the text says why."""
 
 
-class UnknownClassError(RefusedError):
+class UnknownClassError(RefusedModuleError):
     """The code of the class is not in the file."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch2flow.checkpoints.pickles import Global, Opaque, label
 from torch2flow.models.lowering.modules.reading import construct_whole, make, plain, shape_of_tensor
-from torch2flow.models.lowering.modules.table import Code, Made, RefusedError, signature, torch_classes
+from torch2flow.models.lowering.modules.table import Code, Made, RefusedModuleError, signature, torch_classes
 from torch2flow.models.program.pickled import PickledModule
 
 
@@ -51,7 +51,7 @@ def attention(module: PickledModule) -> Made:
     given["bias"] = bool(module.shape("in_proj_bias"))
     given["add_bias_kv"] = bool(module.shape("bias_k"))
     if module.get("_qkv_same_embed_dim") is False and given["kdim"] is None and given["vdim"] is None:
-        raise RefusedError("it keeps three weights of one size")
+        raise RefusedModuleError("it keeps three weights of one size")
     return _attention(given)
 
 
@@ -71,7 +71,7 @@ def _activation(layer: PickledModule) -> Any:
         return short
     if name.startswith("torch.") and short in _ACTIVATIONS:
         return _ACTIVATIONS[short]
-    raise RefusedError(f"its activation is {name}")
+    raise RefusedModuleError(f"its activation is {name}")
 
 
 def _function_name(value: Any) -> str:
@@ -85,7 +85,7 @@ def _function_name(value: Any) -> str:
 def _child(module: PickledModule, name: str, *classes: str) -> PickledModule:
     child = module.children.get(name)
     if child is None or (classes and child.known_as not in classes):
-        raise RefusedError(f"its {name!r} is {'missing' if child is None else child.class_name}")
+        raise RefusedModuleError(f"its {name!r} is {'missing' if child is None else child.class_name}")
     return child
 
 
@@ -127,7 +127,7 @@ def _transformer_layer(name: str, given: dict[str, Any]) -> Made:
 def transformer_stack(module: PickledModule) -> Made:
     layers = list(_child(module, "layers", "ModuleList").children.values())
     if not layers:
-        raise RefusedError("it has no layers")
+        raise RefusedModuleError("it has no layers")
     norm = construct_whole(module.children["norm"]) if "norm" in module.children else None
     return _transformer_stack(module.known_as, construct_whole(layers[0]), len(layers), norm)
 
