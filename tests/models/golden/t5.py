@@ -284,9 +284,9 @@ class T5Stack(nn.Module):
     def forward(
         self,
         input_ids,
+        attention_mask=None,
         encoder_hidden_states=None,
         encoder_attention_mask=None,
-        attention_mask=None,
     ):
         inputs_embeds = self.embed_tokens(input_ids)
         if encoder_hidden_states is not None:
@@ -369,9 +369,11 @@ class T5Model(nn.Module):
         self.decoder.embed_tokens.weight = self.shared.weight
 
     def forward(self, input_ids, attention_mask, decoder_input_ids):
-        encoder_outputs = self.encoder(input_ids, attention_mask=attention_mask)
+        encoder_outputs = self.encoder(input_ids, attention_mask)
         decoder_outputs = self.decoder(
-            decoder_input_ids, encoder_outputs.last_hidden_state, attention_mask
+            decoder_input_ids,
+            encoder_hidden_states=encoder_outputs.last_hidden_state,
+            encoder_attention_mask=attention_mask,
         )
         return Seq2SeqModelOutput(
             last_hidden_state=decoder_outputs.last_hidden_state,
