@@ -72,6 +72,26 @@ def added_tensor(
     return statement
 
 
+def same_modules(tree: Module) -> dict[str, str]:
+    """The modules that are another one under a second name, by the tensors they hold: the path of that one, by theirs.
+
+    It is the one that is called, since it is known what that does. Modules without buffers are left out: tying their
+    parameters does the same, and they may be of two classes, as an Embedding and a Linear with one weight.
+    """
+    groups: dict[tuple[tuple[str, str], ...], list[Module]] = {}
+    for module in tree.walk():
+        states = [state for inner in module.walk() for _, state in inner.states.values()]
+        key = tuple((state.path[len(module.path) :], state.alias) for state in states)
+        if module.path and all(alias for _, alias in key) and any(state.kind == "buffer" for state in states):
+            groups.setdefault(key, []).append(module)
+    found: dict[str, str] = {}
+    for group in groups.values():
+        called = [module for module in group if any(inner.calls for inner in module.walk())]
+        first = (called or group)[0]
+        found.update({module.path: first.path for module in group if module is not first})
+    return found
+
+
 @dataclass(slots=True)
 class Adjustments:
     """Writes the statements after those that make a model's modules.

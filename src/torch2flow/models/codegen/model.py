@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torch2flow.errors import UnsupportedError
-from torch2flow.models.codegen.adjustments import access, added_tensor
+from torch2flow.models.codegen.adjustments import access, added_tensor, same_modules
 from torch2flow.models.codegen.blueprints import (
     Blueprint,
     Construct,
@@ -61,6 +61,7 @@ class ModelWriter:
         self.blueprints: list[Blueprint] = []
         self.constructs: dict[str, Construct] = {}
         self.given: dict[int, Given] = {}
+        self.same = same_modules(self.tree)
         self.methods: dict[int, int] = {}
         self.method_names: dict[int, str] = {}
         self.parameter_names: dict[int, list[str]] = {}
@@ -122,6 +123,8 @@ class ModelWriter:
             return False
         if self._leaf(module) is not None or (not module.calls and not module.states):
             return True
+        if module.path in self.same and not any(inner.calls for inner in module.walk()):
+            return True
         if not module.calls and not module.children and self._holder(module) is not None:
             return True
         return module.short_class in ("Sequential", "ModuleList") and self._is_chain(module)
@@ -137,6 +140,8 @@ class ModelWriter:
     def _plain(self, module: Module) -> Construct:
         for call in module.calls:
             self.given[id(call)] = [("", leaf(value)) for value in call.inputs], loose(call.outputs)
+        if module.path in self.same and not any(inner.calls for inner in module.walk()):
+            return new_module(Made("nn.Identity", {}))
         leaf_module = self._leaf(module)
         if leaf_module is not None:
             return leaf_module

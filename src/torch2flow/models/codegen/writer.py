@@ -149,7 +149,7 @@ def _adjust(root: ast.ClassDef, writer: ModelWriter) -> list[str]:
     """Adds what the model's constructor does once its modules are made; returns what it could not do."""
     paths = {state.path for state in writer.graph.states.values()}
     made = {path for path in paths if not isinstance(writer.constructs.get(path.rpartition(".")[0]), Instance)}
-    adjustments = Adjustments(writer.tree, writer.constructs, writer.graph.metas, made)
+    adjustments = Adjustments(writer.tree, writer.constructs, writer.graph.metas, made, writer.same)
     for item in root.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
             item.body += adjustments.write([])
