@@ -29,7 +29,7 @@ from torch2flow.models.codegen.ready_modules import container, new_module
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
-from torch2flow.models.codegen.variants import merged_classes, use_listed_facts
+from torch2flow.models.codegen.variants import merged_calls, merged_classes, use_listed_facts
 from torch2flow.models.lowering.modules.reading import construct_called
 from torch2flow.models.lowering.modules.table import CLASSES, Made, ModuleCall
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
@@ -281,6 +281,16 @@ class ModelWriter:
             method = found.setdefault(ast.dump(method), method)
             number = list(found.values()).index(method) + 1
             self.methods[id(call)] = number
+        signature = self.graph.signatures.get(module.original_class)
+        merged = merged_calls(list(found.values()), signature.forward if signature else ()) if len(found) > 1 else None
+        if merged is not None:
+            method, names = merged
+            for call in module.calls:
+                arguments, result = self.given[id(call)]
+                renamed = names[self.methods[id(call)] - 1]
+                self.given[id(call)] = [(renamed.get(name, name), each) for name, each in arguments], result
+                self.methods[id(call)] = 1
+            found = {"": method}
         for number, method in enumerate(found.values(), start=1):
             name = _method_name(number)
             method.name = free_name(name, lambda each: each in module.children or each in module.states)

@@ -272,3 +272,45 @@ def _calls_with(method: ast.FunctionDef, values: Any) -> list[tuple[ast.Call, tu
         for node in ast.walk(method)
         if isinstance(node, ast.Call) and [getattr(each, "value", None) for each in node.args] == list(values)
     ]
+
+
+class _NoFlags(Flags):
+    """For calls of one module, which no argument of its constructor can tell apart."""
+
+    def expression(self, variants: Variants, hint: str) -> ast.expr:
+        raise CannotMergeError
+
+
+def merged_calls(
+    methods: list[ast.FunctionDef], forward: tuple[str, ...]
+) -> tuple[ast.FunctionDef, list[dict[str, str]]] | None:
+    """One method for all calls of a module, told apart by the arguments that they are given; None where there is none.
+
+    Args:
+        methods: what the module does in each of the calls that differ.
+        forward: the parameters of the original's `forward`.
+
+    Returns:
+        the method, and for each of those given, what it calls their parameters.
+    """
+    ordered = sorted(range(len(methods)), key=lambda n: len(methods[n].args.defaults) - len(methods[n].args.args))
+    try:
+        body = body_of(methods[ordered[0]], ordered[0])
+        for number in ordered[1:]:
+            body = merge_body(body, methods[number], number, forward)
+        everyone = frozenset(ordered)
+        shared = [entry for entry in body.entries if entry.variants == everyone]
+        values = [[[cell.value for cell in cells_of(each)] for each in entry.cells.values()] for entry in body.entries]
+        if any(each.count(each[0]) != len(each) for each in values):
+            return None
+        if len(shared) < _SHARED * min(len(method.body) for method in methods):
+            return None
+        method = merged_method(
+            methods[ordered[0]], body, Tests(body, _NoFlags({}, everyone, {}), {}, everyone, forward)
+        )
+    except CannotMergeError:
+        return None
+    names = [
+        {each: body.renamed.get((n, each), each) for each in _parameter_names(methods[n])} for n in range(len(methods))
+    ]
+    return method, names

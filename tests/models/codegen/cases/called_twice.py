@@ -38,12 +38,10 @@ class Gate(nn.Module):
         super().__init__()
         self.fc = nn.Linear(4, 4)
 
-    def forward(self, x):
+    def forward(self, x, other=None):
         gate = flow.sigmoid(self.fc(x))
-        return gate * x
-
-    def forward_2(self, x, other):
-        gate = flow.sigmoid(self.fc(x))
+        if other is None:
+            other = x
         return gate * other
 
 
@@ -54,4 +52,4 @@ class CalledTwice(nn.Module):
 
     def forward(self, x):
         out = self.gate(x)
-        return self.gate.forward_2(out, x)
+        return self.gate(out, x)

@@ -35,13 +35,9 @@ class Block(nn.Module):
         super().__init__()
         self.forward_2 = nn.Linear(4, 4)
 
-    def forward(self, x):
+    def forward(self, x, y=None):
         out = self.forward_2(x)
-        return out
-
-    def forward_2_2(self, x, y):
-        out = self.forward_2(x)
-        return out * y
+        return out if y is None else out * y
 
 
 class ChildNamedLikeAMethod(nn.Module):
@@ -50,4 +46,4 @@ class ChildNamedLikeAMethod(nn.Module):
         self.block = Block()
 
     def forward(self, x):
-        return self.block.forward_2_2(self.block(x), x)
+        return self.block(self.block(x), x)

@@ -37,28 +37,37 @@ import oneflow.nn as nn
 
 
 class Block(nn.Module):
-    def __init__(self, with_result=False):
+    def __init__(self):
         super().__init__()
-        self.with_result = with_result
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        x = flow.tanh(self.fc(x))
+        return x
+
+    def forward_2(self, x):
+        x = flow.tanh(self.fc(x))
+        return x * 3.0
+
+
+class Block2(nn.Module):
+    def __init__(self):
+        super().__init__()
         self.fc = nn.Linear(4, 4)
 
     def forward(self, x, scale=None):
         x = flow.tanh(self.fc(x))
         return x if scale is None else x * scale
 
-    def forward_2(self, x):
-        x = flow.tanh(self.fc(x))
-        return x if self.with_result else x * 3.0
-
 
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.a = Block()
-        self.b = Block(with_result=True)
+        self.b = Block2()
 
     def forward(self, x):
         x = self.a(x)
         x = self.b(x, x)
         x = self.a.forward_2(x)
-        return self.b.forward_2(x)
+        return self.b(x)
