@@ -52,6 +52,8 @@ class _Library:
         self._module, self._name = module, name
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)  # Python asks for it, as `inspect.unwrap` does: OneFlow is not imported for that.
         found = _recordings[-1].library(self._name) if _recordings else import_module(self._module)
         return getattr(found, name)
 
