@@ -184,7 +184,8 @@ def _fresh(node: Any, names: dict[int, ast.expr]) -> Any:
     if not isinstance(node, ast.AST):
         return node
     whole = names.get(id(node))
-    made = type(whole or node)()
+    kind = type(whole or node)
+    made = kind.__new__(kind)
     made.__dict__.update((whole or node).__dict__)
     if whole is None:
         for name, value in node.__dict__.items():
