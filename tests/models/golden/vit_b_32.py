@@ -98,6 +98,7 @@ class Encoder(nn.Module):
 class VisionTransformer(nn.Module):
     def __init__(self):
         super().__init__()
+        self.hidden_dim = 768
         self.class_token = nn.Parameter(flow.zeros(1, 1, 768))
         self.conv_proj = nn.Conv2d(3, 768, 32, stride=32)
         self.encoder = Encoder()

@@ -344,6 +344,7 @@ class ModelWriter:
             return returned(self.graph.output_tree, [body.argument(value) for value in self.graph.outputs])
 
         statements = roll(body.write(result), ModuleLists(self.modules, ""))
+        self.held.setdefault(call.path, set()).update(body.held)
         return ast.FunctionDef("forward", inputs.arguments, statements, [])
 
     def _check_owners(self, call: Call) -> None:

@@ -53,7 +53,7 @@ class _Library:
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
-            raise AttributeError(name)  # Python asks for it, as `inspect.unwrap` does: OneFlow is not imported for that.
+            raise AttributeError(name)  # Python asks, as `inspect.unwrap` does: OneFlow is not imported for that.
         found = _recordings[-1].library(self._name) if _recordings else import_module(self._module)
         return getattr(found, name)
 
