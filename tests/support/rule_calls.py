@@ -27,6 +27,9 @@ class NoRuleError(Exception):
 class Values(dict[str, Any]):
     """The values of a program by name; also all that an expression needs to know of the body it stands in."""
 
+    def kept_list(self, values: list[str]) -> str:
+        return ""  # No list has a name here.
+
     def value(self, name: str) -> ast.expr:
         return ast.Name(f"v_{name}", ast.Load())
 
