@@ -35,14 +35,6 @@ def is_leaf(structure: Structure) -> bool:
     return structure.kind in ("value", "constant", "none", "unknown")
 
 
-def leaves(structure: Structure) -> Iterator[str]:
-    """The values in a structure, in order."""
-    if structure.kind == "value":
-        yield structure.value
-    for child in structure.children:
-        yield from leaves(child)
-
-
 def pruned(structure: Structure, kept: Iterable[str]) -> Structure:
     """The structure with None for each value that is not among `kept`; an object without named fields is a tuple."""
     kept = set(kept)

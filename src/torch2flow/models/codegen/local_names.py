@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from torch2flow.models.codegen.borders import is_leaf, leaf, leaves, parts, same_content
+from torch2flow.models.codegen.borders import is_leaf, leaf, parts, same_content
 from torch2flow.models.codegen.names import (
     call_arguments,
     free_name,
@@ -191,7 +191,7 @@ class _Naming:
 
     def _used_alone(self, structure: Structure) -> Iterator[str]:
         """The values of a structure that are used by themselves, and not only as parts of it."""
-        values = list(leaves(structure))
+        values = list(structure.values())
         for step in self.steps.steps:
             if isinstance(step.item, Node):
                 lists = [_values_of(each) for each in step.item.arguments.values()]
@@ -202,11 +202,11 @@ class _Naming:
                     for _, each in step.arguments
                     for _, part in parts(each)
                     if part.children and same_content(part, structure)
-                    for value in leaves(part)
+                    for value in part.values()
                 }
             yield from (value for value in step.inputs if value in values and value not in inside)
         if not same_content(self.steps.result, structure):
-            yield from (value for value in leaves(self.steps.result) if value in values)
+            yield from (value for value in self.steps.result.values() if value in values)
 
     def _made_as(self, value: str) -> str:
         """What the value is called where it is made, deep inside another module."""
@@ -410,7 +410,7 @@ class _Naming:
         return given
 
     def _is_used(self, item: Structure) -> bool:
-        return any(value in self.steps.last_use for value in leaves(item))
+        return any(value in self.steps.last_use for value in item.values())
 
     def _wanted(self, items: list[Structure], needed: list[int], step: Step, number: int) -> dict[int, str]:
         """The author's names for the parts of what a statement makes."""
@@ -496,7 +496,7 @@ class _Naming:
             taken = {
                 name
                 for name, bound in self.environment.items()
-                if any(self.steps.last_use.get(each, -1) >= number for each in leaves(bound))
+                if any(self.steps.last_use.get(each, -1) >= number for each in bound.values())
             }
             fitting = [name for name in read_names(step.line.text) if name not in others | taken]
             if len(fitting) == 1 and is_name(fitting[0]):
@@ -509,19 +509,19 @@ class _Naming:
 
     def _called(self, value: str) -> list[str]:
         """What a value is or will be called here."""
-        named = [name for name, bound in self.environment.items() if value in leaves(bound)]
+        named = [name for name, bound in self.environment.items() if value in bound.values()]
         maker = self.steps.producer.get(value)
         return [*named, *(self.steps.steps[maker].targets if maker is not None else ())]
 
     def _busy(self, number: int) -> set[str]:
         """The names that may not be given anew by a statement, since something after it reads what they stand for."""
-        kept = {value for bound in self.environment.values() if bound.children for value in leaves(bound)}
+        kept = {value for bound in self.environment.values() if bound.children for value in bound.values()}
         return {
             name
             for name, bound in self.environment.items()
             if any(
                 self.steps.is_needed(value, number)
-                for value in leaves(bound)
+                for value in bound.values()
                 if bound.children or not (value in kept or self._is_read_by_another_name(value, name, number))
             )
         }

@@ -16,7 +16,7 @@ from torch2flow.models.codegen.blueprints import (
     New,
     Own,
 )
-from torch2flow.models.codegen.borders import leaf, leaves, loose, pruned, records_in, same_content
+from torch2flow.models.codegen.borders import leaf, loose, pruned, records_in, same_content
 from torch2flow.models.codegen.inferred_borders import infer_borders
 from torch2flow.models.codegen.literals import attribute, literal
 from torch2flow.models.codegen.local_names import name_values
@@ -108,14 +108,21 @@ class ModelWriter:
 
     def _settle_call(self, call: Call, renamed: dict[str, str], method: ast.FunctionDef) -> None:
         """Tells the callers of a method what its parameters are called in the class."""
-        arguments, result = self.given[id(call)]
-        self.given[id(call)] = [(renamed.get(name, name), each) for name, each in arguments], result
+        self._rename_arguments(call, renamed)
         self.parameter_names[id(call)] = [argument.arg for argument in method.args.args[1:]]
         match method.body[-1]:
             case ast.Return(value=ast.Name(id=name)):
                 self.returned_names[id(call)] = name
 
+    def _rename_arguments(self, call: Call, renamed: dict[str, str]) -> None:
+        arguments, result = self.given[id(call)]
+        self.given[id(call)] = [(renamed.get(name, name), each) for name, each in arguments], result
+
     # Modules.
+
+    def _is_second_name(self, module: Module) -> bool:
+        """Whether a module is another one, and only called by the name of that."""
+        return module.path in self.same and not any(inner.calls for inner in module.walk())
 
     def _is_plain(self, module: Module) -> bool:
         """Whether a module needs no class of its own: it is OneFlow's, or a container, or did nothing."""
@@ -123,7 +130,7 @@ class ModelWriter:
             return False
         if self._leaf(module) is not None or (not module.calls and not module.states):
             return True
-        if module.path in self.same and not any(inner.calls for inner in module.walk()):
+        if self._is_second_name(module):
             return True
         if not module.calls and not module.children and self._holder(module) is not None:
             return True
@@ -140,7 +147,7 @@ class ModelWriter:
     def _plain(self, module: Module) -> Construct:
         for call in module.calls:
             self.given[id(call)] = [("", leaf(value)) for value in call.inputs], loose(call.outputs)
-        if module.path in self.same and not any(inner.calls for inner in module.walk()):
+        if self._is_second_name(module):
             return new_module(Made("nn.Identity", {}))
         leaf_module = self._leaf(module)
         if leaf_module is not None:
@@ -286,9 +293,7 @@ class ModelWriter:
         if merged is not None:
             method, names = merged
             for call in module.calls:
-                arguments, result = self.given[id(call)]
-                renamed = names[self.methods[id(call)] - 1]
-                self.given[id(call)] = [(renamed.get(name, name), each) for name, each in arguments], result
+                self._rename_arguments(call, names[self.methods[id(call)] - 1])
                 self.methods[id(call)] = 1
             found = {"": method}
         for number, method in enumerate(found.values(), start=1):
@@ -370,16 +375,16 @@ class ModelWriter:
         arguments = [
             (name, each) for name, each in recorded if self._needs(call, each) or (name in used and each.kind == "none")
         ]
-        known = {value for _, each in arguments for value in leaves(each)}
+        known = {value for _, each in arguments for value in each.values()}
         arguments += [("", leaf(value)) for value in call.inputs if value not in known]
         if self.graph.borders:
             return arguments
         places = {value: place for place, value in enumerate(call.inputs)}
-        return sorted(arguments, key=lambda each: min(places.get(value, 0) for value in leaves(each[1])))
+        return sorted(arguments, key=lambda each: min(places.get(value, 0) for value in each[1].values()))
 
     def _needs(self, call: Call, given: Structure) -> bool:
         """Whether a call uses something of an argument."""
-        return any(value in call.inputs and value not in self.graph.states for value in leaves(given))
+        return any(value in call.inputs and value not in self.graph.states for value in given.values())
 
     def _used_parameters(self, class_name: str) -> set[str]:
         """The parameters of which any call of a class uses something."""
@@ -398,9 +403,9 @@ class ModelWriter:
         """What a call gives: as the author returns it, without the values that are not at hand at its end."""
         if call.border is None:
             return loose(call.outputs)
-        made = {value for _, each in self._arguments(call) for value in leaves(each)}
+        made = {value for _, each in self._arguments(call) for value in each.values()}
         for item in call.items:
-            made.update(item.outputs if isinstance(item, Node) else leaves(self.given[id(item)][1]))
+            made.update(item.outputs if isinstance(item, Node) else self.given[id(item)][1].values())
         return pruned(call.border.result, made)
 
     # What bodies ask (`statements.Context`, `local_names.Surroundings`).

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from torch2flow.models.codegen.literals import attribute, literal
-from torch2flow.models.codegen.names import RESERVED, class_name, is_name
+from torch2flow.models.codegen.names import RESERVED, class_name, free_name, is_name
 from torch2flow.models.program import Graph, Ref, Tree
 
 
@@ -56,10 +56,7 @@ class InputNames:
 
     def _free(self, name: str) -> str:
         """A name that is nobody's yet."""
-        candidate, count = name, 1
-        while candidate in self.taken:
-            count += 1
-            candidate = f"{name}_{count}"
+        candidate = free_name(name, self.taken.__contains__)
         self.taken.add(candidate)
         return candidate
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from torch2flow.models.codegen.borders import leaves, same_content
+from torch2flow.models.codegen.borders import same_content
 from torch2flow.models.codegen.names import is_return, operations, puts_together, read_names, statement_targets, targets
 from torch2flow.models.program import Graph, Line, Meta, Node, Structure, SymInt
 from torch2flow.models.program.calls import Call, line_of, lines_of
@@ -140,9 +140,9 @@ def _step(item: Node | Call, call: Call, graph: Graph, given: dict[int, Given]) 
     else:
         arguments, result = given[id(item)]
         needed = set(item.inputs)
-        inputs = [value for _, each in arguments for value in leaves(each) if value in needed]
+        inputs = [value for _, each in arguments for value in each.values() if value in needed]
         made = {value for node in item.nodes() for value in node.outputs}
-        outputs = [value for value in dict.fromkeys(leaves(result)) if value in made]
+        outputs = [value for value in dict.fromkeys(result.values()) if value in made]
     inputs = [value for value in inputs if value not in graph.states or value in call.inputs]
     line = line_of(item, call.depth)
     names = () if line is not None and puts_together(line.text) else statement_targets(lines_of(item, call.depth))
@@ -187,7 +187,7 @@ def _nest(steps: Steps) -> None:
     for number, step in enumerate(steps.steps):
         for name in step.inputs:
             uses.setdefault(name, []).append(number)
-    for name in leaves(steps.result):
+    for name in steps.result.values():
         uses.setdefault(name, []).append(end)
     for number, step in enumerate(steps.steps):
         used = [name for name in step.outputs if name in uses]
@@ -231,7 +231,7 @@ def _find_last_uses(steps: Steps, metas: dict[str, Meta]) -> None:
     for number, step in enumerate(steps.steps):
         for name in step.inputs:
             steps.last_use[name] = max(steps.last_use.get(name, -1), steps.root(number))
-    for name in leaves(steps.result):
+    for name in steps.result.values():
         steps.last_use[name] = len(steps.steps)
     for number, step in enumerate(steps.steps):
         if isinstance(step.item, Node):
