@@ -1,6 +1,6 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test bench faults coverage zoo golden style operators docs lint types clean distclean
+.PHONY: help setup demo quick test-quick test bench faults coverage zoo golden style operators docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 # Arguments for pytest: make test ARGS='-k conv -x'
@@ -16,7 +16,9 @@ demo: setup ## convert four models that PyTorch wrote and run them in OneFlow
 	@$(ONEFLOW) scripts/demo.py
 
 quick: setup ## in a minute: lint, types, and the tests that need neither PyTorch nor OneFlow nor another process
-	@$(MAKE) --no-print-directory lint types
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint types test-quick
+
+test-quick:
 	$(ONEFLOW) -m pytest -m 'not oneflow and not torch and not child' $(ARGS)
 
 test: setup ## run every test, each environment running the tests whose packages it has
