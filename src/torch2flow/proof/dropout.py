@@ -11,15 +11,22 @@ DROPPING = ("drop", "stochasticdepth")
 
 
 @contextlib.contextmanager
-def dropout_off(module: Any) -> Iterator[list[str]]:
-    """Sets every dropout probability to 0 for a while; yields the names of the attributes."""
+def dropout_off(module: Any, *, everything: bool = True) -> Iterator[list[str]]:
+    """Sets every dropout probability to 0 for a while; yields the names of the attributes.
+
+    Args:
+        module: of PyTorch or OneFlow.
+        everything: also those of an author's own classes and configurations, not of classes of dropout alone.
+    """
     changed: dict[tuple[int, str], tuple[Any, float]] = {}
     for part in module.modules():
         for holder in (part, getattr(part, "config", None)):
             kind = type(holder).__name__.lower()
             for name, value in getattr(holder, "__dict__", {}).items():
                 subject = f"{kind}.{name}" if name == "p" else name.lower()
-                if isinstance(value, float) and value > 0 and any(word in subject for word in DROPPING):
+                dropping = any(word in subject for word in DROPPING)
+                dropping = dropping if everything else "dropout" in kind and name == "p"
+                if isinstance(value, float) and value > 0 and dropping:
                     changed[id(holder), name] = holder, value
     try:
         for (_, name), (holder, _) in changed.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 METHOD = re.compile(r"forward(_[2-9]\d*)?")
@@ -85,3 +85,29 @@ def _replace(part: Any, name: str, value: Any) -> Callable[[], None]:
             part.__dict__[name] = old
 
     return put_back
+
+
+@dataclass
+class CallStack:
+    """A watcher that knows which module's code is running.
+
+    Attributes:
+        inside: the paths of the modules under way, the outermost first.
+    """
+
+    inside: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        """Of the innermost module; "" is the model itself."""
+        return self.inside[-1] if self.inside else ""
+
+    def around(
+        self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Calls `forward`."""
+        self.inside.append(call.path)
+        try:
+            return forward(*args, **kwargs)
+        finally:
+            self.inside.pop()

@@ -19,8 +19,11 @@ from torch2flow.models.lowering.unsupported import UNSUPPORTED
 from torch2flow.models.program import Dtype, Graph, Line, Node, Ref, Symbol, SymInt
 from torch2flow.models.program.functional import STORE
 
-_TRAINING = {"aten.dropout": "train", "aten.feature_dropout": "train", "aten.alpha_dropout": "train",
-             "aten.native_dropout": "train", "aten.batch_norm": "training"}  # fmt: skip
+_TRAINING = {"aten.batch_norm": "training", **dict.fromkeys((
+    "aten.dropout", "aten.feature_dropout", "aten.alpha_dropout", "aten.feature_alpha_dropout", "aten.native_dropout",
+    "aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu",
+), "train")}  # fmt: skip
+"""The argument of each operator that says whether it computes as in training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +151,19 @@ class Operators:
         return ast.Call(attribute(*name.split(".")), positional, keywords)
 
     def _by_mode(self, node: Node, arguments: dict[str, Any], body: Body) -> None:
-        """Dropout and batch norm act by `self.training`, also when the program was captured in eval mode."""
+        """Dropout and batch norm act by `self.training`, also when the program was captured in eval mode.
+
+        One that was told something else than the mode of the program does so in both modes: dropout that is always
+        active, a batch norm that is frozen.
+        """
         rate = node.arguments.get("dropout_p")
-        if rate:
+        if rate and self.graph.mode != "eval":
             chosen = ast.IfExp(attribute("self", "training"), literal(rate), literal(0.0))
             arguments["dropout_p"] = StandIn(chosen, False)
         name = _TRAINING.get(node.operator)
         if name is None or name not in arguments:
+            return
+        if self.graph.mode and node.arguments.get(name) is not (self.graph.mode == "train"):
             return
         if node.operator == "aten.batch_norm":
             mean = node.arguments.get("running_mean")

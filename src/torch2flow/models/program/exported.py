@@ -63,6 +63,7 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
         graph = reader.graph(_aliases(tensors or {}))
         _mark_trainable(graph, tensors or {})
         graph.attributes, graph.signatures = read_attributes(known), read_signatures(known)
+        graph.mode = known["mode"] if known.get("mode") in ("train", "eval") else ""
         graph.borders = read_borders(known, reader.final_name)
         return graph
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:

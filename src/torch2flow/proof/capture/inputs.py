@@ -225,6 +225,13 @@ def second_sizes(sizes: dict[str, int], attempt: int) -> dict[str, int]:
     return grown
 
 
+def odd_sizes(sizes: dict[str, int]) -> list[dict[str, int]]:
+    """Sizes that even samples leave untried, in the order tried: one of the first axis and odd ones, either, one."""
+    odd = {name: size + 1 + size % 2 for name, size in sizes.items()}
+    first = dict.fromkeys(list(sizes)[:1], 1)
+    return [{**odd, **first}, odd, first]
+
+
 def make_inputs(inputs: list[Input], sizes: dict[str, int], seed: int) -> Inputs:
     """Draws the values of all inputs, or reads their files.
 

@@ -92,11 +92,8 @@ class Layers:
         return name if alive() is tensor and version == _version(tensor) else ""
 
 
-class OwnNoise:
-    """Feeds every call what was recorded, and records by how much that is off the float64 result.
-
-    An `own/` tensor is float64 result minus recorded value, in float32.
-    """
+class Fed:
+    """Feeds every call what was recorded and hands on what was recorded, so that a result is of one module alone."""
 
     def __init__(self, recorder: LayerRecorder, rows: list[LayerRow]) -> None:
         self.recorder, self.rows = recorder, {row.name: row for row in rows}
@@ -125,15 +122,45 @@ class OwnNoise:
 
         return replace_leaves(torch, value, change)
 
-    def record(self, name: str, exact: Any) -> Any:
-        """Records how far a recorded tensor is off its float64 value, once; returns it in float64."""
+    def record(self, name: str, value: Any) -> Any:
+        """Takes the value of a tensor that was recorded; returns what was recorded, in this precision."""
         torch = self.recorder.torch
         with torch._C.DisableTorchFunction():  # float32 means float32 here, see `double_mode`
-            recorded = self.recorder.recorded(name).to(exact.device, exact.dtype)
+            recorded = self.recorder.recorded(name).to(value.device, value.dtype)
             if name not in self.known:
                 self.known.add(name)
-                self.recorder.tensor(f"own/{name}", (exact - recorded).to(torch.float32))
+                self.compare(name, value, recorded)
         return recorded
+
+    def compare(self, name: str, value: Any, recorded: Any) -> None:
+        """Is given each tensor once."""
+        raise NotImplementedError
+
+
+class OwnNoise(Fed):
+    """Records float64 value minus recorded value, in float32, as `own/...`."""
+
+    def compare(self, name: str, value: Any, recorded: Any) -> None:
+        """Records the distance."""
+        self.recorder.tensor(f"own/{name}", (value - recorded).to(self.recorder.torch.float32))
+
+
+class RandomTensors(Fed):
+    """Finds the tensors that another seed makes different, although the module got the same.
+
+    Attributes:
+        random: their names.
+    """
+
+    def __init__(self, recorder: LayerRecorder, rows: list[LayerRow]) -> None:
+        super().__init__(recorder, rows)
+        self.random: set[str] = set()
+
+    def compare(self, name: str, value: Any, recorded: Any) -> None:
+        """Notes the tensor if it differs by more than another order of adding up makes."""
+        scale = recorded.abs().max() if recorded.numel() else 0.0
+        if bool(((value - recorded).abs() > 1e-3 * scale).any()):
+            self.random.add(name)
 
 
 def replace_leaves(torch: Any, value: Any, change: Callable[[Any], Any]) -> Any:

@@ -30,10 +30,11 @@ from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resi
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
 from torch2flow.proof.capture.factories import in_words, raised
 from torch2flow.proof.capture.facts import FILE, describe_modules, to_text
-from torch2flow.proof.capture.inputs import GROWTH, second_sizes
+from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
+from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.capture.reasons import refusal
 from torch2flow.proof.capture.recording import Recording
-from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, leaves_of, untouched
+from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, leaves_of
 from torch2flow.proof.capture.runtime import import_torch, quiet
 from torch2flow.proof.dropout import dropout_off
 
@@ -72,6 +73,10 @@ class Captured:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return {**asdict(self), "out": str(self.out), "reference": self.reference and str(self.reference)}
+
+
+LARGER = 100.0
+"""What floating inputs are multiplied with for the run that tries clamps, saturation and overflow."""
 
 
 @dataclass
@@ -209,7 +214,7 @@ def _write(job: CaptureJob, out: Path, folder: Path) -> Captured:
     torch, module = job.torch, job.module
     module.train(job.train)
     job.say("exporting")
-    facts = describe_modules(torch, module)
+    facts = {"mode": "train" if job.train else "eval", **describe_modules(torch, module)}
     exported = _export(job)
     facts["borders"] = exported.borders
     path = folder / out.name
@@ -298,81 +303,98 @@ def _run(job: CaptureJob, call: Call) -> None:
 
 def _record(job: CaptureJob, exported: Exported, recording: Recording, captured: Captured) -> dict[str, str]:
     """Runs the module, and returns the metadata of the recording."""
-    reference = ReferenceRecorder(job.torch, job.module, recording, job.seed, job.say)
+    reference = ReferenceRecorder(job.torch, job.module, recording, job.seed, job.say, attributes=not job.train)
     args, kwargs = job.call
     layers = job.reference == "all"
     reference.inputs("input", args, kwargs)
     outputs = reference.forward(args, kwargs, layers=layers)
-    _compare(job, exported, reference.copies(*job.call), outputs, captured, "")
-    second = _second(job, exported, reference, captured)
-    modes = ([True] if job.train else [False, True]) if job.gradients else []
-    modes = [train for train in modes if _gradients(job, reference, train, captured)]
-    if (job.train or True in modes) and reference.randomness(args, kwargs, train=True):
-        captured.notes.append("in train mode the model is random even without dropout: train.* can't be computed again")
-        reference.metadata["random"] = "train"
-    note = reference.everything_in_float64(job.call, second, modes, layers=layers)
-    captured.notes += [note] if note else []
+    notes = [reference.random_calls(args, kwargs, train=train) for train in dict.fromkeys((job.train, True))]
+    runs: dict[str, Call] = {}
+    if reference.stays_random(args, kwargs, train=job.train):
+        reference.draws(args, kwargs)
+        notes.append("the model draws random numbers beside dropout: outputs are compared by mean and deviation")
+    else:
+        program = exported.program.module()
+        if not reference.drops(train=job.train):
+            try:
+                _compare(job, _run_program(job, program, reference.copies(*job.call)), outputs, captured)
+            except Exception as error:
+                notes.append(f"the exported program itself does not run: {in_words(error, 300)}")
+        runs = _more_runs(job, exported, program, reference, captured)
+    if job.gradients:
+        notes.append(reference.training(args, kwargs))
+    notes.append(reference.everything_in_float64(job.call, runs, layers=layers))
+    captured.notes += filter(None, notes)
     return {**_metadata(job, captured), **reference.metadata}
 
 
-def _gradients(job: CaptureJob, reference: ReferenceRecorder, train: bool, captured: Captured) -> bool:
-    """Records gradients in one mode; in the mode that is captured they must succeed."""
-    try:
-        reference.gradients(*job.call, train=train)
-    except OSError:
-        raise
-    except Exception as error:
-        if train == job.train:
-            raise raised("There are no gradients: running forward and backward raised", error, job.model) from None
-        captured.notes.append(f"no gradients in train mode: {in_words(error, 300)}")
-        return False
-    return True
-
-
-def _second(job: CaptureJob, exported: Exported, reference: ReferenceRecorder, captured: Captured) -> Call | None:
-    """Records inputs and outputs at other sizes of the dynamic axes: the first that the model takes."""
+def _more_runs(
+    job: CaptureJob, exported: Exported, program: Any, reference: ReferenceRecorder, captured: Captured
+) -> dict[str, Call]:
+    """Records outputs of what one sample does not try: other sizes, odd ones, large inputs, a second call."""
     free = {name: job.sizes[name] for name, axis in exported.axes.items() if axis.dynamic}
-    if not free:
-        return None
-    for attempt in range(len(GROWTH)):
-        sizes = {**job.sizes, **second_sizes(free, attempt)}
-        try:
-            call = job.second(sizes)
-            with job.torch.no_grad(), untouched(job.torch, job.module):
-                reference.call(*call)
-                if not job.train:
-                    args, kwargs = reference.copies(*call)
-                    exported.program.module()(*args, **kwargs)
-        except Torch2FlowError:
-            raise
-        except Exception:
-            continue
-        reference.inputs("second.input", *call)
-        outputs = reference.forward(*call, "second.", layers=False)
-        _compare(job, exported, reference.copies(*call), outputs, captured, " at other sizes")
-        captured.second = sizes
-        return call
-    captured.notes.append(
-        "the model takes none of the other sizes that were tried: dynamic axes are not in the reference"
-    )
-    return None
+    runs: dict[str, Call] = {}
+    for prefix, ideas in (("second.", [second_sizes(free, attempt) for attempt in range(len(GROWTH))]),
+                          ("third.", odd_sizes(free))):  # fmt: skip
+        for sizes in ideas if free else []:
+            call = _one_more(job, program, reference, captured, prefix, {**job.sizes, **sizes})
+            if call is not None:
+                runs[prefix] = call
+                if prefix == "second.":
+                    captured.second = {**job.sizes, **sizes}
+                break
+    if free and "second." not in runs:
+        captured.notes.append(
+            "the model takes none of the other sizes that were tried: dynamic axes are not in the reference"
+        )
+    args, kwargs = job.call
+    if any(_floats(job.torch, leaf) for _, leaf in input_leaves(*job.call)):
+        large = job.torch.utils._pytree.tree_map(
+            lambda leaf: leaf * LARGER if _floats(job.torch, leaf) else leaf, job.call
+        )
+        outputs = reference.run(*large)
+        if all(leaf.isfinite().all() for leaf in reference.leaves(outputs) if _floats(job.torch, leaf)):
+            reference.inputs("large.input", *large)
+            reference.outputs("large.output", outputs)
+            runs["large."] = large
+    reference.forward(args, kwargs, "again.", layers=False)
+    return {**runs, "again.": job.call}
 
 
-def _compare(
-    job: CaptureJob, exported: Exported, call: Call, outputs: list[Any], captured: Captured, where: str
-) -> None:
-    """Adds a note where the exported program does not compute what the module computes."""
-    torch = job.torch
-    if job.train:
-        return  # it would change the buffers that both share
+def _one_more(
+    job: CaptureJob, program: Any, reference: ReferenceRecorder, captured: Captured, prefix: str, sizes: dict[str, int]
+) -> Call | None:
+    """Records a run at other sizes, if the module and its program take them."""
     try:
-        with torch.no_grad(), untouched(torch, job.module):
-            found = leaves_of(torch, exported.program.module()(*call[0], **call[1]))
-    except Exception as error:
-        captured.notes.append(f"the exported program itself does not run{where}: {in_words(error, 300)}")
-        return
-    worst = 0.0
-    for mine, its in zip(outputs, found, strict=False):
+        call = job.second(sizes)
+        output = reference.run(*call)
+        found = _run_program(job, program, reference.copies(*call))
+    except Torch2FlowError:
+        raise
+    except Exception:
+        return None
+    reference.inputs(f"{prefix}input", *call)
+    outputs = reference.outputs(f"{prefix}output", output)
+    _compare(job, found, outputs, captured, " at other sizes")
+    return call
+
+
+def _floats(torch: Any, leaf: Any) -> bool:
+    return isinstance(leaf, torch.Tensor) and bool(leaf.is_floating_point())
+
+
+def _run_program(job: CaptureJob, program: Any, call: Call) -> list[Any] | None:
+    """What the exported program gives; None in train mode, where it would change the buffers that both share."""
+    if job.train:
+        return None
+    with job.torch.no_grad(), untouched(job.torch, job.module):
+        return leaves_of(job.torch, program(*call[0], **call[1]))
+
+
+def _compare(job: CaptureJob, found: list[Any] | None, outputs: list[Any], captured: Captured, where: str = "") -> None:
+    """Adds a note where the exported program does not compute what the module computes."""
+    torch, worst = job.torch, 0.0
+    for mine, its in zip(outputs, found or [], strict=False):
         if isinstance(mine, torch.Tensor) and isinstance(its, torch.Tensor) and mine.shape == its.shape:
             mine, its = mine.double().nan_to_num(), its.double().nan_to_num()
             scale = float(mine.abs().max()) if mine.numel() else 0.0

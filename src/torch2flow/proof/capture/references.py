@@ -12,14 +12,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.dtypes import DTYPES, find_dtype
 from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.factories import in_words
-from torch2flow.proof.capture.layers import LayerRow, Layers, OwnNoise
+from torch2flow.proof.capture.layers import LayerRow, Layers, OwnNoise, RandomTensors
+from torch2flow.proof.capture.module_state import double_mode, doubled, one_rounding_off, shaken, stepped, untouched
+from torch2flow.proof.capture.random_calls import NotedCalls, nothing_dropped
+from torch2flow.proof.digests import digest
 from torch2flow.proof.dropout import dropout_off
+from torch2flow.proof.outline import outline
 from torch2flow.proof.watching import Watcher, watched
 
 if TYPE_CHECKING:
@@ -30,6 +35,12 @@ LEARNING_RATE = 2.0**-7
 
 ADAMW = {"lr": 2.0**-10, "betas": (0.875, 1 - 2.0**-10), "eps": 2.0**-27, "weight_decay": 2.0**-7}
 """The other optimizer: near PyTorch's defaults, and held exactly by float32 too."""
+
+SHAKES = 3
+"""How often PyTorch computes once more with its weights off by one rounding, to see how far float32 spreads."""
+
+DRAWS, DRAWING_SECONDS = 100, 30.0
+"""How often a model that stays random is run, for mean and deviation; less often if it takes too long."""
 
 Say = Callable[[str], None]
 
@@ -73,22 +84,35 @@ class ReferenceRecorder:
         recording: where tensors go.
         seed: of PyTorch's generator before every run, and of the weights of the loss.
         say: is told what is being done.
+        attributes: also set every attribute that holds a probability to drop to 0, which switches off what an author
+            wrote with `bernoulli_`. A program that was captured in train mode keeps such code, with its numbers.
     """
 
-    def __init__(self, torch: Any, module: Any, recording: Recording, seed: int, say: Say) -> None:
+    def __init__(
+        self, torch: Any, module: Any, recording: Recording, seed: int, say: Say, *, attributes: bool = True
+    ) -> None:
         self.torch, self.module, self.recording, self.seed, self.say = torch, module, recording, seed, say
-        self.metadata: dict[str, str] = {}
+        self.attributes = attributes
+        self.metadata: dict[str, str] = {"dropout": "attributes" if attributes else "functions"}
         self.notes: list[str] = []
         self.prefix = ""
         self.doubles = False
         self.rows: list[LayerRow] = []
+        self.spread: dict[str, float] | None = None
+        self.trained = False
 
     # -- what is recorded --------------------------------------------------------------------------------
 
     def tensor(self, name: str, value: Any) -> None:
-        """Appends one tensor, under the prefix of the precision it was computed in."""
+        """Appends one tensor, under the prefix of the precision it was computed in; `_spread` only measures it."""
         torch = self.torch
         value = value.detach()
+        if self.spread is not None:
+            if value.is_floating_point() and f"float64/{name}" in self.recording.names:
+                distance = (value.cpu().double() - self.recorded(f"float64/{name}")).abs()
+                found = float(distance.nan_to_num(0.0, 0.0).max()) if distance.numel() else 0.0
+                self.spread[name] = max(self.spread.get(name, 0.0), found)
+            return
         if value.is_quantized:
             value = value.dequantize()
         if value.layout is not torch.strided:
@@ -123,11 +147,13 @@ class ReferenceRecorder:
     # -- running -----------------------------------------------------------------------------------------
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], seed: int | None = None) -> Any:
-        """`module(*args, **kwargs)` on copies of the inputs, in the precision that is being recorded."""
+        """`module(*args, **kwargs)` on copies of the inputs, in the precision being recorded, and without dropout."""
         torch = self.torch
         torch.manual_seed(self.seed if seed is None else seed)
         args, kwargs = self.copies(args, kwargs)
-        with fast_paths_off(torch), double_mode(torch) if self.doubles else contextlib.nullcontext():
+        precision = double_mode(torch) if self.doubles else contextlib.nullcontext()
+        off = dropout_off(self.module) if self.attributes else contextlib.nullcontext()
+        with fast_paths_off(torch), precision, nothing_dropped(torch), off:
             return self.module(*args, **kwargs)
 
     def copies(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -145,26 +171,31 @@ class ReferenceRecorder:
     def forward(self, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = "", *, layers: bool) -> list[Any]:
         """Runs and records the outputs as `output.N`, and every submodule's as `module.PATH#CALL.N`."""
         self.say(f"recording outputs{' in float64' if self.doubles else ''}")
-        if not layers:
-            return self.outputs(f"{name}output", self._run(args, kwargs))
-        watcher = Layers(self, inputs=not self.doubles)
-        output = self._run(args, kwargs, watcher)
-        self.rows = self.rows or watcher.rows
+        watcher = Layers(self, inputs=not self.doubles) if layers else None
+        output = self.run(args, kwargs, watcher, times=2 if name == "again." else 1)
+        if watcher is not None:
+            self.rows = self.rows or watcher.rows
+        if not name and not self.doubles:
+            self.metadata["outline"] = json.dumps(outline(output, self._dtype_name))
         return self.outputs(f"{name}output", output)
 
-    def everything_in_float64(self, call: Any, second: Any, modes: list[bool], *, layers: bool) -> str:
+    def _dtype_name(self, value: Any) -> str | None:
+        return str(value.dtype).removeprefix("torch.") if isinstance(value, self.torch.Tensor) else None
+
+    def everything_in_float64(self, call: Any, runs: Mapping[str, Any], *, layers: bool) -> str:
         """Records all that was recorded once more in float64, and the noise of each layer; a note where that fails.
 
         Args:
             call: positional and keyword inputs.
-            second: those of the second run, or None.
-            modes: for which gradients were recorded: True is train mode.
+            runs: those of other runs whose outputs were recorded, by their prefix.
             layers: whether layers were recorded.
         """
         self.metadata["state_dict"] = json.dumps(list(self.module.state_dict()))
+        self.metadata["weights"] = json.dumps(dict(self._weights()))
         if layers:
             self.metadata["calls"] = json.dumps([dataclasses.asdict(row) for row in self.rows])
-        if modes:
+        if self.trained:
+            self.metadata["trainable"] = json.dumps([n for n, p in self.module.named_parameters() if p.requires_grad])
             self.metadata["loss"] = "sum over floating outputs N of sum(output.N * loss.weight.N)"
             self.metadata["optimizer"] = "SGD"
             self.metadata["lr"] = str(LEARNING_RATE)
@@ -173,12 +204,13 @@ class ReferenceRecorder:
         try:
             with self.in_float64():
                 self.forward(*call, layers=layers)
-                if second:
-                    self.forward(second[0], second[1], "second.", layers=False)
-                for train in modes:
-                    self.gradients(*call, train=train)
+                for prefix, (args, kwargs) in runs.items():
+                    self.forward(args, kwargs, prefix, layers=False)
+                if self.trained:
+                    self.gradients(*call)
                 if layers:
                     self.own_noise(*call)
+            self._measure_spread(call)
         except OSError:
             raise
         except Exception as error:
@@ -186,19 +218,56 @@ class ReferenceRecorder:
             return f"no complete float64 reference: {in_words(error, 300)}"
         return ""
 
+    def _measure_spread(self, call: Any) -> None:
+        """Measures how far PyTorch's float32 results lie from float64's if inputs and weights are off by one rounding.
+
+        What a result is off by is one draw of what float32 makes of a model, and can be small by luck. A few more say
+        what float32 explains, and what it does not.
+        """
+        self.say("measuring the spread of float32")
+        self.spread = {}
+        try:
+            for seed in range(SHAKES):
+                generator = self.torch.Generator().manual_seed(seed)
+
+                def moved(leaf: Any, generator: Any = generator) -> Any:
+                    floating = isinstance(leaf, self.torch.Tensor) and leaf.is_floating_point()
+                    return one_rounding_off(self.torch, leaf, generator) if floating else leaf
+
+                args, kwargs = self.torch.utils._pytree.tree_map(moved, call)
+                with shaken(self.torch, self.module, seed):
+                    self.forward(args, kwargs, layers=False)
+                    if self.trained:
+                        self.gradients(args, kwargs)
+            self.metadata["spread"] = json.dumps(self.spread)
+        finally:
+            self.spread = None
+
+    def _weights(self) -> Iterator[tuple[str, str]]:
+        """A digest of each parameter and buffer, by the names of the state dict."""
+        for name, value in self.module.state_dict().items():
+            if isinstance(value, self.torch.Tensor) and value.layout is self.torch.strided and not value.is_quantized:
+                value = value.detach().cpu()
+                if not value.is_complex():
+                    value = value.float() if value.dtype is self.torch.bfloat16 else value
+                    yield name, digest(value.numpy())
+
     def own_noise(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Records which part of each submodule's noise is its own, as `own/...`; in float64, after `forward`."""
         self.say("recording the noise of each layer")
         noise = OwnNoise(self, self.rows)
         with self._named(""):
-            output = self._run(args, kwargs, noise)
+            output = self.run(args, kwargs, noise)
             for number, leaf in enumerate(self.leaves(output)):
                 if isinstance(leaf, self.torch.Tensor) and leaf.is_floating_point():
                     noise.record(f"output.{number}", leaf)
 
-    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], watcher: Watcher | None = None) -> Any:
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], watcher: Watcher | None = None, times: int = 1) -> Any:
+        """What the module gives, without gradients; its buffers are afterwards what they were."""
         watching = watched(self.module, watcher) if watcher else contextlib.nullcontext()
         with self.torch.no_grad(), untouched(self.torch, self.module), watching:
+            for _ in range(times - 1):
+                self.call(args, kwargs)
             return self.call(args, kwargs)
 
     def recorded(self, name: str) -> Any:
@@ -215,15 +284,34 @@ class ReferenceRecorder:
         finally:
             self.prefix = before
 
-    def gradients(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> None:
-        """Records loss, gradients and, in train mode, parameters and buffers after a step of SGD.
+    def training(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """Records gradients and a step, if they can be computed again; returns why not, or "".
 
-        The loss is the sum over all floating outputs of `output * weight`, with fixed random weights. Dropout
-        and its relatives have probability 0 meanwhile.
+        Raises:
+            OSError: the recording can't be written.
         """
-        torch, mode = self.torch, "train" if train else "eval"
-        self.say(f"recording gradients in {mode} mode{' in float64' if self.doubles else ''}")
-        with untouched(torch, self.module), self._steady(train):
+        try:
+            if self.stays_random(args, kwargs, train=True):
+                why = "in train mode the model draws random numbers beside dropout"
+            else:
+                self.gradients(args, kwargs)
+                self.trained, why = True, ""
+        except OSError:
+            raise
+        except Exception as error:
+            why = f"running forward and backward in train mode raised: {in_words(error, 300)}"
+        self.metadata["training"] = why
+        return why and f"training is not compared: {why}"
+
+    def gradients(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Records outputs, loss and gradients in train mode, and parameters and buffers after a step of SGD.
+
+        The loss is the sum over all floating outputs of `output * weight`, with fixed random weights.
+        """
+        torch = self.torch
+        self.say(f"recording gradients{' in float64' if self.doubles else ''}")
+        with untouched(torch, self.module):
+            self.module.train()
             parameters = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
             inputs: dict[str, Any] = {}
 
@@ -238,19 +326,34 @@ class ReferenceRecorder:
                 tracked = tuple(_map_leaves(str(number), value, track) for number, value in enumerate(args))
                 keywords = {name: _map_leaves(name, value, track) for name, value in kwargs.items()}
                 leaves = self.leaves(self.call(tracked, keywords))
-                loss = self._loss(leaves, mode)
+                loss = self._loss(leaves)
                 wanted = [*parameters.values(), *inputs.values()]
                 if not loss.requires_grad:
                     raise RuntimeError("no output depends on a parameter or a floating input")
                 found = torch.autograd.grad(loss, wanted, allow_unused=True)
             for number, leaf in enumerate(leaves):
                 if isinstance(leaf, torch.Tensor):
-                    self.tensor(f"{mode}.output.{number}", leaf)
-            self.tensor(f"{mode}.loss", loss)
+                    self.tensor(f"train.output.{number}", leaf)
+            self.tensor("train.loss", loss)
             gradients = dict(zip([*parameters, *(f"input:{name}" for name in inputs)], found, strict=True))
-            self._record_gradients(mode, parameters, gradients, step=train)
+            self._record_step(parameters, gradients)
+            self._second_step(args, kwargs, parameters, gradients)
 
-    def _loss(self, leaves: list[Any], mode: str) -> Any:
+    def _second_step(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], parameters: dict[str, Any], gradients: dict[str, Any]
+    ) -> None:
+        """Records the buffers after one more forward pass, with the parameters that the step of SGD gave."""
+        buffers = dict(self.module.named_buffers())
+        if not buffers or self.spread is not None:
+            return
+        after = {name: p.detach().add(gradients[name], alpha=-LEARNING_RATE)
+                 for name, p in parameters.items() if gradients[name] is not None}  # fmt: skip
+        with self.torch.no_grad(), stepped(self.module, after):
+            self.call(args, kwargs)
+        for name, buffer in self.module.named_buffers():
+            self.tensor(f"train.second_step.{name}", buffer)
+
+    def _loss(self, leaves: list[Any]) -> Any:
         import numpy as np
 
         torch = self.torch
@@ -259,28 +362,24 @@ class ReferenceRecorder:
             if isinstance(leaf, torch.Tensor) and leaf.is_floating_point():
                 rng = np.random.default_rng([self.seed, number])
                 weight = torch.from_numpy(np.asarray(rng.standard_normal(tuple(leaf.shape), "f4")))
-                if not self.doubles:
-                    self.tensor(f"{mode}.loss.weight.{number}", weight)
+                if not self.doubles and self.spread is None:
+                    self.tensor(f"train.loss.weight.{number}", weight)
                 weight = weight.to(leaf.device)
                 loss = loss + (leaf.to(loss.dtype) * weight.to(loss.dtype)).sum().cpu()
         return loss
 
-    def _record_gradients(
-        self, mode: str, parameters: Mapping[str, Any], gradients: Mapping[str, Any], *, step: bool
-    ) -> None:
+    def _record_step(self, parameters: Mapping[str, Any], gradients: Mapping[str, Any]) -> None:
         for name, gradient in gradients.items():
             if gradient is not None:  # None: nothing depends on it
                 kind, _, path = name.rpartition(":")
-                self.tensor(f"{mode}.input_gradient.{path}" if kind else f"{mode}.gradient.{name}", gradient)
-        if step:
-            for name, parameter in parameters.items():
-                if gradients[name] is not None:
-                    after = parameter.detach().add(gradients[name], alpha=-LEARNING_RATE)
-                    self.tensor(f"{mode}.step.{name}", after)
-                    if not self.doubles:
-                        self._adamw(f"{mode}.adamw.{name}", parameter, gradients[name])
-            for name, buffer in self.module.named_buffers():
-                self.tensor(f"{mode}.step.{name}", buffer)
+                self.tensor(f"train.input_gradient.{path}" if kind else f"train.gradient.{name}", gradient)
+        for name, parameter in parameters.items():
+            if gradients[name] is not None:
+                self.tensor(f"train.step.{name}", parameter.detach().add(gradients[name], alpha=-LEARNING_RATE))
+                if not self.doubles and self.spread is None:
+                    self._adamw(f"train.adamw.{name}", parameter, gradients[name])
+        for name, buffer in self.module.named_buffers():
+            self.tensor(f"train.step.{name}", buffer)
 
     def _adamw(self, name: str, parameter: Any, gradient: Any) -> None:
         """Records the parameter after one step of AdamW with this very gradient, in both precisions.
@@ -295,21 +394,61 @@ class ReferenceRecorder:
             with self._named(prefix):
                 self.tensor(name, leaf)
 
-    @contextlib.contextmanager
-    def _steady(self, train: bool) -> Iterator[None]:
-        """The mode asked for, with nothing random in it, as far as that can be switched off."""
-        self.module.train(train)
-        with dropout_off(self.module) as changed:
-            if changed:
-                self.metadata["dropout"] = f"set to 0 for train.*: {', '.join(changed)}"
-            yield
+    def random_calls(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> str:
+        """Records which random functions the model calls in one mode, dropout active; a note where it does not run."""
+        torch, noted = self.torch, NotedCalls()
+        calls = json.loads(self.metadata.get("random_calls", "{}"))
+        try:
+            with torch.no_grad(), untouched(torch, self.module), fast_paths_off(torch), noted.noted(torch, self.module):
+                self.module.train(train)
+                torch.manual_seed(self.seed)
+                args, kwargs = self.copies(args, kwargs)
+                self.module(*args, **kwargs)
+        except Exception as error:
+            return f"which layers drop in {'train' if train else 'eval'} mode is not compared: {in_words(error, 200)}"
+        calls["train" if train else "eval"] = noted.calls
+        self.metadata["random_calls"] = json.dumps(calls)
+        self.metadata["modules"] = json.dumps([path for path, _ in self.module.named_modules()])
+        return ""
 
-    def randomness(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> bool:
-        """Whether two runs with different seeds differ, although every known probability is 0."""
-        torch = self.torch
-        results = []
+    def drops(self, *, train: bool) -> bool:
+        """Whether the model, as it is, drops in a mode."""
+        calls = json.loads(self.metadata.get("random_calls", "{}")).get("train" if train else "eval", [])
+        return any(kind == "dropout" for _, kind, _ in calls)
+
+    def draws(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Records mean and deviation of each output of a model that stays random, and which tensors of layers do."""
+        torch, started, count = self.torch, time.monotonic(), 0
+        sums: dict[int, tuple[Any, Any]] = {}
+        with torch.no_grad(), untouched(torch, self.module):
+            while count < DRAWS and (count < 16 or time.monotonic() - started < DRAWING_SECONDS):
+                count += 1
+                for number, leaf in enumerate(self.leaves(self.call(args, kwargs, self.seed + count))):
+                    if isinstance(leaf, torch.Tensor) and not leaf.is_complex():
+                        value = leaf.detach().double()
+                        total, squares = sums.get(number, (0.0, 0.0))
+                        sums[number] = (total + value, squares + value**2)
+        for number, (total, squares) in sums.items():
+            mean = total / count
+            self.tensor(f"random.mean.{number}", mean)
+            self.tensor(f"random.deviation.{number}", (squares / count - mean**2).clamp(min=0).sqrt())
+        watcher = RandomTensors(self, self.rows)
+        with torch.no_grad(), untouched(torch, self.module), watched(self.module, watcher):
+            output = self.call(args, kwargs, self.seed + 1)
+        for number, leaf in enumerate(self.leaves(output)):
+            if isinstance(leaf, torch.Tensor):
+                watcher.record(f"output.{number}", leaf)
+        self.metadata["random"] = json.dumps({"draws": count, "tensors": sorted(watcher.random)})
+
+    def stays_random(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> bool:
+        """Whether two runs in a mode differ when their seeds do, although nothing drops."""
+        calls = json.loads(self.metadata.get("random_calls", "{}")).get("train" if train else "eval", [])
+        if all(kind == "dropout" for _, kind, _ in calls):
+            return False
+        torch, results = self.torch, []
         for seed in (self.seed, self.seed + 1):
-            with torch.no_grad(), untouched(torch, self.module), self._steady(train):
+            with torch.no_grad(), untouched(torch, self.module):
+                self.module.train(train)
                 output = self.call(args, kwargs, seed)
             results.append([leaf.clone() for leaf in self.leaves(output) if isinstance(leaf, torch.Tensor)])
         first, second = results
@@ -341,85 +480,3 @@ def _map_leaves(prefix: str, value: Any, change: Callable[[str, Any], Any]) -> A
     if type(value) in (list, tuple):
         return type(value)(_map_leaves(f"{prefix}.{number}", part, change) for number, part in enumerate(value))
     return change(prefix, value)
-
-
-# -- the module as it was ------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def untouched(torch: Any, module: Any) -> Iterator[None]:
-    """Afterwards the buffers hold what they held, and every submodule is in the mode it was in."""
-    modes = [(part, part.training) for part in module.modules()]
-    buffers = [(part._buffers, name, value) for part in module.modules() for name, value in part._buffers.items()]
-    kept = [None if value is None else value.detach().clone() for _, _, value in buffers]
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
-        with torch.no_grad():
-            for (table, name, value), copy in zip(buffers, kept, strict=True):
-                if value is not None and copy is not None:
-                    value.copy_(copy)
-                table[name] = value
-
-
-@contextlib.contextmanager
-def doubled(torch: Any, module: Any) -> Iterator[None]:
-    """The module in float64; afterwards its parameters and buffers are the same objects with the same memory.
-
-    BatchNorm's eps and momentum are what float32 makes of them: OneFlow 0.9.0 has them so in float64 too, and the
-    difference of 2.5e-8 would hide others. Its momentum is 1 less float32's 1 - momentum, in float32.
-    """
-    norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
-    constants = [(part, name, getattr(part, name)) for part in norms for name in ("eps", "momentum")]
-    constants = [(part, name, value) for part, name, value in constants if value is not None]
-    parameters = [(parameter, parameter.data, parameter.grad) for parameter in module.parameters()]
-    buffers = [(part._buffers, name, value) for part in module.modules() for name, value in part._buffers.items()]
-    try:
-        for parameter, _, _ in parameters:
-            parameter.grad = None
-        module.double()
-        for part, name, value in constants:
-            single = torch.tensor(1 - value if name == "momentum" else value, dtype=torch.float32)
-            setattr(part, name, float(1 - single if name == "momentum" else single))
-        yield
-    finally:
-        for part, name, value in constants:
-            setattr(part, name, value)
-        for parameter, data, gradient in parameters:
-            parameter.data = data
-            parameter.grad = gradient
-        for table, name, value in buffers:
-            table[name] = value
-
-
-@contextlib.contextmanager
-def double_mode(torch: Any) -> Iterator[None]:
-    """float64 also where the model's code asks for float32 by name: `x.float()`, `dtype=torch.float32`."""
-
-    def grouped_mm(rows: Any, weights: Any, *, offs: Any, **rest: Any) -> Any:
-        """Each run of rows times its own matrix, which PyTorch itself (2.13) has no float64 of."""
-        ends = offs.tolist()
-        parts = [rows[a:b] @ weights[n] for n, (a, b) in enumerate(zip([0, *ends], ends, strict=False))]
-        return torch.cat([*parts, rows.new_zeros(rows.shape[0] - ends[-1], weights.shape[-1])])
-
-    class Doubles(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if func is torch.Tensor.float:
-                func = torch.Tensor.double
-            if func in grouped:
-                func = grouped_mm
-            args = tuple(torch.float64 if value is torch.float32 else value for value in args)
-            named = {k: torch.float64 if value is torch.float32 else value for k, value in (kwargs or {}).items()}
-            return func(*args, **named)
-
-    names = ((torch.nn.functional, "grouped_mm"), (torch, "_grouped_mm"))
-    grouped = [getattr(home, name) for home, name in names if hasattr(home, name)]
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        with Doubles():
-            yield
-    finally:
-        torch.set_default_dtype(before)

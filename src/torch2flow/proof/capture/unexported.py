@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow._version import __version__
-from torch2flow.proof.capture.factories import in_words, raised
+from torch2flow.proof.capture.factories import raised
+from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.capture.recording import Recording
-from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, untouched
+from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves
 from torch2flow.proof.capture.runtime import quiet
 
 
@@ -63,14 +64,12 @@ def record_module(
             reference.forward(*call, layers=layers)
         except Exception as error:
             raise raised("The PyTorch model does not run on these inputs", error, model) from None
-        modes = []
-        try:
-            if gradients:
-                reference.gradients(*call, train=True)
-                modes = [True]
-        except Exception as error:
-            notes.append(f"no gradients: {in_words(error, 300)}")
-        note = reference.everything_in_float64(call, None, modes, layers=layers)
+        notes += filter(None, (reference.random_calls(*call, train=mode) for mode in dict.fromkeys((train, True))))
+        if reference.stays_random(*call, train=train):
+            reference.draws(*call)
+        if gradients:
+            notes += filter(None, [reference.training(*call)])
+        note = reference.everything_in_float64(call, {}, layers=layers)
         about = {
             "torch2flow": __version__,
             "torch": str(torch.__version__),

@@ -14,12 +14,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from torch2flow.proof.dropout import dropout_off
+from torch2flow.checkpoints.dtypes import DTYPES
+from torch2flow.checkpoints.writing.manifest import read_manifest
 from torch2flow.runtime.loading import load_state_dict
 
 
 class Subject(Protocol):
     """Builds the model, anew each time: a run in train mode changes its buffers."""
+
+    @property
+    def rounded(self) -> frozenset[str]:
+        """The names of the weights that were asked to hold other values than PyTorch's, in a narrower dtype."""
+        ...
 
     def build(self, flow: Any, *, double: bool = False) -> Any:
         """The model in eval mode; in float64 throughout if `double`."""
@@ -31,6 +37,14 @@ class Package:
     """A converted model in its folder."""
 
     folder: Path
+
+    @property
+    def rounded(self) -> frozenset[str]:
+        """The weights that `--dtype` made narrower."""
+        rows = [row for row in read_manifest(self.folder)["tensors"] if row.get("source_dtype") in DTYPES]
+        return frozenset(
+            row["name"] for row in rows if DTYPES[row["dtype"]].itemsize <= DTYPES[row["source_dtype"]].itemsize
+        )
 
     def build(self, flow: Any, *, double: bool = False) -> Any:
         """Loads the package, and its weights tensor by tensor: `flow.load` holds all of them a second time."""
@@ -46,6 +60,7 @@ class Live:
     """A live module of the caller, which stays as it is."""
 
     model: Any
+    rounded: frozenset[str] = frozenset()
 
     def build(self, flow: Any, *, double: bool = False) -> Any:
         """Copies the module."""
@@ -89,18 +104,3 @@ def untouched(flow: Any, model: Any) -> Iterator[None]:
             for name, buffer in model.named_buffers():
                 if not np.array_equal(buffer.numpy(), kept[name], equal_nan=kept[name].dtype.kind == "f"):
                     buffer.copy_(flow.tensor(kept[name]))
-
-
-@contextlib.contextmanager
-def nothing_dropped(flow: Any, model: Any) -> Iterator[None]:
-    """A context in which no dropout has an effect, neither as a module nor as a function, as in the recording."""
-    functional = flow.nn.functional
-    kept = {name: value for name, value in vars(functional).items() if name.startswith("dropout")}
-    try:
-        for name in kept:
-            setattr(functional, name, lambda x, *args, **options: x)
-        with dropout_off(model):
-            yield
-    finally:
-        for name, value in kept.items():
-            setattr(functional, name, value)

@@ -37,7 +37,7 @@ class Divergence:
 
 def first_divergence(ledger: Ledger, reference: Reference) -> Divergence:
     """Finds where the difference starts, as closely as the comparison can tell."""
-    for candidates in (_layers, _outputs, _training, _rest):
+    for candidates in (_what_it_is, _layers, _outputs, _training, _rest):
         for found in candidates(ledger, reference):
             return replace(found, likely=(*_circumstances(found, ledger, reference), *found.likely))
     raise AssertionError("nothing differs")
@@ -71,6 +71,24 @@ def _size(entry: JudgedTensor) -> str:
     ratio = f"{made.ratio:,.0f}" if made.ratio >= 10 else f"{made.ratio:.1f}"
     double = "" if made.double is None else f", {made.double:.1e} in float64"
     return f"{made.relative:.1e} of the largest value, {ratio}x the noise{double}"
+
+
+def _what_it_is(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    """What differs before anything is computed: weights, the form of the outputs, what drops, what is trained."""
+    for part, told in (
+        ("weights", "The weights are not PyTorch's: `{name}`, for one; {fault}."),
+        ("form", "The caller gets something else: {fault}."),
+        ("dropout", "Dropout differs: {name}, {fault}."),
+        ("trainable", "Other parameters are trained: `{name}`; {fault}."),
+    ):
+        bad = _bad(ledger, part)
+        if bad:
+            name, entry = next(iter(bad.items()))
+            path = name.split("`")[1] if "`" in name else name.rpartition(".")[0]
+            sentence = told.format(name=name, fault=entry.measure.fault)
+            if len(bad) > 1:
+                sentence += f" The same is so of {len(bad) - 1} more."
+            yield Divergence("" if part == "form" else path, "", part, name, sentence, entry.likely)
 
 
 def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
@@ -166,3 +184,4 @@ def _anywhere(ledger: Ledger, reference: Reference, parts: Iterable[str]) -> Ite
             name, title = next(iter(bad)), PARTS[part]
             sentence = f"The {title} differ: {len(bad)} of {len(ledger.parts[part])}, such as {name} by "
             yield Divergence("", "", part, name, f"{sentence}{_size(bad[name])}.{hint}", bad[name].likely)
+            hint = ""

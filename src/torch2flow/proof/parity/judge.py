@@ -5,6 +5,9 @@ implementation lies about as far from it (32 faithful conversions measured 0.66 
 within noise up to `LIMIT` times that distance. Where it lies further away, or where the noise is so large that a fault
 could hide in it, both sides are compared in float64, and must agree to `EXACT` of the largest value.
 
+float64 tells whether both sides compute the same formula. It does not excuse a float32 result that is far worse than
+what PyTorch makes of the same formula in float32: that one `loses digits`.
+
     >>> import numpy as np
     >>> exact = np.array([1.0, 2.0]); single = exact + 1e-7
     >>> measure(exact - 2e-7, exact, single).verdict
@@ -34,13 +37,28 @@ CLOSE = 1e-6
 FINER = 2.0**-29
 """How much finer float64 is than float32: what a model makes of rounding in one, it makes of it in the other."""
 
+EXPLAINED = 10 * LIMIT
+"""How many times the noise a float32 result may be off, if both sides agree in float64: another order of adding up."""
+
+DIGITS, TRAINED_DIGITS = 1e-5, 1e-3
+"""What loses no digits that matter, relative to the largest value. Gradients lose more at the kinks of a ReLU."""
+
 HIDING = 1e-4
 """Noise above this, relative to the largest value, could hide a fault."""
 
 ROUNDING = 2.0**-24
 """Half the distance between float32 numbers at 1: no float32 result can be asked to be closer than that."""
 
-VERDICTS = ("identical", "within noise", "elevated", "different")
+SMALLEST = 1e-6
+"""A channel is judged by its own largest value, but by no less than this part of the whole tensor's."""
+
+LARGE, INFINITE = 1e4, 1e30
+"""What is `LARGE` and the same on both sides is a mask's, and no scale. What is `INFINITE` stands for infinity."""
+
+CHANNELS = 4096
+"""The last axis is judged channel by channel up to this size."""
+
+VERDICTS = ("identical", "within noise", "loses digits", "elevated", "different")
 """From the best to the worst."""
 
 FINE = VERDICTS[:2]
@@ -60,6 +78,8 @@ class Measure:
         fault: a difference that no noise explains: a shape, a dtype, an infinity; "" where there is none.
         double: the relative distance of both sides in float64; None where it was not measured.
         allowed: what that may be, where a known cause allows more than `EXACT`.
+        channel: the largest ratio of a channel alone, where small values stand beside large ones.
+        digits: the relative error in float32 that does not matter if float64 agrees.
     """
 
     error: float
@@ -70,6 +90,8 @@ class Measure:
     fault: str = ""
     double: float | None = None
     allowed: float = EXACT
+    channel: float = 0.0
+    digits: float = DIGITS
 
     @property
     def ratio(self) -> float:
@@ -85,7 +107,7 @@ class Measure:
     @property
     def doubtful(self) -> bool:
         """Whether only a comparison in float64 can tell: beyond noise, or with noise that could hide a fault."""
-        return self.ratio > LIMIT or self.noise > HIDING * self.scale
+        return self.ratio > LIMIT or self.channel > LIMIT or self.noise > HIDING * self.scale
 
     @property
     def verdict(self) -> str:
@@ -97,40 +119,101 @@ class Measure:
         if self.double is not None:
             # Where float32 is all noise, float64 has some too: as much smaller as it is finer.
             amplified = 10 * FINER * min(self.noise / self.scale, 1.0) if self.scale else 0.0
-            agrees = self.double <= max(self.allowed, amplified)
-            return "within noise" if agrees else "elevated" if self.double <= CLOSE else "different"
+            if self.double <= max(self.allowed, amplified):
+                explained = self.ratio <= EXPLAINED or self.relative <= self.digits
+                return "within noise" if explained else "loses digits"
+            return "elevated" if self.double <= CLOSE else "different"
         return "within noise" if self.ratio <= LIMIT else "elevated" if self.ratio <= 10 * LIMIT else "different"
 
 
-def measure(found: Any, exact: Any, single: Any) -> Measure:
+def measure(found: Any, exact: Any, single: Any, spread: float = 0.0) -> Measure:
     """Measures one array; integers and booleans as the numbers they are.
 
     Args:
         found: OneFlow's result.
         exact: PyTorch's in float64.
         single: PyTorch's in its own precision.
+        spread: how far PyTorch's own float32 results lie from `exact` if its weights are off by one rounding.
     """
     found, exact, single = np.asarray(found), np.asarray(exact), np.asarray(single)
     if found.shape != single.shape:
         return missing(f"shape {found.shape} instead of {single.shape}")
     if found.dtype.kind != single.dtype.kind:
         return missing(f"dtype {found.dtype} instead of {single.dtype}")
+    if not single.size:
+        return Measure(0, 0, 0, identical=True)
+    identical = bool(np.array_equal(found, single, equal_nan=found.dtype.kind == "f"))
+    found, exact, single = (_bounded(array) for array in (found, exact, single))
     finite = np.isfinite(single)
     if not np.array_equal(np.isfinite(found), finite) or not np.array_equal(
         found[~finite], single[~finite], equal_nan=True
     ):
         return missing("other elements are infinite or NaN")
-    wide = [np.where(finite, array, 0).astype(np.float64) for array in (found, exact, single)]
-    error, noise = np.abs(wide[0] - wide[1]), np.abs(wide[2] - wide[1])
-    if not error.size:
-        return Measure(0, 0, 0, identical=True)
+    wide = [np.where(finite, array, 0) for array in (found, exact, single)]
+    error, noise, size = np.abs(wide[0] - wide[1]), np.abs(wide[2] - wide[1]), _sizes(*wide[:2])
+    scale, noisy = float(size.max()), max(float(noise.max()), spread)
+    channels = _channels(error, noise, size)
+    rounding = ROUNDING * np.maximum(channels[2], SMALLEST * scale)
+    # A channel of few elements may have little noise by luck.
+    floor = np.maximum(np.maximum(channels[1], rounding), np.minimum(noisy, 100 * rounding))
+    ratios = np.divide(channels[0], floor, out=np.zeros_like(floor), where=floor > 0)
     return Measure(
         float(error.max()),
-        float(noise.max()),
-        float(np.abs(wide[1]).max()),
+        noisy,
+        scale,
         (float((error**2).sum()), float((noise**2).sum())),
-        bool(np.array_equal(found, single, equal_nan=found.dtype.kind == "f")),
+        identical,
+        channel=float(ratios.max()),
     )
+
+
+def measure_draws(found: tuple[Any, Any], recorded: tuple[Any, Any], draws: int) -> Measure:
+    """Measures a random tensor: the mean and the deviation of each element, over as many runs on either side.
+
+    The error is in units of what chance makes: `LIMIT` of them is a mean that is 6 standard errors off, or a
+    deviation that is.
+
+    Args:
+        found: OneFlow's mean and deviation.
+        recorded: PyTorch's.
+        draws: of how many runs.
+    """
+    (mean, deviation), (theirs, wanted) = found, recorded
+    if mean.shape != theirs.shape:
+        return missing(f"shape {mean.shape} instead of {theirs.shape}")
+    if not mean.size:
+        return Measure(0, 0, 0, identical=True)
+    pooled = np.sqrt((deviation**2 + wanted**2) / 2)
+    # What hardly ever happens may never have happened here: no element has less chance than a part of the average.
+    chance = np.maximum(pooled, max(float(pooled.mean()) / 4, 10 * ROUNDING * float(np.abs(theirs).max())))
+    distance = np.abs(mean - theirs)
+    # Of many elements, the largest distance is larger.
+    errors = np.divide(distance, chance, out=np.zeros_like(distance), where=chance > 0).max() / math.sqrt(2 / draws)
+    errors /= max(1.0, math.sqrt(2 * math.log(mean.size)) / 3)
+    one, other = float(deviation.mean()), float(wanted.mean())
+    still = 0.0 if max(one, other) <= 10 * ROUNDING * float(np.abs(theirs).max()) else math.inf
+    wide = abs(math.log(one / other)) * math.sqrt(draws - 1) if min(one, other) > 0 else still
+    return Measure(max(float(errors), wide if still else 0.0) / 2, 1.0, 0.0)
+
+
+def _bounded(array: Any) -> Any:
+    """In float64, with infinity for what stands for it in masks, such as the smallest number of a dtype."""
+    array = array.astype(np.float64)
+    return np.where(np.abs(array) >= INFINITE, np.copysign(np.inf, array), array)
+
+
+def _sizes(found: Any, exact: Any) -> Any:
+    """How large each value is; 0 for a mask's, which are large and the same on both sides."""
+    size = np.abs(exact)
+    return np.where((size >= LARGE) & (found == exact), 0, size) if size.max() >= LARGE else size
+
+
+def _channels(*arrays: Any) -> list[Any]:
+    """The largest value of each channel, along the last axis; of the whole where there are no channels."""
+    first = arrays[0]
+    if first.ndim < 2 or first.shape[-1] > CHANNELS:
+        return [array.max(keepdims=True).reshape(-1) for array in arrays]
+    return [array.reshape(-1, array.shape[-1]).max(axis=0) for array in arrays]
 
 
 def missing(fault: str) -> Measure:
@@ -156,20 +239,30 @@ def worst(verdicts: Iterable[str]) -> str:
     return max(verdicts, key=VERDICTS.index, default=VERDICTS[0])
 
 
-def distance_in_float64(found: Any, exact: Any, scale: float = 0.0) -> float:
+def distance_in_float64(found: Any, exact: Any, scale: float = 0.0, single: Any = None) -> float:
     """The relative distance of two float64 results; at most `EXACT` for a faithful one.
 
     Args:
         found: OneFlow's.
         exact: PyTorch's.
         scale: the distance is relative to the largest value or to this, whichever is more.
+        single: PyTorch's in float32: with it, each channel is judged by its own largest value.
     """
-    found, exact = np.asarray(found, np.float64), np.asarray(exact, np.float64)
+    found, exact = (_bounded(np.asarray(array)) for array in (found, exact))
     if found.shape != exact.shape:
         return math.inf
+    if not exact.size:
+        return 0.0
     finite = np.isfinite(exact)
     if not np.array_equal(np.isfinite(found), finite):
         return math.inf
-    distance = float(np.abs(found[finite] - exact[finite]).max(initial=0.0))
-    scale = max(float(np.abs(exact[finite]).max(initial=0.0)), scale)
-    return distance / scale if scale > 0 else distance
+    found, exact = np.where(finite, found, 0), np.where(finite, exact, 0)
+    distance, size = np.abs(found - exact), _sizes(found, exact)
+    whole = max(float(size.max()), scale)
+    if single is None or not whole:
+        return float(distance.max()) / whole if whole else float(distance.max())
+    noise = np.abs(np.where(finite, _bounded(np.asarray(single)), 0) - exact)
+    each = _channels(distance, np.nan_to_num(noise), size)
+    # What cancels out in float32 cancels out in float64, and leaves as much less as that is finer.
+    floor = np.maximum(np.maximum(each[2], SMALLEST * whole), 10 * FINER * each[1] / EXACT)
+    return float((each[0] / np.maximum(floor, scale)).max())

@@ -17,7 +17,7 @@ import numpy as np
 from torch2flow.errors import Torch2FlowError
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
-from torch2flow.proof.parity.values import nearest, row_order
+from torch2flow.proof.parity.values import choice_order, nearest, row_order
 from torch2flow.proof.watching import WatchedCall
 from torch2flow.runtime.nested import leaves, replaced
 
@@ -57,12 +57,17 @@ class Comparison:
         """The OneFlow tensors of a nested value."""
         return [leaf for leaf in leaves(value) if isinstance(leaf, self.flow.Tensor)]
 
-    def matched(self, found: list[Array], names: Iterable[str]) -> list[tuple[Array, str]]:
+    def matched(self, found: list[Array], names: Iterable[str], *, ordered: bool = False) -> list[tuple[Array, str]]:
         """Matches arrays with recorded tensors: each array with the name of its match, or "".
 
         A twin of the zoo may give its layers something in another arrangement, which says nothing.
+
+        Args:
+            found: what the converted module got or gave.
+            names: of what PyTorch's did.
+            ordered: as many of the same shapes are matched by their places.
         """
-        pairs = matched(self.reference, found, names)
+        pairs = matched(self.reference, found, names, ordered=ordered)
         if not self.reference.keys:
             return pairs
         return [
@@ -90,7 +95,7 @@ class EndToEnd(Comparison):
         output = forward(*args, **kwargs)
         self.leave(call.name)
         if row is not None and self.judged(row):
-            for array, name in self.matched([leaf.numpy() for leaf in self.tensors(output)], row.outputs):
+            for array, name in self.matched([leaf.numpy() for leaf in self.tensors(output)], row.outputs, ordered=True):
                 if name:
                     exact = self.reference.exact(name)
                     single = self.reference.single(name, exact)
@@ -160,25 +165,37 @@ class OneByOne(Comparison):
         arrays = [leaf.detach().numpy() for leaf in tensors]
         put: dict[int, Any] = {}
         known: set[str] = set()
-        for tensor, (array, name) in zip(tensors, self.matched(arrays, names), strict=True):
+        pairs = self.matched(arrays, names, ordered=part != "inputs")
+        choice = None if part == "inputs" else self._choice(pairs)
+        for tensor, (array, name) in zip(tensors, pairs, strict=True):
             if not name:
                 continue
             recorded = self.reference.array(name)
             if part == "inputs" and array.dtype.kind != recorded.dtype.kind:
                 continue  # another tensor: PyTorch's module got one for its shape alone, and the converted one did not
             known.add(name)
+            chosen = choice is not None and array.shape == recorded.shape == choice.shape
+            if choice is not None and chosen:
+                array = np.take_along_axis(array, choice, -1)
             if part == "inputs" and order is None:
                 order = row_order(array, recorded)
             moved = order if order is not None and array.shape == recorded.shape and len(array) == len(order) else None
             if moved is not None:
                 array = array[moved]
-            if part and self.judged(row):
+            if part and self.judged(row) and name not in self.reference.random:
                 self._judge(part, row, name, array, recorded)
             if (row.fed and array.shape == recorded.shape) if part == "inputs" else not row.passes:
                 rows = recorded if moved is None else recorded[np.argsort(moved)]
+                if choice is not None and chosen:
+                    rows = np.take_along_axis(rows, np.argsort(choice, -1), -1)
                 put[id(tensor)] = self.flow.tensor(rows, dtype=tensor.dtype)
         complete = not self.reference.keys or known >= set(names)
         return replaced(value, lambda leaf: put.get(id(leaf), leaf)), complete, order
+
+    def _choice(self, pairs: list[tuple[Array, str]]) -> Array | None:
+        """The order in which a layer chose the same elements as PyTorch's, as an unsorted `topk` may, or None."""
+        orders = (choice_order(array, self.reference.array(name)) for array, name in pairs if name)
+        return next((order for order in orders if order is not None), None)
 
     def _judge(self, part: str, row: RecordedCall, name: str, array: Array, recorded: Array) -> None:
         """Judges one tensor. An input that is the output of another layer must be the recorded one, bit for bit."""
@@ -186,8 +203,9 @@ class OneByOne(Comparison):
             return  # a twin's code between its layers is its own; what it gives is judged with the layers' outputs
         if part == "own" or (name.startswith("inputs.") and name not in self.known):
             self.judge(part, name, array)
-        elif part == "inputs" and not name.startswith("inputs.") and not np.array_equal(array, recorded):
-            exact = self.reference.own_exact(name) if self._passed_on(name) else recorded
+        elif part == "inputs" and not np.array_equal(array, recorded):
+            own = name.startswith("inputs.") or self._passed_on(name)
+            exact = self.reference.own_exact(name) if own else recorded
             if self.double:
                 self.ledger.judge_double(part, row.taken(name), array, exact, **self._origin())
             else:
@@ -217,12 +235,17 @@ class OneByOne(Comparison):
         return {"cls": cls, "given": given}
 
 
-def matched(reference: Reference, found: list[Array], names: Iterable[str]) -> list[tuple[Array, str]]:
+def matched(
+    reference: Reference, found: list[Array], names: Iterable[str], *, ordered: bool = False
+) -> list[tuple[Array, str]]:
     """Matches arrays with recorded tensors: each array with the name of its match, or ""."""
     names = list(names)
     if len(found) == len(names) == 1:
         return [(found[0], names[0])]
-    chosen = nearest(found, [reference.array(name) for name in names])
+    recorded = [reference.array(name) for name in names]
+    if ordered and [array.shape for array in found] == [array.shape for array in recorded]:
+        return list(zip(found, names, strict=True))
+    chosen = nearest(found, recorded)
     return [(array, "" if index is None else names[index]) for array, index in zip(found, chosen, strict=True)]
 
 

@@ -9,7 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from torch2flow.proof.parity.judge import CLOSE, EXACT, FINE, Measure, distance_in_float64, measure, missing, worst
+from torch2flow.proof.parity.judge import (
+    CLOSE,
+    DIGITS,
+    EXACT,
+    FINE,
+    TRAINED_DIGITS,
+    Measure,
+    distance_in_float64,
+    measure,
+    measure_draws,
+    missing,
+    worst,
+)
 from torch2flow.proof.parity.known_differences import Known
 from torch2flow.proof.parity.likely_causes import Evidence, likely_causes
 from torch2flow.proof.parity.statistics import Statistics, statistics
@@ -17,18 +29,34 @@ from torch2flow.proof.parity.statistics import Statistics, statistics
 Array = np.ndarray[Any, Any]
 
 PARTS = {
+    "weights": "weights and buffers",
+    "form": "form of the outputs",
     "outputs": "outputs",
     "second": "outputs at other sizes",
+    "third": "outputs at odd sizes",
+    "large": "outputs of large inputs",
+    "again": "outputs of a second call",
+    "random": "random outputs",
     "graph": "outputs in graph mode",
     "own": "layers, one by one",
     "inputs": "inputs of layers",
+    "dropout": "dropout",
+    "trainable": "trainable parameters",
+    "train_outputs": "outputs in train mode",
     "gradients": "gradients",
     "input_gradients": "gradients of inputs",
     "buffers": "buffers after a step",
+    "later_buffers": "buffers after two steps",
     "sgd": "parameters after SGD",
     "adamw": "parameters after AdamW",
 }
 """What is judged, in the order in which it is shown. `modules`, the layers end to end, is shown and not judged."""
+
+RUNS = {"outputs": "", "second": "second.", "third": "third.", "large": "large.", "again": "again."}
+"""The runs that are compared by their outputs alone, with the prefix of their names in a recording."""
+
+TRAINED = ("train_outputs", "gradients", "input_gradients", "buffers", "later_buffers", "sgd", "adamw")
+"""What is computed in train mode."""
 
 WITH_HISTOGRAM = ("outputs",)
 
@@ -60,11 +88,14 @@ class Ledger:
         self.failures: dict[str, str] = {}
         self.seen: list[str] = []
         self.random = False
+        self.remarks: list[str] = []
         self.backward: list[str] | None = None
         self.known: list[Known] = []
         self.emit = emit
 
-    def judge(self, part: str, name: str, found: Array, single: Array, exact: Array, **origin: Any) -> None:
+    def judge(
+        self, part: str, name: str, found: Array, single: Array, exact: Array, *, spread: float = 0.0, **origin: Any
+    ) -> None:
         """Measures a tensor.
 
         Args:
@@ -73,20 +104,31 @@ class Ledger:
             found: OneFlow's.
             single: PyTorch's in its own precision.
             exact: PyTorch's in float64.
+            spread: how far PyTorch's float32 spreads around that.
             origin: what else is known of it, as `causes.Evidence` has it: `cls`, `given`, `before`.
         """
-        made = measure(found, exact, single)
+        made = replace(measure(found, exact, single, spread), digits=TRAINED_DIGITS if part in TRAINED else DIGITS)
         more = statistics(found, single, exact, histogram=part in WITH_HISTOGRAM)
         likely: tuple[str, ...] = ()
         if (made.doubtful or made.fault) and part != "modules":  # where errors of others accumulate
             likely = tuple(likely_causes(Evidence(part, name, found, exact, made, **origin)))
         self._put(part, name, JudgedTensor(made, more, likely))
 
-    def judge_double(self, part: str, name: str, found: Array, exact: Array, scale: float = 0.0, **origin: Any) -> None:
+    def judge_double(
+        self,
+        part: str,
+        name: str,
+        found: Array,
+        exact: Array,
+        scale: float = 0.0,
+        *,
+        single: Array | None = None,
+        **origin: Any,
+    ) -> None:
         """Adds the distance of both sides in float64 to a tensor that was measured."""
         entry = self.parts.get(part, {}).get(name)
         if entry is not None:
-            distance = distance_in_float64(found, exact, scale)
+            distance = distance_in_float64(found, exact, scale, single)
             known = [each for each in self.known if part in each.parts and EXACT < distance <= each.allowed]
             allowed = max((each.allowed for each in known), default=EXACT)
             made = replace(entry.measure, double=distance, allowed=allowed)
@@ -103,8 +145,23 @@ class Ledger:
             allowed = max(entry.measure.allowed, min(10 * distance, CLOSE))
             self._put(part, name, replace(entry, measure=replace(entry.measure, allowed=allowed)))
 
+    def judge_draws(
+        self, part: str, name: str, found: tuple[Array, Array], recorded: tuple[Array, Array], draws: int
+    ) -> None:
+        """Judges a random tensor by mean and deviation, each an array of its shape, over a number of runs."""
+        self._put(part, name, JudgedTensor(measure_draws(found, recorded, draws)))
+
+    def agree(self, part: str, name: str) -> None:
+        """Notes what is the same on both sides and is no tensor."""
+        self._put(part, name, JudgedTensor(Measure(0.0, 0.0, 0.0, identical=True)))
+
+    def remark(self, text: str) -> None:
+        """Notes a sentence for the reader, that changes no verdict."""
+        self.accept({"remark": text})
+        self.emit({"remark": text})
+
     def fault(self, part: str, name: str, text: str) -> None:
-        """Notes a tensor that can't be measured."""
+        """Notes what can't be measured: a tensor, or something else that is not the same on both sides."""
         made, nothing = missing(text), np.zeros(0, np.float32)
         likely = tuple(likely_causes(Evidence(part, name, nothing, nothing, made)))
         self._put(part, name, JudgedTensor(made, likely=likely))
@@ -162,6 +219,8 @@ class Ledger:
             self.failures[row["failed"]] = row["text"]
         elif "seen" in row:
             self.seen = row["seen"]
+        elif "remark" in row:
+            self.remarks.append(row["remark"])
         elif "random" in row:
             self.random = row["random"]
         elif "backward" in row:

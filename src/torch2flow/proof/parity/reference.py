@@ -117,6 +117,27 @@ class Reference:
         recorded = self.array(name)
         return recorded.astype(np.float64) + self.array(OWN + name) if OWN + name in self else recorded
 
+    def facts(self, key: str, nothing: Any) -> Any:
+        """What the metadata say under a key, read as JSON; `nothing` where an older recording does not say it."""
+        return json.loads(self.metadata[key]) if self.metadata.get(key) else nothing
+
+    @cached_property
+    def spread(self) -> dict[str, float]:
+        """How far PyTorch's float32 spreads around a float64 value, by the tensor's name."""
+        rules = _in_recordings(self.keys) if self.keys else None
+        given: dict[str, float] = self.facts("spread", {})
+        return {new: given[old] for old, new, _ in rules.pairs(given)} if rules is not None else given
+
+    @cached_property
+    def random(self) -> set[str]:
+        """The tensors of a model that stays random which other draws make different; empty for any other model."""
+        return set(self.facts("random", {}).get("tensors", []))
+
+    @property
+    def draws(self) -> int:
+        """How many runs the recorded mean and deviation of random outputs are of; 0 where the model is not random."""
+        return int(self.facts("random", {}).get("draws", 0))
+
     def __contains__(self, name: str) -> bool:
         return name in self.checkpoint
 
@@ -152,8 +173,8 @@ class Reference:
 
 def _in_recordings(keys: Keys) -> Keys:
     """Extends the rules for names to all that a recording holds of a parameter, such as its gradient."""
-    prefixes = [f"{double}{mode}.{kind}." for double in ("", DOUBLE) for mode in ("train", "eval")
-                for kind in ("gradient", "step", "adamw")]  # fmt: skip
+    kinds = ("gradient", "step", "second_step", "adamw")
+    prefixes = [f"{double}train.{kind}." for double in ("", DOUBLE) for kind in kinds]
     return Keys(*((p + rule.torch, p + rule.flow, rule.change) for rule in keys.rules for p in prefixes))
 
 

@@ -100,7 +100,7 @@ def _psnr(found: Array, exact: Array) -> float | None:
     peak, mean = float(np.abs(exact).max()), float(((found - exact) ** 2).mean())
     if not peak:
         return None
-    return 10 * math.log10(peak**2 / mean) if mean else math.inf
+    return 20 * math.log10(peak) - 10 * math.log10(mean) if mean else math.inf
 
 
 def _argmax(found: Array, exact: Array) -> float | None:

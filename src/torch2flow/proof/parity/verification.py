@@ -26,6 +26,9 @@ Say = Callable[[str], None]
 
 SUFFIX = ".reference.safetensors"
 
+NO_TENSORS = ("form", "dropout", "trainable")
+"""The parts that compare something else than tensors."""
+
 OF_LAYERS = ("own", "inputs")
 """The parts of a comparison that are judged layer by layer."""
 
@@ -87,14 +90,29 @@ class Verification:
 
     @property
     def sentence(self) -> str:
-        """The whole in one sentence."""
+        """The whole in one sentence, or two where a part could not be compared."""
         divergence = self.divergence
         if divergence is not None:
             return divergence.sentence
-        count = sum(len(self.ledger.parts[part]) for part in self.parts)
+        count = sum(len(self.ledger.parts[part]) for part in self.parts if part not in NO_TENSORS)
+        told = f"All {count} tensors differ from PyTorch's by no more than float32 rounding explains."
         if self.verdict == "identical":
-            return f"All {count} tensors are PyTorch's, bit for bit."
-        return f"All {count} tensors differ from PyTorch's by no more than float32 rounding explains."
+            told = f"All {count} tensors are PyTorch's, bit for bit."
+        return " ".join([told, *self.missing])
+
+    @property
+    def missing(self) -> list[str]:
+        """What was asked for and could not be compared, a sentence each."""
+        why = self.reference.metadata.get("training", "")
+        double = self.reference.metadata.get("float64", "recorded")
+        return [
+            *([f"Training was not compared: {why}."] if why else []),
+            *(
+                [f"Float64 could not be compared: {double.removeprefix('incomplete: ')}."]
+                if double != "recorded"
+                else []
+            ),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data, without the values that were compared."""
@@ -180,6 +198,7 @@ def _verify(
         found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise))
     if found.twin and found.faithful and not found.ledger.fine(*OF_LAYERS):
         found.notes.append("some layers hold other steps than PyTorch's of the same name; the whole decides")
+    found.notes += found.ledger.remarks
     recording.calls  # noqa: B018 - what is kept of a recording that may go now
     found.versions = {"torch2flow": __version__, "torch": recording.metadata.get("torch", "unknown"), **versions}
     found.seconds = time.monotonic() - started

@@ -1,0 +1,138 @@
+"""A module in another state for a while: its buffers kept, in float64, off by one rounding.
+
+The module is the user's own. Afterwards its parameters, buffers and modes are the very ones it had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+
+@contextlib.contextmanager
+def untouched(torch: Any, module: Any) -> Iterator[None]:
+    """Afterwards the buffers hold what they held, and every submodule is in the mode it was in."""
+    modes = [(part, part.training) for part in module.modules()]
+    buffers = [(part._buffers, name, value) for part in module.modules() for name, value in part._buffers.items()]
+    kept = [None if value is None else value.detach().clone() for _, _, value in buffers]
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+        with torch.no_grad():
+            for (table, name, value), copy in zip(buffers, kept, strict=True):
+                if value is not None and copy is not None:
+                    value.copy_(copy)
+                table[name] = value
+
+
+@contextlib.contextmanager
+def doubled(torch: Any, module: Any) -> Iterator[None]:
+    """The module in float64; afterwards its parameters and buffers are the same objects with the same memory.
+
+    BatchNorm's eps and momentum are what float32 makes of them: OneFlow 0.9.0 has them so in float64 too, and the
+    difference of 2.5e-8 would hide others. Its momentum is 1 less float32's 1 - momentum, in float32.
+    """
+    norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
+    constants = [(part, name, getattr(part, name)) for part in norms for name in ("eps", "momentum")]
+    constants = [(part, name, value) for part, name, value in constants if value is not None]
+    parameters = [(parameter, parameter.data, parameter.grad) for parameter in module.parameters()]
+    buffers = [(part._buffers, name, value) for part in module.modules() for name, value in part._buffers.items()]
+    try:
+        for parameter, _, _ in parameters:
+            parameter.grad = None
+        module.double()
+        for part, name, value in constants:
+            single = torch.tensor(1 - value if name == "momentum" else value, dtype=torch.float32)
+            setattr(part, name, float(1 - single if name == "momentum" else single))
+        yield
+    finally:
+        for part, name, value in constants:
+            setattr(part, name, value)
+        for parameter, data, gradient in parameters:
+            parameter.data = data
+            parameter.grad = gradient
+        for table, name, value in buffers:
+            table[name] = value
+
+
+@contextlib.contextmanager
+def double_mode(torch: Any) -> Iterator[None]:
+    """float64 also where the model's code asks for float32 by name: `x.float()`, `dtype=torch.float32`.
+
+    A float32 tensor that no parameter or buffer holds (an attribute, a cache, a constant of a module of Python) is
+    widened where a function gets it.
+    """
+
+    def grouped_mm(rows: Any, weights: Any, *, offs: Any, **rest: Any) -> Any:
+        """Each run of rows times its own matrix, which PyTorch itself (2.13) has no float64 of."""
+        ends = offs.tolist()
+        parts = [rows[a:b] @ weights[n] for n, (a, b) in enumerate(zip([0, *ends], ends, strict=False))]
+        return torch.cat([*parts, rows.new_zeros(rows.shape[0] - ends[-1], weights.shape[-1])])
+
+    class Doubles(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is torch.Tensor.float:
+                func = torch.Tensor.double
+            if func in grouped:
+                func = grouped_mm
+            changes = getattr(func, "__name__", "").endswith("_")  # as in `add_`, `__setitem__`, which must meet itself
+            args = tuple(value if changes and not n else widened(value) for n, value in enumerate(args))
+            return func(*args, **{name: widened(value) for name, value in (kwargs or {}).items()})
+
+    def widened(value: Any) -> Any:
+        if value is torch.float32:
+            return torch.float64
+        if type(value) in (list, tuple):
+            return type(value)(map(widened, value))
+        if isinstance(value, torch.Tensor):
+            with torch._C.DisableTorchFunction():
+                return value.double() if value.dtype is torch.float32 else value
+        return value
+
+    names = ((torch.nn.functional, "grouped_mm"), (torch, "_grouped_mm"))
+    grouped = [getattr(home, name) for home, name in names if hasattr(home, name)]
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with Doubles():
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextlib.contextmanager
+def shaken(torch: Any, module: Any, seed: int) -> Iterator[None]:
+    """Every floating parameter is one rounding of its dtype higher, or lower, or as it is."""
+    generator = torch.Generator().manual_seed(seed)
+    kept = [(parameter, parameter.data) for parameter in module.parameters() if parameter.is_floating_point()]
+    try:
+        for parameter, data in kept:
+            parameter.data = one_rounding_off(torch, data, generator)
+        yield
+    finally:
+        for parameter, data in kept:
+            parameter.data = data
+
+
+def one_rounding_off(torch: Any, tensor: Any, generator: Any) -> Any:
+    """A copy of a floating tensor whose elements are moved by -1, 0 or 1 rounding of its dtype."""
+    ways = torch.randint(-1, 2, tensor.shape, generator=generator).to(tensor.device, tensor.dtype)
+    moved: Any = tensor * (1 + ways * torch.finfo(tensor.dtype).eps)
+    return moved
+
+
+@contextlib.contextmanager
+def stepped(module: Any, after: dict[str, Any]) -> Iterator[None]:
+    """A context in which some parameters, by name, hold other values: those after a step."""
+    named = dict(module.named_parameters())
+    kept = {name: named[name].data for name in after}
+    try:
+        for name, value in after.items():
+            named[name].data = value.detach()
+        yield
+    finally:
+        for name, data in kept.items():
+            named[name].data = data

@@ -1,0 +1,158 @@
+"""Which layers of a OneFlow model drop, and at which rate; and how to switch all of them off.
+
+OneFlow has nothing that sees every call of its functions, so the functions are replaced for a while, and with them what
+a converted model brings along where OneFlow lacks one (`feature_dropout`), in whatever module of Python it lies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch2flow.proof.dropout import dropout_off
+from torch2flow.proof.random_calls import RECURRENT, RandomCall, recurrent_rate
+from torch2flow.proof.watching import CallStack, WatchedCall, watched
+
+RATES = ("p", "drop_prob", "dropout_p", "rate", "prob")
+"""Names of a parameter that holds the probability to drop."""
+
+ACTIVE = ("training", "train")
+"""Names of a parameter that says whether anything is dropped at all."""
+
+
+@dataclass
+class DropoutWatcher(CallStack):
+    """Notes every dropout of the runs within a context, and lets it drop.
+
+    Attributes:
+        calls: each with the path of the module whose code called it.
+        busy: how many dropouts are under way: one inside another is the same.
+    """
+
+    calls: list[RandomCall] = field(default_factory=list)
+    busy: int = 0
+
+    def around(
+        self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Calls `forward`; a module that itself drops is noted."""
+        rate = _rate_of_module(call.module)
+        if not rate:
+            return super().around(call, forward, args, kwargs)
+        self.note(call.path, rate)
+        self.busy += 1
+        try:
+            return super().around(call, forward, args, kwargs)
+        finally:
+            self.busy -= 1
+
+    def note(self, path: str, rate: float) -> None:
+        """Notes a dropout, unless it is part of another."""
+        if not self.busy and rate > 0:
+            self.calls.append(RandomCall(path, "dropout", rate))
+
+    @contextlib.contextmanager
+    def noted(self, flow: Any, model: Any) -> Iterator[None]:
+        """A context in which the model's dropouts are noted."""
+
+        def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+            def noting(*args: Any, **kwargs: Any) -> Any:
+                self.note(self.path, _rate_of_call(function, args, kwargs))
+                self.busy += 1
+                try:
+                    return function(*args, **kwargs)
+                finally:
+                    self.busy -= 1
+
+            return noting
+
+        with watched(model, self), _replaced_functions(flow, model, wrap):
+            yield
+
+
+@contextlib.contextmanager
+def nothing_dropped(flow: Any, model: Any, *, attributes: bool = True) -> Iterator[None]:
+    """A context in which no dropout has an effect, neither as a module nor as a function, as in the recording.
+
+    Args:
+        flow: the module `oneflow`.
+        model: what is run.
+        attributes: also set what an author's own class holds as a probability to 0; else of dropout's classes only.
+    """
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        names = _parameters(function)
+        if function.__name__ in RECURRENT:
+            return lambda *args: function(*(0.0 if isinstance(value, float) else value for value in args))
+        if names is None:
+            return lambda x, *args, **options: x
+        rate = next(name for name in names if name in RATES)
+        place = names.index(rate)
+
+        def without(*args: Any, **kwargs: Any) -> Any:
+            if place < len(args):
+                return function(*args[:place], 0.0, *args[place + 1 :], **kwargs)
+            return function(*args, **{**kwargs, rate: 0.0})
+
+        return without
+
+    with _replaced_functions(flow, model, wrap), dropout_off(model, everything=attributes):
+        yield
+
+
+def _rate_of_module(module: Any) -> float:
+    """The rate of a module that drops as a whole, 0 for any other."""
+    kind = type(module).__name__.lower()
+    if not module.training:
+        return 0.0
+    if "dropout" in kind:
+        return _number(getattr(module, "p", 0.0))
+    if kind in ("lstm", "gru", "rnn") and getattr(module, "num_layers", 1) > 1:
+        return _number(getattr(module, "dropout", 0.0))
+    return 0.0
+
+
+def _rate_of_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
+    if function.__name__ in RECURRENT:
+        return recurrent_rate(args)[1]
+    names = _parameters(function) or ["x", "p", "training"]
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    if not all(given.get(name, True) for name in ACTIVE):
+        return 0.0
+    default = 0.5 if _parameters(function) is None else 0.0
+    return _number(next((given[name] for name in RATES if name in given), default))
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> list[str] | None:
+    """The names of a function's parameters, if it is written in Python."""
+    return list(inspect.signature(function).parameters) if inspect.isfunction(function) else None
+
+
+@contextlib.contextmanager
+def _replaced_functions(flow: Any, model: Any, wrap: Callable[[Any], Any]) -> Iterator[None]:
+    """Every function that drops, replaced by `wrap` of it: OneFlow's own, and those beside the model's classes."""
+    homes = {sys.modules[type(part).__module__] for part in model.modules() if type(part).__module__ in sys.modules}
+    mine = [home for home in homes if not home.__name__.startswith("oneflow.")]
+    undo: list[tuple[Any, str, Any]] = []
+    try:
+        for home in (flow._C, flow.nn.functional, *mine):
+            for name, value in list(vars(home).items()):
+                own = inspect.isfunction(value) and "drop" in name and set(_parameters(value) or ()) & {*RATES}
+                theirs = name in RECURRENT or name.startswith("dropout")
+                if own or (theirs and callable(value) and not isinstance(value, type)):
+                    undo.append((home, name, value))
+                    setattr(home, name, wrap(value))
+        yield
+    finally:
+        for home, name, value in undo:
+            setattr(home, name, value)

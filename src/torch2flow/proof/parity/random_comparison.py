@@ -1,0 +1,69 @@
+"""Compares what is random in a model: which layers drop and at which rates, and outputs that stay random."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from torch2flow.proof.parity.compared_models import untouched
+from torch2flow.proof.parity.random_calls import DropoutWatcher
+from torch2flow.proof.parity.runner import Runner
+from torch2flow.proof.random_calls import RandomCall, rates
+
+
+def compare_dropout(runner: Runner, model: Any) -> None:
+    """Compares which layers drop, and at which rates, in each mode that was recorded."""
+    recorded, reference, ledger = runner.reference.facts("random_calls", {}), runner.reference, runner.ledger
+    if reference.keys or not recorded:
+        return
+    runner.say("comparing dropout")
+    modules = {path for path, _ in model.named_modules()} & set(reference.facts("modules", []))
+    captured = reference.metadata.get("mode") == "train"
+    for mode, rows in recorded.items():
+        calls, noted = [RandomCall(*row) for row in rows], DropoutWatcher()
+        args, keywords = runner.inputs()
+        with runner.flow.no_grad(), untouched(runner.flow, model), noted.noted(runner.flow, model):
+            model.train(mode == "train")(*args, **keywords)
+        model.train(captured)
+        theirs, ours = rates(calls, modules), rates(noted.calls, modules)
+        for path in sorted(theirs.keys() | ours.keys()):
+            name = f"{f'`{path}`' if path else 'the model'} in {mode} mode"
+            if theirs.get(path) == ours.get(path):
+                ledger.agree("dropout", name)
+            else:
+                text = f"it drops {_in_words(ours.get(path))} instead of {_in_words(theirs.get(path))}"
+                ledger.fault("dropout", name, text)
+        others = sorted({call.path for call in calls if call.kind != "dropout"})
+        if others and mode == "train" and not captured and not reference.draws:
+            ledger.remark(
+                f"in train mode PyTorch draws random numbers in {len(others)} places, such as `{others[0]}`, which an "
+                "eval capture does not hold: 'torch2flow capture --train' keeps them"
+            )
+
+
+def compare_draws(runner: Runner, model: Any) -> None:
+    """Compares outputs that are random on both sides by mean and deviation over as many runs as were recorded."""
+    runner.say("running a random model many times")
+    reference, count = runner.reference, runner.reference.draws
+    sums: dict[str, tuple[Any, Any]] = {}
+    for _ in range(count):
+        for name, value in runner.forward(model).items():
+            wide = value.numpy().astype(np.float64)
+            total, squares = sums.get(name, (0.0, 0.0))
+            sums[name] = (total + wide, squares + wide**2)
+    for name in reference.names("random.mean."):
+        if name not in sums:
+            runner.ledger.fault("random", name, "it is not there")
+            continue
+        mean = sums[name][0] / count
+        deviation = np.sqrt(np.maximum(sums[name][1] / count - mean**2, 0))
+        theirs = (reference.array(f"random.mean.{name}"), reference.array(f"random.deviation.{name}"))
+        runner.ledger.judge_draws("random", name, (mean, deviation), theirs, count)
+    runner.ledger.remark(f"both sides are random: outputs are compared by mean and deviation of {count} runs")
+
+
+def _in_words(found: Counter[float] | None) -> str:
+    """Rates of dropout: `with 0.1 and 0.5`, or `nothing`."""
+    return "with " + " and ".join(f"{rate:g}" for rate in sorted(found.elements())) if found else "nothing"

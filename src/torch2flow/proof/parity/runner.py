@@ -1,0 +1,123 @@
+"""Runs a OneFlow model on the inputs of a recording, in one precision or the other, and hands results to the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from torch2flow.proof.parity.compared_models import Subject, untouched
+from torch2flow.proof.parity.ledger import Ledger
+from torch2flow.proof.parity.random_calls import nothing_dropped
+from torch2flow.proof.parity.reference import Reference
+from torch2flow.runtime.nested import leaves
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class Runner:
+    """A model and its recording.
+
+    Attributes:
+        flow: the module `oneflow`.
+        subject: builds the model.
+        reference: the recording.
+        ledger: judges.
+        say: is told what is being done.
+    """
+
+    flow: Any
+    subject: Subject
+    reference: Reference
+    ledger: Ledger
+    say: Callable[[str], None] = lambda text: None
+
+    def model(self, *, double: bool = False) -> Any:
+        """The model in the mode that was captured."""
+        model = self.subject.build(self.flow, double=double)
+        return model.train(self.reference.metadata.get("mode") == "train")
+
+    def nothing_dropped(self, model: Any) -> AbstractContextManager[None]:
+        """A context in which nothing drops that did not drop in the recording."""
+        return nothing_dropped(self.flow, model, attributes=self.reference.metadata.get("dropout") != "functions")
+
+    def run(self, model: Any, prefix: str = "", *, double: bool = False) -> Any:
+        """What the model gives for the inputs under a prefix, such as `second.`."""
+        with self.flow.no_grad(), untouched(self.flow, model), self.nothing_dropped(model):
+            if prefix == "again.":  # the first of two calls
+                args, keywords = self.inputs(double=double)
+                model(*args, **keywords)
+            args, keywords = self.inputs(prefix, double=double)
+            return model(*args, **keywords)
+
+    def forward(self, model: Any, prefix: str = "", *, double: bool = False) -> dict[str, Any]:
+        """The tensors that the model gives, by their numbers among all leaves."""
+        return self.numbered(self.run(model, prefix, double=double))
+
+    def in_graph_mode(self, model: Any, *, double: bool = False) -> dict[str, Any]:
+        """The same of a `flow.nn.Graph`."""
+
+        class ModelGraph(self.flow.nn.Graph):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = model
+
+            def build(self, *args: Any, **kwargs: Any) -> Any:
+                return self.model(*args, **kwargs)
+
+        args, keywords = self.inputs(double=double)
+        with untouched(self.flow, model), self.nothing_dropped(model):
+            return self.numbered(ModelGraph()(*args, **keywords))
+
+    def tensor(self, array: Array, double: bool = False) -> Any:
+        """A OneFlow tensor of recorded values."""
+        return self.flow.tensor(array.astype(np.float64) if double and array.dtype == np.float32 else array)
+
+    def inputs(self, prefix: str = "", *, double: bool = False, track: dict[str, Any] | None = None) -> Any:
+        """The recorded inputs; those of floating type are put into `track`, and get gradients."""
+        if prefix == "again.":
+            prefix = ""  # the same inputs once more
+        names = iter(self.reference.names(f"{prefix}input."))  # `convert` is called in their order
+
+        def convert(array: Array) -> Any:
+            name, tensor = next(names), self.tensor(array, double)
+            if track is None or array.dtype.kind != "f":
+                return tensor
+            track[name] = tensor.requires_grad_()
+            return tensor * 1  # a leaf may not be changed in place
+
+        return self.reference.inputs(convert, prefix)
+
+    def numbered(self, output: Any) -> dict[str, Any]:
+        """The tensors of a nested value by their numbers among all leaves."""
+        return {str(n): leaf for n, leaf in enumerate(leaves(output)) if isinstance(leaf, self.flow.Tensor)}
+
+    # -- judging ---------------------------------------------------------------------------------------------
+
+    def judge(self, part: str, given: dict[str, Any], prefix: str, before: dict[str, Array] | None = None) -> None:
+        """Judges the values of a part by the recorded ones under a prefix."""
+        for name, single, exact in self.reference.pairs(prefix):
+            if name in given:
+                found, spread = given[name].detach().numpy(), self.reference.spread.get(prefix + name, 0.0)
+                self.ledger.judge(part, name, found, single, exact, spread=spread, before=(before or {}).get(name))
+            elif prefix != "train.step.":  # which holds parameters and buffers
+                self.ledger.fault(part, name, "it is not there")
+
+    def judge_double(self, part: str, given: dict[str, Any], prefix: str) -> None:
+        """Adds how far float64 is from the recorded float64."""
+        scale = self.least(prefix)
+        for name, single, exact in self.reference.pairs(prefix):
+            if name in given:
+                self.ledger.judge_double(part, name, given[name].detach().numpy(), exact, scale, single=single)
+
+    def least(self, prefix: str) -> float:
+        """The smallest scale for a tensor: a gradient that is mathematically zero is measured against the largest."""
+        if not prefix.startswith("train."):
+            return 0.0
+        return 1e-6 * max(
+            (float(np.abs(exact).max(initial=0)) for _, _, exact in self.reference.pairs(prefix)), default=0
+        )

@@ -1,0 +1,174 @@
+"""Compares a step of training: what is trained, outputs in train mode, gradients, buffers, parameters."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from torch2flow.errors import DifferenceError
+from torch2flow.proof.parity.backward import Backward
+from torch2flow.proof.parity.judge import distance_in_float64
+from torch2flow.proof.parity.runner import Array, Runner
+from torch2flow.proof.watching import watched
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStep:
+    """The result of one step of training: values by their names, and the names of what is trained.
+
+    Attributes:
+        outputs: in train mode.
+        gradients: of parameters.
+        inputs: gradients of inputs.
+        buffers: after the forward pass.
+        later: buffers after another forward pass, with the parameters after the step.
+        before: buffers before.
+        parameters: after the step.
+        trainable: names of the parameters that ask for a gradient.
+    """
+
+    outputs: dict[str, Any]
+    gradients: dict[str, Any]
+    inputs: dict[str, Any]
+    buffers: dict[str, Any]
+    later: dict[str, Any]
+    before: dict[str, Array]
+    parameters: dict[str, Any]
+    trainable: set[str]
+
+
+def compare_training(runner: Runner) -> None:
+    """Compares one step of training in float32."""
+    runner.say("training")
+    step = _step(runner)
+    _judge_trainable(runner, step)
+    runner.judge("train_outputs", step.outputs, "train.output.")
+    runner.judge("gradients", step.gradients, "train.gradient.")
+    runner.judge("input_gradients", step.inputs, "train.input_gradient.")
+    runner.judge("buffers", step.buffers, "train.step.", step.before)
+    runner.judge("later_buffers", step.later, "train.second_step.")
+    runner.judge("sgd", step.parameters, "train.step.")
+    if "adamw" in runner.reference.metadata:
+        runner.judge("adamw", _adamw(runner), "train.adamw.")
+
+
+def compare_training_in_float64(runner: Runner) -> None:
+    """Compares the same in float64."""
+    runner.say("training in float64")
+    step = _step(runner, double=True)
+    runner.judge_double("train_outputs", step.outputs, "train.output.")
+    runner.judge_double("gradients", step.gradients, "train.gradient.")
+    runner.judge_double("input_gradients", step.inputs, "train.input_gradient.")
+    runner.judge_double("buffers", step.buffers, "train.step.")
+    runner.judge_double("later_buffers", step.later, "train.second_step.")
+    runner.judge_double("sgd", step.parameters, "train.step.")
+    if "adamw" in runner.ledger.parts:
+        runner.judge_double("adamw", _adamw(runner, double=True), "train.adamw.")
+    if not runner.ledger.fine("gradients", "input_gradients", "sgd"):
+        _allow_rounding(runner, step)
+
+
+def locate_in_backward(runner: Runner) -> None:
+    """Notes the calls whose gradient does not fit what they compute."""
+    runner.say("comparing each layer's gradient with its slope")
+    model = runner.subject.build(runner.flow, double=True).train()
+    args, keywords = runner.inputs(double=True)
+    backward = Backward(runner.flow, set(runner.reference.names("train.gradient.")))
+    with runner.nothing_dropped(model), runner.flow.no_grad():
+        with watched(model, backward):
+            model(*args, **keywords)
+        if not backward.failed and not backward.agrees("", model, model, tuple(args), keywords):
+            backward.failed.append("")
+    runner.ledger.note_backward(backward.failed)
+
+
+def _judge_trainable(runner: Runner, step: TrainingStep) -> None:
+    """The same parameters must be trained: none more, none less."""
+    reference, ledger = runner.reference, runner.ledger
+    wanted = reference.facts("trainable", None)
+    if wanted is None or reference.keys:
+        return
+    recorded = set(reference.names("train.gradient."))
+    for name in sorted({*wanted, *step.trainable}):
+        if name not in step.trainable:
+            ledger.fault("trainable", name, "it is frozen, and PyTorch trains it")
+        elif name not in wanted:
+            ledger.fault("trainable", name, "it is trained, and PyTorch's is frozen")
+        elif name not in recorded and name in step.gradients and step.gradients[name].numpy().any():
+            ledger.fault("trainable", name, "it gets a gradient, and PyTorch's gets none")
+        else:
+            ledger.agree("trainable", name)
+    still = sum(not reference.array(f"train.gradient.{name}").any() for name in recorded)
+    if still * 2 > len(wanted):
+        ledger.remark(
+            f"{still} of {len(wanted)} parameters have a gradient of zero, so the outputs do not depend on them and "
+            "this comparison says little of them: compare once more with weights that were trained or drawn at random"
+        )
+
+
+def _allow_rounding(runner: Runner, step: TrainingStep) -> None:
+    """Measures what one rounding of the weights changes in float64, where float32 is nothing but noise."""
+    runner.say("measuring what one rounding makes in float64")
+    shaken = _step(runner, double=True, shaken=True)
+    for part, prefix, found, other in (
+        ("gradients", "train.gradient.", step.gradients, shaken.gradients),
+        ("input_gradients", "train.input_gradient.", step.inputs, shaken.inputs),
+        ("sgd", "train.step.", step.parameters, shaken.parameters),
+    ):
+        scale = runner.least(prefix)
+        for name, tensor in found.items():
+            one, two = (each.detach().numpy() for each in (other[name], tensor))
+            runner.ledger.allow(part, name, distance_in_float64(one, two, scale))
+
+
+def _step(runner: Runner, *, double: bool = False, shaken: bool = False) -> TrainingStep:
+    """One step of SGD on the recorded loss. With `shaken`, every weight is off by up to one rounding of float64."""
+    flow, reference, model = runner.flow, runner.reference, runner.subject.build(runner.flow, double=double).train()
+    if shaken:
+        rng = np.random.default_rng(0)
+        for parameter in model.parameters():
+            values = parameter.numpy()
+            parameter.data.copy_(flow.tensor(values * (1 + 2.0**-52 * rng.choice([-1.0, 0.0, 1.0], values.shape))))
+    trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    before = {name: buffer.numpy().copy() for name, buffer in model.named_buffers()}
+    inputs: dict[str, Any] = {}
+    args, keywords = runner.inputs(double=double, track=inputs)
+    with runner.nothing_dropped(model):
+        outputs = runner.numbered(model(*args, **keywords))
+    names = reference.names("train.loss.weight.")
+    missing = [name for name in names if name not in outputs]
+    if missing:
+        raise DifferenceError(
+            f"PyTorch's model gives more in train mode than this one, output {missing[0]} for one: it was captured "
+            "in eval mode, and 'torch2flow capture --train' captures what it is in train mode"
+        )
+    weights = {name: runner.tensor(reference.array(f"train.loss.weight.{name}"), double) for name in names}
+    loss = sum((outputs[name] * weight).sum() for name, weight in weights.items())
+    loss.backward()
+    named = dict(model.named_parameters())
+    gradients = {name: parameter.grad.clone() for name, parameter in named.items() if parameter.grad is not None}
+    flow.optim.SGD(list(named.values()), lr=float(reference.metadata.get("lr", 0.01))).step()
+    got = {name: tensor.grad for name, tensor in inputs.items() if tensor.grad is not None}
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    if reference.names("train.second_step."):
+        again, keywords = runner.inputs(double=double)
+        with runner.nothing_dropped(model), flow.no_grad():
+            model(*again, **keywords)
+    return TrainingStep(outputs, gradients, got, buffers, dict(model.named_buffers()), before, named, trainable)
+
+
+def _adamw(runner: Runner, *, double: bool = False) -> dict[str, Any]:
+    """Parameters after a step of AdamW with PyTorch's own gradients: an error is the optimizer's alone."""
+    runner.say(f"a step of AdamW{' in float64' if double else ''}")
+    model = runner.subject.build(runner.flow, double=double).train()
+    named = dict(model.named_parameters())
+    for name in runner.reference.names("train.gradient."):
+        if name in named:
+            named[name].grad = runner.tensor(runner.reference.array(f"train.gradient.{name}"), double)
+    settings = json.loads(runner.reference.metadata["adamw"])
+    settings["betas"] = tuple(settings["betas"])
+    runner.flow.optim.AdamW([p for p in named.values() if p.grad is not None], **settings).step()
+    return named
