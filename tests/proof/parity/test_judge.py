@@ -8,8 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torch2flow.proof.parity.judge import EXACT, LIMIT, Measure, distance_in_float64, measure, together, worst
-from torch2flow.proof.parity.values import row_order
+from torch2flow.proof.parity.judge import (
+    EXACT,
+    LIMIT,
+    Measure,
+    distance_in_float64,
+    measure,
+    measure_draws,
+    together,
+    worst,
+)
+from torch2flow.proof.parity.values import choice_order, row_order
 
 EXACTLY = np.array([1.0, 2.0, -4.0])
 NOISE = np.array([1e-7, -1e-7, 1e-7])
@@ -166,13 +175,65 @@ def test_zero_in_float64_is_compared_as_it_is() -> None:
     [(1e-12, "within noise"), (1e-9, "within noise"), (3e-8, "elevated"), (1e-6, "elevated"), (1e-5, "different")],
 )
 def test_float64_has_the_last_word(double: float, verdict: str) -> None:
-    assert Measure(1.0, 1e-7, 1.0, double=double).verdict == verdict
+    assert Measure(2e-6, 1e-7, 1.0, double=double).verdict == verdict
     assert Measure(1e-7, 1e-7, 1.0, double=double).verdict == verdict
 
 
 def test_a_known_cause_allows_what_it_explains_and_no_more() -> None:
-    assert Measure(1.0, 1e-7, 1.0, double=3e-8, allowed=1e-7).verdict == "within noise"
-    assert Measure(1.0, 1e-7, 1.0, double=2e-7, allowed=1e-7).verdict == "elevated"
+    assert Measure(2e-6, 1e-7, 1.0, double=3e-8, allowed=1e-7).verdict == "within noise"
+    assert Measure(2e-6, 1e-7, 1.0, double=2e-7, allowed=1e-7).verdict == "elevated"
+
+
+def test_float64_does_not_excuse_lost_digits() -> None:
+    assert Measure(1.0, 1e-7, 1.0, double=1e-15).verdict == "loses digits"
+    assert Measure(1e-4, 1e-7, 1.0, double=1e-15).verdict == "loses digits"
+    assert Measure(1e-4, 1e-7, 1.0, double=1e-15, digits=1e-3).verdict == "within noise"
+    assert Measure(1e-4, 1e-5, 1.0, double=1e-15).verdict == "within noise"  # which float32 itself explains
+
+
+def test_the_spread_of_float32_is_noise_too() -> None:
+    exact = np.array([1.0, 0.5])
+    assert measure(exact + 1e-4, exact, exact).verdict == "different"
+    assert measure(exact + 1e-4, exact, exact, spread=5e-5).verdict == "within noise"
+
+
+def test_a_small_channel_beside_a_large_one_is_doubtful_and_float64_tells() -> None:
+    exact = np.array([[640.0, 0.5], [320.0, 0.25]])
+    found = exact + np.array([[0, 1e-5], [0, 0]])
+    made = measure(found, exact, exact)
+    assert made.ratio < LIMIT and made.doubtful
+    assert distance_in_float64(exact + np.array([[0, 1e-8], [0, 0]]), exact) < EXACT
+    assert distance_in_float64(exact + np.array([[0, 1e-8], [0, 0]]), exact, single=exact) > EXACT
+    assert distance_in_float64(exact + np.array([[1e-8, 1e-12], [0, 0]]), exact, single=exact) < EXACT
+
+
+def test_what_cancels_out_may_differ_by_what_float64_can_not_tell() -> None:
+    exact = np.array([[1.0, 1e-17], [2.0, 1e-17]])
+    assert distance_in_float64(exact * [1, 7], exact, single=exact) < EXACT
+
+
+def test_the_values_of_a_mask_are_no_scale() -> None:
+    exact = np.array([0.5, 0.25, -1e9, -1e9])
+    assert measure(exact + np.array([1e-3, 0, 0, 0]), exact, exact).verdict == "different"
+    lowest = np.array([0.5, -1.8e308])
+    made = measure(np.array([0.5, np.finfo(np.float32).min]), lowest, np.array([0.5, np.finfo(np.float32).min]))
+    assert made.verdict == "identical" and made.error == 0
+    assert distance_in_float64(np.array([0.5, -3.4e38]), lowest) == 0
+
+
+def test_random_tensors_are_judged_by_mean_and_deviation() -> None:
+    rng = np.random.default_rng(0)
+
+    def drawn(mean: float, deviation: float) -> tuple[Any, Any]:
+        values = rng.normal(mean, deviation, (100, 4, 8))
+        return values.mean(0), values.std(0)
+
+    assert all(measure_draws(drawn(1, 2), drawn(1, 2), 100).verdict == "within noise" for _ in range(200))
+    assert all(measure_draws(drawn(3, 2), drawn(1, 2), 100).verdict != "within noise" for _ in range(20))
+    assert all(measure_draws(drawn(1, 4), drawn(1, 2), 100).verdict != "within noise" for _ in range(20))
+    still = (np.ones((4, 8)), np.zeros((4, 8)))
+    assert measure_draws(still, drawn(1, 2), 100).verdict == "different"
+    assert measure_draws(still, still, 100).verdict == "within noise"
 
 
 def test_where_float32_is_all_noise_float64_has_some() -> None:
@@ -199,6 +260,16 @@ def test_the_same_rows_in_another_order_are_found() -> None:
     found[order] = recorded + np.float32(1e-6)
     assert np.array_equal(row_order(found, recorded), order)
     assert np.allclose(found[row_order(found, recorded)], recorded, atol=1e-5)
+
+
+def test_the_same_elements_chosen_in_another_order_are_found() -> None:
+    recorded = np.array([[4, 1, 7], [2, 9, 0]])
+    found = np.array([[7, 4, 1], [2, 9, 0]])
+    order = choice_order(found, recorded)
+    assert order is not None and np.array_equal(np.take_along_axis(found, order, -1), recorded)
+    assert choice_order(recorded, recorded) is None
+    assert choice_order(np.array([[7, 4, 2], [2, 9, 0]]), recorded) is None
+    assert choice_order(np.array([[1, 1, 4]]), np.array([[4, 1, 1]])) is None
 
 
 def test_other_rows_are_no_other_order() -> None:

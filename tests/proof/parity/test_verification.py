@@ -18,6 +18,7 @@ from torch2flow.conversion import convert
 from torch2flow.errors import FormatError, UsageError
 from torch2flow.proof.parity import Reference, Request, Verification, open_reference, verify_folder
 from torch2flow.proof.parity.compared_models import load_package
+from torch2flow.proof.parity.ledger import TRAINED
 
 CAPTURE = """
 import sys, torch, torch2flow
@@ -154,9 +155,7 @@ def test_a_faithful_model_is_within_noise(changed: Callable[..., Verification]) 
     found = changed()
     assert found.faithful and found.divergence is None
     assert set(found.ledger.parts["outputs"]) == set(found.ledger.parts["second"]) == {"0", "1", "3"}
-    assert found.parts == [
-        "outputs", "second", "own", "inputs", "gradients", "input_gradients", "buffers", "sgd", "adamw"
-    ]  # fmt: skip
+    assert "gradients" in found.parts and "own" in found.parts
     assert "by no more than float32 rounding explains" in found.sentence
 
 
@@ -172,7 +171,8 @@ def test_layers_are_chosen_by_a_pattern(changed: Callable[..., Verification]) ->
 
 
 def test_layers_can_be_left_out(changed: Callable[..., Verification]) -> None:
-    assert changed(layers=False, training=False).parts == ["outputs", "second"]
+    found = changed(layers=False, training=False)
+    assert "own" not in found.parts and not set(found.parts) & set(TRAINED)
 
 
 @pytest.mark.parametrize(
@@ -200,13 +200,17 @@ def test_a_fault_in_the_source_is_found(old: str, new: str, path: str, changed: 
 def test_swapped_weights_are_found_where_they_are(changed: Callable[..., Verification]) -> None:
     found = changed(swap=("fc1.weight", "fc2.weight"))
     assert found.verdict == "different"
-    assert found.sentence.startswith("`fc1` (Linear) is the first module whose own error exceeds noise")
-    assert any("weight" in text for text in found.divergence.likely)  # type: ignore[union-attr]
+    assert found.sentence.startswith("The weights are not PyTorch's: `fc1.weight`")
+    assert found.divergence is not None and found.divergence.path == "fc1"
+    own = found.ledger.parts["own"]["module.fc1#0.0"]
+    assert own.measure.verdict == "different" and any("weight" in text for text in own.likely)
 
 
 def test_a_momentum_is_found_by_the_step_alone(changed: Callable[..., Verification]) -> None:
     found = changed(("nn.BatchNorm2d(8)", "nn.BatchNorm2d(8, momentum=0.2)"))
-    assert [part for part in found.parts if found.ledger.verdict(part) == "different"] == ["buffers"]
+    assert [part for part in found.parts if found.ledger.verdict(part) == "different"] == [
+        "buffers", "later_buffers"
+    ]  # fmt: skip
     assert found.divergence is not None and found.divergence.path == "bn"
     assert "momentum" in found.divergence.likely[0]
 
@@ -258,7 +262,7 @@ def test_everything_is_told_as_plain_data(changed: Callable[..., Verification]) 
     assert [row["path"] for row in data["modules"]] == ["conv", "bn", "fc1", "fc2", "drop", "norm"]
     assert data["model"]["class"] == "Net" and data["model"]["tensors"] == 13
     assert {"torch2flow", "torch", "oneflow", "numpy", "python"} <= set(data["versions"])
-    outputs = {row["name"]: row for row in data["parts"][0]["tensors"]}
+    outputs = {row["name"]: row for part in data["parts"] if part["name"] == "outputs" for row in part["tensors"]}
     assert outputs["0"]["argmax"] == 1.0 and outputs["0"]["cosine"] > 0.999999 and outputs["0"]["ulp"] < 1000
     assert sum(outputs["0"]["histogram"]["found"]) == 32
 

@@ -47,6 +47,12 @@ def _circumstances(found: Divergence, ledger: Ledger, reference: Reference) -> I
     """Sentences about what else in the run explains the difference."""
     if ledger.random and found.part not in ("gradients", "buffers", "sgd", "adamw"):
         yield "two runs of the OneFlow model differ: something random is active, such as dropout in eval mode"
+    entry = ledger.parts.get(found.part, {}).get(found.tensor)
+    if entry is not None and entry.measure.verdict == "loses digits":
+        yield (
+            "the formula is PyTorch's, as float64 shows, but OneFlow computes it less exactly in float32, mostly where "
+            "values are large beside their differences: centre or scale the inputs, or compute this layer in float64"
+        )
     # What has no weights may be left out without a difference.
     names = [f"{name}." for name in json.loads(reference.metadata.get("state_dict", "[]"))]
     inside = f"{found.path}." if found.path else ""
@@ -70,6 +76,8 @@ def _size(entry: JudgedTensor) -> str:
         return made.fault
     ratio = f"{made.ratio:,.0f}" if made.ratio >= 10 else f"{made.ratio:.1f}"
     double = "" if made.double is None else f", {made.double:.1e} in float64"
+    if made.verdict == "loses digits":
+        double += ", so float32 loses digits that PyTorch keeps"
     return f"{made.relative:.1e} of the largest value, {ratio}x the noise{double}"
 
 
@@ -178,6 +186,9 @@ def _rest(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
 
 def _anywhere(ledger: Ledger, reference: Reference, parts: Iterable[str]) -> Iterator[Divergence]:
     hint = "" if reference.calls else " Where it starts is not known: the recording holds no layers."
+    first = next((row for row in reference.calls.values() if set(row.outputs) & _bad(ledger, "modules").keys()), None)
+    if first is not None:
+        hint = f" End to end, `{first.path}` ({first.kind}) is the first layer whose output exceeds noise."
     for part in parts:
         bad = _bad(ledger, part)
         if bad:

@@ -143,7 +143,8 @@ def measure(found: Any, exact: Any, single: Any, spread: float = 0.0) -> Measure
     if not single.size:
         return Measure(0, 0, 0, identical=True)
     identical = bool(np.array_equal(found, single, equal_nan=found.dtype.kind == "f"))
-    found, exact, single = (_bounded(array) for array in (found, exact, single))
+    found, exact, single = (array.astype(np.float64) for array in (found, exact, single))
+    exact = np.where(np.abs(single) >= INFINITE, single, exact)  # the smallest number of a dtype, in a mask
     finite = np.isfinite(single)
     if not np.array_equal(np.isfinite(found), finite) or not np.array_equal(
         found[~finite], single[~finite], equal_nan=True
@@ -197,7 +198,7 @@ def measure_draws(found: tuple[Any, Any], recorded: tuple[Any, Any], draws: int)
 
 
 def _bounded(array: Any) -> Any:
-    """In float64, with infinity for what stands for it in masks, such as the smallest number of a dtype."""
+    """In float64, with infinity for what stands for it in masks: the smallest number of float32 or of float64."""
     array = array.astype(np.float64)
     return np.where(np.abs(array) >= INFINITE, np.copysign(np.inf, array), array)
 

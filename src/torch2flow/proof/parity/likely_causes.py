@@ -12,7 +12,7 @@ import inspect
 import math
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -45,6 +45,7 @@ class Evidence:
         cls: the class of the module whose code or weights it comes from, such as `BatchNorm2d`.
         before: what a buffer was before the training step.
         given: what that module got, as PyTorch's got it.
+        others: what PyTorch gave beside this tensor, by name.
     """
 
     part: str
@@ -55,6 +56,7 @@ class Evidence:
     cls: type = object
     before: Array | None = None
     given: Callable[[], Sequence[Array]] = tuple
+    others: Callable[[], Mapping[str, Array]] = dict
 
     @property
     def kind(self) -> str:
@@ -132,6 +134,35 @@ class Evidence:
             return False
         return self.same(*(np.sort(side, axis=None) for side in self.values))
 
+    def swapped(self) -> str:
+        """Which other value of PyTorch's this is; "" if it is none."""
+        if self.found.dtype.kind not in "fi" or not self.found.size:
+            return ""
+        scale = float(np.abs(self.found[np.isfinite(self.found)]).max(initial=0.0))
+        same = (
+            name
+            for name, other in self.others().items()
+            if name != self.name and other.shape == self.found.shape and scale
+            and np.abs(self.found.astype(np.float64) - other).max() <= SAME * scale
+        )  # fmt: skip
+        return next(same, "")
+
+    def shrunk(self) -> bool:
+        """Whether the difference is a part of the result itself, as another eps makes it, in a row or in a channel."""
+        if not self.comparable or self.found.ndim < 2 or self.relative > 0.1:
+            return False
+        difference, exact = self.values[0] - self.values[1], self.values[1]
+        for axis in {1, self.found.ndim - 1}:
+            alike = _correlations(
+                *(np.moveaxis(each, axis, 0).reshape(each.shape[axis], -1) for each in (difference, exact))
+            )
+            rows = _correlations(
+                *(np.moveaxis(each, axis, -1).reshape(-1, each.shape[axis]) for each in (difference, exact))
+            )
+            if max(float(np.median(np.abs(alike))), float(np.median(np.abs(rows)))) > 0.7:
+                return True
+        return False
+
     def scaled(self) -> str:
         """The factor by which every number is too large; "" if there is none."""
         if not self.layer or not self.comparable or self.found.size < 4:
@@ -200,6 +231,14 @@ class Evidence:
         return bool(wrong.any()) and not bool(wrong[..., 2:-2, 2:-2].any())
 
 
+def _correlations(one: Array, other: Array) -> Array:
+    """Of each row of one array with that of the other; 0 where a row is constant."""
+    one, other = (side - side.mean(1, keepdims=True) for side in (one, other))
+    size = np.sqrt((one**2).sum(1) * (other**2).sum(1))
+    alike: Array = np.divide((one * other).sum(1), size, out=np.zeros_like(size), where=size > 0)
+    return alike
+
+
 def _gelu(x: Array) -> Any:
     return x * 0.5 * (1 + np.vectorize(math.erf, otypes=[np.float64])(x / math.sqrt(2)))
 
@@ -247,7 +286,9 @@ class Cause(NamedTuple):
     text: str
 
 
-LAYER_WITH_WEIGHTS = re.compile(r"(Linear|Conv|ConvTranspose|Embedding|EmbeddingBag|Norm)(\d?[dD])?\d*$")
+LAYER_WITH_WEIGHTS = re.compile(
+    r"(Linear|Conv|ConvTranspose|Embedding|EmbeddingBag|Norm|LSTM|GRU|RNN|PReLU|Cell)(\d?[dD])?\d*$"
+)
 
 ANY_CODE = "the code between the layers: another order of what it does, a residual left out, another weight or constant"
 """The cause that is told if nothing more precise is known."""
@@ -289,6 +330,7 @@ CAUSES = (
         lambda e: e.part == "inputs" and e.found.dtype.kind == "b",
         "another mask: inverted, dropped, or of another axis",
     ),
+    Cause(lambda e: e.swapped(), "this is what PyTorch gives as {}: two values are swapped"),
     Cause(lambda e: e.activation(), "another activation: {}"),
     Cause(
         lambda e: e.reordered(),
@@ -304,7 +346,7 @@ CAUSES = (
     Cause(lambda e: e.at_the_border(), "another padding: the inner part of the image agrees, its border does not"),
     # -- what the code does
     Cause(
-        lambda e: e.layer and e.relative < 1e-1 and e.does("norm", "rsqrt", "eps") and not e.is_a("attention", "block"),
+        lambda e: e.layer and e.does("norm", "rsqrt", "eps") and not e.is_a("attention", "block") and e.shrunk(),
         "another eps in a normalization",
     ),
     Cause(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from torch2flow.proof.parity.compared_models import Subject, untouched
-from torch2flow.proof.parity.ledger import Ledger
+from torch2flow.proof.parity.ledger import RUNS, Ledger
 from torch2flow.proof.parity.random_calls import nothing_dropped
 from torch2flow.proof.parity.reference import Reference
 from torch2flow.runtime.nested import leaves
@@ -103,9 +104,16 @@ class Runner:
         for name, single, exact in self.reference.pairs(prefix):
             if name in given:
                 found, spread = given[name].detach().numpy(), self.reference.spread.get(prefix + name, 0.0)
-                self.ledger.judge(part, name, found, single, exact, spread=spread, before=(before or {}).get(name))
+                others = partial(self._others, prefix, part)
+                self.ledger.judge(
+                    part, name, found, single, exact, spread=spread, before=(before or {}).get(name), others=others
+                )
             elif prefix != "train.step.":  # which holds parameters and buffers
                 self.ledger.fault(part, name, "it is not there")
+
+    def _others(self, prefix: str, part: str) -> dict[str, Array]:
+        """What may have been swapped with a value of this part: another output."""
+        return {name: exact for name, _, exact in self.reference.pairs(prefix)} if part in RUNS else {}
 
     def judge_double(self, part: str, given: dict[str, Any], prefix: str) -> None:
         """Adds how far float64 is from the recorded float64."""

@@ -1,0 +1,253 @@
+"""The verdict can fail for each thing it names: a fault is put into a faithful model, and the verdict is read."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from made_once import CAPTURING, made_once
+
+from torch2flow.conversion import convert
+from torch2flow.proof.parity import Request, Verification, verify_folder
+
+CAPTURE = """
+import sys, torch, torch2flow
+from pathlib import Path
+from torch import nn
+import torch.nn.functional as F
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.whole, self.some = nn.Dropout2d(0.3), nn.Dropout(0.1)
+        self.rnn = nn.LSTM(8, 8, 2, dropout=0.2, batch_first=True)
+        self.norm, self.head = nn.LayerNorm(8), nn.Linear(8, 5)
+        self.norm.weight.requires_grad_(False)
+
+    def forward(self, x):
+        x = self.whole(torch.relu(self.bn(self.conv(x))))
+        x = self.rnn(x.flatten(2).transpose(1, 2))[0]
+        x = F.dropout(self.some(self.norm(x)), 0.4, self.training)
+        return {"scores": self.head(x), "pair": (x.mean(1), x.argmax(-1))}
+
+class Always(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x):
+        return F.dropout(self.fc(x), 0.5, training=True)
+
+class Sampled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enter, self.leave = nn.Linear(8, 8), nn.Linear(4, 6)
+
+    def forward(self, x):
+        mean, spread = self.enter(x).chunk(2, -1)
+        return self.leave(mean + torch.randn_like(mean) * spread.exp()), mean
+
+class Routed(nn.Module):
+    class Gate(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Linear(8, 8)
+
+        def forward(self, x):
+            score = self.w(x).sigmoid()
+            chosen = score.topk(4, -1, sorted=False)[1]
+            return score.gather(1, chosen), chosen
+
+    def __init__(self):
+        super().__init__()
+        self.gate = self.Gate()
+
+    def forward(self, x):
+        weights, chosen = self.gate(x)
+        return torch.zeros_like(x).scatter(1, chosen, weights)
+
+class Held(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.fixed = nn.Linear(8, 8), torch.eye(8) * 1.5
+
+    def forward(self, x):
+        return self.fc(x) @ self.fixed
+
+class Boxes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 6)
+
+    def forward(self, x):
+        return self.fc(x).sigmoid() * torch.tensor([640.0, 640.0, 640.0, 640.0, 1.0, 1.0])
+
+folder = Path(sys.argv[1])
+torch.manual_seed(0)
+for model, x, options in (
+    (Net(), torch.randn(4, 3, 4, 4), dict(gradients=True)),
+    (Always(), torch.randn(4, 8), dict(gradients=True)),
+    (Sampled(), torch.randn(4, 8), {}),
+    (Routed(), torch.randn(4, 8), {}),
+    (Held(), torch.randn(4, 8), {}),
+    (Boxes(), torch.randn(4, 8), {}),
+):
+    name = type(model).__name__
+    torch2flow.capture(model, (x,), out=folder / f"{name}.pt2", dynamic={0: ("batch",)}, **options)
+torch2flow.capture(Net(), (torch.randn(4, 3, 4, 4),), out=folder / "Trained.pt2", train=True, gradients=True)
+"""
+
+Verify = Callable[..., Verification]
+
+
+@pytest.fixture(scope="module")
+def captured(tmp_path_factory: pytest.TempPathFactory, run_python: Callable[..., str], torch_python: Path) -> Path:
+    def capture(folder: Path) -> None:
+        run_python(torch_python, CAPTURE, folder, env={"OMP_NUM_THREADS": "1"})
+
+    return made_once("verdict", [*CAPTURING, CAPTURE], capture, tmp_path_factory.mktemp("captured"))
+
+
+@pytest.fixture(scope="module")
+def converted(captured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("converted")
+    for path in captured.glob("*.pt2"):
+        convert(path, out / path.stem)
+    return out
+
+
+@pytest.fixture
+def verify(converted: Path, captured: Path, tmp_path: Path, flow: ModuleType) -> Verify:
+    """`verify(name, (old, new), ...)`: the verdict about a model with these changes to its source."""
+
+    def run(name: str, *changes: tuple[str, str], **request: bool) -> Verification:
+        folder = tmp_path / name
+        shutil.copytree(converted / name, folder)
+        source = (folder / "model.py").read_text()
+        for old, new in changes:
+            assert re.search(old, source), source
+            source = re.sub(old, new, source, count=1)
+        (folder / "model.py").write_text(source)
+        return verify_folder(folder, captured / f"{name}.pt2", Request(**request))  # type: ignore[arg-type]
+
+    return run
+
+
+def parts(found: Verification) -> list[str]:
+    """The parts that are not within noise."""
+    return [part for part in found.parts if not found.ledger.fine(part)]
+
+
+@pytest.mark.parametrize("name", ["Net", "Trained", "Always", "Sampled", "Routed", "Held", "Boxes"])
+def test_a_faithful_model_is_within_noise(name: str, verify: Verify) -> None:
+    """With dropout of every kind, in either mode, always active or not; random, unsorted, with plain attributes."""
+    found = verify(name, graph=name not in ("Sampled", "Net", "Trained"))
+    assert found.faithful, found.sentence
+    assert not found.ledger.failures
+
+
+def test_what_is_compared_has_a_part_of_its_own(verify: Verify) -> None:
+    assert verify("Net").parts == [
+        "weights", "form", "outputs", "second", "third", "large", "again", "own", "inputs", "dropout", "trainable",
+        "train_outputs", "gradients", "input_gradients", "buffers", "later_buffers", "sgd", "adamw",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        (r"nn\.Dropout\(0\.1\)|nn\.Dropout\(p=0\.1\)", "nn.Dropout(0.9)", "some"),
+        (r"self\.some\((.*?)\)", r"\1", "some"),
+        (r"p=0\.4, training=self\.training", "p=0.4, training=False", ""),
+        (r"p=0\.4, training=self\.training", "p=0.3, training=self.training", ""),
+        (r"(?s)(\b0\.2,\s+)self\.training", r"\1False", "rnn"),
+    ],
+)
+def test_dropout_that_differs_is_named_where_it_is(old: str, new: str, path: str, verify: Verify) -> None:
+    found = verify("Net", (old, new))
+    assert parts(found) == ["dropout"], found.sentence
+    assert found.divergence is not None and found.divergence.path == path, found.sentence
+
+
+def test_dropout_that_is_not_always_active_any_more_is_named(verify: Verify) -> None:
+    found = verify("Always", ("training=True", "training=self.training"))
+    assert parts(found) == ["dropout"] and "in eval mode" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ((r"return \{", "if self.training:\n            some = some + 0.1\n        return {"), "train_outputs"),
+        ((r"(self\.head = .*)", r"\1\n        self.head.bias.requires_grad_(False)"), "trainable"),
+        ((r"self\.norm\.weight\.requires_grad_\(False\)", "pass"), "trainable"),
+    ],
+)
+def test_training_that_differs_is_named(change: tuple[str, str], part: str, verify: Verify) -> None:
+    found = verify("Net", change)
+    assert part in parts(found), found.sentence
+    assert found.ledger.fine("outputs", "own")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (r'"pair": \((.*)\)\}', r'"pair": [\1]}', "the output['pair'] is a list instead of a tuple"),
+        (r'"scores"', '"points"', "the keys 'points', 'pair' instead of 'scores', 'pair'"),
+        (r"argmax\((.*?)\)([),])", r"argmax(\1).to(flow.int32)\2", "a tensor of int32 instead of a tensor of int64"),
+    ],
+)
+def test_outputs_are_compared_as_a_caller_sees_them(old: str, new: str, told: str, verify: Verify) -> None:
+    found = verify("Net", (old, new))
+    assert "form" in parts(found) and told in found.sentence
+
+
+def test_a_weight_that_is_one_rounding_off_is_named(converted: Path, captured: Path, tmp_path: Path) -> None:
+    shutil.copytree(converted / "Net", tmp_path / "Net")
+    place = tmp_path / "Net" / "weights" / "head.bias" / "out"
+    values = np.frombuffer(place.read_bytes(), np.float32).copy()
+    values[2] = np.nextafter(values[2], np.float32(9))
+    place.write_bytes(values.tobytes())
+    found = verify_folder(tmp_path / "Net", captured / "Net.pt2", Request(training=False))
+    assert "weights" in parts(found) and "`head.bias`" in found.sentence
+
+
+ONLY_IN_FLOAT32 = r"(        return \{)"
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ("some = some * 0", "outputs"),
+        ("some = some.to(flow.bfloat16).to(flow.float32)", "outputs"),
+        ("some = some * 1.001", "outputs"),
+    ],
+)
+def test_float64_excuses_nothing_that_is_wrong_in_float32(change: str, part: str, verify: Verify) -> None:
+    found = verify("Net", (ONLY_IN_FLOAT32, rf"        if some.element_size() == 4:\n            {change}\n\1"))
+    assert not found.faithful
+    assert found.ledger.verdict(part) in ("loses digits", "different"), found.sentence
+
+
+def test_graph_mode_can_fail(verify: Verify) -> None:
+    found = verify(
+        "Boxes",
+        (r"return (.*)", r"x = \1\n        return x * 0 if x.is_lazy else x"),
+        graph=True,
+    )
+    assert parts(found) == ["graph"], found.sentence
+
+
+def test_small_values_beside_large_ones_are_judged_by_themselves(verify: Verify) -> None:
+    found = verify("Boxes", (r"return (.*)", r"x = \1\n        return flow.cat((x[:, :4], x[:, 4:] * 1.00000003), 1)"))
+    assert not found.faithful
+
+
+def test_a_random_output_of_another_spread_is_caught(verify: Verify) -> None:
+    found = verify("Sampled", (r"(flow\.randn\(.*?\))", r"\1 * 3"))
+    assert "random" in parts(found) and found.ledger.remarks
