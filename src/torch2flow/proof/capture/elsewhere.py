@@ -6,9 +6,7 @@ How it is asked and answers: `proof/child_process.py`.
 from __future__ import annotations
 
 import importlib
-import json
 import sys
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +50,9 @@ def _record(job: dict[str, Any], say: Any) -> list[str]:
     if job["weights"]:
         _load_weights(torch, module, job["weights"])
     args, kwargs = live_call(torch, made)
-    checksums = {name: _checksum(torch, tensor) for name, tensor in module.state_dict().items()}
     return record_module(
         torch, module, args, kwargs, Path(job["out"]), model=job["model"], train=job["train"],
         gradients=job["gradients"], layers=job["layers"], seed=job["seed"], say=say,
-        metadata={"weights": json.dumps(checksums)},
     )  # fmt: skip
 
 
@@ -68,9 +64,3 @@ def _load_weights(torch: Any, module: Any, path: str) -> None:
             f"The weights do not fit the PyTorch model: {' '.join(str(error).split())[:500]}",
             maybe="the factory builds another model than the one that was converted",
         ) from None
-
-
-def _checksum(torch: Any, tensor: Any) -> int:
-    if tensor.layout is not torch.strided or not tensor.numel():
-        return 0
-    return zlib.crc32(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

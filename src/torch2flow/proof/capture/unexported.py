@@ -29,7 +29,6 @@ def record_module(
     layers: bool = True,
     seed: int = 0,
     say: Say = lambda text: None,
-    metadata: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Runs a module and writes its recording; the module stays as it is.
 
@@ -45,7 +44,6 @@ def record_module(
         layers: record every submodule.
         seed: of the random numbers that the module or the loss draws.
         say: is told what is being done.
-        metadata: more of it.
 
     Returns:
         What a user should know.
@@ -79,5 +77,5 @@ def record_module(
             "seed": str(seed),
             "inputs": json.dumps([name for name, _ in input_leaves(*call)]),
         }
-        recording.save(out, {**about, **reference.metadata, **(metadata or {})})
+        recording.save(out, {**about, **reference.metadata})
     return [*notes, *([note] if note else [])]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
 from torch2flow.conversion import FORMATS, deliver
 from torch2flow.errors import DifferenceError, InstallationError, UsageError
 from torch2flow.proof.child_process import ask
+from torch2flow.proof.digests import digest
 from torch2flow.proof.parity.comparison_run import Request
 from torch2flow.proof.parity.reference import Reference
 
@@ -132,12 +131,12 @@ def check_weights(folder: Path, keys: Keys, recording: Reference, factory: str) 
     Raises:
         DifferenceError: they are not.
     """
-    recorded: dict[str, int] = json.loads(recording.metadata.get("weights", "{}"))
+    recorded = recording.facts("weights", {})
     stored = renamed(open_checkpoint(folder, "."), keys, back=True)
     different = [
         name
         for name, tensor in stored.items()
-        if isinstance(tensor, TensorRef) and recorded.get(name) not in (zlib.crc32(tensor.numpy().tobytes()), 0)
+        if isinstance(tensor, TensorRef) and recorded.get(name) != digest(tensor.numpy())
     ]
     if different:
         raise DifferenceError(
