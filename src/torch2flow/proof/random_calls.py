@@ -17,11 +17,13 @@ class RandomCall(NamedTuple):
         path: of the module whose code called it; "" is the model itself.
         kind: "dropout", or the function's name.
         rate: of a dropout.
+        function: PyTorch's name of the function that drops.
     """
 
     path: str
     kind: str
     rate: float
+    function: str = ""
 
 
 RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")

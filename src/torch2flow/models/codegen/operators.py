@@ -157,7 +157,7 @@ class Operators:
         active, a batch norm that is frozen.
         """
         rate = node.arguments.get("dropout_p")
-        if rate and self.graph.mode != "eval":
+        if rate and (self.graph.mode != "eval" or node.outputs[0] in self.graph.restored):
             chosen = ast.IfExp(attribute("self", "training"), literal(rate), literal(0.0))
             arguments["dropout_p"] = StandIn(chosen, False)
         name = _TRAINING.get(node.operator)

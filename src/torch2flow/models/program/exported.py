@@ -22,7 +22,8 @@ from torch2flow.checkpoints.pytorch.pt2 import SCALAR_TYPES
 from torch2flow.checkpoints.pytorch.safetensors import parse_json
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import FormatError
-from torch2flow.models.program.facts import read_attributes, read_borders, read_facts, read_signatures
+from torch2flow.models.program.attention_dropout import restore_attention_dropout
+from torch2flow.models.program.facts import read_attributes, read_borders, read_dropout, read_facts, read_signatures
 from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree
 from torch2flow.models.program.symbols import SymInt, parse
 from torch2flow.models.program.traces import read_frames, read_lines
@@ -64,6 +65,8 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
         _mark_trainable(graph, tensors or {})
         graph.attributes, graph.signatures = read_attributes(known), read_signatures(known)
         graph.mode = known["mode"] if known.get("mode") in ("train", "eval") else ""
+        if graph.mode == "eval":
+            restore_attention_dropout(graph, read_dropout(known))
         graph.borders = read_borders(known, reader.final_name)
         return graph
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:

@@ -43,6 +43,16 @@ def read_attributes(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {path: values for path, values in found.items() if values}
 
 
+def read_dropout(facts: Mapping[str, Any]) -> dict[tuple[str, str], float]:
+    """The rate of dropout in train mode, by the path of the module and PyTorch's function; where it has one rate."""
+    rows = facts.get("dropout")
+    found: dict[tuple[str, str], set[float]] = {}
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, list) and list(map(type, row)) == [str, str, float] and 0 < row[2] <= 1:
+            found.setdefault((row[0], row[1]), set()).add(row[2])
+    return {key: rates.pop() for key, rates in found.items() if len(rates) == 1}
+
+
 def read_signatures(facts: Mapping[str, Any]) -> dict[str, Signature]:
     """The signatures of classes, by the class's full name."""
     found: dict[str, Signature] = {}

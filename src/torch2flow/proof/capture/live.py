@@ -32,11 +32,13 @@ from torch2flow.proof.capture.factories import in_words, raised
 from torch2flow.proof.capture.facts import FILE, describe_modules, to_text
 from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
 from torch2flow.proof.capture.module_state import untouched
+from torch2flow.proof.capture.random_calls import NotedCalls
 from torch2flow.proof.capture.reasons import refusal
 from torch2flow.proof.capture.recording import Recording
 from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, leaves_of
 from torch2flow.proof.capture.runtime import import_torch, quiet
 from torch2flow.proof.dropout import dropout_off
+from torch2flow.proof.random_calls import RandomCall
 
 SUFFIX = ".reference.safetensors"
 REFERENCES = ("all", "outputs", "none")
@@ -215,6 +217,7 @@ def _write(job: CaptureJob, out: Path, folder: Path) -> Captured:
     module.train(job.train)
     job.say("exporting")
     facts = {"mode": "train" if job.train else "eval", **describe_modules(torch, module)}
+    facts["dropout"] = [[path, function, rate] for path, _, rate, function in _dropout(job)]
     exported = _export(job)
     facts["borders"] = exported.borders
     path = folder / out.name
@@ -281,6 +284,21 @@ def _export(job: CaptureJob) -> Exported:
     except Exception as error:
         _run(job, job.call)  # where forward itself raises, that is what to tell
         raise refusal("PyTorch can't export the model", error, job.model, job.train) from None
+
+
+def _dropout(job: CaptureJob) -> list[RandomCall]:
+    """Which modules drop in train mode; nothing where the model does not run in it."""
+    noted, call = NotedCalls(), job.torch.utils._pytree.tree_map(_copy, job.call)
+    try:
+        with job.torch.no_grad(), untouched(job.torch, job.module), noted.noted(job.torch, job.module):
+            job.module.train()(*call[0], **call[1])
+    except Exception:
+        return []  # which the recording tells
+    return [found for found in noted.calls if found.kind == "dropout"]
+
+
+def _copy(leaf: Any) -> Any:
+    return leaf.clone() if hasattr(leaf, "clone") else leaf
 
 
 def _run(job: CaptureJob, call: Call) -> None:

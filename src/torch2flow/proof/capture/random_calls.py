@@ -60,7 +60,7 @@ def _mode(torch: Any, calls: list[RandomCall], stack: CallStack, *, drop: bool) 
             kwargs = kwargs or {}
             rate, without = _dropout(func, args, kwargs)
             if rate:
-                calls.append(RandomCall(stack.path, "dropout", rate))
+                calls.append(RandomCall(stack.path, "dropout", rate, func.__name__))
                 if not drop:
                     args, kwargs = without
             elif getattr(func, "__name__", "") in RANDOM:

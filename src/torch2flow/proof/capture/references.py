@@ -414,7 +414,7 @@ class ReferenceRecorder:
     def drops(self, *, train: bool) -> bool:
         """Whether the model, as it is, drops in a mode."""
         calls = json.loads(self.metadata.get("random_calls", "{}")).get("train" if train else "eval", [])
-        return any(kind == "dropout" for _, kind, _ in calls)
+        return any(kind == "dropout" for _, kind, *_ in calls)
 
     def draws(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Records mean and deviation of each output of a model that stays random, and which tensors of layers do."""
@@ -443,7 +443,7 @@ class ReferenceRecorder:
     def stays_random(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> bool:
         """Whether two runs in a mode differ when their seeds do, although nothing drops."""
         calls = json.loads(self.metadata.get("random_calls", "{}")).get("train" if train else "eval", [])
-        if all(kind == "dropout" for _, kind, _ in calls):
+        if all(kind == "dropout" for _, kind, *_ in calls):
             return False
         torch, results = self.torch, []
         for seed in (self.seed, self.seed + 1):
