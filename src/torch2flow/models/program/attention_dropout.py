@@ -1,7 +1,7 @@
 """Puts back the dropout inside attention, which a program that was captured in eval mode does not hold.
 
-`scaled_dot_product_attention` is given a rate of 0 then, and `nn.MultiheadAttention` leaves its dropout out. Every other
-dropout is in the program, and is told that it does not train. `torch2flow capture` records which modules drop in
+`scaled_dot_product_attention` is given a rate of 0 then, and `nn.MultiheadAttention` leaves its dropout out. Every
+other dropout is in the program, and is told that it does not train. `torch2flow capture` records which modules drop in
 train mode, and by which function (`proof/capture/random_calls.py`).
 """
 
