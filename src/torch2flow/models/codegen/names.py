@@ -26,7 +26,7 @@ NOT_VALUES = {"self", "torch", "F", "nn", "np", "math", "None", "True", "False",
 
 RESERVED = {
     "flow", "nn", "F", "math", "copy", "self", "Path", "OrderedDict", "NamedTuple", "constant", "missing_operator",
-    "super", "getattr", "range", "zip", "float", "max", "min",
+    "super", "getattr", "setattr", "range", "zip", "float", "max", "min",
 }  # fmt: skip
 """Names that the source itself uses."""
 

@@ -30,13 +30,13 @@ from torch2flow.models.codegen.blueprints import Construct
 from torch2flow.models.codegen.classes import expression, subclass
 from torch2flow.models.codegen.constants import Constants
 from torch2flow.models.codegen.module_tree import Module
-from torch2flow.models.codegen.names import is_taken
+from torch2flow.models.codegen.names import OF_CONTAINERS, is_taken
 from torch2flow.models.codegen.ready_modules import construction
 from torch2flow.models.codegen.source_text import filled
 from torch2flow.models.codegen.writer import Source, assemble, header
 from torch2flow.models.lowering.modules.library import library, with_needs
 from torch2flow.models.lowering.modules.reading import construct
-from torch2flow.models.lowering.modules.table import Made, RefusedModuleError, UnknownClassError
+from torch2flow.models.lowering.modules.table import Made, RefusedModuleError, UnknownClassError, signature
 from torch2flow.models.program import Meta, State
 from torch2flow.models.program.budget import writing
 from torch2flow.models.program.pickled import PickledModule, read_module
@@ -174,9 +174,13 @@ class _PickledWriter:
     def _check(self, module: PickledModule, made: Made) -> None:
         """Refuses names that no module can have, and tensors that the constructor would not make so."""
         tensors = module.tensors()
-        for name in (*tensors, *module.children):
-            if not name or "." in name or is_taken(name):
-                raise RefusedModuleError(f"it has a part named {name[:60]!r}, and OneFlow's modules can't have that")
+        others = OF_CONTAINERS if made.is_container else {*signature(made.function), *module.attributes}
+        parts = [*(name for name, value in [*module.parameters.items(), *module.buffers.items()] if value is not None)]
+        parts += module.children
+        for name in parts:
+            added = name not in made.tensors and (made.is_container or name not in made.children)
+            if not name or "." in name or is_taken(name) or (added and name in others) or parts.count(name) > 1:
+                raise RefusedModuleError(f"it has a part named {name[:60]!r}, which no module of OneFlow's can have")
         for name, shape in made.tensors.items():
             if name in _LATER and name not in tensors:
                 continue
