@@ -225,7 +225,8 @@ def facts(draw: Draw, program: Program) -> dict[str, Any]:
     paths = [path.rpartition(".")[0] for _, path, _ in program.states.values()] + ["", *program.modules]
     value = st.one_of(number.filter(lambda each: each == each), name, st.lists(number, max_size=3))
     attributes = {
-        draw(st.sampled_from(paths)): {draw(name): draw(value) for _ in range(3)} for _ in range(draw(st.integers(0, 3)))
+        draw(st.sampled_from(paths)): {draw(name): draw(value) for _ in range(3)}
+        for _ in range(draw(st.integers(0, 3)))
     }
     parts = {"kind": "value", "value": program.outputs[0]}
     result = draw(st.sampled_from([parts, {"kind": f"author.{draw(name)}", "names": [draw(name)], "items": [parts]}]))

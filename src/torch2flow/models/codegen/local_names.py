@@ -543,7 +543,9 @@ class _Naming:
             bound = self.environment.get(name)
             return bound is not None and any(
                 self.steps.is_needed(value, number)
-                and (bound.children or not (value in kept or self._is_read_by(names.get(value, []), value, name, number)))
+                and (
+                    bound.children or not (value in kept or self._is_read_by(names.get(value, []), value, name, number))
+                )
                 for value in bound.values()
             )
 

@@ -23,7 +23,7 @@ from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import FormatError
 from torch2flow.models.program.budget import DEEPEST, HIGHEST_RANK, LONGEST_LIST, MOST_VALUES, Budget, reading
 from torch2flow.models.program.facts import read_attributes, read_borders, read_facts, read_signatures
-from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree
+from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree, refs
 from torch2flow.models.program.symbols import SymInt, computed, parse
 from torch2flow.models.program.traces import read_frames, read_lines
 
@@ -120,6 +120,7 @@ class _Reader:
         graph = Graph(nodes, self.metas, producer=f"torch {self.document.get('torch_version') or ''}".strip())
         self._signature(graph, body, aliases)
         self._calls(graph)
+        _check_order(graph)
         for symbol, limits in (self.document.get("range_constraints") or {}).items():
             graph.ranges[self.budget.name(symbol)] = (limits.get("min_val"), limits.get("max_val"))
         return graph
@@ -451,6 +452,22 @@ class _Reader:
 def _parameter(name: str) -> str:
     """An argument's name as a Python function can have it: `from_` for `from`."""
     return f"{name}_" if keyword.iskeyword(name) else name
+
+
+def _check_order(graph: Graph) -> None:
+    """Refuses a program that makes a value twice, or uses one that nothing has made yet."""
+    known = {*graph.states, *refs(graph.inputs)}
+    for node in graph.nodes:
+        made = [name for name in node.outputs if name]
+        unknown = next((name for name in node.refs() if name not in known), None)
+        if unknown is not None:
+            raise ValueError(f"{node} uses {unknown[:100]!r}, which nothing has made")
+        if len(set(made)) < len(made) or not known.isdisjoint(made):
+            raise ValueError(f"{node} makes a value that is there already")
+        known.update(made)
+    unknown = next((name for name in [*refs(graph.outputs), *graph.stores.values()] if name not in known), None)
+    if unknown is not None:
+        raise ValueError(f"{unknown[:100]!r} is given back, and nothing has made it")
 
 
 def _state_at(graph: Graph, path: str) -> str:
