@@ -30,18 +30,20 @@ PAYLOADS = [
     "a\r\nb\x00\x1b[2J\u202e\u2028",
 ]
 OF_MODULES = [
-    "train", "eval", "to", "apply", "forward", "state_dict", "training", "__class__", "__dict__", "__init__", "_modules",
-    "_parameters", "register_buffer", "to_global", "half", "float", "parameters", "zero_grad", "load_state_dict",
+    "train", "eval", "to", "apply", "forward", "state_dict", "training", "__class__", "__dict__", "__init__",
+    "_modules", "_parameters", "register_buffer", "to_global", "half", "float", "parameters", "zero_grad",
+    "load_state_dict",
 ]  # fmt: skip
 RESERVED = [
-    "__debug__", "_fields", "self", "F", "flow", "nn", "super", "getattr", "setattr", "NamedTuple", "OrderedDict", "Path",
-    "constant", "missing_operator", "range", "zip", "None", "True", "class", "lambda", "match", "case", "type", "_", "__x",
-    "print", "Exception", "copy", "math", "value", "load_model", "Model", "Net", "append", "keys", "items", "update",
-    "forward_2", "i", "layers", "gelu", "relu", "value_2", "count", "index", "int", "torch",
+    "__debug__", "_fields", "self", "F", "flow", "nn", "super", "getattr", "setattr", "NamedTuple", "OrderedDict",
+    "Path", "constant", "missing_operator", "range", "zip", "None", "True", "class", "lambda", "match", "case",
+    "type", "_", "__x", "print", "Exception", "copy", "math", "value", "load_model", "Model", "Net", "append", "keys",
+    "items", "update", "forward_2", "i", "layers", "gelu", "relu", "value_2", "count", "index", "int", "torch",
 ]  # fmt: skip
 ODD = [
-    "", "0", "1", "01", "00", "²", "ﬁ", "ｓelf", "µ", "é", "e\u0301", "模型", "\U0001f600", "\ud800", "a-b", "a b", "1a",
-    "layer{i + 1}", "{i}", "x" * 70, "x" * 300, "x" * 5000, "L['self']", "getattr(", "@1", "a@2", "<locals>", "%s", "\u13f0",
+    "", "0", "1", "01", "00", "²", "ﬁ", "ｓelf", "µ", "é", "e\u0301", "模型", "\U0001f600", "\ud800", "a-b", "a b",
+    "layer{i + 1}", "{i}", "x" * 70, "x" * 300, "x" * 5000, "L['self']", "getattr(", "@1", "a@2", "<locals>", "%s",
+    "\u13f0", "1a",
 ]  # fmt: skip
 PLAIN = ["fc", "layers", "block", "a", "b", "w1", "w2", "w3", "layer1", "layer2", "layer3"]
 
@@ -49,22 +51,25 @@ NUMBERS: list[Any] = [0, 1, -1, 2, 3, 7, 64, 10**7, -(10**7), 1 << 31, 1 << 63, 
 NUMBERS += [True, 1.5, float("inf"), float("nan")]
 SYMBOLS = [
     "s0", "Symbol('s0', positive=True, integer=True)", "2**64**64", "Pow(Integer(10), Integer(10000000))",
-    "Symbol('__import__')", "__import__('os').system('touch pwned')", "Add(Symbol('s0'), Integer(1))", "((((s0*s0)*s0)*s0))",
-    "s0" + "+1" * 1500, "(" * 900 + "s0" + ")" * 900, "-" * 3000 + "1", "Max(s0, 1)", "FloorDiv(s0, 2)", "s0.real",
-    "Pow(Pow(Pow(s0, 8), 8), 8)", "Mod(s0, 0)", "1/0", "s0//0", "ﬁ", "Integer('7')", "Symbol(7)", "lambda: 0",
+    "Symbol('__import__')", "__import__('os').system('touch pwned')", "Add(Symbol('s0'), Integer(1))",
+    "((((s0*s0)*s0)*s0))", "s0" + "+1" * 1500, "(" * 900 + "s0" + ")" * 900, "-" * 3000 + "1", "Max(s0, 1)",
+    "FloorDiv(s0, 2)", "s0.real", "Pow(Pow(Pow(s0, 8), 8), 8)", "Mod(s0, 0)", "1/0", "s0//0", "ﬁ", "Integer('7')",
+    "Symbol(7)", "lambda: 0",
 ]  # fmt: skip
 LINES = [
-    "", "x = self.fc(x)", "return self.fc(x)", "y = F.relu(x) + self.w", "q, k, v = x.chunk(3)", "x = x.view(b, -1, self.n)",
-    "if x: return x", "x" + ".b" * 100_000, "1" + "+1" * 100_000, "f" + "()" * 50_000, " " * 100_000 + "=", "[" * 400,
-    "a" + " " * 400 + "= x", "ｓelf = x", "__debug__ = x", "self = x", "F = x", "flow, nn = x", "super = x", "print = x",
-    "ﬁ = x", "Block = x", "Net, Out = x", "gelu = F.gelu(x)", "relu = x", "lambda: (yield)", "x = 10 ** 10 ** 10", "\x00",
-    "*a, b = x", "x: int = y", "x" * 499 + "=1", "a," * 240 + "=x", "match = x", "getattr = range = x", "x[0:3] += y",
-    "x = '\\d' is 5", "async = x", "for x in y", "a=b=c=x", *PAYLOADS[:6],
+    "", "x = self.fc(x)", "return self.fc(x)", "y = F.relu(x) + self.w", "q, k, v = x.chunk(3)",
+    "x = x.view(b, -1, self.n)", "if x: return x", "x" + ".b" * 100_000, "1" + "+1" * 100_000, "f" + "()" * 50_000,
+    " " * 100_000 + "=", "[" * 400, "a" + " " * 400 + "= x", "ｓelf = x", "__debug__ = x", "self = x", "F = x",
+    "flow, nn = x", "super = x", "print = x", "ﬁ = x", "Block = x", "Net, Out = x", "gelu = F.gelu(x)", "relu = x",
+    "lambda: (yield)", "x = 10 ** 10 ** 10", "\x00", "*a, b = x", "x: int = y", "x" * 499 + "=1", "a," * 240 + "=x",
+    "match = x", "getattr = range = x", "x[0:3] += y", "x = '\\d' is 5", "async = x", "for x in y", "a=b=c=x",
+    *PAYLOADS[:6],
 ]  # fmt: skip
 CLASSES = [
     "author.Block", "author.Net", "torch.nn.modules.linear.Linear", "torch.nn.modules.container.Sequential",
-    "torch.nn.modules.activation.ReLU", "torch.nn.modules.container.ModuleList", "torch.nn.modules.normalization.LayerNorm",
-    "torch.nn.modules.conv.Conv2d", "", "a.", "a.F", "a.²", "a.NamedTuple", "a.ﬁ", "a." + "x" * 900, "a.Exception", "a.1", "a.Path",
+    "torch.nn.modules.activation.ReLU", "torch.nn.modules.container.ModuleList",
+    "torch.nn.modules.normalization.LayerNorm", "torch.nn.modules.conv.Conv2d", "", "a.", "a.F", "a.²",
+    "a.NamedTuple", "a.ﬁ", "a." + "x" * 900, "a.Exception", "a.1", "a.Path",
 ]  # fmt: skip
 
 _names = st.sampled_from(PLAIN + RESERVED)
@@ -94,19 +99,23 @@ literal = st.one_of(
 ELEMENTWISE = ["relu", "relu_", "gelu", "sigmoid", "clone", "tanh", "detach", "alias", "mish", "erfinv", "hardswish_"]
 WITH_LITERALS = {
     "aten.select.int": ("dim", "index"), "aten.view.default": ("size",), "aten.add.Tensor": ("other",),
-    "aten.mul_.Tensor": ("other",), "aten.pow.Tensor_Scalar": ("exponent",), "aten.slice.Tensor": ("dim", "start", "end", "step"),
-    "aten.constant_pad_nd.default": ("pad", "value"), "aten.permute.default": ("dims",), "aten.chunk.default": ("chunks", "dim"),
-    "aten.softmax.int": ("dim", "dtype"), "aten.repeat.default": ("repeats",), "aten.expand.default": ("size",),
-    "aten.unsqueeze.default": ("dim",), "aten.sum.dim_IntList": ("dim", "keepdim"), "aten.fill_.Scalar": ("value",),
-    "aten.new_zeros.default": ("size", "dtype"), "aten.movedim.int": ("source", "destination"), "aten.tile.default": ("dims",),
-    "aten.diff.default": ("n", "dim"), "aten.one_hot.default": ("num_classes",), "aten.unbind.int": ("dim",),
-    "aten.avg_pool2d.default": ("kernel_size", "stride", "padding"), "aten.roll.default": ("shifts", "dims"),
-    "aten.upsample_bilinear2d.vec": ("output_size", "align_corners", "scale_factors"), "aten.pad.default": ("pad", "mode", "value"),
-    "aten.linalg_matrix_power.default": ("n",), "aten.rot90.default": ("k", "dims"), "aten.flip.default": ("dims",),
-    "aten.to.dtype": ("dtype",), "aten.narrow.default": ("dim", "start", "length"), "aten.unflatten.int": ("dim", "sizes"),
+    "aten.mul_.Tensor": ("other",), "aten.pow.Tensor_Scalar": ("exponent",),
+    "aten.slice.Tensor": ("dim", "start", "end", "step"), "aten.constant_pad_nd.default": ("pad", "value"),
+    "aten.permute.default": ("dims",), "aten.chunk.default": ("chunks", "dim"), "aten.softmax.int": ("dim", "dtype"),
+    "aten.repeat.default": ("repeats",), "aten.expand.default": ("size",), "aten.unsqueeze.default": ("dim",),
+    "aten.sum.dim_IntList": ("dim", "keepdim"), "aten.fill_.Scalar": ("value",),
+    "aten.new_zeros.default": ("size", "dtype"), "aten.movedim.int": ("source", "destination"),
+    "aten.tile.default": ("dims",), "aten.diff.default": ("n", "dim"), "aten.one_hot.default": ("num_classes",),
+    "aten.unbind.int": ("dim",), "aten.avg_pool2d.default": ("kernel_size", "stride", "padding"),
+    "aten.roll.default": ("shifts", "dims"),
+    "aten.upsample_bilinear2d.vec": ("output_size", "align_corners", "scale_factors"),
+    "aten.pad.default": ("pad", "mode", "value"), "aten.linalg_matrix_power.default": ("n",),
+    "aten.rot90.default": ("k", "dims"), "aten.flip.default": ("dims",), "aten.to.dtype": ("dtype",),
+    "aten.narrow.default": ("dim", "start", "length"), "aten.unflatten.int": ("dim", "sizes"),
     "aten.adaptive_avg_pool2d.default": ("output_size",), "aten.bitwise_left_shift.Tensor_Scalar": ("other",),
-    "aten.topk.default": ("k", "dim"), "aten.as_strided.default": ("size", "stride"), "aten.einsum.default": ("equation",),
-    "torch2flow.setitem.default": ("keys", "value"), "torch2flow.store.default": ("state", "value"), "aten.einsum_.x": ("y",),
+    "aten.topk.default": ("k", "dim"), "aten.as_strided.default": ("size", "stride"),
+    "aten.einsum.default": ("equation",), "torch2flow.setitem.default": ("keys", "value"),
+    "torch2flow.store.default": ("state", "value"), "aten.einsum_.x": ("y",),
     "higher_order.wrap_with_set_grad_enabled": ("a",), "_operator.pow": ("a", "b"), "aten.sym_size.int": ("dim",),
 }  # fmt: skip
 
@@ -265,13 +274,15 @@ def written(path: Path, content: tuple[Any, dict[str, tuple[int, ...]], Any]) ->
 # -- pickled modules -----------------------------------------------------------------------------------------------
 
 ATTRIBUTES = [
-    "in_features", "out_features", "bias", "p", "inplace", "dim", "kernel_size", "stride", "padding", "normalized_shape",
-    "eps", "padding_mode", "output_size", "num_layers", "training", "upscale_factor", "negative_slope", "approximate",
+    "in_features", "out_features", "bias", "p", "inplace", "dim", "kernel_size", "stride", "padding",
+    "normalized_shape", "eps", "padding_mode", "output_size", "num_layers", "training", "upscale_factor",
+    "negative_slope", "approximate",
 ]  # fmt: skip
 LAYERS = [
-    "linear.Linear", "activation.ReLU", "activation.GELU", "dropout.Dropout", "container.Sequential", "container.ModuleList",
-    "container.ModuleDict", "normalization.LayerNorm", "conv.Conv2d", "pooling.MaxPool2d", "flatten.Flatten",
-    "pixelshuffle.PixelShuffle", "activation.LeakyReLU", "pooling.AdaptiveAvgPool2d", "rnn.LSTM", "linear.Identity",
+    "linear.Linear", "activation.ReLU", "activation.GELU", "dropout.Dropout", "container.Sequential",
+    "container.ModuleList", "container.ModuleDict", "normalization.LayerNorm", "conv.Conv2d", "pooling.MaxPool2d",
+    "flatten.Flatten", "pixelshuffle.PixelShuffle", "activation.LeakyReLU", "pooling.AdaptiveAvgPool2d", "rnn.LSTM",
+    "linear.Identity",
 ]  # fmt: skip
 
 
@@ -310,8 +321,8 @@ def pickled_modules(draw: Draw, depth: int = 3) -> bytes:
             key = draw(st.one_of(st.just(str(number_)), encodable))
             children.append((build.text(key), draw(pickled_modules(depth=depth - 1))))
     state = [
-        *attributes, (build.text("_parameters"), build.dict_of(*parameters)), (build.text("_buffers"), build.dict_of()),
-        (build.text("_modules"), build.dict_of(*children)),
+        *attributes, (build.text("_parameters"), build.dict_of(*parameters)),
+        (build.text("_buffers"), build.dict_of()), (build.text("_modules"), build.dict_of(*children)),
     ]  # fmt: skip
     return build.name(f"torch.nn.modules.{kind_}") + b")\x81" + build.dict_of(*state) + b"b"
 

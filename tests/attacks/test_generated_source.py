@@ -71,7 +71,7 @@ FORBIDDEN = {"__import__", "os", "exec", "eval", "compile", "open", "system", "g
 
 
 def check_source(text: str) -> None:
-    """The source is made of imports of ours, functions and classes; a text of the file is a literal or a checked name."""
+    """The source is imports of ours, functions and classes; a text of the file is a literal or a checked name."""
     tree = ast.parse(text)
     for statement in tree.body:
         assert isinstance(statement, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef) or (
