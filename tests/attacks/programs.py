@@ -138,8 +138,17 @@ class Program:
         return pack(path, self.document(), self.weights())
 
 
-def pack(path: Path, document: Any, weights: dict[str, tuple[int, ...]], facts: Any = None) -> Path:
-    """Writes a `.pt2` of today's layout: the program, as JSON or as bytes, and weights of zeros."""
+def pack(
+    path: Path, document: Any, weights: dict[str, tuple[int, ...]], facts: Any = None, constants: Any = None
+) -> Path:
+    """Writes a `.pt2` of today's layout: the program, weights of zeros, and constants of one zero each.
+
+    Args:
+        document: the program, as JSON or as bytes.
+        weights: the shapes, by name.
+        facts: what `torch2flow capture` adds.
+        constants: what the file says of each, by name.
+    """
     config: dict[str, Any] = {}
     with zipfile.ZipFile(path, "w") as archive:
         for number, (name, shape) in enumerate(weights.items()):
@@ -147,7 +156,11 @@ def pack(path: Path, document: Any, weights: dict[str, tuple[int, ...]], facts: 
             config[name] = {"path_name": f"weight_{number}", "is_param": True, "use_pickle": False, "tensor_meta": meta}
             archive.writestr(f"net/data/weights/weight_{number}", bytes(4 * math.prod(shape)))
         archive.writestr("net/data/weights/model_weights_config.json", json.dumps({"config": config}))
-        archive.writestr("net/data/constants/model_constants_config.json", '{"config": {}}')
+        described = {}
+        for number, (name, meta) in enumerate((constants or {}).items()):
+            described[name] = {"path_name": f"tensor_{number}", "use_pickle": False, "tensor_meta": meta}
+            archive.writestr(f"net/data/constants/tensor_{number}", bytes(4))
+        archive.writestr("net/data/constants/model_constants_config.json", json.dumps({"config": described}))
         text = document if isinstance(document, bytes) else json.dumps(document).encode("utf-8", "surrogatepass")
         archive.writestr("net/models/model.json", text)
         if facts is not None:

@@ -21,7 +21,7 @@ from torch2flow.proof.parity.reference import RecordedCall
 from torch2flow.proof.parity.smallest_case import Case, _write
 
 from .hostile_programs import LINES, PAYLOADS, SYMBOLS
-from .programs import LEAF, Program, pack, spec
+from .programs import LEAF, Program, pack, spec, tensor
 from .test_generated_source import check_source
 
 RELU = "aten.relu.default"
@@ -140,6 +140,17 @@ def test_sizes_that_double_are_not_kept(tmp_path: Path) -> None:
     document["graph_module"]["graph"]["sym_int_values"] = {"n0": size}
     path = pack(tmp_path / "net.pt2", document, {})
     in_seconds(3, lambda: convert(path, tmp_path / "out", dry_run=True))
+
+
+def test_a_constant_of_one_value_repeated_is_not_spread_out(tmp_path: Path) -> None:
+    program = Program()
+    program.state("c", "block.c", 1, kind="buffer")
+    program.outputs = [program.call("aten.add.Tensor", {"self": "x", "other": "c"}, 2, 4)]
+    document = program.document()
+    document["graph_module"]["signature"]["input_specs"][0]["buffer"]["persistent"] = False
+    meta = {**tensor(10**10), "strides": [{"as_int": 0}]}
+    path = pack(tmp_path / "net.pt2", document, {}, constants={"block.c": meta})
+    assert "would take 40,000,000,000 bytes" in in_seconds(3, lambda: convert(path, tmp_path / "out", dry_run=True))
 
 
 MALFORMED: dict[str, Callable[[dict[str, Any]], Any]] = {
