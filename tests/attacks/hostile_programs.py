@@ -300,8 +300,8 @@ def pickled_value(draw: Draw) -> bytes:
 
 
 @st.composite
-def pickled_modules(draw: Draw, depth: int = 3) -> bytes:
-    """The stream that makes one module."""
+def pickled_modules(draw: Draw, depth: int = 3, sound: bool = False) -> bytes:
+    """The stream that makes one module; where it is `sound`, only its names are hostile."""
     kind_ = draw(st.sampled_from(LAYERS if depth else LAYERS[:4]))
     attributes = [(build.text("training"), b"\x88")]
     parameters: list[tuple[bytes, bytes]] = []
@@ -311,7 +311,7 @@ def pickled_modules(draw: Draw, depth: int = 3) -> bytes:
         attributes += [(build.text(key), build.number(value)) for key, value in sound.items()]
         parameters.append((build.text("weight"), build.tensor((2, 2), (2, 1))))
         parameters.append((build.text("bias"), build.tensor((2,))))
-    for key in draw(st.lists(st.sampled_from(ATTRIBUTES), max_size=4, unique=True)):
+    for key in draw(st.lists(st.sampled_from(ATTRIBUTES), max_size=0 if sound else 4, unique=True)):
         attributes.append((build.text(key), draw(pickled_value())))
     encodable = name.map(lambda each: each.encode("utf-8", "replace").decode())
     if draw(st.integers(0, 3)) == 0:
@@ -319,7 +319,7 @@ def pickled_modules(draw: Draw, depth: int = 3) -> bytes:
     if kind_.startswith("container"):
         for number_ in range(draw(st.integers(0, 3))):
             key = draw(st.one_of(st.just(str(number_)), encodable))
-            children.append((build.text(key), draw(pickled_modules(depth=depth - 1))))
+            children.append((build.text(key), draw(pickled_modules(depth - 1, sound))))
     state = [
         *attributes, (build.text("_parameters"), build.dict_of(*parameters)),
         (build.text("_buffers"), build.dict_of()), (build.text("_modules"), build.dict_of(*children)),

