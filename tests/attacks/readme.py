@@ -21,6 +21,7 @@ is written but the output, which names nothing that the file named, nothing in i
 and time and memory are bounded (20 s, 1 GiB of address space; most take milliseconds and a few MiB).
 
 Beside them: `test_truncation.py` cuts a file of every container at every byte near its ends and at strides between;
+`test_programs.py` holds programs to their price, `test_generated_source.py` draws hostile programs and modules;
 `test_fuzz.py` damages sound files, PyTorch's own among them, and makes pickles out of every constructor there is
 (`TORCH2FLOW_FUZZ_SECONDS=600` runs longer); `../pickles/` holds the machine to its refusals and to round trips.
 """

@@ -20,6 +20,9 @@ from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.checkpoints.writing.entry_bytes import Progress
 from torch2flow.conversion import FORMATS, SUFFIXES, Delivery, Result, check_apart, deliver
 from torch2flow.errors import InstallationError, UsageError
+from torch2flow.models.codegen.literals import literal
+from torch2flow.models.codegen.source_text import unparsed
+from torch2flow.models.program.identifiers import is_identifier
 from torch2flow.runtime.importing import import_flowvision, quiet_stderr
 from torch2flow.runtime.loading import load_state_dict
 from torch2flow.runtime.loading.live import check_fits
@@ -126,14 +129,14 @@ def _replaced(arguments: tuple[str, ...], given: Sequence[str]) -> tuple[str, ..
     for argument in given:
         name, _, value = argument.partition("=")
         try:
-            ast.literal_eval(value)
-        except (ValueError, SyntaxError):
+            plain = unparsed(literal(ast.literal_eval(value)))
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
             name = ""
-        if not name.isidentifier():
+        if not is_identifier(name):
             raise UsageError(
                 f"{argument!r} is no NAME=VALUE with a plain value.", remedy="--argument transform_input=False"
             )
-        arguments = (*(each for each in arguments if not each.startswith(f"{name}=")), argument)
+        arguments = (*(each for each in arguments if not each.startswith(f"{name}=")), f"{name}={plain}")
     return arguments
 
 

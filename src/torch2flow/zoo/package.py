@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch2flow.models.codegen.literals import literal
 from torch2flow.models.codegen.package import MODEL, PACKAGE
-from torch2flow.models.codegen.writer import formatted
+from torch2flow.models.codegen.source_text import (
+    SourceText,
+    filled,
+    formatted,
+    identifier,
+    unparsed,
+    words,
+    write_python,
+)
+from torch2flow.models.program.identifiers import is_identifier
 from torch2flow.zoo.twins import Twin
 from torch2flow.zoo.weights import Weights
 
@@ -70,19 +81,20 @@ class TwinModel:
 
     def write(self, folder: Path, name: str) -> None:
         """Writes `model.py`, `__init__.py` and, where it is known, `preprocessing.py`."""
-        (folder / MODEL).write_text(model_source(self.twin, self.title), "utf-8")
-        steps = preprocessing_steps(self.weights.preprocessing) if self.weights else []
+        write_python(folder / MODEL, model_source(self.twin, self.title))
+        steps = preprocessing_steps(self.weights.preprocessing) if self.weights else filled("")
         if steps:
             assert self.weights is not None
-            text = _PREPROCESSING.format(weights=self.weights.name, steps=", ".join(steps))
-            (folder / PREPROCESSING).write_text(formatted(text), "utf-8")
-        package = _PACKAGE.format(
-            title=self.title,
-            folder=name if name.isidentifier() else "the_folder",
-            imports="from .preprocessing import CATEGORIES, preprocess\n" if steps else "",
-            names=', "preprocess", "CATEGORIES"' if steps else "",
+            text = filled(_PREPROCESSING, weights=words(self.weights.name), steps=steps)
+            write_python(folder / PREPROCESSING, formatted(text))
+        package = filled(
+            _PACKAGE,
+            title=words(self.title, 200),
+            folder=identifier(name if is_identifier(name) else "the_folder"),
+            imports=filled("from .preprocessing import CATEGORIES, preprocess\n" if steps else ""),
+            names=filled(', "preprocess", "CATEGORIES"' if steps else ""),
         )
-        (folder / PACKAGE).write_text(formatted(package), "utf-8")
+        write_python(folder / PACKAGE, formatted(package))
 
     def describe(self, manifest: dict[str, Any]) -> None:
         """Says which pair it is, by which rules, and what torchvision says of the weights."""
@@ -102,7 +114,7 @@ class TwinModel:
         }
 
 
-def model_source(twin: Twin, title: str) -> str:
+def model_source(twin: Twin, title: str) -> SourceText:
     """`model.py`: `build_model` gives flowvision's model, repaired where it needs it."""
     lines, uses = [], "".join(repair.line for repair in twin.repairs)
     if "nn." in uses:
@@ -118,24 +130,35 @@ def model_source(twin: Twin, title: str) -> str:
     for repair in twin.repairs:
         body += [f"    # {repair.why}", f"    {repair.line}"]
     text = "\n".join(
-        [f'"""{title}."""', "", *lines, "", "", *([subclass, ""] if subclass else []),
+        [f'"""{words(title, 200)}."""', "", *lines, "", "", *([subclass, ""] if subclass else []),
          "def build_model():", '    """The model with random weights."""', *body, "    return model", ""]
     )  # fmt: skip
-    return formatted(text)
+    return formatted(filled(text))  # of the catalogue, and of arguments that were read as names and plain values
 
 
-def preprocessing_steps(settings: Mapping[str, Any]) -> list[str]:
-    """flowvision's transforms for what torchvision does with a picture, as source; none for clips and pairs."""
+def preprocessing_steps(settings: Mapping[str, Any]) -> SourceText:
+    """flowvision's transforms for what torchvision does with a picture, as source; "" for clips and pairs."""
     if settings.get("kind") == "ObjectDetection":
-        return ["transforms.ToTensor()"]
+        return filled("transforms.ToTensor()")
     if settings.get("kind") not in ("ImageClassification", "SemanticSegmentation"):
-        return []
-    size = settings["resize_size"]
-    mode = f"InterpolationMode.{settings['interpolation'].upper()}"
-    steps = [f"transforms.Resize({size[0] if len(size) == 1 else size}, {mode})"]
+        return filled("")
+    crop = filled("")
     if "crop_size" in settings:
-        crop = settings["crop_size"]
-        steps.append(f"transforms.CenterCrop({crop[0] if len(crop) == 1 else crop})")
-    steps.append("transforms.ToTensor()")
-    steps.append(f"transforms.Normalize(mean={settings['mean']}, std={settings['std']})")
-    return steps
+        crop = filled("transforms.CenterCrop({size}), ", size=_size(settings["crop_size"]))
+    return filled(
+        "transforms.Resize({size}, InterpolationMode.{mode}), {crop}transforms.ToTensor(),"
+        " transforms.Normalize(mean={mean}, std={std})",
+        size=_size(settings["resize_size"]),
+        mode=identifier(settings["interpolation"].upper()),
+        crop=crop,
+        mean=_numbers(settings["mean"]),
+        std=_numbers(settings["std"]),
+    )
+
+
+def _size(numbers: list[int]) -> SourceText:
+    return unparsed(literal(numbers[0])) if len(numbers) == 1 else _numbers(numbers)
+
+
+def _numbers(numbers: list[Any]) -> SourceText:
+    return unparsed(ast.List(list(map(literal, numbers)), ast.Load()))

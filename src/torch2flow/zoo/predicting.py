@@ -166,7 +166,7 @@ def flow_transforms(settings: dict[str, Any]) -> Any:
         "transforms": importlib.import_module("flowvision.transforms"),
         "InterpolationMode": importlib.import_module("flowvision.transforms").InterpolationMode,
     }
-    return eval(f"transforms.Compose([{', '.join(preprocessing_steps(settings))}])", space)
+    return eval(f"transforms.Compose([{preprocessing_steps(settings)}])", space)
 
 
 def _torch_transforms(library: Any, settings: dict[str, Any]) -> Any:

@@ -30,12 +30,17 @@ def access(module: Module, path: str, constructs: Mapping[str, Construct]) -> as
             expression = ast.Subscript(expression, ast.Constant(int(part)), ast.Load())
         elif isinstance(construct, ContainerCall) and construct.kind == "nn.ModuleDict" and part in here.children:
             expression = ast.Subscript(expression, ast.Constant(part), ast.Load())
-        elif is_attribute(part):
-            expression = ast.Attribute(expression, part, ast.Load())
         else:
-            expression = ast.Call(attribute("getattr"), [expression, ast.Constant(part)], [])
+            expression = child(expression, part)
         here = here.children.get(part, here)
     return expression
+
+
+def child(module: ast.expr, name: str) -> ast.expr:
+    """`module.name`, also where the name can't follow a dot."""
+    if is_attribute(name):
+        return ast.Attribute(module, name, ast.Load())
+    return ast.Call(attribute("getattr"), [module, ast.Constant(name)], [])
 
 
 def method_call(owner: ast.expr, method: str, *arguments: ast.expr) -> ast.Expr:

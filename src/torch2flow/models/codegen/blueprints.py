@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from torch2flow.models.codegen.literals import Constant
-from torch2flow.models.codegen.names import free_name, is_name
+from torch2flow.models.codegen.names import OF_EVERY_MODULE, free_name, is_name
 from torch2flow.models.lowering.modules.table import Code as Code
 
 REQUIRED: Any = ...
@@ -190,7 +190,7 @@ class Blueprint:
 
         The rows' slots take over the names, which those of the modules around are then called by too.
         """
-        taken = {"self", *reserved, *(own.attribute for own in self.draft.owns if not own.is_fact)}
+        taken = {"self", *reserved, *OF_EVERY_MODULE, *(own.attribute for own in self.draft.owns if not own.is_fact)}
         for values, columns in self._varying():
             slot, name = self._named(values, columns)
             default = slot.default if slot.default is not REQUIRED or self._filled(columns, slot.hint) else None

@@ -12,7 +12,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from torch2flow.models.codegen.names import class_name, is_name
+from torch2flow.models.codegen.names import is_name, record_name
 from torch2flow.models.program import Structure
 
 NOTHING = Structure("none")
@@ -101,4 +101,4 @@ def records_in(structure: Structure) -> Iterator[tuple[str, tuple[str, ...]]]:
     for _, part in parts(structure):
         if is_record(part):
             fields = zip(part.names, part.children, strict=True)
-            yield class_name(part.kind.rpartition(".")[2]), tuple(n for n, each in fields if each.kind != "none")
+            yield record_name(part.kind), tuple(n for n, each in fields if each.kind != "none")

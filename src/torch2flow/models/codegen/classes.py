@@ -67,7 +67,7 @@ class ClassWriter:
             needed |= self._fill(method, in_method=True)
         needed -= {own.attribute for own in draft.owns}
         kept = [argument.name for argument in self.blueprint.arguments if argument.name in needed]
-        keep: list[ast.stmt] = [ast.parse(f"self.{name} = {name}").body[0] for name in kept]
+        keep: list[ast.stmt] = [ast.Assign([attribute("self", name)], attribute(name)) for name in kept]
         start = ast.parse("super().__init__()").body[0]
         if draft.base == "nn.Sequential":
             start.value.args = items  # type: ignore[attr-defined]
@@ -135,7 +135,8 @@ class ClassWriter:
             made = {name: self.construct(item) for name, item in items.items()}
             return list(made.values()) if _is_counted(made) else [_ordered(made)]
         counted = _is_counted(items)
-        start = ast.parse(f"{variable} = {'[]' if counted else 'OrderedDict()'}").body[0]
+        nothing = ast.List([], ast.Load()) if counted else ast.Call(attribute("OrderedDict"), [], [])
+        start = ast.Assign([ast.Name(variable, ast.Store())], nothing)
         statements: list[ast.stmt] = [start]
         for name, item in items.items():
             test = self._column(presence[name]) if name in presence else None
@@ -176,7 +177,7 @@ class ClassWriter:
         assert isinstance(loop, ast.ListComp)
         loop.generators[0].iter = count
         if part.names:
-            loop.elt = ast.Tuple([ast.parse(f"f'{part.names}'", mode="eval").body, item], ast.Load())
+            loop.elt = ast.Tuple([_counting(part.names), item], ast.Load())
             return ast.Call(kind, [ast.Call(attribute("OrderedDict"), [loop], [])], [])
         loop.elt = item
         return ast.Call(kind, [ast.Starred(loop, ast.Load()) if part.kind == "nn.Sequential" else loop], [])
@@ -184,8 +185,7 @@ class ClassWriter:
     def _each(self, part: Repeated) -> ast.stmt:
         """`for i in range(6): self.add_module(f"layer{i + 1}", Layer(64 + 32 * i))`."""
         item, count = self._repeated_item(part)
-        name = ast.parse(f"f'{part.names}'", mode="eval").body
-        add = ast.Expr(ast.Call(attribute("self", "add_module"), [name, item], []))
+        add = ast.Expr(ast.Call(attribute("self", "add_module"), [_counting(part.names), item], []))
         return ast.For(ast.Name("i", ast.Store()), count, [add], [])
 
     def _repeated_item(self, part: Repeated) -> tuple[ast.expr, ast.expr]:
@@ -281,6 +281,14 @@ class _Replace(ast.NodeTransformer):
 
 def _value(value: Any) -> ast.expr:
     return ast.parse(value.text, mode="eval").body if isinstance(value, Code) else literal(value)
+
+
+def _counting(names: str) -> ast.expr:
+    """`f"layer{i + 1}"` of the text in it."""
+    prefix, _, number = names.removesuffix("}").partition("{")
+    _, _, start = number.partition(" + ")
+    count = ast.BinOp(attribute("i"), ast.Add(), ast.Constant(int(start))) if start else attribute("i")
+    return ast.JoinedStr([*([ast.Constant(prefix)] if prefix else []), ast.FormattedValue(count, -1)])
 
 
 def _is_counted(items: Iterable[str]) -> bool:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SMALL = 16
 """Up to so many elements are written out in the source."""
 
+EXPANDED = 64 << 20
+"""Bytes that a tensor may have beyond those in the file, which its strides repeat."""
+
 HELPER = '''
 def constant(name):
     """A tensor that the original made in its constructor and did not put into its state_dict."""
@@ -55,6 +58,11 @@ class Constants:
             raise FormatError(
                 f"The program uses {state.path!r}, which the file does not hold.",
                 maybe="the file is damaged, or was saved from a model on the meta device",
+            )
+        if tensor.nbytes > tensor.storage.nbytes + EXPANDED:
+            raise FormatError(
+                f"The constant {state.path!r} would take {tensor.nbytes:,} bytes, of which the file holds few.",
+                maybe="one value is repeated along its dimensions; no model needs so many",
             )
         dtype, held = dtype_name(dtype), dtype_name(tensor.dtype.name)
         values = tensor.numpy()

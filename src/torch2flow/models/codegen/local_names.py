@@ -10,7 +10,7 @@ The names that hold before a statement are an *environment*: from each name to t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,8 +26,12 @@ from torch2flow.models.codegen.names import (
 )
 from torch2flow.models.codegen.steps import Step, Steps, no_grad
 from torch2flow.models.program import Frame, Node, Ref, Structure
+from torch2flow.models.program.budget import LIVE
 from torch2flow.models.program.calls import Call
 from torch2flow.models.program.functional import CREATIONS
+
+MANY = 300
+"""With more names, those that nothing reads any more are forgotten."""
 
 Environment = dict[str, Structure]
 Path = tuple[int | str, ...]
@@ -157,6 +161,7 @@ class _Naming:
     parameters: list[str] = field(default_factory=list)
     unpacked: list[tuple[list[str], str]] = field(default_factory=list)
     before: list[Preparation] = field(default_factory=list)
+    live: int = 0
 
     # Parameters.
 
@@ -166,7 +171,7 @@ class _Naming:
                 found = self._seen_as(structure.value) or ("x" if len(arguments) == 1 else "")
                 position = len(self.parameters)
                 wanted = found or self._made_as(structure.value) or ("x" if position == 0 else f"x{position + 1}")
-            name = self._free(wanted, set(self.environment))
+            name = self._free(wanted, self.environment.__contains__)
             self.parameters.append(name)
             self.environment[name] = structure
         for name, structure in list(self.environment.items()):
@@ -297,6 +302,16 @@ class _Naming:
         return self._named(end)
 
     def _named(self, number: int) -> Named:
+        if len(self.environment) > MANY:
+            parameters = set(self.parameters)
+            self.environment = {
+                name: bound
+                for name, bound in self.environment.items()
+                if name in parameters or any(self.steps.last_use.get(each, -1) >= number for each in bound.values())
+            }
+        self.live += len(self.environment)
+        if self.live > LIVE:
+            raise ValueError(f"too many values have a name at one time in {self.steps.call.path or 'the model itself'}")
         return Named(self.before, dict(self.environment))
 
     def _name_parts(self, step: Step, result: Structure, number: int, named: Named) -> None:
@@ -394,6 +409,7 @@ class _Naming:
         needed = [index for index, item in enumerate(items) if self._is_used(item)]
         wanted = self._wanted(items, needed, step, number)
         given: list[str] = []
+        is_busy = self._busy(number)
         for index, item in enumerate(items):
             if index not in needed and len(items) > 1:
                 given.append("_")
@@ -405,7 +421,7 @@ class _Naming:
             if held is not None and same_content(held, item) and name not in given:
                 given.append(name)  # The module gives back what it was given.
                 continue
-            given.append(self._free(name, self._busy(number) | set(given)))
+            given.append(self._free(name, lambda each: each in given or is_busy(each)))
             self.environment[given[-1]] = item
         return given
 
@@ -513,31 +529,36 @@ class _Naming:
         maker = self.steps.producer.get(value)
         return [*named, *(self.steps.steps[maker].targets if maker is not None else ())]
 
-    def _busy(self, number: int) -> set[str]:
-        """The names that may not be given anew by a statement, since something after it reads what they stand for."""
-        kept = {value for bound in self.environment.values() if bound.children for value in bound.values()}
-        return {
-            name
-            for name, bound in self.environment.items()
-            if any(
-                self.steps.is_needed(value, number)
-                for value in bound.values()
-                if bound.children or not (value in kept or self._is_read_by_another_name(value, name, number))
-            )
-        }
+    def _busy(self, number: int) -> Callable[[str], bool]:
+        """Tells the names that may not be given anew by a statement: something after it reads what they stand for."""
+        kept: set[str] = set()
+        names: dict[str, list[str]] = {}
+        for name, bound in self.environment.items():
+            if bound.children:
+                kept.update(bound.values())
+            elif bound.kind == "value":
+                names.setdefault(bound.value, []).append(name)
 
-    def _is_read_by_another_name(self, value: str, name: str, number: int) -> bool:
-        """Whether the author's later lines read a value by another name that it has too."""
-        others = {
-            other
-            for other, bound in self.environment.items()
-            if other != name and bound.kind == "value" and bound.value == value
-        }
+        def is_busy(name: str) -> bool:
+            bound = self.environment.get(name)
+            return bound is not None and any(
+                self.steps.is_needed(value, number)
+                and (
+                    bound.children or not (value in kept or self._is_read_by(names.get(value, []), value, name, number))
+                )
+                for value in bound.values()
+            )
+
+        return is_busy
+
+    def _is_read_by(self, names: list[str], value: str, name: str, number: int) -> bool:
+        """Whether the author's later lines read a value by another of its names."""
+        others = {other for other in names if other != name}
         later = [step for step in self.steps.steps[number + 1 :] if value in step.inputs] if others else []
         return bool(later) and all(step.line is not None and others & set(read_names(step.line.text)) for step in later)
 
-    def _free(self, name: str, taken: set[str]) -> str:
-        return free_name(name, lambda candidate: candidate in taken or self.around.is_reserved(candidate))
+    def _free(self, name: str, is_taken: Callable[[str], bool]) -> str:
+        return free_name(name, lambda candidate: is_taken(candidate) or self.around.is_reserved(candidate))
 
 
 def _values_of(value: object) -> list[str]:

@@ -12,6 +12,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from torch2flow.models.codegen.literals import attribute
 from torch2flow.models.codegen.names import is_name, singular
 
 
@@ -89,7 +90,7 @@ class _Loop:
             names = self._renamed(block, second)
             if names is None or not all(_writes(second, new) for new in names):
                 return None
-            setup = [ast.parse(f"{new} = {old}").body[0] for new, old in names.items()]
+            setup = [ast.Assign([ast.Name(new, ast.Store())], attribute(old)) for new, old in names.items()]
         variables = {each: _variable(each) for each in sorted(self.owners)}
         if len(set(variables.values())) < len(variables) or _clashes(second, set(variables.values())):
             return None

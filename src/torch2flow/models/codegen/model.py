@@ -22,7 +22,7 @@ from torch2flow.models.codegen.literals import attribute, literal
 from torch2flow.models.codegen.local_names import name_values
 from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
-from torch2flow.models.codegen.names import RESERVED, class_name, free_name
+from torch2flow.models.codegen.names import OF_CONTAINERS, RESERVED, class_name, free_name, is_attribute
 from torch2flow.models.codegen.numbered import ModuleLists, folded
 from torch2flow.models.codegen.operators import Operators
 from torch2flow.models.codegen.ready_modules import container, new_module
@@ -58,6 +58,7 @@ class ModelWriter:
         self.tree = module_tree(graph, self.root)
         self.operators = Operators(graph)
         self.modules = {module.path: module for module in self.tree.walk()}
+        graph.attributes = {path: _facts(self.modules.get(path), held) for path, held in graph.attributes.items()}
         self.blueprints: list[Blueprint] = []
         self.constructs: dict[str, Construct] = {}
         self.given: dict[int, Given] = {}
@@ -128,7 +129,11 @@ class ModelWriter:
         """Whether a module needs no class of its own: it is OneFlow's, or a container, or did nothing."""
         if not module.path:
             return False
-        if self._leaf(module) is not None or (not module.calls and not module.states):
+        if self._leaf(module) is not None:
+            return True
+        if OF_CONTAINERS.intersection(module.children):
+            return False
+        if not module.calls and not module.states:
             return True
         if self._is_second_name(module):
             return True
@@ -447,7 +452,7 @@ class ModelWriter:
         return self.returned_names.get(id(call), "")
 
     def is_reserved(self, name: str) -> bool:
-        return name in RESERVED or name in self.operators.recorder.helpers
+        return name in RESERVED or name in self.operators.recorder.helpers or name in self.records
 
     def producer(self, value: str) -> Node | None:
         return self.producers.get(value)
@@ -462,6 +467,12 @@ class ModelWriter:
     def access(self, start: str, path: str) -> ast.expr:
         """`self.layers[0].weight`, seen from the module at `start`."""
         return access(self.modules[start], path, self.constructs)
+
+
+def _facts(module: Module | None, held: dict[str, Any]) -> dict[str, Any]:
+    """The plain values that the original module held, as far as a module of OneFlow's can hold them too."""
+    others = {*module.children, *module.states} if module else ()
+    return {name: value for name, value in held.items() if is_attribute(name) and name not in others}
 
 
 def _kept(name: str, value: Any) -> Own:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from torch2flow.errors import UnsupportedError
+from torch2flow.models.codegen.names import is_taken
 from torch2flow.models.program import Graph, State
 from torch2flow.models.program.calls import Call
 
@@ -50,7 +52,10 @@ def module_tree(graph: Graph, root: Call) -> Module:
         module = tree
         for part in path.split(".") if path else []:
             inner = f"{module.path}.{part}" if module.path else part
-            module = module.children.setdefault(part, Module(inner))
+            if part not in module.children:
+                _check_free(module, part)
+                module.children[part] = Module(inner)
+            module = module.children[part]
         return module
 
     for path in graph.modules:
@@ -58,12 +63,30 @@ def module_tree(graph: Graph, root: Call) -> Module:
     for name, state in graph.states.items():
         if state.kind != "constant" or "." in state.path:
             owner, _, own = state.path.rpartition(".")
-            at(owner).states[own] = (name, state)
+            module = at(owner)
         else:
-            tree.states[state.path] = (name, state)
+            module, own = tree, state.path
+        _check_free(module, own)
+        module.states[own] = (name, state)
     for call in root.calls():
         at(call.path).calls.append(call)
     return tree
+
+
+def _check_free(module: Module, name: str) -> None:
+    """Refuses what no module of OneFlow's can hold under its name.
+
+    Raises:
+        UnsupportedError: the name is something else in every module, or stands for two things.
+    """
+    if name and not is_taken(name) and name not in module.states and name not in module.children:
+        return
+    what = "what every module of OneFlow's has itself" if is_taken(name) else "two things" if name else "nothing"
+    raise UnsupportedError(
+        f"A part of {module.path or 'the model'} is called {name[:60]!r}, which is the name of {what}.",
+        maybe="the file was not written by PyTorch's own export",
+        remedy="give it another name in the model's code and capture it again, or add --weights-only",
+    )
 
 
 def class_groups(tree: Module, is_plain: Callable[[Module], bool]) -> list[list[Module]]:
@@ -77,13 +100,11 @@ def class_groups(tree: Module, is_plain: Callable[[Module], bool]) -> list[list[
     heights: dict[str, int] = {}
     for module in reversed(list(tree.walk())):
         heights[module.path] = 1 + max((heights[child.path] for child in module.children.values()), default=0)
-    inside = {
-        module.path: {_class_of(other) for other in written if other is not module and _is_below(other, module)}
-        for module in written
-    }
     holds: dict[str, set[str]] = {}
+    paths = {module.path for module in written}
     for module in written:
-        holds.setdefault(_class_of(module), set()).update(inside[module.path])
+        inside = (other for other in module.walk() if other is not module and other.path in paths)
+        holds.setdefault(_class_of(module), set()).update(map(_class_of, inside))
     levels = _levels(holds)
     groups: dict[tuple[int, int, str], list[Module]] = {}
     for module in written:
@@ -97,10 +118,6 @@ def class_groups(tree: Module, is_plain: Callable[[Module], bool]) -> list[list[
 def _class_of(module: Module) -> str:
     """What tells the classes of the original apart: the class, or the module's name where it is not known."""
     return module.original_class or f"{module.name} without a call"
-
-
-def _is_below(module: Module, other: Module) -> bool:
-    return other.path == "" or module.path.startswith(f"{other.path}.")
 
 
 def _is_circular(name: str, holds: dict[str, set[str]]) -> bool:

@@ -9,33 +9,55 @@ A traceback shows one line of each statement, so a long statement may be cut; it
 from __future__ import annotations
 
 import ast
-import keyword
+import builtins
 import re
+import warnings
 from collections.abc import Callable
 from functools import cache
 
 from torch2flow.models.program import Line
+from torch2flow.models.program.identifiers import is_identifier
 
-_TARGET = re.compile(
-    r"^([A-Za-z_][\w.]*(?:\s*,\s*[A-Za-z_*][\w.]*)*)\s*,?\s*(?::[^=]+)?(?:[-+*/@&|^]|//|\*\*|<<|>>)?=(?!=)"
-)
+_TARGET = re.compile(r"([A-Za-z_][\w.]*(?: ?, ?[A-Za-z_*][\w.]*)*) ?,? ?(?::[^=]+)?(?:[-+*/@&|^]|//|\*\*|<<|>>)?=(?!=)")
+"""In a line whose spaces are single: no part of it can be matched in two ways."""
 _CLOSING = ("", ")", "))", ")))", "]", ")]", "])", ":", "\n    pass", ") + 0", "}")
+LONGEST_NAME = 100
 NOT_VALUES = {"self", "torch", "F", "nn", "np", "math", "None", "True", "False", "int", "float", "len", "range"}
 
 RESERVED = {
     "flow", "nn", "F", "math", "copy", "self", "Path", "OrderedDict", "NamedTuple", "constant", "missing_operator",
-    "super", "getattr", "range", "zip", "float", "max", "min",
+    "super", "getattr", "setattr", "range", "zip", "float", "max", "min",
 }  # fmt: skip
 """Names that the source itself uses."""
+
+OF_EVERY_MODULE = {
+    "T_destination", "add_module", "apply", "buffers", "children", "cpu", "cuda", "double", "eval", "extra_repr",
+    "float", "forward", "half", "load_state_dict", "modules", "named_buffers", "named_children", "named_modules",
+    "named_parameters", "parameters", "register_buffer", "register_forward_hook", "register_forward_pre_hook",
+    "register_parameter", "requires_grad_", "state_dict", "to", "to_consistent", "to_global", "to_local", "train",
+    "training", "zero_grad", "_apply", "_backward_hooks", "_buffers", "_forward_hooks", "_forward_pre_hooks",
+    "_get_name", "_is_ddp_module", "_is_full_backward_hook", "_load_from_state_dict", "_load_state_dict_pre_hooks",
+    "_modules", "_named_members", "_non_persistent_buffers_set", "_oneflow_internal_module_tensor_applied_dict__",
+    "_parameters", "_save_to_state_dict", "_shallow_repr", "_state_dict_hooks",
+}  # fmt: skip
+"""The attributes of every `oneflow.nn.Module` (0.9.0): nothing else in a module can have such a name."""
+
+OF_CONTAINERS = {"append", "clear", "extend", "insert", "items", "keys", "pop", "update", "values"}
+"""What `nn.ModuleList` and `nn.ModuleDict` have beside it."""
+
+
+def is_taken(name: str) -> bool:
+    """Whether no module can hold anything of this name, since it is something else there."""
+    return name in OF_EVERY_MODULE or (name.startswith("__") and name.endswith("__"))
 
 
 @cache
 def targets(text: str) -> tuple[str, ...]:
     """The names a source line assigns to: `("q", "k")`; attributes and subscripts give "" in their place."""
-    match = _TARGET.match(text)
+    match = _TARGET.match(" ".join(text.split()))
     if match is None:
         return ()
-    return tuple(name if is_name(name) else "" for name in re.split(r"\s*,\s*", match[1]))
+    return tuple(name if is_name(name) else "" for name in map(str.strip, match[1].split(",")))
 
 
 @cache
@@ -45,11 +67,13 @@ def is_return(text: str) -> bool:
 
 @cache
 def parsed(text: str) -> ast.AST | None:
-    for closing in _CLOSING:
-        try:
-            return ast.parse(text + closing)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python's opinion of the author's line is nothing for our user.
+        for closing in _CLOSING:
+            try:
+                return ast.parse(text + closing)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
     return None
 
 
@@ -134,13 +158,13 @@ def call_arguments(text: str, attribute: str) -> tuple[str, ...]:
 
 
 def is_attribute(text: str) -> bool:
-    """Whether a text can follow a dot."""
-    return text.isidentifier() and not keyword.iskeyword(text)
+    """Whether a text can follow a dot: the name of a module, or of what it holds."""
+    return is_identifier(text) and text not in OF_EVERY_MODULE
 
 
 def is_name(text: str) -> bool:
     """Whether a text can be a local variable."""
-    return text.isidentifier() and not keyword.iskeyword(text) and text not in NOT_VALUES and len(text) < 60
+    return is_identifier(text) and text not in NOT_VALUES and len(text) < 60
 
 
 def statement_targets(lines: tuple[Line, ...]) -> tuple[str, ...]:
@@ -176,5 +200,13 @@ def singular(name: str) -> str:
 
 def class_name(text: str) -> str:
     """A text as a class name: `out_proj` gives `OutProj`."""
-    name = "".join(part[:1].upper() + part[1:] for part in re.split(r"\W+|_", text) if part)
-    return name if name.isidentifier() and not keyword.iskeyword(name) else f"Module{name}"
+    name = "".join(part[:1].upper() + part[1:] for part in re.split(r"[\W_]+", text[:LONGEST_NAME]) if part)
+    if not is_identifier(name):
+        name = "".join(letter for letter in name if letter.isascii())
+    return name if is_identifier(name) else f"Module{name}"
+
+
+def record_name(text: str) -> str:
+    """The name of the class of an object with fields, by the full name of the author's class."""
+    name = class_name(text.rpartition(".")[2])
+    return f"{name}Record" if name in RESERVED or hasattr(builtins, name) else name

@@ -8,8 +8,10 @@ for i in range(6):
 from __future__ import annotations
 
 import ast
-import re
+from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 from torch2flow.models.codegen.blueprints import (
     EACH,
@@ -26,15 +28,25 @@ from torch2flow.models.codegen.blueprints import (
 from torch2flow.models.codegen.module_tree import Module
 
 
+def counted(name: str) -> tuple[str, int] | None:
+    """A name that ends with a number: what is before it, and the number; None for any other."""
+    digits = len(name) - len(name.rstrip("0123456789"))
+    number = (name[len(name) - digits :].lstrip("0") or "0") if digits else ""
+    prefix = name[: len(name) - len(number)]
+    starts = not prefix or prefix[0] == "_" or (prefix[0].isascii() and prefix[0].isalpha())
+    plain = starts and all(letter.isalnum() or letter in "_.-" for letter in prefix)
+    return (prefix, int(number)) if plain and 0 < len(number) < 10 else None
+
+
 def numbered(names: list[str]) -> tuple[str, int] | None:
     """The pattern of names that only count, and where they start: `("layer_{i}", 1)` for `layer_1`, `layer_2`, ..."""
-    found = [re.fullmatch(r"([A-Za-z_][\w.-]*?|)(0|[1-9]\d*)", name) for name in names]
-    if len(names) < 2 or not all(found):
+    found = [each for name in names if (each := counted(name))]
+    if len(names) < 2 or len(found) < len(names):
         return None
-    prefixes, numbers = {each[1] for each in found if each}, [int(each[2]) for each in found if each]
-    if len(prefixes) > 1 or numbers != list(range(numbers[0], numbers[0] + len(names))):
+    prefix, start = found[0]
+    if found != [(prefix, number) for number in range(start, start + len(names))]:
         return None
-    return f"{prefixes.pop()}{{i}}", numbers[0]
+    return f"{prefix}{{i}}", start
 
 
 def repeated(kind: str, children: dict[str, Construct]) -> Repeated | None:
@@ -79,16 +91,48 @@ def folded(children: dict[str, Construct]) -> dict[str, Construct]:
     """The children of a module, with three or more whose names count up and that are made alike as a loop."""
     result: dict[str, Construct] = {}
     names, start = list(children), 0
+    rows = [_Counted(name, child) for name, child in children.items()]
     while start < len(names):
-        loops = (
-            (end, loop)
-            for end in range(len(names), start + 2, -1)
-            if (loop := repeated(EACH, {name: children[name] for name in names[start:end]}))
-        )
-        end, loop = next(loops, (start + 1, None))
+        end = start + 1
+        while end < len(names) and rows[end].follows(rows[start:end]):
+            end += 1
+        loop = repeated(EACH, {name: children[name] for name in names[start:end]}) if end - start > 2 else None
+        if loop is None or loop.names in children:
+            loop, end = None, start + 1
         result[loop.names if loop else names[start]] = loop or children[names[start]]
         start = end
     return result
+
+
+class _Counted:
+    """A module and the number that its name ends with."""
+
+    def __init__(self, name: str, item: Construct) -> None:
+        self.prefix, self.number = counted(name) or ("", -1)
+        self.item = item
+
+    @cached_property
+    def shape(self) -> str:
+        return repr(shape_of(self.item))
+
+    @cached_property
+    def values(self) -> list[Any]:
+        return [cell.value for cell in cells_of(self.item)]
+
+    def steps(self, before: _Counted) -> list[Any] | None:
+        """How much each number has grown since the module before; None where one differs that does not count."""
+        pairs = list(zip(before.values, self.values, strict=True))
+        if any(key_of(left) != key_of(right) and not type(left) is type(right) is int for left, right in pairs):
+            return None
+        return [right - left if type(left) is int else 0 for left, right in pairs]
+
+    def follows(self, run: Sequence[_Counted]) -> bool:
+        """Whether a loop over the modules before goes on with this one."""
+        last = run[-1]
+        if self.number < 0 or (self.prefix, self.number) != (last.prefix, last.number + 1) or self.shape != last.shape:
+            return False
+        steps = self.steps(last)
+        return steps is not None and (len(run) < 2 or steps == run[1].steps(run[0]))
 
 
 class ModuleLists:

@@ -17,6 +17,7 @@ from torch2flow.models.lowering.registry import RefusedError, Rule, closest, fin
 from torch2flow.models.lowering.renames import FLOAT_RENAMES, RENAMES
 from torch2flow.models.lowering.unsupported import UNSUPPORTED
 from torch2flow.models.program import Dtype, Graph, Line, Node, Ref, Symbol, SymInt
+from torch2flow.models.program.budget import writing
 from torch2flow.models.program.functional import STORE
 
 _TRAINING = {"aten.batch_norm": "training", **dict.fromkeys((
@@ -47,6 +48,10 @@ class Operators:
 
     def expression(self, node: Node, body: Body) -> ast.expr:
         """The expression of a call; where there is no rule, a call that raises, and a note in `missing`."""
+        with writing(str(node)):
+            return self._expression(node, body)
+
+    def _expression(self, node: Node, body: Body) -> ast.expr:
         if node.operator == STORE:
             return self._store(node, body)
         hints = body.number_names(node)
@@ -129,7 +134,7 @@ class Operators:
 
     def _is_alone(self, node: Node, body: Body) -> bool:
         """Whether only the first of several results is used."""
-        step = next(step for step in body.steps if step.item is node)
+        step = body.plan.step_of(node)
         return len(node.outputs) > 1 and len(step.outputs) == 1 and not node.is_list
 
     def _store(self, node: Node, body: Body) -> ast.expr:

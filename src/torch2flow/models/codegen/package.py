@@ -6,6 +6,7 @@ model = load_model()
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from torch2flow.checkpoints.pytorch import Container
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.codegen.module_tree import module_tree
+from torch2flow.models.codegen.source_text import filled, identifier, write_python
 from torch2flow.models.codegen.writer import Source, write_source
 from torch2flow.models.program import Graph
+from torch2flow.models.program.budget import reading, writing
 from torch2flow.models.program.calls import call_tree
 from torch2flow.models.program.exported import read_program
+from torch2flow.models.program.identifiers import is_identifier
 
 MODEL, PACKAGE, CONSTANTS = "model.py", "__init__.py", "constants"
 
@@ -73,7 +77,8 @@ class Program:
             for child in module.children.values():
                 visit(child)
 
-        visit(module_tree(self.graph, call_tree(self.graph)))
+        with writing(self.origin):
+            visit(module_tree(self.graph, call_tree(self.graph)))
         return order
 
     def retype(self, dtype: str) -> None:
@@ -89,30 +94,15 @@ class Program:
         Raises:
             UnsupportedError: the program does something that no source is written for.
         """
-        try:
+        with writing(self.origin):
             return write_source(self.graph, self.tensors, self.origin)
-        except (
-            LookupError,
-            AssertionError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-            StopIteration,
-        ) as error:
-            raise UnsupportedError(
-                f"The model's source could not be written: {type(error).__name__}: {str(error)[:200]}.",
-                where=self.origin,
-                maybe="the program does something torch2flow has not met: please report it",
-                remedy="add --weights-only for the checkpoint alone",
-            ) from error
 
 
 def open_program(container: Container) -> Program | None:
     """The program of a container; None where it holds none.
 
     Raises:
-        FormatError: the program is damaged.
+        FormatError: the program is damaged, or is not that of the weights beside it.
     """
     if container.program is None:
         return None
@@ -121,7 +111,22 @@ def open_program(container: Container) -> Program | None:
     dense = {name: tensor for name, tensor in tensors.items() if isinstance(tensor, TensorRef)}
     facts = file.read(*container.facts) if container.facts is not None else b""
     graph = read_program(file.read(*container.program), str(file.path), dense, facts)
+    with reading(str(file.path)):
+        _check_weights(graph, container.root.get("state_dict", {}))
     return Program(graph, dense, file.path.name)
+
+
+def _check_weights(graph: Graph, weights: Mapping[str, Any]) -> None:
+    """Refuses a program whose model could not load the weights beside it."""
+    named = {state.path: name for name, state in graph.states.items() if state.persistent}
+    for path, tensor in weights.items():
+        if path not in named:
+            raise ValueError(f"the weights have {path[:100]!r}, which the program has not")
+        if tuple(tensor.shape) != graph.metas[named[path]].hint:
+            raise ValueError(f"{path[:100]!r} is of another shape in the weights than in the program")
+    missing = [path for path in named if path not in weights]
+    if missing:
+        raise ValueError(f"the program has {missing[0][:100]!r}, which the weights have not")
 
 
 def check_complete(source: Source, origin: str) -> None:
@@ -144,7 +149,6 @@ def check_complete(source: Source, origin: str) -> None:
 
 def write_package(source: Source, path: Path, name: str, *, cut: bool = False) -> None:
     """Writes the Python files of a converted model into its folder; without `load_model` where the weights are cut."""
-    (path / MODEL).write_text(source.text, "utf-8")
-    folder = name if name.isidentifier() else "the_folder"
-    package = _CUT_PACKAGE if cut else _PACKAGE
-    (path / PACKAGE).write_text(package.format(root=source.root, folder=folder), "utf-8")
+    root, folder = identifier(source.root), identifier(name if is_identifier(name) else "the_folder")
+    write_python(path / MODEL, source.text)
+    write_python(path / PACKAGE, filled(_CUT_PACKAGE if cut else _PACKAGE, root=root, folder=folder))

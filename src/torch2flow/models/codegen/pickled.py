@@ -23,18 +23,22 @@ from typing import Any
 from torch2flow.checkpoints.pickles import Global, label
 from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef
 from torch2flow.checkpoints.pytorch.tree import at_path, is_module
+from torch2flow.errors import UnsupportedError
 from torch2flow.models.codegen import constants as constant_tensors
 from torch2flow.models.codegen.adjustments import Adjustments, added_tensor, method_call
 from torch2flow.models.codegen.blueprints import Construct
 from torch2flow.models.codegen.classes import expression, subclass
 from torch2flow.models.codegen.constants import Constants
 from torch2flow.models.codegen.module_tree import Module
+from torch2flow.models.codegen.names import OF_CONTAINERS, is_taken
 from torch2flow.models.codegen.ready_modules import construction
+from torch2flow.models.codegen.source_text import filled
 from torch2flow.models.codegen.writer import Source, assemble, header
 from torch2flow.models.lowering.modules.library import library, with_needs
 from torch2flow.models.lowering.modules.reading import construct
-from torch2flow.models.lowering.modules.table import Made, RefusedModuleError, UnknownClassError
+from torch2flow.models.lowering.modules.table import Made, RefusedModuleError, UnknownClassError, signature
 from torch2flow.models.program import Meta, State
+from torch2flow.models.program.budget import writing
 from torch2flow.models.program.pickled import PickledModule, read_module
 
 ROOT = "Model"
@@ -63,12 +67,13 @@ def pickled_source(checkpoint: Checkpoint) -> tuple[Source | None, list[str]]:
     record = at_path(checkpoint.root, checkpoint.key)
     if not is_module(record):
         return None, []
-    writer = _PickledWriter(read_module(record), checkpoint.path.name, checkpoint.container.producer)
     try:
-        source = writer.source()
-    except (LookupError, AssertionError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        with writing(checkpoint.path.name):
+            writer = _PickledWriter(read_module(record), checkpoint.path.name, checkpoint.container.producer)
+            source = writer.source()
+    except UnsupportedError as error:
         # The weights are converted whatever becomes of the source.
-        return None, [f"no model.py: it could not be written ({type(error).__name__}: {str(error)[:200]}); report this"]
+        return None, [f"no model.py: {error.what} Please report this"]
     return (None, list(_reasons(writer.problems))) if source is None else (source, [])
 
 
@@ -138,9 +143,9 @@ class _PickledWriter:
             return None
         written = subclass(ROOT, self.constructs[""], statements)
         named = [node.id for node in ast.walk(written) if isinstance(node, ast.Name) and node.id in library()]
-        helpers = [definition.text for definition in with_needs(named)]
+        helpers = [filled(definition.text) for definition in with_needs(named)]
         if known.stored:
-            helpers.insert(0, constant_tensors.HELPER.strip())
+            helpers.insert(0, filled(constant_tensors.HELPER.strip()))
         text = assemble(header(ROOT, self.origin, self.producer), [written], helpers)
         return Source(text, ROOT, known.stored)
 
@@ -169,9 +174,13 @@ class _PickledWriter:
     def _check(self, module: PickledModule, made: Made) -> None:
         """Refuses names that no module can have, and tensors that the constructor would not make so."""
         tensors = module.tensors()
-        for name in (*tensors, *module.children):
-            if not name or "." in name:
-                raise RefusedModuleError(f"it has a part named {name!r}")
+        others = OF_CONTAINERS if made.is_container else {*signature(made.function), *module.attributes}
+        parts = [*(name for name, value in [*module.parameters.items(), *module.buffers.items()] if value is not None)]
+        parts += module.children
+        for name in parts:
+            added = name not in made.tensors and (made.is_container or name not in made.children)
+            if not name or "." in name or is_taken(name) or (added and name in others) or parts.count(name) > 1:
+                raise RefusedModuleError(f"it has a part named {name[:60]!r}, which no module of OneFlow's can have")
         for name, shape in made.tensors.items():
             if name in _LATER and name not in tensors:
                 continue

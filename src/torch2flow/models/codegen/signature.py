@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from torch2flow.models.codegen.literals import attribute, literal
-from torch2flow.models.codegen.names import RESERVED, class_name, free_name, is_name
+from torch2flow.models.codegen.names import RESERVED, free_name, is_name, record_name
 from torch2flow.models.program import Graph, Ref, Tree
 
 
@@ -100,14 +100,14 @@ def _returned(tree: Tree, values: Any) -> ast.expr:
         return ast.List(items, ast.Load())
     if tree.kind == "dict":
         return ast.Dict([ast.Constant(name) for name in tree.names], items)
-    name = class_name(tree.kind.rpartition(".")[2])
+    name = record_name(tree.kind)
     if _has_fields(tree):
         return ast.Call(attribute(name), [], [ast.keyword(n, v) for n, v in zip(tree.names, items, strict=True)])
     return ast.Tuple(items, ast.Load())
 
 
 def _has_fields(tree: Tree) -> bool:
-    return len(tree.names) == len(tree.children) and all(is_name(each) for each in tree.names)
+    return len(tree.names) == len(tree.children) and all(is_name(each) and each[0] != "_" for each in tree.names)
 
 
 def records(tree: Tree) -> dict[str, tuple[str, ...]]:
@@ -121,5 +121,5 @@ def records(tree: Tree) -> dict[str, tuple[str, ...]]:
         for name, fields in records(child).items():
             add(name, fields)
     if tree.kind not in ("leaf", "none", "tuple", "list", "dict") and _has_fields(tree):
-        add(class_name(tree.kind.rpartition(".")[2]), tree.names)
+        add(record_name(tree.kind), tree.names)
     return found

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from torch2flow.models.codegen.borders import at, is_leaf, parts, same_content
 from torch2flow.models.codegen.literals import attribute, literal, slice_of
 from torch2flow.models.codegen.local_names import Environment, Named, Names, find, find_list, find_whole
-from torch2flow.models.codegen.names import class_name, free_name
+from torch2flow.models.codegen.names import free_name, record_name
 from torch2flow.models.codegen.number_names import end_name, explained, items, name_of, operand_names
 from torch2flow.models.codegen.steps import Step, Steps, is_guarded
 from torch2flow.models.program import Graph, Node, Ref, Structure, SymInt
@@ -204,7 +204,7 @@ class Body:
             for name, item in zip(structure.names, items, strict=True)
             if not (isinstance(item, ast.Constant) and item.value is None)
         ]
-        return ast.Call(attribute(class_name(structure.kind.rpartition(".")[2])), [], fields)
+        return ast.Call(attribute(record_name(structure.kind)), [], fields)
 
     def _item(self, structure: Structure) -> ast.expr:
         """A part of a structure that is put together here; None for what this body does not have."""
@@ -263,7 +263,7 @@ class Body:
 
     def explained(self, node: Node) -> list[ast.expr | None]:
         """For each size that `view` is given: the author's expression, where it is what the module holds."""
-        step = next(step for step in self.steps if step.item is node)
+        step = self.plan.step_of(node)
         sizes = node.arguments.get("size", node.arguments.get("shape"))
         if node.operator not in _TAKES_SIZES or step.line is None or not isinstance(sizes, list):
             return []
@@ -278,7 +278,7 @@ class Body:
 
     def number_names(self, node: Node) -> dict[str, str | tuple[str, ...]]:
         """What the author's line calls the numbers that an operator is given, by argument, as far as it says so."""
-        step = next(step for step in self.steps if step.item is node)
+        step = self.plan.step_of(node)
         if step.line is None or step.opaque:
             return {}
         text, operator = step.line.text, node.operator.rpartition(".")[2]

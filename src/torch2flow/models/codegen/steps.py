@@ -86,6 +86,7 @@ class Steps:
         steps: in the order of the program.
         producer: the step that makes each value.
         last_use: the last statement that reads each value; `len(steps)` for what the call gives.
+        by_item: the step of each item, by its `id`.
     """
 
     call: Call
@@ -93,6 +94,11 @@ class Steps:
     steps: list[Step]
     producer: dict[str, int] = field(default_factory=dict)
     last_use: dict[str, int] = field(default_factory=dict)
+    by_item: dict[int, Step] = field(default_factory=dict)
+
+    def step_of(self, item: Node | Call) -> Step:
+        """The step of an item."""
+        return self.by_item[id(item)]
 
     def root(self, number: int) -> int:
         """The statement a step ends up in; `len(steps)` for the `return`."""
@@ -126,6 +132,7 @@ def read_steps(call: Call, graph: Graph, result: Structure, given: dict[int, Giv
     steps = Steps(call, result, [_step(item, call, graph, given) for item in call.items])
     for number, step in enumerate(steps.steps):
         steps.producer.update(dict.fromkeys(step.outputs, number))
+        steps.by_item[id(step.item)] = step
     _count_rounds(steps.steps)
     _nest(steps)
     _find_last_uses(steps, graph.metas)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import re
+import builtins
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ from torch2flow.models.codegen.adjustments import Adjustments
 from torch2flow.models.codegen.blueprints import Blueprint, Instance, New, blueprints_in
 from torch2flow.models.codegen.classes import ClassWriter
 from torch2flow.models.codegen.constants import Constants
+from torch2flow.models.codegen.literals import attribute
 from torch2flow.models.codegen.model import ModelWriter
 from torch2flow.models.codegen.names import RESERVED
 from torch2flow.models.codegen.operators import Missing
+from torch2flow.models.codegen.source_text import SourceText, assembled, filled, words
 from torch2flow.models.program import Graph, Ref, SymInt
 from torch2flow.models.program.functional import functionalize
 from torch2flow.models.program.vocabulary import modernize
-
-LINE_LENGTH = 100
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Source:
         notes: what a person should know of the model.
     """
 
-    text: str
+    text: SourceText
     root: str
     constants: dict[str, TensorRef] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
@@ -74,7 +74,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     writer = ModelWriter(graph, known.expression)
     root = writer.write()
     order = _ordered(root.blueprint)
-    _name(order, {*RESERVED, *writer.records})
+    _name(order, {*RESERVED, *dir(builtins), *writer.records})
     classes = [ClassWriter(blueprint).write() for blueprint in order]
     mixed = _adjust(classes[-1], writer)
     helpers = writer.operators.recorder.helpers.definitions()
@@ -133,16 +133,16 @@ def _ordered(root: Blueprint) -> list[Blueprint]:
 
 def _name(blueprints: list[Blueprint], taken: set[str]) -> None:
     # The model's own class first: it keeps its name whatever else has it.
+    counts: dict[str, int] = {}
     for blueprint in [blueprints[-1], *blueprints[:-1]]:
-        wanted = blueprint.draft.class_name
-        name, count = wanted, 1
+        name = wanted = blueprint.draft.class_name
         while name in taken:
-            count += 1
-            name = f"{wanted}{count}"
+            counts[wanted] = counts.get(wanted, 1) + 1
+            name = f"{wanted}{counts[wanted]}"
         taken.add(name)
         blueprint.name = name
     for blueprint in blueprints:
-        blueprint.settle(RESERVED)
+        blueprint.settle(taken)
 
 
 def _adjust(root: ast.ClassDef, writer: ModelWriter) -> list[str]:
@@ -160,24 +160,38 @@ def _adjust(root: ast.ClassDef, writer: ModelWriter) -> list[str]:
 def _records(writer: ModelWriter) -> Iterator[ast.stmt]:
     """The classes of the objects with fields that modules return."""
     for name, fields in writer.records.items():
-        lines = "\n".join(f"    {each}: flow.Tensor = None" for each in fields)
-        yield ast.parse(f"class {name}(NamedTuple):\n{lines or '    pass'}").body[0]
+        body: list[ast.stmt] = [
+            ast.AnnAssign(ast.Name(each, ast.Store()), attribute("flow", "Tensor"), ast.Constant(None), 1)
+            for each in fields
+        ]
+        yield ast.ClassDef(name, [attribute("NamedTuple")], [], body or [ast.Pass()], [])
 
 
-def header(root: str, origin: str, producer: str) -> str:
+_HEADER = '''"""{root} for OneFlow.
+
+Written by torch2flow {version}{made}{by}.
+"""
+
+'''
+
+
+def header(root: str, origin: str, producer: str) -> SourceText:
     """The docstring of a file: of which model it is, from which file, and who wrote that."""
-    # Both texts come from outside, and must not end the docstring.
-    origin, producer = (re.sub(r"[^\w .-]", "", text)[:80] for text in (origin, producer.partition("+")[0]))
-    made = f" from {origin}" if origin else ""
-    by = f", which {producer} wrote" if producer else ""
-    return f'"""{root} for OneFlow.\n\nWritten by torch2flow {__version__}{made}{by}.\n"""\n\n'
+    made, by = (words(text) for text in (origin, producer.partition("+")[0]))
+    return filled(
+        _HEADER,
+        root=words(root),
+        version=words(__version__),
+        made=filled(" from {origin}", origin=made) if made else made,
+        by=filled(", which {producer} wrote", producer=by) if by else by,
+    )
 
 
-def assemble(header: str, body: list[ast.stmt], helpers: list[str] | None = None) -> str:
+def assemble(header: SourceText, body: list[ast.stmt], helpers: list[SourceText] | None = None) -> SourceText:
     """A whole file: its docstring, the imports it needs, helpers that are source already, and statements."""
-    copied = "\n\n\n".join(helpers or ())
-    names = [*ast.parse(copied).body, *body]
-    return formatted(f"{header}{_imports(names)}{copied}\n\n\n{_unparse(body)}")
+    copied = ast.parse("\n\n\n".join(helpers or ())).body
+    head = filled("{header}{imports}", header=header, imports=_imports([*copied, *body]))
+    return assembled(head, helpers or [], body)
 
 
 _IMPORTS = {
@@ -192,46 +206,9 @@ _IMPORTS = {
 }
 
 
-def _imports(body: list[ast.stmt]) -> str:
+def _imports(body: list[ast.stmt]) -> SourceText:
     used = {node.id for statement in body for node in ast.walk(statement) if isinstance(node, ast.Name)}
     lines = [line for name, line in _IMPORTS.items() if name in used]
     standard = [line for line in lines if "oneflow" not in line]
-    return "\n".join([*standard, *([""] if standard else []), *(line for line in lines if "oneflow" in line)]) + "\n\n"
-
-
-def _unparse(body: list[ast.stmt]) -> str:
-    for statement in body:
-        _check_names(statement)
-    text = "\n\n".join(ast.unparse(ast.fix_missing_locations(statement)) for statement in body) + "\n"
-    text = re.sub(r"(class .*:\n)\n", r"\1", text)
-    return re.sub(r"^( *return )\((.+)\)$", _without_parentheses, text, flags=re.MULTILINE)
-
-
-_NAMES = {"id", "attr", "arg", "name"}
-
-
-def _check_names(tree: ast.AST) -> None:
-    """Refuses what is no identifier: a name out of a file is printed as it is, and must not become code."""
-    for node in ast.walk(tree):
-        for part in _NAMES.intersection(node._fields):
-            name = getattr(node, part)
-            if isinstance(name, str) and not all(piece.isidentifier() for piece in name.split(".")):
-                raise ValueError(f"{name[:50]!r} is no name that Python code can have")
-
-
-def _without_parentheses(match: re.Match[str]) -> str:
-    """`return a, b`: `ast.unparse` puts every tuple in parentheses."""
-    depth = 0
-    for character in match[2]:
-        depth += (character in "([{") - (character in ")]}")
-        if depth < 0:
-            return match[0]
-    tuple_ = isinstance(ast.parse(f"({match[2]})", mode="eval").body, ast.Tuple)
-    return f"{match[1]}{match[2]}" if tuple_ else match[0]
-
-
-def formatted(text: str) -> str:
-    """Python source as a standard formatter writes it."""
-    import black
-
-    return black.format_str(text, mode=black.Mode(line_length=LINE_LENGTH))
+    ordered = [*standard, *([""] if standard else []), *(line for line in lines if "oneflow" in line)]
+    return filled("\n".join(ordered) + "\n\n")

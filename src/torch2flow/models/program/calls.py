@@ -119,6 +119,7 @@ class _Flow:
     def __init__(self, graph: Graph, root: Call) -> None:
         self.graph, self.root = graph, root
         self.home: dict[str, tuple[Call, ...]] = {}
+        self.crossing: set[tuple[object, object]] = set()
 
     def run(self) -> None:
         self._define(self.root, (self.root,))
@@ -177,13 +178,15 @@ class _Flow:
                 shared += 1
             self._leaves(name, shared)
         for call in path[shared:]:
-            if name not in call.inputs:
+            if (id(call), name) not in self.crossing:
+                self.crossing.add((id(call), name))
                 call.inputs.append(name)
 
     def _leaves(self, name: str, shared: int) -> None:
         """Makes `name` an output of the calls it is made in, below the first `shared` of them."""
         for call in self.home.get(name, (self.root,))[shared:]:
-            if name not in call.outputs:
+            if (name, id(call)) not in self.crossing:
+                self.crossing.add((name, id(call)))
                 call.outputs.append(name)
 
     def _missing(self, call: Call) -> set[str]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import keyword
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,9 +22,10 @@ from torch2flow.checkpoints.pytorch.safetensors import parse_json
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import FormatError
 from torch2flow.models.program.attention_dropout import restore_attention_dropout
+from torch2flow.models.program.budget import DEEPEST, HIGHEST_RANK, LONGEST_LIST, MOST_VALUES, Budget, reading
 from torch2flow.models.program.facts import read_attributes, read_borders, read_dropout, read_facts, read_signatures
-from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree
-from torch2flow.models.program.symbols import SymInt, parse
+from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree, refs
+from torch2flow.models.program.symbols import SymInt, computed, parse
 from torch2flow.models.program.traces import read_frames, read_lines
 
 _FLOATS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
@@ -57,10 +57,12 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
     Raises:
         FormatError: the record is damaged, or of a kind that torch2flow does not know.
     """
+    budget = Budget(where)
+    budget.check(sum(map(text.count, (b"{", b"[", b","))), MOST_VALUES, "values in the JSON")
     document = parse_json(text, where)
     known = read_facts(facts, where)
-    try:
-        reader = _Reader(document)
+    with reading(where):
+        reader = _Reader(document, budget)
         graph = reader.graph(_aliases(tensors or {}))
         _mark_trainable(graph, tensors or {})
         graph.attributes, graph.signatures = read_attributes(known), read_signatures(known)
@@ -68,13 +70,7 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
         if graph.mode == "eval":
             restore_attention_dropout(graph, read_dropout(known))
         graph.borders = read_borders(known, reader.final_name)
-        return graph
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
-        raise FormatError(
-            f"The program can't be read: {type(error).__name__}: {str(error)[:200]}.",
-            where=where,
-            maybe="the file is damaged, or was written by a PyTorch newer than torch2flow",
-        ) from None
+    return graph
 
 
 def _mark_trainable(graph: Graph, tensors: Mapping[str, TensorRef]) -> None:
@@ -112,8 +108,8 @@ def _union(value: Any) -> tuple[str, Any]:
 class _Reader:
     """Reads one document; knows the sizes and the values that stand for others."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.document = document
+    def __init__(self, document: dict[str, Any], budget: Budget) -> None:
+        self.document, self.budget, self.file = document, budget, budget.where
         self.module = document["graph_module"]
         self.metas: dict[str, Meta] = {}
         self.sizes: dict[str, Any] = {}
@@ -128,8 +124,9 @@ class _Reader:
         graph = Graph(nodes, self.metas, producer=f"torch {self.document.get('torch_version') or ''}".strip())
         self._signature(graph, body, aliases)
         self._calls(graph)
+        _check_order(graph)
         for symbol, limits in (self.document.get("range_constraints") or {}).items():
-            graph.ranges[symbol] = (limits.get("min_val"), limits.get("max_val"))
+            graph.ranges[self.budget.name(symbol)] = (limits.get("min_val"), limits.get("max_val"))
         return graph
 
     def final_name(self, name: str) -> str | None:
@@ -146,23 +143,34 @@ class _Reader:
     def _nodes(self, body: dict[str, Any], suffix: str, no_grad: bool) -> Iterator[Node]:
         """The calls of a graph; inside a wrapped piece every name carries a suffix that makes it unique."""
         for name, meta in (body.get("tensor_values") or {}).items():
-            self.metas[name + suffix] = self._meta(meta)
+            with reading(f"{self.file}, tensor {name[:100]!r}"):
+                self.metas[self.budget.name(name) + suffix] = self._meta(meta)
         for table in ("sym_int_values", "sym_float_values"):
             for name, value in (body.get(table) or {}).items():
                 size = self._size(value)
                 if size is not None:
                     self.sizes[name + suffix] = size
         for entry in body["nodes"]:
-            yield from self._node(entry, suffix, no_grad)
+            self.budget.nodes += 1
+            self.budget.where = f"{self.file}, operator {self.budget.nodes}: {str(entry.get('target'))[:100]}"
+            target = self.budget.text(entry["target"]).removeprefix("torch.ops.")
+            if target in _WRAPPERS:
+                yield from self._unfold(entry, target, suffix, no_grad)
+                continue
+            with reading(self.budget.where):
+                node = self._node(entry, target, suffix, no_grad)
+            if node is not None:
+                yield node
+        self.budget.where = self.file
 
-    def _node(self, entry: dict[str, Any], suffix: str, no_grad: bool) -> Iterator[Node]:
-        target = re.sub(r"^torch\.ops\.", "", entry["target"])
-        if target in _WRAPPERS:
-            yield from self._unfold(entry, target, suffix, no_grad)
-            return
+    def _node(self, entry: dict[str, Any], target: str, suffix: str, no_grad: bool) -> Node | None:
+        """A call; None where it only computes a size."""
+        if target.startswith("torch2flow."):
+            raise ValueError("the calls of that name are made here, and are in no file")
+        given = self.budget.numbers(entry["inputs"])
         arguments = {
             _parameter(item["name"]) or f"arg{position}": self._argument(item["arg"], suffix)
-            for position, item in enumerate(entry["inputs"])
+            for position, item in enumerate(given)
         }
         outputs, is_list, symbolic = self._outputs(entry, suffix)
         if symbolic and target.startswith(_SIZES):
@@ -170,23 +178,23 @@ class _Reader:
             for name in outputs:
                 if size is not None:
                     self.sizes.setdefault(name, size)
-            return
+            return None
         if symbolic:
             # A number that a tensor holds: it has a symbol too, but is the result of this call.
             self.known.update({name: Ref(name) for name in outputs})
         metadata = entry.get("metadata") or {}
-        frames = read_frames(metadata.get("nn_module_stack") or "")
+        frames = read_frames(metadata.get("nn_module_stack") or "", self.budget)
         lines = read_lines(metadata.get("stack_trace") or "", len(frames))
-        yield Node(target, arguments, outputs, frames, lines, no_grad, is_list)
+        return Node(target, arguments, outputs, frames, lines, no_grad, is_list)
 
     def _outputs(self, entry: dict[str, Any], suffix: str) -> tuple[list[str], bool, bool]:
         names: list[str] = []
         is_list = symbolic = False
-        for item in entry["outputs"]:
+        for item in self.budget.numbers(entry["outputs"], LONGEST_LIST):
             kind, content = _union(item)
             if kind == "as_tensors":
                 is_list = True
-                names += [each["name"] + suffix for each in content]
+                names += [each["name"] + suffix for each in self.budget.numbers(content, LONGEST_LIST)]
             elif kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
                 symbolic = True
                 names.append(_union(content)[1] + suffix)
@@ -194,7 +202,7 @@ class _Reader:
                 names.append(content["name"] + suffix)
             elif kind == "as_optional_tensors":
                 is_list = True
-                names += [self._optional_name(each) + suffix for each in content]
+                names += [self._optional_name(each) + suffix for each in self.budget.numbers(content, LONGEST_LIST)]
             else:
                 names.append("")
         return names, is_list, symbolic
@@ -207,14 +215,15 @@ class _Reader:
     def _unfold(self, entry: dict[str, Any], target: str, suffix: str, no_grad: bool) -> Iterator[Node]:
         """The calls inside a wrapped piece, its inputs bound by position."""
         given = [item["arg"] for item in entry["inputs"]]
-        place = next(index for index, item in enumerate(given) if "as_graph" in item)
+        place = [index for index, item in enumerate(given) if "as_graph" in item][0]  # noqa: RUF015  IndexError is told
         inner = given[place]["as_graph"]["graph"]
         settings = [_union(item) for item in given[:place]]
         if target.endswith("set_grad_enabled"):
             no_grad = not settings[0][1]
         self.wrapped += 1
         inside = f"__{self.wrapped}"
-        self.pieces[inside] = f"{self.pieces[suffix]}{given[place]['as_graph'].get('name') or ''}."
+        self.budget.check(self.pieces[suffix].count(".") + 1, DEEPEST, "programs in each other")
+        self.pieces[inside] = f"{self.pieces[suffix]}{self.budget.name(given[place]['as_graph'].get('name') or '')}."
         for item, value in zip(inner["inputs"], given[place + 1 :], strict=True):
             kind, content = _union(item)
             name = _union(content)[1] if kind.startswith("as_sym") else content["name"]
@@ -240,29 +249,31 @@ class _Reader:
                 name = content["name"] if isinstance(content, dict) else content
                 return self._ref(name + suffix)
             case "as_tensors":
-                return [self._ref(item["name"] + suffix) for item in content]
+                return [self._ref(item["name"] + suffix) for item in self.budget.numbers(content, LONGEST_LIST)]
             case "as_optional_tensors":
-                return [self._argument(item, suffix) for item in content]
+                return [self._argument(item, suffix) for item in self.budget.numbers(content, LONGEST_LIST)]
             case "as_nested_tensors":
-                return [[self._ref(item["name"] + suffix) for item in items] for items in content]
+                return [[self._ref(item["name"] + suffix) for item in self.budget.numbers(items)] for items in content]
             case "as_optional_tensor":
                 return self._argument(content, suffix)
-            case "as_int" | "as_bool" | "as_string":
-                return content
+            case "as_int" | "as_bool":
+                return self.budget.number(content)
+            case "as_string":
+                return self.budget.text(content)
             case "as_float":
-                return _number(content)
-            case "as_ints" | "as_bools" | "as_strings":
-                return list(content)
+                return self._number(content)
+            case "as_strings":
+                return list(map(self.budget.text, self.budget.numbers(content)))
             case "as_int_lists":
-                return [list(items) for items in content]
-            case "as_floats":
-                return [_number(item) for item in content]
+                return [list(map(self.budget.number, self.budget.numbers(items))) for items in content]
+            case "as_ints" | "as_bools" | "as_floats":
+                return list(map(self._number, self.budget.numbers(content)))
             case "as_complex":
-                return complex(_number(content["real"]), _number(content["imag"]))
+                return complex(self._number(content["real"]), self._number(content["imag"]))
             case "as_sym_int" | "as_sym_float" | "as_sym_bool":
                 return self._symbolic(content, suffix)
             case "as_sym_ints" | "as_sym_floats" | "as_sym_bools":
-                return [self._symbolic(item, suffix) for item in content]
+                return [self._symbolic(item, suffix) for item in self.budget.numbers(content)]
             case "as_scalar_type":
                 return Dtype(SCALAR_TYPES.get(content, f"dtype {content}"))
             case "as_memory_format":
@@ -282,10 +293,13 @@ class _Reader:
     def _ref(self, name: str) -> Any:
         return self.known.get(name, Ref(name))
 
+    def _number(self, value: Any) -> Any:
+        return self.budget.number(_FLOATS.get(value, value) if isinstance(value, str) else value)
+
     def _symbolic(self, content: Any, suffix: str) -> Any:
         kind, value = _union(content)
         if kind != "as_name":
-            return _number(value)
+            return self._number(value)
         name = value + suffix
         known = self.known.get(name)
         if known is not None:
@@ -295,16 +309,16 @@ class _Reader:
     def _size(self, union: Any) -> Any:
         """A size: an `int`, or an expression with its value at capture; None where PyTorch's form is no integer."""
         if isinstance(union, int):
-            return union
+            return self.budget.number(union)
         kind, content = _union(union)
         if kind in ("as_int", "as_float"):
-            return _number(content)
+            return self._number(content)
         if kind != "as_expr":
             return None
         hint = content.get("hint")
         value = _union(hint)[1] if isinstance(hint, dict) else hint
         try:
-            return parse(content["expr_str"], value if isinstance(value, int) else _UNKNOWN)
+            return parse(content["expr_str"], self.budget.number(value) if isinstance(value, int) else _UNKNOWN)
         except FormatError:
             return None
 
@@ -318,17 +332,18 @@ class _Reader:
             return None
         match name, values:
             case _, [left, right] if name in _ARITHMETIC:
-                return SymInt(f"({left} {_ARITHMETIC[name]} {right})")
+                return computed(f"({left} {_ARITHMETIC[name]} {right})")
             case "max" | "min", [left, right]:
-                return SymInt(f"{name}({left}, {right})")
+                return computed(f"{name}({left}, {right})")
             case "float", [value]:
                 return value
             case "sqrt", [value]:
-                return SymInt(f"({value} ** 0.5)")
+                return computed(f"({value} ** 0.5)")
         return None
 
     def _meta(self, meta: dict[str, Any]) -> Meta:
         meta = meta.get("meta") or meta
+        self.budget.check(max(len(meta["sizes"]), len(meta["strides"])), HIGHEST_RANK, "dimensions of a tensor")
         sizes = tuple(self._size(size) for size in meta["sizes"])
         strides = tuple(self._size(step) for step in meta["strides"])
         return Meta(SCALAR_TYPES.get(meta["dtype"], "unknown"), sizes, strides, bool(meta.get("requires_grad")))
@@ -347,7 +362,7 @@ class _Reader:
             elif kind == "constant_input":
                 graph.inputs.append(self._argument(content["value"]))
             elif kind in ("parameter", "buffer", "tensor_constant"):
-                path = content[f"{kind}_name"]
+                path = self.budget.path(content[f"{kind}_name"])
                 persistent = kind == "parameter" or (kind == "buffer" and content.get("persistent", True) is not False)
                 alias = aliases.get(path, "")
                 key, path = path, self._constant_path(graph, path) if kind == "tensor_constant" else path
@@ -359,8 +374,7 @@ class _Reader:
             if kind == "user_output":
                 graph.outputs.append(value)
             elif kind == "buffer_mutation":
-                owner = next(name for name, state in graph.states.items() if state.path == content["buffer_name"])
-                graph.stores[owner] = value.name
+                graph.stores[_state_at(graph, content["buffer_name"])] = value.name
             elif kind == "user_input_mutation":
                 graph.stores[content["user_input_name"]] = value.name
 
@@ -378,7 +392,7 @@ class _Reader:
         """Schema version 1 (torch 2.1): dicts of names."""
         for kind, table in (("parameter", "inputs_to_parameters"), ("buffer", "inputs_to_buffers")):
             for name, path in signature[table].items():
-                graph.states[name] = State(kind, path, True, aliases.get(path, ""))
+                graph.states[name] = State(kind, self.budget.path(path), True, aliases.get(path, ""))
         graph.inputs = [Ref(name) for name in signature["user_inputs"]]
         graph.outputs = [Ref(name) for name in signature["user_outputs"]]
         made = {*graph.states, *signature["user_inputs"], *(name for node in graph.nodes for name in node.outputs)}
@@ -389,8 +403,7 @@ class _Reader:
                 self.metas.setdefault(name, Meta("float32", ()))
         mutated = signature.get("buffers_to_mutate") or {}
         for value, path in mutated.items():
-            owner = next(name for name, state in graph.states.items() if state.path == path)
-            graph.stores[owner] = value
+            graph.stores[_state_at(graph, path)] = value
 
     def _calls(self, graph: Graph) -> None:
         """The shape of the inputs and outputs, and the names of all modules."""
@@ -400,12 +413,46 @@ class _Reader:
             if entry["fqn"] == "":
                 root = entry["signature"] or root
             else:
-                graph.modules.append(entry["fqn"])
+                graph.modules.append(self.budget.path(entry["fqn"]))
         graph.argument_names = list(root.get("forward_arg_names") or [])
         flat = Tree("tuple", (), (Tree("leaf"),) * len(graph.inputs))
-        graph.input_tree = _tree(root.get("in_spec")) or Tree("tuple", (), (flat, Tree("dict")))
+        graph.input_tree = self._tree(root.get("in_spec")) or Tree("tuple", (), (flat, Tree("dict")))
         outputs = Tree("leaf") if len(graph.outputs) == 1 else Tree("tuple", (), (Tree("leaf"),) * len(graph.outputs))
-        graph.output_tree = _tree(root.get("out_spec")) or outputs
+        graph.output_tree = self._tree(root.get("out_spec")) or outputs
+
+    def _tree(self, text: str | None) -> Tree | None:
+        """A `TreeSpec` as PyTorch dumps it: `[1, {"type": "builtins.dict", "context": ..., "children_spec": []}]`."""
+        if not text:
+            return None
+        _, content = json.loads(text)
+        return self._spec(content, 0)
+
+    def _spec(self, content: dict[str, Any], depth: int) -> Tree:
+        self.budget.check(depth, DEEPEST, "trees in trees")
+        kind = content["type"]
+        children = tuple(
+            self._spec(child, depth + 1) for child in self.budget.numbers(content["children_spec"], LONGEST_LIST)
+        )
+        if kind is None:
+            return Tree("leaf")
+        context = content.get("context")
+        if self.budget.name(kind).endswith("namedtuple"):
+            # Its fields stand beside the tree, by the name that the author registered it under.
+            fields = (self.module.get("treespec_namedtuple_fields") or {}).get(context) or {}
+            return Tree(self.budget.name(str(context)), tuple(map(str, fields.get("field_names") or ())), children)
+        if isinstance(context, str):
+            context = json.loads(context)
+        short = kind.removeprefix("builtins.")
+        if short in ("tuple", "list"):
+            return Tree(short, (), children)
+        if short == "dict" or kind.endswith(("OrderedDict", "immutable_dict")):
+            return Tree("dict", tuple(self.budget.name(str(key)) for key in context or ()), children)
+        if kind.endswith("immutable_list"):
+            return Tree("list", (), children)
+        names = context if isinstance(context, list) else []
+        if names and isinstance(names[0], list):
+            names = names[0]
+        return Tree(kind, tuple(map(str, names)), children)
 
 
 def _parameter(name: str) -> str:
@@ -413,37 +460,25 @@ def _parameter(name: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) else name
 
 
-def _number(value: Any) -> Any:
-    return _FLOATS.get(value, value) if isinstance(value, str) else value
+def _check_order(graph: Graph) -> None:
+    """Refuses a program that makes a value twice, or uses one that nothing has made yet."""
+    known = {*graph.states, *refs(graph.inputs)}
+    for node in graph.nodes:
+        made = [name for name in node.outputs if name]
+        unknown = next((name for name in node.refs() if name not in known), None)
+        if unknown is not None:
+            raise ValueError(f"{node} uses {unknown[:100]!r}, which nothing has made")
+        if len(set(made)) < len(made) or not known.isdisjoint(made):
+            raise ValueError(f"{node} makes a value that is there already")
+        known.update(made)
+    unknown = next((name for name in [*refs(graph.outputs), *graph.stores.values()] if name not in known), None)
+    if unknown is not None:
+        raise ValueError(f"{unknown[:100]!r} is given back, and nothing has made it")
 
 
-def _tree(text: str | None) -> Tree | None:
-    """A `TreeSpec` as PyTorch dumps it: `[1, {"type": "builtins.dict", "context": ..., "children_spec": [...]}]`."""
-    if not text:
-        return None
-    _, content = json.loads(text)
-    return _spec(content)
-
-
-def _spec(content: dict[str, Any]) -> Tree:
-    kind = content["type"]
-    children = tuple(_spec(child) for child in content["children_spec"])
-    if kind is None:
-        return Tree("leaf")
-    context = content.get("context")
-    if isinstance(context, str):
-        try:
-            context = json.loads(context)
-        except json.JSONDecodeError:
-            context = None  # The name of a class, of a NamedTuple registered by `_register_namedtuple`.
-    short = kind.removeprefix("builtins.")
-    if short in ("tuple", "list"):
-        return Tree(short, (), children)
-    if short == "dict" or kind.endswith(("OrderedDict", "immutable_dict")):
-        return Tree("dict", tuple(map(str, context or ())), children)
-    if kind.endswith("immutable_list"):
-        return Tree("list", (), children)
-    names = context if isinstance(context, list) else []
-    if names and isinstance(names[0], list):
-        names = names[0]
-    return Tree(kind, tuple(map(str, names)), children)
+def _state_at(graph: Graph, path: str) -> str:
+    """The name of the value that holds a tensor of the model."""
+    found = [name for name, state in graph.states.items() if state.path == path]
+    if not found:
+        raise ValueError(f"the program writes into {str(path)[:100]!r}, which it does not have")
+    return found[0]

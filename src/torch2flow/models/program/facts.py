@@ -13,6 +13,7 @@ from typing import Any
 from torch2flow.checkpoints.pytorch.safetensors import parse_json
 from torch2flow.errors import FormatError
 from torch2flow.models.program.graph import Border, Dtype, Parameter, Signature, Structure, Symbol
+from torch2flow.models.program.identifiers import is_identifier
 from torch2flow.models.program.symbols import parse
 
 LARGEST = 64 << 20
@@ -38,7 +39,7 @@ def read_attributes(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for path, held in _entries(facts.get("attributes")):
         if len(path) > LONGEST_TEXT * 5:
             continue
-        values = {name: _decode(value) for name, value in _entries(held)[:MOST_NAMES] if name.isidentifier()}
+        values = {name: _decode(value) for name, value in _entries(held)[:MOST_NAMES] if is_identifier(name)}
         found[path] = {name: value for name, value in values.items() if value is not _MISSING}
     return {path: values for path, values in found.items() if values}
 
@@ -63,7 +64,7 @@ def read_signatures(facts: Mapping[str, Any]) -> dict[str, Signature]:
         if not isinstance(given, list) or not isinstance(forward, list):
             continue
         names = [each.get("name") if isinstance(each, dict) else None for each in given]
-        if all(map(_is_name, [*names, *forward])) and len(names) + len(forward) <= MOST_NAMES:
+        if all(map(is_identifier, [*names, *forward])) and len(names) + len(forward) <= MOST_NAMES:
             found[name] = Signature(tuple(map(_parameter, given)), tuple(forward))
     return found
 
@@ -157,7 +158,7 @@ def _text(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    if not _is_name(value):
+    if not is_identifier(value):
         raise ValueError("no name")
     return str(value)
 
@@ -167,10 +168,6 @@ def is_class_name(text: Any) -> bool:
     if not isinstance(text, str) or len(text) > LONGEST_TEXT:
         return False
     return all(part == "<locals>" or part.isidentifier() for part in text.split("."))
-
-
-def _is_name(text: Any) -> bool:
-    return isinstance(text, str) and text.isidentifier() and len(text) <= LONGEST_TEXT
 
 
 def _entries(value: Any) -> list[tuple[str, Any]]:

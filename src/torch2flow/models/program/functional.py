@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from torch2flow.errors import UnsupportedError
+from torch2flow.models.program.budget import writing
 from torch2flow.models.program.graph import Border, Dtype, Graph, Meta, Node, Ref, Structure, map_refs, refs
 
 STORE = "torch2flow.store"
@@ -164,7 +165,8 @@ class _Functionalizer:
         borders = _Borders(self)
         for number, node in enumerate(self.graph.nodes):
             borders.begin(number)
-            self._node(node)
+            with writing(str(node)):
+                self._node(node)
             borders.end(number)
         outputs = map_refs(self.graph.outputs, lambda name: self._read(name, None))
         for state, value in self.graph.stores.items():

@@ -107,6 +107,10 @@ class Node:
     in_place: bool = False
     """The original wrote the result into its first operand."""
 
+    def __str__(self) -> str:
+        line = f" ({self.line})" if self.line else ""
+        return f"{self.target} in {self.path or 'the model itself'}{line}"
+
     @property
     def operator(self) -> str:
         return self.target.rpartition(".")[0]

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import reduce
 
 from torch2flow.errors import FormatError
+from torch2flow.models.program.budget import LARGEST
+from torch2flow.models.program.identifiers import is_identifier
 
 _BINARY = {"Add": ast.Add, "Mul": ast.Mult, "Pow": ast.Pow, "Mod": ast.Mod, "PythonMod": ast.Mod}
 _FLOOR = {"FloorDiv", "CleanDiv", "IntTrueDiv"}
@@ -22,6 +24,7 @@ _CALLS = {"Max": "max", "Min": "min"}
 _PASSED = {"ToFloat", "TruncToInt", "FloatTrueDiv"}
 _ALLOWED = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.Call, ast.operator, ast.unaryop, ast.expr_context)
 _LIMIT = 4000
+_HIGHEST_POWER = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +58,33 @@ def parse(text: str, hint: int = 0) -> SymInt | int:
         if len(text) > _LIMIT:
             raise ValueError("too long")
         expression = _plain(ast.parse(text, mode="eval").body)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if _degree(expression) > _HIGHEST_POWER:
+            raise ValueError("too high a power")
+        made = ast.unparse(expression)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise FormatError(
             f"The size {text[:100]!r} is no integer expression that torch2flow knows ({str(error)[:100]}).",
             maybe="the file is damaged, or newer than torch2flow",
         ) from None
     if isinstance(expression, ast.Constant):
         return int(expression.value)
-    return SymInt(ast.unparse(expression), hint)
+    return SymInt(made, hint)
+
+
+def computed(text: str) -> SymInt | None:
+    """An expression put together of others; None where it is too long, or can grow too large."""
+    try:
+        made = SymInt(text)
+        return made if len(text) <= _LIMIT and _degree(made.expression) <= _HIGHEST_POWER else None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _plain(node: ast.expr) -> ast.expr:
     """The expression with sympy's constructors turned into Python's operators."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+    if isinstance(node, ast.Constant) and isinstance(node.value, int) and abs(node.value) < LARGEST:
         return node
-    if isinstance(node, ast.Name):
+    if isinstance(node, ast.Name) and is_identifier(node.id):
         return node
     if isinstance(node, ast.BinOp) and isinstance(
         node.op, ast.Add | ast.Sub | ast.Mult | ast.FloorDiv | ast.Mod | ast.Pow
@@ -83,12 +98,31 @@ def _plain(node: ast.expr) -> ast.expr:
     raise ValueError(f"{type(node).__name__} is not allowed")
 
 
+def _degree(node: ast.expr) -> float:
+    """The highest power in an expression, as a number of factors: what its value can grow to."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            exponent = right.operand if isinstance(right, ast.UnaryOp) else right
+            if not isinstance(exponent, ast.Constant):
+                raise ValueError("a power that is not known")
+            return _degree(left) * float(max(exponent.value, 1))
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _degree(left) + _degree(right)
+        case ast.BinOp(left=left, right=right):
+            return max(_degree(left), _degree(right))
+        case ast.UnaryOp(operand=operand):
+            return _degree(operand)
+        case ast.Call(args=given):
+            return max(map(_degree, given))
+    return 1
+
+
 def _constructor(name: str, arguments: list[ast.expr]) -> ast.expr:
     if not arguments:
         raise ValueError(f"{name} of nothing")
     if name == "Symbol":
         value = arguments[0].value if isinstance(arguments[0], ast.Constant) else None
-        if not isinstance(value, str) or not value.isidentifier():
+        if not isinstance(value, str) or not is_identifier(value):
             raise ValueError("a symbol without a name")
         return ast.Name(value, ast.Load())
     if name == "Integer":

@@ -11,16 +11,22 @@ from __future__ import annotations
 
 import re
 
+from torch2flow.models.program.budget import DEEPEST, LONGEST_TEXT, LONGEST_TRACE, Budget
 from torch2flow.models.program.graph import Frame, Line
 
-_LINE = re.compile(r'File "([^"\n]*)", line (\d+), in ([^\n]+)(?:\n {4}([^\n]*))?')
+_LINE = re.compile(r'File "([^"\n]*)", line (\d{1,9}), in ([^\n]+)(?:\n {4}([^\n]*))?')
 _PASSED_ON = "*args, **kwargs"
 """How decorators and `torch.nn.Module` pass a call on: such lines say nothing of the model."""
-_FIRST_STACK = re.compile(r"L\['self'\]\.?|getattr\(|, '([^']*)'\)|\[['\"]?([^'\"\]]*)['\"]?\]")
 
 
-def read_frames(text: str) -> tuple[Frame, ...]:
-    """The `nn_module_stack` of a node: `key,path,class` for each module call, outermost first, `;` between them."""
+def read_frames(text: str, budget: Budget | None = None) -> tuple[Frame, ...]:
+    """The `nn_module_stack` of a node: `key,path,class` for each module call, outermost first, `;` between them.
+
+    Raises:
+        FormatError: there are too many, or their names are too long.
+    """
+    budget = budget or Budget("")
+    budget.check(text.count(";") + 1, DEEPEST, "module calls in each other")
     frames = []
     for level in text.split(";"):
         parts = level.split(",", 2)
@@ -29,29 +35,34 @@ def read_frames(text: str) -> tuple[Frame, ...]:
         key, path, class_name = parts
         if path.startswith("getattr("):  # A comma of its own.
             path, _, class_name = f"{path},{class_name}".rpartition(",")
-        if path.startswith(("L[", "getattr(")):
+        if budget.name(path).startswith(("L[", "getattr(")):
             path = _first_path(path)
-        frames.append(Frame(key, path, class_name))
+        frames.append(Frame(budget.name(key), budget.path(path), budget.name(class_name)))
     return tuple(frames)
+
+
+_BRACKETS = str.maketrans({"[": ".", "]": ".", ")": ".", ",": ".", "'": "", '"': "", " ": ""})
 
 
 def _first_path(text: str) -> str:
     """The path of a module as torch 2.1 and 2.2 wrote it: `getattr(L['self'].layers, '0').fc`."""
-    plain = _FIRST_STACK.sub(lambda match: f".{match[1] or match[2]}" if match[1] or match[2] else "", text)
+    plain = text.replace("L['self']", "").replace("getattr(", "").translate(_BRACKETS)
     return ".".join(part for part in plain.split(".") if part)
 
 
 def read_lines(text: str, count: int) -> tuple[tuple[Line, ...], ...]:
     """The `stack_trace` of a node, as the lines within each of its `count` module calls; empty where unsure.
 
-    A module call begins with a function named `forward`.
+    A module call begins with a function named `forward`. A line longer than anyone writes says nothing.
     """
     levels: list[list[Line]] = []
-    for file, number, function, source in _LINE.findall(text):
+    for file, number, function, source in _LINE.findall(text[:LONGEST_TRACE]):
         if function == "forward":
             levels.append([])
         if levels and (_PASSED_ON not in source or not levels[-1]):
-            levels[-1].append(Line(re.split(r"[/\\]", file)[-1], int(number), function, source.strip()))
+            said = source.strip() if len(source) <= LONGEST_TEXT else ""
+            name = re.split(r"[/\\]", file)[-1][:LONGEST_TEXT]
+            levels[-1].append(Line(name, int(number), function[:LONGEST_TEXT], said))
     if len(levels) == count:
         return tuple(tuple(level) for level in levels)
     # A module whose forward has another name, or one that is called past `__call__`: only the innermost is sure.

@@ -6,6 +6,7 @@ long as the difference stays.
 
 from __future__ import annotations
 
+import ast
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from torch2flow.models.codegen.adjustments import child
+from torch2flow.models.codegen.literals import attribute, literal
+from torch2flow.models.codegen.source_text import filled, unparsed, words, write_python
+from torch2flow.models.program.identifiers import is_identifier
 from torch2flow.proof.parity.compared_models import Subject
 from torch2flow.proof.parity.divergence import Divergence
 from torch2flow.proof.parity.judge import LIMIT, Measure, measure
@@ -28,22 +33,23 @@ Array = np.ndarray[Any, Any]
 SCRIPT = '''\
 """{title}
 
-Written by torch2flow. It needs OneFlow, NumPy, the folder of the model, and {data} beside this file.
+Written by torch2flow. It needs OneFlow, NumPy, the folder of the model, and an .npz file beside this file.
 """
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import oneflow as flow
 
-sys.path.insert(0, {parent!r})
-from {package} import load_model
+sys.path.insert(0, {parent})
+load_model = import_module({package}).load_model
 
-case = np.load(Path(__file__).with_name({data!r}))
+case = np.load(Path(__file__).with_name({data}))
 module = {module}
 with flow.no_grad():
-    output = module({arguments})
+    output = {call}
 
 
 def tensors(value):
@@ -200,27 +206,40 @@ def _halves(flow: Any, case: Case) -> Iterator[Case]:
 def _write(case: Case, flow: Any, folder: Path, out: Path, where: Divergence) -> None:
     data: dict[str, Array] = {"expected": case.expected, "noise": np.asarray(case.noise)}
 
-    def written(value: Any) -> str:
+    def written(value: Any) -> ast.expr:
         if isinstance(value, flow.Tensor):
             name = f"input_{len(data) - 2}"
             data[name] = value.numpy()
-            return f'flow.tensor(case["{name}"])'
+            kept = ast.Subscript(attribute("case"), ast.Constant(name), ast.Load())
+            return ast.Call(attribute("flow", "tensor"), [kept], [])
         if isinstance(value, dict):
-            return "{" + ", ".join(f"{key!r}: {written(item)}" for key, item in value.items()) + "}"
+            return ast.Dict([literal(key) for key in value], [written(item) for item in value.values()])
         if isinstance(value, list | tuple):
-            inner = ", ".join(map(written, value))
-            return f"[{inner}]" if isinstance(value, list) else f"({inner},)"
-        return repr(value)
+            items = [written(item) for item in value]
+            return ast.List(items, ast.Load()) if isinstance(value, list) else ast.Tuple(items, ast.Load())
+        return literal(value)
 
-    arguments = [written(value) for value in case.args]
-    arguments += [f"{name}={written(value)}" for name, value in case.kwargs.items()]
-    module = "load_model()"
+    function = attribute("module") if case.method == "forward" else attribute("module", case.method)
+    keywords = [
+        ast.keyword(name, written(value))
+        if is_identifier(name)
+        else ast.keyword(None, ast.Dict([literal(name)], [written(value)]))
+        for name, value in case.kwargs.items()
+    ]
+    call = ast.Call(function, [written(value) for value in case.args], keywords)
+    module: ast.expr = ast.Call(attribute("load_model"), [], [])
     for part in case.row.path.split("."):
-        module += f"[{part}]" if part.isdigit() else f".{part}"
+        place = ast.Constant(int(part)) if part.isdecimal() else None
+        module = child(module, part) if place is None else ast.Subscript(module, place, ast.Load())
     np.savez(out.with_suffix(".npz"), **data)
-    text = SCRIPT.format(
-        title=where.sentence, data=out.with_suffix(".npz").name, parent=str(folder.resolve().parent),
-        package=folder.name, module=module + ("" if case.method == "forward" else f".{case.method}"),
-        arguments=", ".join(arguments), position=case.position,
-    )  # fmt: skip
-    out.write_text(text, "utf-8")
+    text = filled(
+        SCRIPT,
+        title=words(where.sentence, 400),
+        parent=unparsed(literal(str(folder.resolve().parent))),
+        package=unparsed(literal(folder.name)),
+        data=unparsed(literal(out.with_suffix(".npz").name)),
+        module=unparsed(module),
+        call=unparsed(call),
+        position=unparsed(literal(case.position)),
+    )
+    write_python(out, text)

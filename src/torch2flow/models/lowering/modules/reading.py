@@ -70,6 +70,12 @@ def _read(row: ClassRow, module: AnyModule) -> Made:
     made.arguments = {
         name: value if isinstance(value, Made | Code) else plain(value, name) for name, value in made.arguments.items()
     }
+    for name, default in signature(made.function).items():
+        value = made.arguments.get(name, default)
+        # "same" and "valid" are the one text that a number's argument takes.
+        unfit = value is not default and default is not None and isinstance(value, str) != isinstance(default, str)
+        if unfit and not isinstance(value, Made | Code) and value not in ("same", "valid"):
+            raise RefusedModuleError(f"its attribute {name!r} is not as its class makes it")
     return made
 
 
