@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch2flow.checkpoints.writing.kernel_copy import write_file
 from torch2flow.models.codegen.package import MODEL, PACKAGE
 from torch2flow.models.codegen.writer import formatted
 from torch2flow.zoo.twins import Twin
@@ -70,19 +71,19 @@ class TwinModel:
 
     def write(self, folder: Path, name: str) -> None:
         """Writes `model.py`, `__init__.py` and, where it is known, `preprocessing.py`."""
-        (folder / MODEL).write_text(model_source(self.twin, self.title), "utf-8")
+        write_file(folder / MODEL, model_source(self.twin, self.title).encode("utf-8"))
         steps = preprocessing_steps(self.weights.preprocessing) if self.weights else []
         if steps:
             assert self.weights is not None
             text = _PREPROCESSING.format(weights=self.weights.name, steps=", ".join(steps))
-            (folder / PREPROCESSING).write_text(formatted(text), "utf-8")
+            write_file(folder / PREPROCESSING, formatted(text).encode("utf-8"))
         package = _PACKAGE.format(
             title=self.title,
             folder=name if name.isidentifier() else "the_folder",
             imports="from .preprocessing import CATEGORIES, preprocess\n" if steps else "",
             names=', "preprocess", "CATEGORIES"' if steps else "",
         )
-        (folder / PACKAGE).write_text(formatted(package), "utf-8")
+        write_file(folder / PACKAGE, formatted(package).encode("utf-8"))
 
     def describe(self, manifest: dict[str, Any]) -> None:
         """Says which pair it is, by which rules, and what torchvision says of the weights."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch2flow.checkpoints.writing import ConversionPlan
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
-from torch2flow.checkpoints.writing.kernel_copy import write_all
+from torch2flow.checkpoints.writing.kernel_copy import create, write_all
 
 
 def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
@@ -42,7 +42,7 @@ def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hash
         at += entry.nbytes
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
     text += b" " * (-len(text) % 8)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    fd = create(path)
     try:
         write_all(fd, struct.pack("<Q", len(text)) + text)
         for _, entry in order:

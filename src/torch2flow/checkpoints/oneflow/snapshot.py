@@ -16,7 +16,7 @@ from pathlib import Path
 from torch2flow.checkpoints.oneflow.folder import tensor_meta
 from torch2flow.checkpoints.writing import ConversionPlan
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
-from torch2flow.checkpoints.writing.kernel_copy import place
+from torch2flow.checkpoints.writing.kernel_copy import place, write_file
 from torch2flow.errors import UnsupportedError
 
 SNAPSHOT_DONE = "snapshot_done"
@@ -38,6 +38,7 @@ def write_snapshot(plan: ConversionPlan, path: Path, progress: Progress, hashing
             remedy="rename them with --rename, or use --format folder",
         )
 
+    path.mkdir(exist_ok=True)
     root = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for entry in plan.entries:
@@ -51,7 +52,7 @@ def write_snapshot(plan: ConversionPlan, path: Path, progress: Progress, hashing
             entry.place = entry.names[0]
     finally:
         os.close(root)
-    (path / SNAPSHOT_DONE).touch()
+    write_file(path / SNAPSHOT_DONE, b"")
 
 
 def _possible(name: str) -> bool:

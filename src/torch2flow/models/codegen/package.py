@@ -13,6 +13,7 @@ from typing import Any
 import torch2flow.models.lowering.operators  # noqa: F401  registers the rules
 from torch2flow.checkpoints.pytorch import Container
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
+from torch2flow.checkpoints.writing.kernel_copy import write_file
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.codegen.module_tree import module_tree
 from torch2flow.models.codegen.writer import Source, write_source
@@ -144,7 +145,7 @@ def check_complete(source: Source, origin: str) -> None:
 
 def write_package(source: Source, path: Path, name: str, *, cut: bool = False) -> None:
     """Writes the Python files of a converted model into its folder; without `load_model` where the weights are cut."""
-    (path / MODEL).write_text(source.text, "utf-8")
+    write_file(path / MODEL, source.text.encode("utf-8"))
     folder = name if name.isidentifier() else "the_folder"
     package = _CUT_PACKAGE if cut else _PACKAGE
-    (path / PACKAGE).write_text(package.format(root=source.root, folder=folder), "utf-8")
+    write_file(path / PACKAGE, package.format(root=source.root, folder=folder).encode("utf-8"))
