@@ -135,6 +135,8 @@ def file_rows(output: Path, described: Container[str] = ()) -> list[dict[str, An
         inner = pending.pop()
         for name in sorted(os.listdir(output / inner)):
             path = f"{inner}/{name}" if inner else name
+            if path == MANIFEST:
+                continue  # of an interrupted run
             if not is_folder(output / path):
                 rows.append(_file_row(output / path, path))
             elif (output / path / MANIFEST).is_file():
