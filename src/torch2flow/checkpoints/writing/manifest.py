@@ -66,6 +66,7 @@ def describe(plan: ConversionPlan, output_format: str, version: str, source_sha2
 def not_converted(plan: ConversionPlan) -> list[dict[str, str]]:
     """Every part of the source that is not in the output, with the reason."""
     rows = [{"name": name, "reason": "left out by --include/--exclude"} for name in plan.naming.skipped]
+    rows += [{"name": where, "reason": why} for where, why in plan.checkpoint.unnamed]
     chosen = plan.checkpoint.key
     if chosen != ".":
         root = plan.checkpoint.root
