@@ -194,7 +194,7 @@ class Case:
     # -- what is left --------------------------------------------------------------------------------------------------
 
     def _after(self, room: Path, folder: Path, code: int) -> str:
-        whole = self._whole(room, killed=code < 0)
+        whole = self._whole(room, begun=code < 0 or bool(self.detail and self.detail[1]))
         if whole:
             return whole
         if code == 0 and not self._is(room, "new"):
@@ -210,10 +210,10 @@ class Case:
                 return f"the next run ended with {code} and left {left}"
         return ""
 
-    def _whole(self, room: Path, killed: bool) -> str:
+    def _whole(self, room: Path, begun: bool) -> str:
         """Whether what has the name is whole, with a manifest that fits or none."""
         if not os.path.lexists(self.out):
-            between = killed and self.lacks not in ("", "locks")  # the next run puts it back
+            between = begun and self.lacks not in ("", "locks")  # the next run puts it back
             return "" if not self.old or between else "the old output is gone"
         try:
             check(self.out)

@@ -8,6 +8,7 @@ a checkpoint. Whoever put something else there keeps it.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ from torch2flow.checkpoints.pytorch.archive import find_pickle
 from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.zip import ZipArchive
 from torch2flow.checkpoints.writing.manifest import MANIFEST, load_manifest, read_manifest, sidecar
-from torch2flow.checkpoints.writing.renaming import is_folder, walk
+from torch2flow.checkpoints.writing.renaming import is_folder
+from torch2flow.checkpoints.writing.staging import Entries
 from torch2flow.errors import FormatError, Torch2FlowError
 
 PARTS = re.compile(
@@ -46,7 +48,7 @@ CHECKPOINTS = ("zip", "torchscript", "legacy", "tar", "safetensors", "oneflow-fi
 _COMPILED = re.compile(r"((?:.*/)?)__pycache__/([^/]+?)\.[^/]*\.pyc", re.DOTALL)
 
 
-def objection(out: Path) -> str:
+def objection(out: Path, entries: Entries) -> str:
     """Says why a file or folder is not replaced by a checkpoint; "" where it may be.
 
     Raises:
@@ -55,13 +57,13 @@ def objection(out: Path) -> str:
     try:
         if not is_folder(out):
             return _objection_to_file(out)
-        stranger = next(_strangers(out), "")
+        stranger = next(_strangers(out, entries), "")
         return f"it holds {stranger!r}, which torch2flow did not write like that" if stranger else ""
     except Torch2FlowError as error:
         return error.what[:1].lower() + error.what[1:].rstrip(".")
 
 
-def objection_to_manifest(file: Path) -> str:
+def objection_to_manifest(file: Path, entries: Entries) -> str:
     """Says why a file beside an output is not replaced by its manifest; "" where it may be."""
     try:
         return "" if "torch2flow" in load_manifest(file) else "it is no manifest of torch2flow's"
@@ -73,7 +75,7 @@ def _objection_to_file(out: Path) -> str:
     if not stat.S_ISREG(out.lstat().st_mode):
         return "it is no regular file"
     try:
-        if _is_as_written(out, _described(load_manifest(sidecar(out)))["."]):
+        if _is_as_written(out, out.lstat(), _described(load_manifest(sidecar(out)))["."]):
             return ""
     except (FormatError, KeyError):
         pass
@@ -89,16 +91,16 @@ def _objection_to_file(out: Path) -> str:
     return ""
 
 
-def _strangers(folder: Path) -> Iterator[str]:
+def _strangers(folder: Path, entries: Entries) -> Iterator[str]:
     """The paths of the files in a folder that no conversion, and no other writer of checkpoints, left there."""
     try:
-        described: dict[str, dict[str, Any]] | None = _described(read_manifest(folder), folder)
+        described: dict[str, Row] | None = _described(read_manifest(folder), folder)
     except FormatError:
         described = None
     names = {entry.name for entry in folder.iterdir()}
     kind = DCP_SAVE if ".metadata" in names else FLOW_SAVE
     marked = bool(names & {"pickled_data", "snapshot_done", ".metadata"})
-    for name, status in walk(folder):
+    for name, status in entries:
         if stat.S_ISDIR(status.st_mode):
             continue
         compiled = _COMPILED.fullmatch(name)
@@ -110,26 +112,31 @@ def _strangers(folder: Path) -> Iterator[str]:
         elif compiled:
             if f"{compiled[1]}{compiled[2]}.py" not in described:
                 yield name
-        elif name not in described or not _is_as_written(folder / name, described[name]):
+        elif name not in described or not _is_as_written(folder / name, status, described[name]):
             yield name
 
 
-def _described(manifest: dict[str, Any], folder: Path | None = None) -> dict[str, dict[str, Any]]:
+Row = tuple[int, str]
+"""Size of a file, or -1, and its sha256, or ""."""
+
+
+def _described(manifest: dict[str, Any], folder: Path | None = None) -> dict[str, Row]:
     """The files that a manifest names, and in a folder of ranks those that the ranks' manifests name.
 
     Raises:
         FormatError: a row can't be read.
     """
-    found: dict[str, dict[str, Any]] = {MANIFEST: {}}
+    found: dict[str, Row] = {MANIFEST: (-1, "")}
     try:
         for row in manifest["tensors"]:
             if "path" in row:
                 more = row.get("also", []) if manifest["format"] == "snapshot" else []
                 for place in (row["path"], *more):
-                    found[f"{place}/out"], found[f"{place}/meta"] = row, {}
+                    # A tensor's own hash is left out: to read all values would take as long as to write them.
+                    found[f"{place}/out"], found[f"{place}/meta"] = (row["bytes"], ""), (-1, "")
         for row in manifest.get("files", []):
             path = row["path"]
-            found[path] = row
+            found[path] = row["bytes"], row.get("sha256", "")
             if folder is not None and path.endswith(f"/{MANIFEST}"):
                 inner = path[: -len(MANIFEST)]
                 parts = _described(load_manifest(folder / path))
@@ -139,8 +146,6 @@ def _described(manifest: dict[str, Any], folder: Path | None = None) -> dict[str
     return found
 
 
-def _is_as_written(file: Path, row: dict[str, Any]) -> bool:
-    if "bytes" in row and file.lstat().st_size != row["bytes"]:
-        return False
-    # A tensor's own hash is that of its values, and to read them all would take as long as to write them.
-    return "name" in row or "sha256" not in row or hashlib.sha256(file.read_bytes()).hexdigest() == row["sha256"]
+def _is_as_written(file: Path, status: os.stat_result, row: Row) -> bool:
+    size, digest = row
+    return size in (-1, status.st_size) and (not digest or hashlib.sha256(file.read_bytes()).hexdigest() == digest)

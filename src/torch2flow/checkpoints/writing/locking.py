@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from torch2flow.checkpoints.writing.kernel_copy import write_file
+from torch2flow.checkpoints.writing.renaming import move
 from torch2flow.errors import OutputError
 
 LOCK, OWNER = "lock", "owner"
@@ -102,19 +103,14 @@ class Lock:
                 aside.unlink()
                 self._claim(owner, mine)
                 return
-            os.link(aside, owner)
+            move(aside, owner)
         raise _busy(out, f", or delete {owner} if none is running on {host}" if host else "")
 
     def _claim(self, owner: Path, mine: str) -> None:
         aside = self.folder / f"{OWNER}.{os.getpid()}"
-        write_file(aside, mine.encode())
         try:
-            os.link(aside, owner)
-        except FileExistsError:
-            raise
-        except OSError:
-            os.close(os.open(owner, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-            os.replace(aside, owner)
+            write_file(aside, mine.encode())
+            move(aside, owner)
         finally:
             with suppress(OSError):
                 aside.unlink()

@@ -103,22 +103,42 @@ def identity(path: Path) -> str:
     return f"{status.st_ino} {status.st_mode}{of_file}"
 
 
-def state(path: Path) -> str:
-    """Which file or folder has a name, and of a folder what is in it; "" where none has the name.
+class State:
+    """Which file or folder has a name, and of a folder what is in it.
 
-    It is another one after any change to any file inside.
+    Args:
+        path: the name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._identity, self._digest = identity(path), hashlib.sha256()
+        self._entries = walk(path) if self._identity and is_folder(path) else iter(())
+
+    def entries(self) -> Iterator[tuple[str, os.stat_result]]:
+        """What is in the folder. So who looks at all of it need not walk a second time.
+
+        Raises:
+            OSError: a folder can't be read.
+        """
+        for name, status in self._entries:
+            parts = (name, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            self._digest.update(repr(parts).encode("utf-8", "backslashreplace"))
+            yield name, status
+
+    def text(self) -> str:
+        """Another one after any change to any file inside; "" where nothing has the name."""
+        for _ in self.entries():
+            pass
+        return f"{self._identity} {self._digest.hexdigest()}" if self._identity else ""
+
+
+def state(path: Path) -> str:
+    """The state of what has a name, as text.
 
     Raises:
         OSError: a folder can't be read.
     """
-    found = identity(path)
-    if not found or not is_folder(path):
-        return found
-    digest = hashlib.sha256()
-    for name, status in walk(path):
-        parts = (name, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        digest.update(repr(parts).encode("utf-8", "backslashreplace"))
-    return f"{found} {digest.hexdigest()}"
+    return State(path).text()
 
 
 def beside(path: Path, prefix: str, suffix: str) -> Path:

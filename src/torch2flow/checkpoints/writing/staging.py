@@ -21,7 +21,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +29,25 @@ from types import TracebackType
 
 from torch2flow.checkpoints.writing.kernel_copy import write_file
 from torch2flow.checkpoints.writing.locking import Lock
-from torch2flow.checkpoints.writing.renaming import beside, exchange, identity, is_folder, move, same, state, walk
+from torch2flow.checkpoints.writing.renaming import (
+    State,
+    beside,
+    exchange,
+    identity,
+    is_folder,
+    move,
+    same,
+    state,
+    walk,
+)
 from torch2flow.errors import OutputError
 
 WORK, COMMIT = "work", "commit"
 _OURS = re.compile(r"lock|owner(\.\d+)?|work|commit(\.new)?|\d(\.old|\.replaced|\.back)?")
 _NOTHING = re.compile(r"(?!)")
+
+Entries = Iterator[tuple[str, os.stat_result]]
+"""The paths of everything in a folder, relative to it."""
 
 
 def work_folder(out: Path) -> Path:
@@ -48,11 +61,12 @@ class Output:
 
     Attributes:
         path: its final name.
-        objection: says why what has that name may not be replaced, or ""; it is asked where `overwrite` is given.
+        objection: says why what has that name may not be replaced, or "". It is asked where `overwrite` is given, and
+            gets the path, and what is in it where it is a folder.
     """
 
     path: Path
-    objection: Callable[[Path], str] = lambda path: "it was not written by torch2flow"
+    objection: Callable[[Path, Entries], str] = lambda path, entries: "it was not written by torch2flow"
 
 
 @dataclass(slots=True)
@@ -145,15 +159,15 @@ class Staging:
             return ""
         if not self.overwrite:
             raise OutputError("The output exists.", where=str(path), remedy="choose another -o, or add --overwrite")
-        found = state(path)
-        objection = "it is a link" if path.is_symlink() else output.objection(path)
+        found = State(path)
+        objection = "it is a link" if path.is_symlink() else output.objection(path, found.entries())
         if objection:
             raise OutputError(
                 f"The output exists and is not replaced even with --overwrite: {objection}.",
                 where=str(path),
                 remedy="choose another -o, or move it away yourself",
             )
-        return found
+        return found.text()
 
     def _recover(self) -> None:
         """Ends, or takes back, the renaming in which an earlier run was killed."""
@@ -217,7 +231,15 @@ class Staging:
                 if not self._finished(commit):
                     raise FileExistsError
             except BaseException:
-                self._undo(commit)
+                try:
+                    self._undo(commit)
+                except OSError as error:
+                    raise OutputError(
+                        f"The output can't be written, and what was done can't be taken back: {error.strerror}.",
+                        where=str(self.out),
+                        remedy=f"run again when the disk can be written: the old output is in {self.folder} and is put"
+                        " back by the next run",
+                    ) from None
                 self._keep = False
                 raise
         except FileExistsError:

@@ -23,7 +23,7 @@ from typing import Any
 from torch2flow._version import __version__
 from torch2flow.checkpoints.opening import open_container
 from torch2flow.checkpoints.writing.kernel_copy import write_all
-from torch2flow.checkpoints.writing.staging import Output, Staging, output_error
+from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
 from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UsageError
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
@@ -182,14 +182,14 @@ def check_request(out: Path, reference: str, gradients: bool, overwrite: bool) -
     return beside
 
 
-def _objection_to_program(path: Path) -> str:
+def _objection_to_program(path: Path, entries: Entries) -> str:
     try:
         return "" if open_container(path).format == "pt2" else "it is no .pt2"
     except FormatError:
         return "it is no .pt2"
 
 
-def _objection_to_recording(path: Path) -> str:
+def _objection_to_recording(path: Path, entries: Entries) -> str:
     try:
         carried = open_container(path).metadata.get("__metadata__", {})
     except FormatError:

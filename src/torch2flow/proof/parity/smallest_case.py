@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from torch2flow.checkpoints.writing.kernel_copy import create, write_file
-from torch2flow.checkpoints.writing.staging import Output, Staging, output_error
+from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
 from torch2flow.proof.parity.compared_models import Subject
 from torch2flow.proof.parity.divergence import Divergence
 from torch2flow.proof.parity.judge import LIMIT, Measure, measure
@@ -251,14 +251,14 @@ def _write(case: Case, flow: Any, folder: Path, out: Path, where: Divergence, ov
         staging.commit()
 
 
-def _objection_to_script(path: Path) -> str:
+def _objection_to_script(path: Path, entries: Entries) -> str:
     """Says why a file is not replaced by a script: only one that nobody edited since is."""
     digest = np.frombuffer(hashlib.sha256(path.read_bytes()).digest(), "u1")
     data = _data(path.with_suffix(".npz"))
     return "" if data is not None and np.array_equal(data["script"], digest) else "it is not as torch2flow wrote it"
 
 
-def _objection_to_data(path: Path) -> str:
+def _objection_to_data(path: Path, entries: Entries) -> str:
     return "" if _data(path) is not None else "it holds no case of torch2flow's"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.checkpoints.writing.kernel_copy import write_file
-from torch2flow.checkpoints.writing.staging import Output, Staging, output_error
+from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
 from torch2flow.errors import InstallationError
 from torch2flow.proof.parity.report import charts, layout
 from torch2flow.runtime.packages import install_command
@@ -44,7 +44,7 @@ def write_report(result: dict[str, Any], path: str | os.PathLike[str], *, overwr
     return staging.left
 
 
-def _objection(path: Path) -> str:
+def _objection(path: Path, entries: Entries) -> str:
     """Says why a file is not replaced by a report."""
     if not path.is_file():
         return "it is no file"
