@@ -81,7 +81,7 @@ def opened(browser: Any, tmp_path: Path) -> Callable[..., Any]:
 
     def open_page(size: tuple[int, int] = (1200, 900), dark: bool = False, **changes: Any) -> Any:
         path = tmp_path / "report.html"
-        write_report(result(**changes), path)
+        write_report(result(**changes), path, overwrite=True)
         browser.get_log("performance")
         browser.get_log("browser")
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]

@@ -103,7 +103,7 @@ def identity(path: Path) -> str:
     return f"{status.st_ino} {status.st_mode}{of_file}"
 
 
-class State:
+class Standing:
     """Which file or folder has a name, and of a folder what is in it.
 
     Args:
@@ -138,7 +138,7 @@ def state(path: Path) -> str:
     Raises:
         OSError: a folder can't be read.
     """
-    return State(path).text()
+    return Standing(path).text()
 
 
 def beside(path: Path, prefix: str, suffix: str) -> Path:

@@ -30,7 +30,7 @@ from types import TracebackType
 from torch2flow.checkpoints.writing.kernel_copy import write_file
 from torch2flow.checkpoints.writing.locking import Lock
 from torch2flow.checkpoints.writing.renaming import (
-    State,
+    Standing,
     beside,
     exchange,
     identity,
@@ -159,7 +159,7 @@ class Staging:
             return ""
         if not self.overwrite:
             raise OutputError("The output exists.", where=str(path), remedy="choose another -o, or add --overwrite")
-        found = State(path)
+        found = Standing(path)
         objection = "it is a link" if path.is_symlink() else output.objection(path, found.entries())
         if objection:
             raise OutputError(
