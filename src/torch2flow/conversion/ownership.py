@@ -58,7 +58,7 @@ def objection(out: Path, entries: Entries) -> str:
         if not is_folder(out):
             return _objection_to_file(out)
         stranger = next(_strangers(out, entries), "")
-        return f"it holds {stranger!r}, which torch2flow did not write like that" if stranger else ""
+        return f"it is no checkpoint alone: it holds {stranger!r}, which was added or changed" if stranger else ""
     except Torch2FlowError as error:
         return error.what[:1].lower() + error.what[1:].rstrip(".")
 
