@@ -50,7 +50,7 @@ def wait_for(condition: Any, seconds: float = 30) -> None:
 
 def written(folder: Path) -> int:
     """How many tensors an unfinished conversion to `folder/out` has."""
-    weights = folder / ".out.torch2flow-partial" / "weights"
+    weights = folder / ".out.torch2flow-partial" / "0" / "weights"
     return len(os.listdir(weights)) if weights.is_dir() else 0
 
 
@@ -80,7 +80,7 @@ def test_an_interrupted_run_leaves_nothing_under_the_name_and_resumes(
 
 def test_resume_keeps_what_is_there(source: Path, tmp_path: Path, run_cli: Any) -> None:
     assert interrupt(source, tmp_path, signal.SIGKILL, 1000) >= 1000
-    weights = tmp_path / ".out.torch2flow-partial" / "weights"
+    weights = tmp_path / ".out.torch2flow-partial" / "0" / "weights"
     complete = sorted(folder.name for folder in weights.iterdir() if (folder / "meta").is_file())
     inodes = {name: (weights / name / "out").stat().st_ino for name in complete}
     assert run_cli("convert", source, "-o", tmp_path / "out", "--resume")[0] == 0

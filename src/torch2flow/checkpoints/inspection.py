@@ -32,6 +32,7 @@ def inspection(checkpoint: Checkpoint) -> dict[str, Any]:
         "ties": checkpoint.aliases,
         "shared_storage": checkpoint.overlaps,
         "opaque": container.opaque,
+        "unnamed": [{"where": where, "reason": why} for where, why in checkpoint.unnamed],
         "notes": container.notes,
         "metadata": container.metadata,
         "bytes": checkpoint.nbytes,

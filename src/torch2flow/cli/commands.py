@@ -312,12 +312,14 @@ def verify(out: Path, report: Path | None, minimise: Path | None, overwrite: boo
 
             say = stack.enter_context(display.steps())
         found = verify_folder(
-            out, reference, Request(**given), original=original, seeds=seeds, minimise=minimise, say=say
-        )
+            out, reference, Request(**given), original=original, seeds=seeds, minimise=minimise, overwrite=overwrite,
+            say=say,
+        )  # fmt: skip
     if report is not None:
         from torch2flow.proof.parity.report import write_report
 
-        write_report(found.to_json(), report)
+        left = write_report(found.to_json(), report, overwrite=overwrite)
+        found.notes += [left] if left else []
     if as_json:
         print_json(found.to_json())
     else:

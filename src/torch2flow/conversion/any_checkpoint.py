@@ -15,7 +15,7 @@ from torch2flow.checkpoints.pytorch import Checkpoint, Container
 from torch2flow.checkpoints.pytorch.tree import at_path, is_module
 from torch2flow.checkpoints.writing import ConversionPlan, Options, make_plan
 from torch2flow.checkpoints.writing.entry_bytes import Progress
-from torch2flow.conversion.delivery import Delivery, Result, check_apart, deliver
+from torch2flow.conversion.delivery import Delivery, Result, deliver
 from torch2flow.conversion.formats import FORMATS, ONEFLOW_FLAT, SUFFIXES
 from torch2flow.conversion.generated_model import GeneratedModel
 from torch2flow.errors import UsageError
@@ -92,7 +92,6 @@ def convert(
     if program is not None:
         container = _in_order_of(program, container)
     checkpoint = Checkpoint(source, container, options.key if program is None else "state_dict")
-    check_apart(out, checkpoint)
     whole = make_plan(checkpoint, options, FORMATS[format].target if plan is None else ONEFLOW_FLAT)
     cut = None if plan is None else _cut(whole, plan, ranks)
     model_source = program.source() if program is not None else None

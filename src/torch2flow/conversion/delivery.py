@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,11 +17,19 @@ from torch2flow.checkpoints.oneflow.folder import assign_places
 from torch2flow.checkpoints.pytorch import Checkpoint
 from torch2flow.checkpoints.writing import ConversionPlan
 from torch2flow.checkpoints.writing.entry_bytes import Progress
-from torch2flow.checkpoints.writing.kernel_copy import BUFFER, SourceChangedError
-from torch2flow.checkpoints.writing.manifest import MANIFEST, describe, sidecar, tensor_rows, write_manifest
-from torch2flow.checkpoints.writing.staging import Staging, check_space, output_error
+from torch2flow.checkpoints.writing.kernel_copy import BUFFER, SourceChangedError, SourceReadError
+from torch2flow.checkpoints.writing.manifest import (
+    MANIFEST,
+    describe,
+    file_rows,
+    sidecar,
+    tensor_rows,
+    write_manifest,
+)
+from torch2flow.checkpoints.writing.staging import Output, Staging, check_apart, check_space, output_error
 from torch2flow.conversion.formats import FORMATS
-from torch2flow.errors import FormatError, OutputError
+from torch2flow.conversion.ownership import PARTS, objection, objection_to_manifest
+from torch2flow.errors import FormatError
 
 if TYPE_CHECKING:
     # Half of what this module would import, and for weights alone there is no use for it.
@@ -29,6 +38,9 @@ if TYPE_CHECKING:
 
 SMALL_FILES = 3 * 4096
 """Disk that one tensor takes beside its bytes: a folder, a `meta`, and the last block of `out`, half full."""
+
+HEAD, HEADS = 1 << 16, 100
+"""How many bytes of a source tell which it is, and of how many of its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,37 +131,42 @@ def deliver(
     delivery = delivery or Delivery()
     chosen, checkpoint = FORMATS[format], plan.checkpoint
     if delivery.dry_run:
+        check_apart([out, sidecar(out)], identities(checkpoint))
         for part in [plan] if cut is None else cut.parts:
             if format == "folder":
                 assign_places(part.entries)
         manifest = _manifest(plan, format, model, cut)
         return Result(out, format, plan, manifest, time.perf_counter() - started, False)
-    staging = Staging(
-        out,
-        folder=chosen.is_folder,
-        overwrite=delivery.overwrite,
-        resume=delivery.resume,
-        fingerprint=_fingerprint(plan, format, cut),
-        replaceable=_is_checkpoint,
-    )
     nbytes, tensors = (plan.nbytes, len(plan.entries)) if cut is None else (cut.nbytes, cut.tensors)
-    check_space(out.parent, nbytes + (SMALL_FILES * tensors if chosen.is_folder else 0))
-    with staging:
+    outputs = [Output(out, objection)]
+    if not chosen.holds_manifest:
+        outputs.append(Output(sidecar(out), objection_to_manifest))
+    with Staging(
+        *outputs,
+        overwrite=delivery.overwrite,
+        work=_work(plan, format, model, cut),
+        resume=delivery.resume,
+        parts=PARTS,
+        sources=lambda: identities(checkpoint),
+    ) as staging:
+        check_space(out.parent, nbytes + (SMALL_FILES * tensors if chosen.is_folder else 0))
         try:
+            written = staging.paths[0]
             advance = delivery.progress(nbytes) if delivery.progress else _no_progress
             if cut is None:
-                chosen.write(plan, staging.path, advance, delivery.hashing)
+                chosen.write(plan, written, advance, delivery.hashing)
             else:
-                cut.write(staging.path, advance, delivery.hashing, __version__)
+                cut.write(written, advance, delivery.hashing, __version__)
             if model is not None:
-                model.write(staging.path, out.name)
+                model.write(written, out.name)
             checkpoint.check_unchanged()
             sha256 = _sha256(checkpoint.container.files) if delivery.hashing else ""
             manifest = _manifest(plan, format, model, cut, sha256)
+            manifest["files"] = file_rows(written, {entry.place.partition("/")[0] for entry in plan.entries})
             write_manifest(
                 manifest,
                 tensor_rows(plan) if cut is None else cut.rows(),
-                staging.path / MANIFEST if chosen.holds_manifest else sidecar(out),
+                written / MANIFEST if chosen.holds_manifest else staging.paths[1],
             )
             if delivery.sync:
                 os.sync()
@@ -159,9 +176,13 @@ def deliver(
                 where=str(checkpoint.path),
                 remedy="run again once it is complete",
             ) from None
+        except SourceReadError as error:
+            raise FormatError(f"The source file can't be read: {error}.", where=str(checkpoint.path)) from None
         except OSError as error:
             raise output_error(error, out) from None
         staging.commit()
+    if staging.left:
+        plan.notes.append(staging.left)
     return Result(out, format, plan, manifest, time.perf_counter() - started, True)
 
 
@@ -179,36 +200,41 @@ def _no_progress(count: int) -> None:
     pass
 
 
-def check_apart(out: Path, checkpoint: Checkpoint) -> None:
-    """Refuses an output that is the source, holds it, or lies inside it.
-
-    Raises:
-        OutputError: it is.
-    """
-    for file in (source.path for source in checkpoint.container.files):
-        real = file.resolve()
-        if out == real or out in real.parents or (file.parent == out.parent and file.name == out.name):
-            raise OutputError("The output would replace its own source.", where=str(out), remedy="choose another -o")
+def identities(checkpoint: Checkpoint) -> Iterator[tuple[int, int]]:
+    """Device and inode of the files of a checkpoint, and of all folders they lie in, by whatever name."""
+    seen: set[str] = set()
+    yield from _with_parents(os.path.abspath(checkpoint.path), seen)
+    for file in checkpoint.container.files:
+        yield file.status.st_dev, file.status.st_ino
+        yield from _with_parents(file.location.rpartition("/")[0] or "/", seen)
 
 
-def _is_checkpoint(path: Path) -> bool:
-    """Whether an existing output is something that `--overwrite` may replace."""
-    if path.is_dir():
-        names = {entry.name for entry in os.scandir(path)}
-        return (
-            not names
-            or bool(names & {"pickled_data", "snapshot_done", ".metadata"})
-            or {"manifest.json", "rank_0"} <= names
-        )
-    with open(path, "rb") as stream:
-        head = stream.read(16)
-    return path.is_file() and (not head or head[:4] == b"PK\x03\x04" or head[:1] == b"\x80" or head[8:9] == b"{")
+def _with_parents(path: str, seen: set[str]) -> Iterator[tuple[int, int]]:
+    while path not in seen:
+        seen.add(path)
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return
+        if stat.S_ISLNK(status.st_mode):
+            path = os.path.realpath(path)
+        else:
+            yield status.st_dev, status.st_ino
+            path = path.rpartition("/")[0] or "/"
 
 
-def _fingerprint(plan: ConversionPlan, format: str, cut: Cut | None) -> str:
-    """Everything that decides what is written where."""
-    files = [(file.path.name, file.size, file.status.st_mtime_ns) for file in plan.checkpoint.container.files]
-    return json.dumps([__version__, format, plan.checkpoint.key, repr(plan.options), files, repr(cut and cut.settled)])
+def _work(plan: ConversionPlan, format: str, model: ModelFiles | None, cut: Cut | None) -> str:
+    """Everything that decides what is written where, and what the source is, in short."""
+    digest = hashlib.sha256()
+    for entry in plan.entries:
+        row = (entry.names, entry.dtype.name, entry.shape, entry.change, entry.crc32)
+        digest.update(repr(row).encode("utf-8", "backslashreplace"))
+    files = plan.checkpoint.container.files
+    for file in files[:HEADS]:
+        digest.update(file.read(0, min(file.size, HEAD)))
+    told = [(file.location, file.size, file.status.st_mtime_ns) for file in files[:HEADS]]
+    settled = [repr(plan.options), type(model).__name__, repr(cut and cut.settled)]
+    return json.dumps([__version__, format, plan.checkpoint.key, settled, told, len(files), digest.hexdigest()])
 
 
 def _sha256(files: list[Any]) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from torch2flow.checkpoints import exporting
 from torch2flow.checkpoints.dtypes import DType
+from torch2flow.checkpoints.exporting import safetensors, write_dcp, write_pth
+from torch2flow.checkpoints.oneflow import snapshot
 from torch2flow.checkpoints.oneflow.dtypes import stored_dtype, widened_dtype
 from torch2flow.checkpoints.oneflow.folder import write_folder
 from torch2flow.checkpoints.oneflow.optimizer_search import adapt_optimizers, restore_optimizers
 from torch2flow.checkpoints.oneflow.single_file import write_single_file
-from torch2flow.checkpoints.oneflow.snapshot import write_snapshot
 from torch2flow.checkpoints.sharding.rank_folders import FORMAT as RANKS
 from torch2flow.checkpoints.writing import ConversionPlan, Target
 from torch2flow.checkpoints.writing.entry_bytes import Progress
@@ -44,10 +44,15 @@ ONEFLOW_FLAT = Target("OneFlow's flat checkpoints", stored_dtype, widened_dtype,
 FORMATS: dict[str, Format] = {
     "folder": Format(ONEFLOW, write_folder, is_folder=True, holds_manifest=True),
     "file": Format(ONEFLOW, write_single_file),
-    "snapshot": Format(ONEFLOW_FLAT, write_snapshot, is_folder=True),
-    "safetensors": Format(Target("safetensors", _safetensors_only, flat=True), exporting.write_safetensors),
-    "pth": Format(Target("PyTorch", _keep, adapt=restore_optimizers), exporting.write_pth),
-    "dcp": Format(Target("torch.distributed.checkpoint", _keep, flat=True), exporting.write_dcp, is_folder=True),
+    "snapshot": Format(
+        replace(ONEFLOW_FLAT, objection=snapshot.objection_to_name), snapshot.write_snapshot, is_folder=True
+    ),
+    "safetensors": Format(
+        Target("safetensors", _safetensors_only, flat=True, objection=safetensors.objection_to_name),
+        safetensors.write_safetensors,
+    ),
+    "pth": Format(Target("PyTorch", _keep, adapt=restore_optimizers), write_pth),
+    "dcp": Format(Target("torch.distributed.checkpoint", _keep, flat=True), write_dcp, is_folder=True),
 }
 """`--format`; the first is the default, and a suffix of `-o` chooses by `SUFFIXES`."""
 

@@ -18,7 +18,7 @@ from torch2flow.checkpoints.pytorch import Checkpoint
 from torch2flow.checkpoints.pytorch.tensor import in_memory
 from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.checkpoints.writing.entry_bytes import Progress
-from torch2flow.conversion import FORMATS, SUFFIXES, Delivery, Result, check_apart, deliver
+from torch2flow.conversion import FORMATS, SUFFIXES, Delivery, Result, deliver
 from torch2flow.errors import InstallationError, UsageError
 from torch2flow.models.codegen.literals import literal
 from torch2flow.models.codegen.source_text import unparsed
@@ -171,7 +171,6 @@ def convert(
     """
     out = Path(os.path.abspath(out))
     prepared = prepare(name, weights, key=key, arguments=arguments, progress=downloading)
-    check_apart(out, prepared.checkpoint)
     plan = make_plan(prepared.checkpoint, Options(key="."), FORMATS["folder"].target)
     if check:
         with contextlib.suppress(InstallationError):
@@ -212,7 +211,6 @@ def convert_back(
     checkpoint = Checkpoint(path, open_container(path), key)
     keys = find_twin(name).keys
     translated = renamed(checkpoint, keys, back=True)
-    check_apart(out, translated)
     chosen = format or SUFFIXES.get(out.suffix, "pth")
     plan = make_plan(translated, Options(key="."), FORMATS[chosen].target)
     plan.notes += [f"{each}: only flowvision has it" for each in checkpoint if keys.is_flow_only(each)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import http.client
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from torch2flow.checkpoints.writing.renaming import move
 from torch2flow.errors import FormatError, OutputError, UsageError
 
 PIECE = 1 << 18
@@ -47,12 +48,14 @@ def fetch(url: str, path: Path, sha256: str = "", progress: Callable[[int], Any]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "ab") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)  # two runs would write into one another's
+            with suppress(OSError):  # a file system may have no locks
+                fcntl.flock(stream, fcntl.LOCK_EX)  # two runs would write into one another's
             if path.is_file():
                 return path
             _download(url, path, stream, progress)
         _check(part, path, sha256)
-        os.replace(part, path)
+        with suppress(FileExistsError):  # another run was faster, and its file has the same hash
+            move(part, path)
     except OSError as error:
         raise OutputError(
             f"The cache can't be written: {error.strerror or error}.",

@@ -81,7 +81,7 @@ def opened(browser: Any, tmp_path: Path) -> Callable[..., Any]:
 
     def open_page(size: tuple[int, int] = (1200, 900), dark: bool = False, **changes: Any) -> Any:
         path = tmp_path / "report.html"
-        write_report(result(**changes), path)
+        write_report(result(**changes), path, overwrite=True)
         browser.get_log("performance")
         browser.get_log("browser")
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
@@ -206,11 +206,21 @@ def test_without_layers_and_training_there_is_a_page_too(opened: Callable[..., A
 
 def test_a_page_that_can_not_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="can't be written"):
-        write_report(result(), tmp_path / "missing" / "report.html")
+        write_report(result(), Path("/proc/missing/report.html"))
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError):
-        write_report(result(), tmp_path / "folder")
+        write_report(result(), tmp_path / "folder", overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_only_a_report_is_replaced_by_a_report(tmp_path: Path) -> None:
+    (tmp_path / "thesis.html").write_text("<p>mine")
+    write_report(result(), tmp_path / "report.html")
+    for name, overwrite in (("thesis.html", True), ("thesis.html", False), ("report.html", False)):
+        with pytest.raises(OutputError, match="The output exists"):
+            write_report(result(), tmp_path / name, overwrite=overwrite)
+    write_report(result(), tmp_path / "report.html", overwrite=True)
+    assert (tmp_path / "thesis.html").read_text() == "<p>mine"
 
 
 def test_modules_are_a_tree_in_the_order_of_their_calls() -> None:

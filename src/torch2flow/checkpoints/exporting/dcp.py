@@ -16,6 +16,7 @@ from torch2flow.checkpoints.exporting.pth import append_archive
 from torch2flow.checkpoints.pickles import Name, PickledCall, write_pickle
 from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress
+from torch2flow.checkpoints.writing.kernel_copy import create, write_file
 
 METADATA, DATA = ".metadata", "__0_0.distcp"
 _MODULE = "torch.distributed.checkpoint.metadata"
@@ -33,7 +34,8 @@ def write_dcp(plan: ConversionPlan, path: Path, progress: Progress, hashing: boo
     described: dict[str, PickledCall] = {}
     stored: dict[PickledCall, PickledCall] = {}
     at = 0
-    fd = os.open(path / DATA, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    path.mkdir(exist_ok=True)
+    fd = create(path / DATA)
     try:
         for name, tensor in plan.tree.items():
             entry = plan.entry(tensor)
@@ -51,7 +53,7 @@ def write_dcp(plan: ConversionPlan, path: Path, progress: Progress, hashing: boo
     metadata = _record(
         "Metadata", state_dict_metadata=described, planner_data=paths, storage_data=stored, storage_meta=None
     )
-    (path / METADATA).write_bytes(write_pickle(metadata))
+    write_file(path / METADATA, write_pickle(metadata))
 
 
 def _tensor_metadata(entry: Entry) -> PickledCall:

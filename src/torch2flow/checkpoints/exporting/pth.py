@@ -23,7 +23,7 @@ from torch2flow.checkpoints.pytorch.constructors import Size
 from torch2flow.checkpoints.pytorch.tensor import contiguous_stride
 from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
-from torch2flow.checkpoints.writing.kernel_copy import write_all
+from torch2flow.checkpoints.writing.kernel_copy import create, write_all
 
 ALIGNMENT = 64
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
@@ -41,7 +41,7 @@ def write_pth(plan: ConversionPlan, path: Path, progress: Progress, hashing: boo
         FormatError: the source is damaged.
         OSError: the file can't be written.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    fd = create(path)
     try:
         append_archive(fd, 0, plan.tree, plan.entries, plan.identify, progress, hashing)
     finally:

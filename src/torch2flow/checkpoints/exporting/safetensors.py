@@ -14,17 +14,30 @@ from typing import Any
 
 from torch2flow.checkpoints.writing import ConversionPlan
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
-from torch2flow.checkpoints.writing.kernel_copy import write_all
+from torch2flow.checkpoints.writing.kernel_copy import create, write_all
+from torch2flow.checkpoints.writing.options import is_unicode
+from torch2flow.errors import UnsupportedError
+
+METADATA = "__metadata__"
+MAX_HEADER = 100_000_000  # safetensors 0.8, tensor.rs, MAX_HEADER_SIZE
+
+
+def objection_to_name(name: str) -> str:
+    """Says why there can't be a tensor of this name in such a file; "" where there can."""
+    if name == METADATA:
+        return "this is where the format has its text"
+    return "it is no text that UTF-8 can write" if not is_unicode(name) else ""
 
 
 def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
     """Writes every name; the format knows no ties, so tied tensors become copies.
 
     Raises:
+        UnsupportedError: there are more tensors than readers of the format accept.
         FormatError: the source is damaged.
         OSError: the file can't be written.
     """
-    header: dict[str, Any] = {"__metadata__": _metadata(plan)}
+    header: dict[str, Any] = {METADATA: _metadata(plan)}
     order = sorted(
         ((name, entry) for entry in plan.entries for name in entry.names),
         key=lambda pair: -pair[1].stored.itemsize,
@@ -42,7 +55,13 @@ def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hash
         at += entry.nbytes
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
     text += b" " * (-len(text) % 8)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    if len(text) > MAX_HEADER:
+        raise UnsupportedError(
+            f"The names and shapes of {len(order):,} tensors take {len(text):,} bytes, and safetensors reads headers of"
+            f" {MAX_HEADER:,} bytes at most.",
+            remedy="take another --format, or convert a part with --include",
+        )
+    fd = create(path)
     try:
         write_all(fd, struct.pack("<Q", len(text)) + text)
         for _, entry in order:
@@ -53,5 +72,5 @@ def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hash
 
 def _metadata(plan: ConversionPlan) -> dict[str, str]:
     """The text metadata of the source, and `format: pt`, without which transformers refuses the file."""
-    carried = plan.checkpoint.container.metadata.get("__metadata__", {})
+    carried = plan.checkpoint.container.metadata.get(METADATA, {})
     return {"format": "pt", **{str(key): str(value) for key, value in carried.items()}}

@@ -18,8 +18,8 @@ from pathlib import Path
 from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES
 from torch2flow.checkpoints.oneflow.pickled_object import PROTOCOL_VERSION, encode
 from torch2flow.checkpoints.writing import ConversionPlan, Entry
-from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
-from torch2flow.checkpoints.writing.kernel_copy import place
+from torch2flow.checkpoints.writing.entry_bytes import Progress, entry_parts, write_entry
+from torch2flow.checkpoints.writing.kernel_copy import place, write_file
 from torch2flow.checkpoints.writing.second_process import shared_work
 
 WEIGHTS = "weights"
@@ -52,26 +52,27 @@ def tensor_meta(entry: Entry) -> bytes:
 def write_folder(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
     """Writes all tensors and `pickled_data`, sharing the work with a second process where there is enough of it.
 
-    A tensor that an interrupted run completed is kept: its `meta` is written last.
+    A tensor that an interrupted run completed is kept where its bytes are those of the source.
 
     Raises:
         FormatError: the source is damaged.
         SourceChangedError: the source became shorter.
+        SourceReadError: it can't be read.
         OSError: the folder can't be written.
     """
     assign_places(plan.entries)
     weights = path / WEIGHTS
-    weights.mkdir(exist_ok=True)
+    weights.mkdir(parents=True, exist_ok=True)
     todo = plan.entries
     if not hashing and any(os.scandir(weights)):
         todo = [entry for entry in todo if not _is_complete(path / entry.place, entry)]
         progress(plan.nbytes - sum(entry.nbytes for entry in todo))
-    root = os.open(weights, os.O_RDONLY | os.O_DIRECTORY)
+    root = os.open(weights, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with shared_work(todo, weights, tensor_meta, progress, enabled=not hashing) as (mine, wrote):
             value = {"protocol_version": PROTOCOL_VERSION, "data": plan.tree}
             stream = encode(plan, value, lambda entry: {"path": entry.place})
-            (path / PICKLED_DATA).write_bytes(stream)
+            write_file(path / PICKLED_DATA, stream)
             for entry in mine:
                 write = partial(write_entry, entry, progress=wrote, hashing=hashing)
                 place(root, entry.place[len(WEIGHTS) + 1 :], tensor_meta(entry), write)
@@ -80,7 +81,14 @@ def write_folder(plan: ConversionPlan, path: Path, progress: Progress, hashing: 
 
 
 def _is_complete(folder: Path, entry: Entry) -> bool:
+    """Whether a folder holds all of a tensor: the same bytes as the source, under no second name."""
     try:
-        return (folder / "out").stat().st_size == entry.nbytes and (folder / "meta").read_bytes() == tensor_meta(entry)
+        with open(folder / "out", "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if status.st_size != entry.nbytes or status.st_nlink != 1:
+                return False
+            if (folder / "meta").lstat().st_nlink != 1 or (folder / "meta").read_bytes() != tensor_meta(entry):
+                return False
+            return all(stream.read(len(part)) == part for part in entry_parts(entry))
     except OSError:
         return False

@@ -86,7 +86,7 @@ class FlowTensor(TensorRef):
 
     def _narrow(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         assert self.source is not None
-        return narrow(values, self.source.dtype, self.dtype)
+        return narrow(values, self.source.dtype, self.dtype, self.storage.key)
 
     def set_pickled_state(self, state: Any) -> None:
         """`{"path": ...}` in a folder."""
@@ -100,10 +100,10 @@ class FlowTensor(TensorRef):
         self.dtype, self.shape, self.stride = other.dtype, other.shape, other.stride
         self.storage, self.source = other.storage, other.source if isinstance(other, FlowTensor) else None
 
-    def recast(self, dtype: DType) -> FlowTensor:
-        """The tensor in another dtype, converted as it is read."""
+    def recast(self, dtype: DType, name: str = "") -> FlowTensor:
+        """The tensor in another dtype, converted as it is read; `name` is told where a value does not fit."""
         source = TensorRef(self.dtype, self.shape, self.stride, 0, self.storage)
-        storage = Storage(self.storage.key, self.numel * dtype.itemsize, self.storage.file)
+        storage = Storage(name or self.storage.key, self.numel * dtype.itemsize, self.storage.file)
         return FlowTensor(dtype, self.shape, self.stride, 0, storage, source=source)
 
 
@@ -130,7 +130,7 @@ def _restore(tensor: FlowTensor, row: dict[str, Any]) -> None:
     if dtype is None or dtype is tensor.dtype:
         return
     if row["change"] == "widened":
-        tensor.become(tensor.recast(dtype))
+        tensor.become(tensor.recast(dtype, str(row.get("name"))))
     elif row["change"] == "view_as_real" and tensor.shape[-1:] == (2,):
         shape = tensor.shape[:-1]
         tensor.become(FlowTensor(dtype, shape, contiguous_stride(shape), 0, tensor.storage))

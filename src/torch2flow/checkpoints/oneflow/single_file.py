@@ -19,7 +19,7 @@ from torch2flow.checkpoints.pickles import Name, PickledCall
 from torch2flow.checkpoints.pickles.writer import Payload
 from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
-from torch2flow.checkpoints.writing.kernel_copy import write_all
+from torch2flow.checkpoints.writing.kernel_copy import create, write_all
 
 
 def write_single_file(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
@@ -40,7 +40,7 @@ def write_single_file(plan: ConversionPlan, path: Path, progress: Progress, hash
 
     value = {"protocol_version": PROTOCOL_VERSION, "__oneflow__": None, "data": plan.tree}
     stream = encode(plan, value, state, casts=False)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    fd = create(path)
     try:
         at = 0
         for payload, entry in sorted(payloads, key=lambda pair: pair[0].position):

@@ -16,28 +16,31 @@ from pathlib import Path
 from torch2flow.checkpoints.oneflow.folder import tensor_meta
 from torch2flow.checkpoints.writing import ConversionPlan
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
-from torch2flow.checkpoints.writing.kernel_copy import place
-from torch2flow.errors import UnsupportedError
+from torch2flow.checkpoints.writing.kernel_copy import place, write_file
+from torch2flow.checkpoints.writing.manifest import MANIFEST
+from torch2flow.checkpoints.writing.options import is_unicode
 
 SNAPSHOT_DONE = "snapshot_done"
 MAX_NAME = 255
+
+
+def objection_to_name(name: str) -> str:
+    """Says why there can't be a folder of this name in a snapshot; "" where there can."""
+    if not is_unicode(name):
+        return "it is no text that UTF-8 can write"
+    if name in ("", ".", "..", SNAPSHOT_DONE, MANIFEST) or "/" in name or "\0" in name or len(name.encode()) > MAX_NAME:
+        return "the format makes a folder of this name, and there can be none"
+    return ""
 
 
 def write_snapshot(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
     """Writes every name as a folder of its own; tied tensors become copies, the format knows no ties.
 
     Raises:
-        UnsupportedError: a key is no possible folder name, or bfloat16, which this format can't hold.
         FormatError: the source is damaged.
         OSError: the folder can't be written.
     """
-    bad = [name for entry in plan.entries for name in entry.names if not _possible(name)]
-    if bad:
-        raise UnsupportedError(
-            f"{len(bad)} keys can't be folder names, which the snapshot format needs: {', '.join(map(repr, bad[:5]))}.",
-            remedy="rename them with --rename, or use --format folder",
-        )
-
+    path.mkdir(exist_ok=True)
     root = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for entry in plan.entries:
@@ -51,11 +54,4 @@ def write_snapshot(plan: ConversionPlan, path: Path, progress: Progress, hashing
             entry.place = entry.names[0]
     finally:
         os.close(root)
-    (path / SNAPSHOT_DONE).touch()
-
-
-def _possible(name: str) -> bool:
-    taken = ("", ".", "..", SNAPSHOT_DONE, "manifest.json")
-    return (
-        name not in taken and "/" not in name and "\0" not in name and len(name.encode("utf-8", "replace")) <= MAX_NAME
-    )
+    write_file(path / SNAPSHOT_DONE, b"")

@@ -11,7 +11,7 @@ from typing import Any
 from torch2flow.checkpoints.pytorch.containers import Container
 from torch2flow.checkpoints.pytorch.selection import Candidate, choose, find_candidates
 from torch2flow.checkpoints.pytorch.tensor import Tensor, TensorRef
-from torch2flow.checkpoints.pytorch.tree import at_path, named, plain
+from torch2flow.checkpoints.pytorch.tree import Unnamed, at_path, named, plain
 
 
 class Checkpoint(Mapping[str, Tensor]):
@@ -28,6 +28,7 @@ class Checkpoint(Mapping[str, Tensor]):
         key: the part that was taken; "." is the whole.
         reason: why that part.
         tree: the part as plain data, modules unfolded into their state dicts.
+        unnamed: where there are tensors without a name, and why they have none.
 
     Raises:
         UsageError: there is nothing at `key`.
@@ -38,8 +39,10 @@ class Checkpoint(Mapping[str, Tensor]):
         self.path = path
         self.container = container
         self.key, self.reason = (key, "asked for") if key is not None else choose(container.root)
-        self.tree: Any = plain(at_path(container.root, self.key))
+        left_out: list[Unnamed] = []
+        self.tree: Any = plain(at_path(container.root, self.key), left_out)
         self._tensors: dict[str, Tensor] = dict(named(self.tree))
+        self.unnamed = _rows_of(left_out, self._tensors) if left_out else []
 
     def __getitem__(self, name: str) -> Tensor:
         return self._tensors[name]
@@ -99,6 +102,13 @@ class Checkpoint(Mapping[str, Tensor]):
 
     def __repr__(self) -> str:
         return f"<Checkpoint {self.path.name}: {self.format}, {len(self)} tensors, {self.nbytes} bytes>"
+
+
+def _rows_of(left_out: list[Unnamed], tensors: dict[str, Tensor]) -> list[tuple[str, str]]:
+    """The places of those tensors that have no name anywhere else."""
+    known = {tensor.identity for tensor in tensors.values()}
+    first = {tensor.identity: (where, why) for where, why, tensor in reversed(left_out)}
+    return [row for identity, row in reversed(first.items()) if identity not in known]
 
 
 def _groups(pairs: Any) -> list[list[str]]:

@@ -41,25 +41,31 @@ MODULE_VERSIONS = {
 """`_version` of the classes where it is not 1 (2.13): the class holds it, so a pickled module does not."""
 
 
+_OF_STATE_DICT = ("_parameters", "_buffers", "_modules")
+
+
 def is_module(value: Any) -> bool:
     """Whether a record is a pickled `nn.Module`."""
     return isinstance(value, Opaque) and all(isinstance(value.attribute(n), dict) for n in ("_parameters", "_modules"))
 
 
-def module_state_dict(module: Opaque) -> StatefulDict:
+def module_state_dict(module: Opaque, collected: _StateDict | None = None) -> StatefulDict:
     """What `module.state_dict()` gives: parameters and persistent buffers, depth first, with `_metadata`.
 
     Raises:
         FormatError: the module holds itself, or is nested deeper than any real one.
     """
-    collected = _StateDict()
+    collected = collected or _StateDict()
     collected.add(module, "", 0)
     collected.result.attributes = {"_metadata": collected.metadata}
     return collected.result
 
 
 class _StateDict:
+    """The state dict of a module. `others` are its attributes that are no part of it, by their names."""
+
     def __init__(self) -> None:
+        self.others: list[tuple[str, Any]] = []
         self.result, self.metadata = StatefulDict(), StatefulDict()
         self.names = _Names()
         self.members = 0
@@ -79,6 +85,12 @@ class _StateDict:
         for name, value in own.items():
             if isinstance(value, TensorRef | CompositeTensor) and name not in hidden:
                 self.result[self.names.join(path, name)] = value
+            elif value is not None:
+                self.others.append((self.names.join(path, name), value))
+        for part in module.state if isinstance(module.state, tuple) else (module.state,):
+            for name, value in part.items() if isinstance(part, dict) else ():
+                if not isinstance(value, str | int | float | None) and name not in _OF_STATE_DICT:
+                    self.others.append((self.names.join(path, name), value))
         for name, value in children.items():
             if is_module(value):
                 self.add(value, self.names.join(path, name), depth + 1)
@@ -111,34 +123,51 @@ def _unfolds(limit: int) -> FormatError:
     )
 
 
-def plain(value: Any) -> Any:
+Unnamed = tuple[str, str, Tensor]
+"""Where a tensor is that has no name in a checkpoint, why it has none, and the tensor."""
+
+
+def plain(value: Any, unnamed: list[Unnamed] | None = None) -> Any:
     """The tree with modules unfolded, bare storages as tensors, and every other unknown object as a dictionary.
 
-    An unknown object becomes `{"__class__": name, ...}` with its attributes, and what else the file said of it.
+    An unknown object becomes `{"__class__": name, ...}` with its attributes, and what else the file said of it. A
+    tensor that no path leads to is left out: one in a set, in a key, among the attributes of a dictionary, or of a
+    module outside its state dict.
+
+    Args:
+        value: the object.
+        unnamed: gets the tensors that are left out.
 
     Raises:
         FormatError: the data is nested deeper than `MAX_DEPTH`.
     """
-    return _Plain().convert(value, 0)
+    return _Plain([] if unnamed is None else unnamed).convert(value, 0)
 
 
 class _Plain:
     """One conversion.
 
     Attributes:
+        unnamed: the tensors that are left out.
+        inner: the conversion of what is inside sets, keys and attributes, or None for that itself.
         done: what each object became.
         weights: how many parts each object unfolds to.
         parts: how many parts the whole unfolds to, so far; `shared` of them were met before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unnamed: list[Unnamed], inner: bool = False) -> None:
+        self.unnamed = unnamed
+        self.inner = None if inner else _Plain(unnamed, inner=True)
+        self.searched: set[int] = set()
         self.done: dict[int, Any] = {}
         self.weights: dict[int, int] = {}
         self.kept: list[Any] = []
         self.parts = self.shared = 0
 
     def convert(self, value: Any, depth: int) -> Any:
-        if isinstance(value, TensorRef | CompositeTensor | str | int | float | type(None)):
+        if isinstance(value, TensorRef | CompositeTensor):
+            return None if self.inner is None else value
+        if isinstance(value, str | int | float | type(None)):
             return value
         if id(value) in self.done:
             return self._again(value)
@@ -170,9 +199,13 @@ class _Plain:
 
     def _converted(self, value: Any, depth: int) -> Any:
         if isinstance(value, TypedStorage):
-            return value.as_tensor()
-        if is_module(value):
-            return module_state_dict(value)
+            return None if self.inner is None else value.as_tensor()
+        if is_module(value) and self.inner is not None:
+            collected = _StateDict()
+            converted = module_state_dict(value, collected)
+            for name, other in collected.others:
+                self._leave_out(name, "neither a parameter nor a persistent buffer of a module", other)
+            return converted
         if isinstance(value, NumpyArray) and value.objects is not None:
             items = self.convert(value.objects, depth + 1)
             return {"__class__": "numpy.ndarray", "shape": value.shape, "__items__": items}
@@ -186,7 +219,23 @@ class _Plain:
             return copy
         if isinstance(value, tuple):
             return type(value)(self.convert(item, depth + 1) for item in value)
+        if isinstance(value, set | frozenset):
+            self._leave_out("a set", "what is in a set has no name", value)
+            return type(value)(self._hashable(item, depth + 1) for item in value)
         return value
+
+    def _leave_out(self, where: str, why: str, value: Any) -> None:
+        """Notes the tensors inside something that is converted without them."""
+        if self.inner is not None:
+            self.unnamed += ((where, why, tensor) for tensor in _tensors_within(value, self.searched))
+
+    def _hashable(self, value: Any, depth: int) -> Any:
+        converted = (self.inner or self).convert(value, depth)
+        try:
+            hash(converted)
+        except TypeError:
+            return label(value)
+        return converted
 
     def _keep(self, value: Any, converted: Any) -> Any:
         self.done[id(value)] = converted
@@ -196,20 +245,25 @@ class _Plain:
         copy = defaultdict(value.default_factory) if isinstance(value, defaultdict) else type(value)()
         self._keep(value, copy)
         for key, item in value.items():
-            name = self._key(key)
+            name = self._key(key, depth)
             while name is not key and name in copy:  # two objects of one class
                 name = f"{name}#{len(copy) + 1}"
             copy[name] = self.convert(item, depth)
         if isinstance(value, StatefulDict) and value.attributes:
-            copy.attributes = self.convert(value.attributes, depth)  # type: ignore[attr-defined]
+            for name, item in value.attributes.items():
+                self._leave_out(label(name), "an attribute of a dictionary has no name in a checkpoint", item)
+            copy.attributes = (self.inner or self).convert(value.attributes, depth)  # type: ignore[attr-defined]
         return copy
 
-    def _key(self, key: Any) -> Any:
+    def _key(self, key: Any, depth: int) -> Any:
         if isinstance(key, str | int):
             return key
+        if isinstance(key, tuple | frozenset | TensorRef | CompositeTensor | TypedStorage):
+            self._leave_out("a key", "a key of a dictionary has no name in a checkpoint", key)
+            return self._hashable(key, depth) if isinstance(key, tuple | frozenset) else label(key)
         if isinstance(key, NumpyArray) and key.scalar and key.dtype.code[0] in "iu" and len(key.data) <= 8:
             return int.from_bytes(key.data, "little", signed=key.dtype.code[0] == "i")
-        if isinstance(key, float | complex | bytes | tuple | frozenset | None):
+        if isinstance(key, float | complex | bytes | None):
             return key
         return label(key)
 
@@ -228,6 +282,30 @@ class _Plain:
             if rest:
                 copy[name] = self.convert(rest, depth)
         return copy
+
+
+def _tensors_within(value: Any, searched: set[int]) -> Iterator[Tensor]:
+    """Every tensor that can be reached from an object at all; what was searched before is left out."""
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, TensorRef | CompositeTensor):
+            yield value
+            continue
+        if isinstance(value, TypedStorage):
+            yield value.as_tensor()
+            continue
+        if isinstance(value, str | int | float | bytes | None) or id(value) in searched:
+            continue
+        searched.add(id(value))
+        if isinstance(value, dict):
+            pending += [*value.keys(), *value.values(), getattr(value, "attributes", None)]
+        elif isinstance(value, list | tuple | deque | set | frozenset):
+            pending += value
+        elif isinstance(value, Opaque):
+            pending += [value.args, value.state, value.items, value.entries]
+        elif isinstance(value, NumpyArray):
+            pending.append(value.objects)
 
 
 def flatten(value: Any) -> Iterator[tuple[str, Tensor]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.checkpoints.dtypes import DTYPES
-from torch2flow.checkpoints.oneflow.folder import PICKLED_DATA, write_folder
+from torch2flow.checkpoints.oneflow.folder import PICKLED_DATA, WEIGHTS, write_folder
 from torch2flow.checkpoints.oneflow.reading import open_folder
 from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch import Checkpoint, Container, Storage, TensorRef
@@ -28,7 +28,14 @@ from torch2flow.checkpoints.pytorch.tensor import check_shape, contiguous_stride
 from torch2flow.checkpoints.sharding.placement import Corner, Layout
 from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress
-from torch2flow.checkpoints.writing.manifest import MANIFEST, describe, read_manifest, tensor_rows, write_manifest
+from torch2flow.checkpoints.writing.manifest import (
+    MANIFEST,
+    describe,
+    file_rows,
+    read_manifest,
+    tensor_rows,
+    write_manifest,
+)
 from torch2flow.checkpoints.writing.value_changes import plain_source
 from torch2flow.errors import FormatError
 
@@ -78,9 +85,10 @@ def write_ranks(parts: list[ConversionPlan], path: Path, progress: Progress, has
     """
     for rank, part in enumerate(parts):
         folder = rank_folder(path, rank)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         write_folder(part, folder, progress, hashing)
-        write_manifest(describe(part, "folder", version), tensor_rows(part), folder / MANIFEST)
+        manifest = {**describe(part, "folder", version), "files": file_rows(folder, {WEIGHTS})}
+        write_manifest(manifest, tensor_rows(part), folder / MANIFEST)
 
 
 def placed_rows(

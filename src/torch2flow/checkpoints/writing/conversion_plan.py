@@ -133,6 +133,10 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Conve
         name = naming.names.get(source_name)
         if name is None:
             continue
+        objection = target.objection(name)
+        if objection:
+            refused.append(f"{name!r}: {objection}; --rename gives it another name")
+            continue
         identity = _identity(tensor)
         entry = known.get(identity)
         if entry is not None:

@@ -27,7 +27,7 @@ def settle(tensor: Tensor, options: Options, target: Target) -> Outcome:
             raise UnsupportedError(f"{dtype} {list(tensor.shape)}; --complex real gives it a last dimension of 2")
         dtype, change = DTYPES[REAL_OF[dtype.name]], "view_as_real"
     wanted = _wanted_dtype(options)
-    if wanted is not None and dtype.kind == "f" and dtype is not wanted:
+    if wanted is not None and dtype.kind == "f" and (dtype is not wanted or _is_stored_wider(tensor)):
         if change:
             raise UnsupportedError(f"{dtype}; --dtype can't be combined with {change}")
         dtype, change = wanted, "cast"
@@ -58,6 +58,11 @@ def _settle_composite(tensor: CompositeTensor, options: Options) -> tuple[DType,
     if tensor.layout == "meta":
         raise UnsupportedError(f"{shown}: a meta tensor has no values")
     raise UnsupportedError(f"{shown}: it has no dense form that PyTorch defines")
+
+
+def _is_stored_wider(tensor: Tensor) -> bool:
+    stored = getattr(tensor, "source", None)
+    return stored is not None and stored.dtype is not tensor.dtype
 
 
 def _wanted_dtype(options: Options) -> DType | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from torch2flow.checkpoints.writing.conversion_plan import Entry
 from torch2flow.checkpoints.writing.kernel_copy import BUFFER, copy_range, write_all
@@ -25,6 +25,7 @@ def write_entry(entry: Entry, fd: int, progress: Progress, hashing: bool = False
     Raises:
         FormatError: the checksum is wrong.
         SourceChangedError: the source became shorter.
+        SourceReadError: it can't be read.
         OSError: the target can't be written.
     """
     plain = entry.plain
@@ -42,17 +43,24 @@ def write_entry(entry: Entry, fd: int, progress: Progress, hashing: bool = False
             copy_range(source, plain.storage.offset + plain.byte_offset, fd, entry.nbytes, progress)
 
 
+def entry_parts(entry: Entry) -> Iterator[bytes]:
+    """The bytes of an entry, a few MiB at a time.
+
+    Raises:
+        FormatError: the source can't be read.
+    """
+    plain = entry.plain
+    if plain is None:
+        yield from (chunk.tobytes() for chunk in entry.chunks())
+        return
+    for start in range(0, entry.nbytes, BUFFER):
+        yield plain.storage.read(plain.byte_offset + start, min(BUFFER, entry.nbytes - start))
+
+
 def _write_hashed(entry: Entry, fd: int, progress: Progress) -> str:
     digest, crc = hashlib.sha256(), 0
     plain = entry.plain
-    if plain is not None:
-        parts = (
-            plain.storage.read(plain.byte_offset + start, min(BUFFER, entry.nbytes - start))
-            for start in range(0, entry.nbytes, BUFFER)
-        )
-    else:
-        parts = (chunk.tobytes() for chunk in entry.chunks())
-    for part in parts:
+    for part in entry_parts(entry):
         digest.update(part)
         crc = zlib.crc32(part, crc)
         write_all(fd, part)

@@ -22,11 +22,10 @@ SLICE = 64 << 20
 """Bytes moved per call: between two, the progress bar moves and Ctrl-C is seen."""
 
 BUFFER = 1 << 20
-_NOT_HERE = (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF)
 F_SETPIPE_SZ, PIPE_SIZE = 1031, 1 << 20  # linux/fcntl.h; the largest that needs no privilege
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _LENGTH = struct.Struct("<I")
-_ANSWER = struct.Struct("<qi")  # bytes moved, and the error number or 0
+_ANSWER = struct.Struct("<qi")  # bytes moved, and the error number or 0; a negative one is of reading the source
 
 Order = tuple[str, bytes, str, int, int, int]
 """Folder to make, content of its `meta`, source file and its inode, offset in it, and bytes for its `out`."""
@@ -36,26 +35,41 @@ class SourceChangedError(Exception):
     """The source file is shorter than it was, or another file has taken its name."""
 
 
+class SourceReadError(Exception):
+    """The source file can't be read.
+
+    Args:
+        number: the system's error number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(os.strerror(number))
+        self.number = number
+
+
 def copy_range(source: int, offset: int, target: int, count: int, progress: Callable[[int], None]) -> None:
     """Appends `count` bytes of one file, from `offset` on, to another, without passing them through Python.
 
     Raises:
         SourceChangedError: the source ends early.
+        SourceReadError: the source can't be read.
         OSError: the target can't be written.
     """
     method = 0
     while count:
+        moved = 0
         try:
             moved = _METHODS[method](source, offset, target, count if count < SLICE else SLICE)
-        except OSError as error:
-            if error.errno in _NOT_HERE and method + 1 < len(_METHODS):
-                method += 1  # another file system, or none of the kernel's ways
-                continue
-            raise
-        if moved == 0:
+        except OSError:
+            if method + 1 == len(_METHODS):
+                raise
+        if moved:
+            offset, count = offset + moved, count - moved
+            progress(moved)
+        elif method + 1 < len(_METHODS):
+            method += 1  # file systems and sandboxes refuse the kernel's ways with any number, or copy nothing
+        else:
             raise SourceChangedError
-        offset, count = offset + moved, count - moved
-        progress(moved)
 
 
 def _copy_file_range(source: int, offset: int, target: int, count: int) -> int:
@@ -67,7 +81,10 @@ def _sendfile(source: int, offset: int, target: int, count: int) -> int:
 
 
 def _read_write(source: int, offset: int, target: int, count: int) -> int:
-    chunk = os.pread(source, min(count, BUFFER), offset)
+    try:
+        chunk = os.pread(source, min(count, BUFFER), offset)
+    except OSError as error:
+        raise SourceReadError(error.errno or errno.EIO) from None
     write_all(target, chunk)
     return len(chunk)
 
@@ -84,6 +101,36 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
             view = view[os.write(fd, view) :]
 
 
+def create(path: str | os.PathLike[str], root: int | None = None) -> int:
+    """Makes a new file and opens it. One that an interrupted run left gives way; what is linked to it stays as it is.
+
+    Args:
+        path: of the file.
+        root: a folder's descriptor that `path` is relative to.
+
+    Raises:
+        OSError: the file can't be made.
+    """
+    try:
+        return os.open(path, _NEW, 0o666, dir_fd=root)
+    except FileExistsError:
+        os.unlink(path, dir_fd=root)  # noqa: PTH108 - relative to a descriptor
+        return os.open(path, _NEW, 0o666, dir_fd=root)
+
+
+def write_file(path: str | os.PathLike[str], data: bytes, root: int | None = None) -> None:
+    """Writes a small file anew.
+
+    Raises:
+        OSError: it can't be made or written.
+    """
+    fd = create(path, root)
+    try:
+        write_all(fd, data)
+    finally:
+        os.close(fd)
+
+
 def place(root: int, folder: str, meta: bytes, write: Callable[[int], None]) -> None:
     """Makes `folder/out`, written by `write`, and then `folder/meta`: a folder with a `meta` is complete.
 
@@ -94,16 +141,16 @@ def place(root: int, folder: str, meta: bytes, write: Callable[[int], None]) -> 
         os.mkdir(folder, dir_fd=root)  # noqa: PTH102 - relative to a descriptor
     except FileExistsError:
         pass  # an interrupted run began it
-    fd = os.open(f"{folder}/out", _NEW, 0o666, dir_fd=root)
+    fd = create(f"{folder}/out", root)
     try:
         write(fd)
     finally:
         os.close(fd)
-    fd = os.open(f"{folder}/meta", _NEW, 0o666, dir_fd=root)
-    try:
-        write_all(fd, meta)
-    finally:
-        os.close(fd)
+    write_file(f"{folder}/meta", meta, root)
+
+
+class HelperLostError(Exception):
+    """The second process has ended, whatever ended it."""
 
 
 class Helper:
@@ -139,13 +186,16 @@ class Helper:
         return bool(self.outstanding) and bool(select.select([self.answers], [], [], 0)[0])
 
     def submit(self, batch: list[Order], cost: int) -> None:
-        """Hands over a batch; waits only if the pipe is full."""
+        """Hands over a batch; waits only if the pipe is full.
+
+        Raises:
+            HelperLostError: the process has ended; `collect` may know why.
+        """
         raw = marshal.dumps(batch)
         try:
             write_all(self.orders.fileno(), _LENGTH.pack(len(raw)) + raw)
         except BrokenPipeError:
-            self.collect()  # it says why it ended
-            raise
+            raise HelperLostError from None
         self.outstanding.append(cost)
 
     def collect(self) -> None:
@@ -153,15 +203,19 @@ class Helper:
 
         Raises:
             SourceChangedError: the source ends early.
+            SourceReadError: the source can't be read.
+            HelperLostError: the process has ended.
             OSError: what the helper met.
         """
         answer = self.answers.read(_ANSWER.size)  # whole or empty: so little goes through a pipe in one piece
         if not answer or len(answer) < _ANSWER.size:
-            raise OSError(errno.ECHILD, "the copying process ended unexpectedly")
+            raise HelperLostError
         moved, error = _ANSWER.unpack(answer)
         self.outstanding.popleft()
         if error == errno.ENODATA:
             raise SourceChangedError
+        if error < 0:
+            raise SourceReadError(-error)
         if error:
             raise OSError(error, os.strerror(error))
         self.progress(moved)
@@ -191,7 +245,10 @@ def _serve(root: int) -> None:
                 if path not in sources:
                     if len(sources) >= 64:
                         os.close(sources.pop(next(iter(sources))))
-                    sources[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                    try:
+                        sources[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                    except OSError as error:
+                        raise SourceReadError(error.errno or errno.EIO) from None
                     if os.fstat(sources[path]).st_ino != inode:
                         raise SourceChangedError
                 source = sources[path]
@@ -199,6 +256,8 @@ def _serve(root: int) -> None:
                 moved += count
         except SourceChangedError:
             failure = errno.ENODATA
+        except SourceReadError as error:
+            failure = -error.number
         except OSError as error:
             failure = error.errno or errno.EIO
         stdout.write(_ANSWER.pack(moved, failure))

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from torch2flow.checkpoints.names.templates import SAME, Keys
 from torch2flow.checkpoints.writing.conversion_plan import ConversionPlan, Entry
+from torch2flow.checkpoints.writing.kernel_copy import create
+from torch2flow.checkpoints.writing.renaming import beside, is_folder
+from torch2flow.checkpoints.writing.staging import pending
 from torch2flow.errors import FormatError
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
+SMALL = 64 << 20
+"""Files of up to so many bytes get a hash in the manifest: it tells whether a user edited them."""
 
 
 def sidecar(path: Path) -> Path:
     """Where the manifest of a file or of a snapshot lies: beside it, because it can't lie inside."""
-    return path.with_name(f"{path.name}.{MANIFEST}")
+    return beside(path, "", f".{MANIFEST}")
 
 
 def describe(plan: ConversionPlan, output_format: str, version: str, source_sha256: str = "") -> dict[str, Any]:
@@ -59,6 +66,7 @@ def describe(plan: ConversionPlan, output_format: str, version: str, source_sha2
 def not_converted(plan: ConversionPlan) -> list[dict[str, str]]:
     """Every part of the source that is not in the output, with the reason."""
     rows = [{"name": name, "reason": "left out by --include/--exclude"} for name in plan.naming.skipped]
+    rows += [{"name": where, "reason": why} for where, why in plan.checkpoint.unnamed]
     chosen = plan.checkpoint.key
     if chosen != ".":
         root = plan.checkpoint.root
@@ -110,6 +118,43 @@ def tensor_rows(plan: ConversionPlan) -> Iterator[dict[str, Any]]:
     return (tensor_row(plan, entry) for entry in plan.entries)
 
 
+def file_rows(output: Path, described: Container[str] = ()) -> list[dict[str, Any]]:
+    """The files of an output that no row of a tensor describes: their paths, sizes, and hashes where they are small.
+
+    Args:
+        output: as it was written; the path of a single file is ".".
+        described: sub-folders that hold tensors with a row of their own. Those that have a manifest are left out too,
+            but for the manifest.
+
+    Raises:
+        OSError: a file can't be read.
+    """
+    if not is_folder(output):
+        return [_file_row(output, ".")]
+    rows, pending = [], [""]
+    while pending:
+        inner = pending.pop()
+        for name in sorted(os.listdir(output / inner)):
+            path = f"{inner}/{name}" if inner else name
+            if path == MANIFEST:
+                continue  # of an interrupted run
+            if not is_folder(output / path):
+                rows.append(_file_row(output / path, path))
+            elif (output / path / MANIFEST).is_file():
+                rows.append(_file_row(output / path / MANIFEST, f"{path}/{MANIFEST}"))
+            elif path not in described:
+                pending.append(path)
+    return rows
+
+
+def _file_row(file: Path, path: str) -> dict[str, Any]:
+    size = file.lstat().st_size
+    row: dict[str, Any] = {"path": path, "bytes": size}
+    if size <= SMALL:
+        row["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return row
+
+
 def write_manifest(head: dict[str, Any], rows: Iterable[dict[str, Any]], path: Path) -> None:
     """Writes it with one tensor a line: readable, and small to compare.
 
@@ -117,7 +162,7 @@ def write_manifest(head: dict[str, Any], rows: Iterable[dict[str, Any]], path: P
         OSError: the file can't be written.
     """
     encode = json.JSONEncoder(ensure_ascii=False).encode
-    with open(path, "w", encoding="utf-8", errors="backslashreplace") as stream:
+    with open(create(path), "w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(json.dumps(head, indent=2, ensure_ascii=False)[:-2])
         separator = ',\n  "tensors": [\n    '
         for row in rows:
@@ -132,7 +177,18 @@ def read_manifest(path: Path) -> dict[str, Any]:
     Raises:
         FormatError: there is none, or it is damaged.
     """
-    file = path / MANIFEST if (path / MANIFEST).is_file() else sidecar(path)
+    file = path / MANIFEST if os.path.isfile(path / MANIFEST) else sidecar(path)
+    if not os.path.lexists(file):
+        file = pending(path, 1) or file
+    return load_manifest(file)
+
+
+def load_manifest(file: Path) -> dict[str, Any]:
+    """The manifest in a file.
+
+    Raises:
+        FormatError: there is none, or it is damaged.
+    """
     try:
         manifest = json.loads(file.read_bytes())
     except FileNotFoundError:

@@ -46,6 +46,7 @@ class Target:
         widened: the dtype that holds every value of one there is not.
         adapt: turns the tree into what the other side expects (optimizer states), with notes.
         flat: it holds named tensors and nothing else.
+        objection: says why it can't hold a tensor of some name; "" where it can.
     """
 
     name: str
@@ -53,3 +54,13 @@ class Target:
     widened: Callable[[DType], DType | None] = lambda dtype: None
     adapt: Callable[[Any], tuple[Any, list[str]]] = lambda tree: (tree, [])
     flat: bool = False
+    objection: Callable[[str], str] = lambda name: ""
+
+
+def is_unicode(name: str) -> bool:
+    """Whether UTF-8 can write a text: a pickle may hold halves of surrogate pairs, other formats can't."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

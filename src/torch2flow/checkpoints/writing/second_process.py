@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from torch2flow.checkpoints.writing.conversion_plan import Entry
-from torch2flow.checkpoints.writing.kernel_copy import Helper, Order
+from torch2flow.checkpoints.writing.kernel_copy import Helper, HelperLostError, Order
 
 COST_OF_FILES = 128 << 10
 """Making a tensor's folder and two files takes about as long as copying this many bytes."""
@@ -47,44 +48,69 @@ def shared_work(
 
     Raises:
         SourceChangedError: the source became shorter.
+        SourceReadError: it can't be read.
         OSError: what the second process met.
     """
-    if not enabled or len(entries) < 2 or sum(map(_cost, entries)) < WORTH_A_PROCESS:
+    helper = None
+    if enabled and len(entries) > 1 and sum(map(_cost, entries)) >= WORTH_A_PROCESS:
+        with suppress(OSError):  # there may be no second process to be had, which is only slower
+            helper = Helper(str(root), progress)
+    if helper is None:
         yield iter(entries), progress
         return
-    batches = deque(_batches([entry for entry in entries if _is_copied(entry)]))
-    helper = Helper(str(root), progress)
-
-    def supply(ahead: int) -> None:
-        while batches and helper.outstanding_cost < ahead:
-            batch = batches.popleft()
-            helper.submit([_order(entry, meta(entry)) for entry in batch], sum(map(_cost, batch)))
-
-    def attend() -> None:
-        while helper.has_answer():
-            helper.collect()
-        supply(2 * BATCH)
-
-    def mine() -> Iterator[Entry]:
-        yield from (entry for entry in entries if not _is_copied(entry))
-        while batches:
-            yield from batches.pop()
-            attend()
-
-    def wrote(count: int) -> None:
-        progress(count)
-        if count >= BATCH:  # a part of one large tensor: the other process may be done with its own
-            attend()
-
     done = False
     try:
-        supply(2 * BATCH + COST_OF_PICKLE * len(entries))  # enough to do while the pickle is made here
-        yield mine(), wrote
-        while helper.outstanding:
-            helper.collect()
+        shared = _Shared(helper, entries, meta)
+        shared.attend(2 * BATCH + COST_OF_PICKLE * len(entries))  # enough to do while the pickle is made here
+        yield shared.mine(entries), partial(shared.wrote, progress)
         done = True
     finally:
         helper.close(failed=not done)
+
+
+class _Shared:
+    """The batches that are still to be written, and those that the second process was given and has not answered."""
+
+    def __init__(self, helper: Helper, entries: list[Entry], meta: Callable[[Entry], bytes]) -> None:
+        self.helper, self.meta, self.lost = helper, meta, False
+        self.batches = deque(_batches([entry for entry in entries if _is_copied(entry)]))
+        self.given: deque[list[Entry]] = deque()
+
+    def mine(self, entries: list[Entry]) -> Iterator[Entry]:
+        """What this process writes. At its end, everything is written."""
+        yield from (entry for entry in entries if not _is_copied(entry))
+        while self.batches or self.given:
+            if self.batches:
+                yield from self.batches.pop()
+            self.attend(wait=not self.batches)
+
+    def wrote(self, progress: Callable[[int], None], count: int) -> None:
+        """Is told of each part that this process wrote."""
+        progress(count)
+        if count >= BATCH:  # a part of one large tensor: the other process may be done with its own
+            self.attend()
+
+    def attend(self, ahead: int = 2 * BATCH, wait: bool = False) -> None:
+        """Takes the answers that are there, and keeps the second process supplied."""
+        try:
+            while self.given and (wait or self.helper.has_answer()):
+                self._collect()
+                wait = False
+            while self.batches and not self.lost and self.helper.outstanding_cost < ahead:
+                self.given.append(self.batches.popleft())
+                batch = self.given[-1]
+                self.helper.submit([_order(entry, self.meta(entry)) for entry in batch], sum(map(_cost, batch)))
+        except HelperLostError:
+            self.lost = True
+            with suppress(HelperLostError):
+                while self.helper.outstanding:
+                    self._collect()  # it may say why it ended
+            self.batches.extend(self.given)  # what it did not answer for is written here, once more
+            self.given.clear()
+
+    def _collect(self) -> None:
+        self.helper.collect()
+        self.given.popleft()
 
 
 def _cost(entry: Entry) -> int:

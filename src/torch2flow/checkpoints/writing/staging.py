@@ -1,149 +1,442 @@
-"""Output that appears whole or not at all: written beside its final name, then renamed over it in one step.
+"""Outputs that appear whole or not at all: written into a work folder beside their names, then renamed in one step.
 
-A folder `out` grows as `.out.torch2flow-partial`; a killed run leaves that folder, and `--resume` goes on
-with it. Replacing swaps the two names in the kernel (`renameat2`), and only then deletes the old tree: ext4
-makes files slowly where a large tree was just deleted (docs/performance.md).
+    .out.torch2flow-partial/lock       held as long as a run writes here
+    .out.torch2flow-partial/work       what the work is, in short: with `--resume`, the same work goes on
+    .out.torch2flow-partial/0, 1       the outputs: `out`, and what appears with it, such as `out.manifest.json`
+    .out.torch2flow-partial/commit     from the first renaming to the last: what stood under the names, and what is to
+    .out.torch2flow-partial/0.old      what stood under a name
+    .out.torch2flow-partial/0.replaced what stood there and may be deleted
+
+The renaming of the first output decides. A run that is killed before has done nothing, one that is killed later has
+done everything: the next run, which finds the file `commit`, takes back the one and ends the other. Nothing is replaced
+but what was found at the beginning, and everything else is refused and stays: so says the kernel where it can, and
+what was swapped out is looked at before it is deleted.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import fcntl
+import json
 import os
+import re
 import shutil
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from torch2flow.checkpoints.writing.kernel_copy import write_file
+from torch2flow.checkpoints.writing.locking import Lock
+from torch2flow.checkpoints.writing.renaming import (
+    Standing,
+    beside,
+    exchange,
+    identity,
+    is_folder,
+    move,
+    same,
+    state,
+    walk,
+)
 from torch2flow.errors import OutputError
 
-AT_FDCWD, RENAME_NOREPLACE, RENAME_EXCHANGE = -100, 1, 2  # linux/fs.h
+WORK, COMMIT = "work", "commit"
+_OURS = re.compile(r"lock|owner(\.\d+)?|work|commit(\.new)?|\d(\.old|\.replaced|\.back)?")
+_NOTHING = re.compile(r"(?!)")
+
+Entries = Iterator[tuple[str, os.stat_result]]
+"""The paths of everything in a folder, relative to it."""
 
 
-RESUME_MARK = "resume"
+def work_folder(out: Path) -> Path:
+    """Where an output is written before it gets its name."""
+    return beside(out, ".", ".torch2flow-partial")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file or folder to write.
+
+    Attributes:
+        path: its final name.
+        objection: says why what has that name may not be replaced, or "". It is asked where `overwrite` is given, and
+            gets the path, and what is in it where it is a folder.
+    """
+
+    path: Path
+    objection: Callable[[Path, Entries], str] = lambda path, entries: "it was not written by torch2flow"
+
+
+@dataclass(slots=True)
+class _Commit:
+    """What the file `commit` says: of each output its name, which file it will be, and the state of the old one."""
+
+    names: list[str]
+    new: list[str]
+    old: list[str]
 
 
 class Staging:
-    """A context in which `path` is written; `commit` gives it its final name.
+    """A context in which the outputs are written under `paths`; `commit` gives them their final names.
 
     Args:
-        out: the final name.
-        folder: whether a folder or a file is written.
-        overwrite: an existing output may be replaced.
-        resume: go on with what an interrupted run with the same `fingerprint` left.
-        fingerprint: source and options in short; a partial folder of another one is not gone on with.
-        replaceable: whether an existing `out` is something that may be replaced at all.
+        outputs: the first is the one that counts; all lie in one folder.
+        overwrite: existing outputs may be replaced.
+        work: what is written from what, in short. An interrupted run of the same work can be gone on with.
+        resume: go on with it.
+        parts: what the paths of the files in an unfinished folder look like; other files there are somebody else's.
+        sources: device and inode of whatever must not be replaced; asked again before the outputs get their names.
+
+    Attributes:
+        paths: where to write. One that is not written does not appear, and its old output goes with the others.
+        left: says what could not be deleted after the outputs had got their names.
 
     Raises:
-        OutputError: the output exists, can't be written, or another run is writing it.
+        OutputError: on entering, where an output exists, can't be written, or another run is writing it.
     """
 
     def __init__(
         self,
-        out: Path,
-        *,
-        folder: bool,
-        overwrite: bool,
-        resume: bool,
-        fingerprint: str,
-        replaceable: Callable[[Path], bool],
+        *outputs: Output,
+        overwrite: bool = False,
+        work: str = "",
+        resume: bool = False,
+        parts: re.Pattern[str] = _NOTHING,
+        sources: Callable[[], Iterable[tuple[int, int]]] = lambda: (),
     ) -> None:
-        self.out, self.folder, self.resume, self.fingerprint = out, folder, resume, fingerprint
-        self.path = out.parent / f".{out.name}.torch2flow-partial"
-        self.lock = -1
-        self._check_target(overwrite, replaceable)
+        self.outputs, self.overwrite, self.resume = outputs, overwrite, resume
+        self.work, self.parts, self.sources = work.encode("utf-8", "backslashreplace"), parts, sources
+        self.out = outputs[0].path
+        self.folder = work_folder(self.out)
+        self.paths = [self.folder / str(number) for number in range(len(outputs))]
+        self.left = ""
+        self._old: list[str] = []
+        self._stamps: list[tuple[int, int]] = []
+        self._lock = Lock(self.folder)
+        self._parents: list[Path] = []
+        self._keep = self._done = False
 
-    def _check_target(self, overwrite: bool, replaceable: Callable[[Path], bool]) -> None:
-        if os.path.lexists(self.out):
-            if not overwrite:
-                raise OutputError(
-                    "The output exists.", where=str(self.out), remedy="choose another -o, or add --overwrite"
-                )
-            if self.out.is_symlink() or not replaceable(self.out):
-                raise OutputError(
-                    "The output exists and is no checkpoint: it is not replaced even with --overwrite.",
-                    where=str(self.out),
-                    remedy="choose another -o, or move it away yourself",
-                )
+    # -- the beginning -------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Staging:
         try:
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            self._acquire()
-            if self.folder:
-                mark = self.path / RESUME_MARK
-                if not (self.resume and mark.is_file() and mark.read_text("utf-8") == self.fingerprint):
-                    self._clear()
-                    mark.write_text(self.fingerprint, "utf-8")
-        except OSError as error:
-            self._release()
-            raise output_error(error, self.path) from None
+            self._make_parents()
+            self._keep = self._lock.acquire(self.out)
+            self._check_sources()
+            self._recover()
+            self._stamps = [_stamp(output.path) for output in self.outputs]
+            self._old = [self._checked(output) for output in self.outputs]
+            self._take_over()
+            write_file(self.folder / WORK, self.work)
+            self._keep = False
+        except BaseException as error:
+            self._end()
+            if isinstance(error, OSError):
+                raise output_error(error, self.out) from None
+            raise
         return self
 
-    def _acquire(self) -> None:
-        """Makes the partial output and locks it; the lock ends with the process, however that ends."""
-        if self.folder:
-            if os.path.lexists(self.path) and not self.path.is_dir():
-                self.path.unlink()
-            self.path.mkdir(exist_ok=True)
-            self.lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        else:
-            self.lock = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._release()
-            raise OutputError(
-                "Another torch2flow is writing this output.",
-                where=str(self.out),
-                remedy="wait for it, or stop it",
-            ) from None
+    def _make_parents(self) -> None:
+        missing = self.out.parent
+        while not missing.exists() and missing != missing.parent:
+            self._parents.append(missing)
+            missing = missing.parent
+        self.out.parent.mkdir(parents=True, exist_ok=True)
 
-    def _release(self) -> None:
-        if self.lock >= 0:
-            os.close(self.lock)
-            self.lock = -1
+    def _check_sources(self) -> None:
+        check_apart([*(output.path for output in self.outputs), self.folder], self.sources())
 
-    def _clear(self) -> None:
-        """Removes what an earlier run left."""
-        for entry in self.path.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
-
-    def commit(self) -> None:
-        """Gives the output its final name.
+    def _checked(self, output: Output) -> str:
+        """The state of what has an output's name; "" where nothing has it.
 
         Raises:
-            OutputError: something else took that name in the meantime.
+            OutputError: it may not be replaced.
         """
+        path = output.path
+        if not os.path.lexists(path):
+            return ""
+        if not self.overwrite:
+            raise OutputError("The output exists.", where=str(path), remedy="choose another -o, or add --overwrite")
+        found = Standing(path)
+        objection = "it is a link" if path.is_symlink() else output.objection(path, found.entries())
+        if objection:
+            raise OutputError(
+                f"The output exists and is not replaced even with --overwrite: {objection}.",
+                where=str(path),
+                remedy="choose another -o, or move it away yourself",
+            )
+        return found.text()
+
+    def _recover(self) -> None:
+        """Ends, or takes back, the renaming in which an earlier run was killed."""
+        if os.path.lexists(self.folder / COMMIT):
+            commit = self._read_commit()
+            begun = bool(commit.new[0]) and identity(self.out) == commit.new[0]
+            if not (begun and self._finished(commit)):
+                self._undo(commit)
+
+    def _take_over(self) -> None:
+        """Clears away what an earlier run left, unless it is gone on with."""
+        for name in os.listdir(self.folder):
+            if not _OURS.fullmatch(name):
+                raise self._foreign(self.folder / name)
+        self._check_parts()
+        work = self.folder / WORK
+        if not (self.resume and work.is_file() and work.read_bytes() == self.work):
+            self._clear()
+
+    def _check_parts(self) -> None:
+        """Refuses unfinished outputs in which there is what no run wrote: it would be deleted, or come along.
+
+        Raises:
+            OutputError: there is.
+        """
+        for name in sorted(os.listdir(self.folder)):
+            unfinished = self.folder / name
+            if name.isdigit() and is_folder(unfinished):
+                for path, status in walk(unfinished):
+                    is_part = stat.S_ISREG(status.st_mode) and self.parts.fullmatch(path)
+                    if not is_part and not stat.S_ISDIR(status.st_mode):
+                        raise self._foreign(unfinished / path)
+            elif unfinished.is_symlink():
+                raise self._foreign(unfinished)
+
+    def _foreign(self, path: Path) -> OutputError:
+        return OutputError(
+            "The folder of an interrupted run holds what torch2flow did not write there. It is left as it is.",
+            where=str(path),
+            remedy=f"move it away, or delete {self.folder} yourself",
+        )
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Gives the outputs their final names.
+
+        Raises:
+            OutputError: something else took a name in the meantime, or was changed; everything stays as it is.
+        """
+        names = [output.path.name for output in self.outputs]
+        commit = _Commit(names, [identity(path) for path in self.paths], self._old)
         try:
-            if self.folder:
-                (self.path / RESUME_MARK).unlink()
-            if not os.path.lexists(self.out):
-                _rename(self.path, self.out, RENAME_NOREPLACE)
-            elif self.folder:
-                _rename(self.path, self.out, RENAME_EXCHANGE)
-                shutil.rmtree(self.path)
-            else:
-                os.replace(self.path, self.out)
+            self._check_sources()
+            if [_stamp(output.path) for output in self.outputs] != self._stamps:
+                raise FileExistsError
+            self._keep = True  # until everything is there, or is as it was
+            try:
+                self._write_commit(commit)
+                self._publish(commit)
+                if not self._finished(commit):
+                    raise FileExistsError
+            except BaseException:
+                try:
+                    self._undo(commit)
+                except OSError as error:
+                    raise OutputError(
+                        f"The output can't be written, and what was done can't be taken back: {error.strerror}.",
+                        where=str(self.out),
+                        remedy=f"run again when the disk can be written: the old output is in {self.folder} and is put"
+                        " back by the next run",
+                    ) from None
+                self._keep = False
+                raise
+        except FileExistsError:
+            self._keep = True
+            raise OutputError(
+                "Something else took the name of the output while it was written, or the old output was changed."
+                " That is left as it is.",
+                where=str(self.out),
+                remedy=f"the new output is complete in {self.folder}: move away what stands in its place and run"
+                " again, for a folder with --resume",
+            ) from None
         except OSError as error:
             raise output_error(error, self.out) from None
+        self._keep, self._done = False, True
+
+    def _publish(self, commit: _Commit) -> None:
+        """Gives the first output its name, and what had it a name in the work folder."""
+        for number in range(1, len(commit.names)):
+            self._put_aside(commit, number)
+        new = self.folder / "0"
+        try:
+            if commit.old[0] and exchange(new, self.out):
+                return
+        except FileNotFoundError:
+            pass  # the old output was moved away meanwhile
+        self._put_aside(commit, 0)
+        move(new, self.out)
+
+    def _put_aside(self, commit: _Commit, number: int) -> None:
+        if commit.old[number]:
+            aside = self.folder / f"{number}.old"
+            with suppress(FileNotFoundError):  # it was moved away meanwhile
+                os.rename(self.out.with_name(commit.names[number]), aside)
+                if state(aside) != commit.old[number]:
+                    raise FileExistsError
+
+    def _finished(self, commit: _Commit) -> bool:
+        """Ends a commit whose first output has its name; False where another name is taken, or an old one changed."""
+        for number, name in enumerate(commit.names):
+            new, final, aside = self.folder / str(number), self.out.with_name(name), self.folder / f"{number}.old"
+            if same(new, final):
+                new.unlink()  # it was linked
+            elif number == 0 and os.path.lexists(new):
+                aside = new  # it was swapped
+            elif os.path.lexists(new):
+                if os.path.lexists(final):
+                    return False
+                move(new, final)
+            if os.path.lexists(aside):
+                if state(aside) != commit.old[number]:
+                    return False
+                os.rename(aside, self.folder / f"{number}.replaced")
+        for name in (WORK, COMMIT):
+            with suppress(FileNotFoundError):
+                (self.folder / name).unlink()
+        return True
+
+    def _undo(self, commit: _Commit) -> None:
+        """Puts everything back as it was before a commit.
+
+        Raises:
+            OutputError: something else has the name of an old output now.
+        """
+        for number, name in reversed(list(enumerate(commit.names))):
+            new, final, aside = self.folder / str(number), self.out.with_name(name), self.folder / f"{number}.old"
+            replaced, back = self.folder / f"{number}.replaced", self.folder / f"{number}.back"
+            if os.path.lexists(replaced):
+                os.rename(replaced, aside)
+            if commit.new[number] and identity(final) == commit.new[number]:
+                if same(new, final):
+                    final.unlink()  # it was linked
+                elif not os.path.lexists(new):
+                    move(final, new)
+                elif not exchange(new, final):
+                    os.rename(final, back)
+            if os.path.lexists(back):
+                if os.path.lexists(new):
+                    os.rename(new, aside)
+                os.rename(back, new)
+            if os.path.lexists(aside):
+                try:
+                    move(aside, final)
+                except FileExistsError:
+                    raise OutputError(
+                        "Something took the name of the old output while that was being replaced. Both are kept.",
+                        where=f"{final}; the old output is {aside}",
+                        remedy="move one of them away, and run again: that puts the old output back",
+                    ) from None
+        with suppress(FileNotFoundError):
+            (self.folder / COMMIT).unlink()
+
+    def _write_commit(self, commit: _Commit) -> None:
+        text = json.dumps({"names": commit.names, "new": commit.new, "old": commit.old})
+        write_file(self.folder / f"{COMMIT}.new", text.encode())
+        os.rename(self.folder / f"{COMMIT}.new", self.folder / COMMIT)
+
+    def _read_commit(self) -> _Commit:
+        try:
+            found = json.loads((self.folder / COMMIT).read_bytes())
+            commit = _Commit(*(list(map(str, found[name])) for name in ("names", "new", "old")))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise self._foreign(self.folder / COMMIT) from None
+        names = commit.names
+        sound = len(names) == len(commit.new) == len(commit.old) and names[:1] == [self.out.name]
+        if not sound or any("/" in name or name in ("", ".", "..") for name in names):
+            raise self._foreign(self.folder / COMMIT)
+        return commit
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Removes the partial output after an error; after an interruption a folder stays, for `--resume`."""
-        self._release()
-        interrupted = kind is not None and not issubclass(kind, Exception)
-        if kind is None or (interrupted and self.folder):
-            return
-        if self.folder:
-            shutil.rmtree(self.path, ignore_errors=True)
-        else:
-            self.path.unlink(missing_ok=True)
+        """Removes the work after an error; after an interruption a folder stays, for `--resume`. Never raises."""
+        if kind is not None and not issubclass(kind, Exception):
+            with suppress(OSError):
+                self._keep |= is_folder(self.paths[0])
+        self._end()
+
+    def _end(self) -> None:
+        if self._lock.held:
+            if not self._keep:
+                with suppress(OutputError):
+                    try:
+                        self._check_parts()
+                        self._clear()
+                    except OSError as error:
+                        self.left = error.strerror or ""
+            self._lock.release(remove=not self._keep or self._is_empty())
+        if self._done:
+            if os.path.lexists(self.folder):
+                reason = f" ({self.left})" if self.left else ""
+                self.left = f"what was replaced could not be deleted{reason}; it is left in {self.folder}"
+        elif not self._keep:
+            for parent in self._parents:
+                with suppress(OSError):
+                    parent.rmdir()
+
+    def _is_empty(self) -> bool:
+        with suppress(OSError):
+            return not set(os.listdir(self.folder)) - {"lock", "owner"}
+        return False
+
+    def _clear(self) -> None:
+        """Removes what is in the work folder."""
+        for name in sorted(os.listdir(self.folder)):
+            path = self.folder / name
+            if not _OURS.fullmatch(name) or name in ("lock", "owner"):
+                continue
+            if is_folder(path):
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def check_apart(outputs: Iterable[Path], sources: Iterable[tuple[int, int]]) -> None:
+    """Refuses an output that is a source or holds one. Names don't tell: links and mounts give a folder several.
+
+    Args:
+        outputs: what is to be written or replaced.
+        sources: device and inode of the sources, and of all folders they lie in.
+
+    Raises:
+        OutputError: it is one of them.
+    """
+    taken = {}
+    for path in outputs:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            status = path.stat()
+            taken[status.st_dev, status.st_ino] = path
+    for source in sources if taken else ():
+        if source in taken:
+            raise OutputError(
+                "The output would replace its own source.", where=str(taken[source]), remedy="choose another -o"
+            )
+
+
+def pending(out: Path, number: int) -> Path | None:
+    """Where the file lies that belongs to an output as it is, while its names are given or after a kill just then.
+
+    Args:
+        out: the first output.
+        number: which of the others is wanted.
+    """
+    folder = work_folder(out)
+    try:
+        new = json.loads((folder / COMMIT).read_bytes())["new"][0]
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return None
+    return folder / (str(number) if identity(out) == new else f"{number}.old")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Changes with whatever is done to a file, also where its size and times are made to look as before."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0, 0
+    return status.st_ino, status.st_ctime_ns
 
 
 def output_error(error: OSError, path: Path) -> OutputError:
@@ -165,8 +458,6 @@ def check_space(folder: Path, needed: int) -> None:
     Raises:
         OutputError: fewer than `needed` bytes are free.
     """
-    while not folder.exists():
-        folder = folder.parent
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OutputError(
@@ -174,21 +465,3 @@ def check_space(folder: Path, needed: int) -> None:
             where=str(folder),
             remedy="free some space, or choose a -o on another disk",
         )
-
-
-def _rename(source: Path, target: Path, flags: int) -> None:
-    """`renameat2`, which swaps two names or refuses to replace; plain renames where the system lacks it."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if hasattr(libc, "renameat2"):
-        if libc.renameat2(AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), flags) == 0:
-            return
-        number = ctypes.get_errno()
-        if number not in (errno.EINVAL, errno.ENOSYS):
-            raise OSError(number, os.strerror(number))
-    if flags == RENAME_EXCHANGE:
-        aside = source.with_name(f"{source.name}-old")
-        os.rename(target, aside)
-        os.rename(source, target)
-        os.rename(aside, source)
-    else:
-        os.rename(source, target)

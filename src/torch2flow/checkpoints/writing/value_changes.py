@@ -52,7 +52,8 @@ def changed_chunks(tensor: Tensor, change: str) -> Chunks:
         real = numpy_dtype(DTYPES[REAL_OF[tensor.dtype.name]])
         yield from (chunk.view(real) for chunk in tensor.chunks())
     else:
-        yield from tensor.chunks()
+        stored = getattr(tensor, "source", None) if change == "cast" else None
+        yield from (tensor if stored is None else stored).chunks()  # not by way of a narrower dtype
 
 
 SHIFTS = {("bfloat16", "float32"): ("<u2", "<u4", 16), ("float8_e5m2", "float16"): ("u1", "<u2", 8)}
@@ -67,15 +68,33 @@ def widen(chunk: np.ndarray[Any, Any], dtype: DType, wide: DType) -> np.ndarray[
     return (chunk.view(narrow_bits).astype(wide_bits) << shift).view(numpy_dtype(wide))
 
 
-def narrow(chunk: np.ndarray[Any, Any], wide: DType, dtype: DType) -> np.ndarray[Any, Any]:
-    """The reverse of `widen`; elements that came from elsewhere are rounded."""
-    if (dtype.name, wide.name) not in SHIFTS:
-        return cast(chunk, dtype)
-    narrow_bits, wide_bits, shift = SHIFTS[dtype.name, wide.name]
-    bits = chunk.view(wide_bits)
-    if (bits & ((1 << shift) - 1)).any():
-        return cast(chunk, dtype)
-    return (bits >> shift).astype(narrow_bits).view(numpy_dtype(dtype))
+def narrow(chunk: np.ndarray[Any, Any], wide: DType, dtype: DType, name: str) -> np.ndarray[Any, Any]:
+    """The reverse of `widen`.
+
+    Args:
+        chunk: elements of the wider type.
+        wide: the wider type.
+        dtype: the one they shall have.
+        name: of the tensor, for the message.
+
+    Raises:
+        UnsupportedError: an element has no such value: it was changed after it was widened.
+    """
+    if (dtype.name, wide.name) in SHIFTS:
+        narrow_bits, wide_bits, shift = SHIFTS[dtype.name, wide.name]
+        bits = chunk.view(wide_bits)
+        if not (bits & ((1 << shift) - 1)).any():
+            return (bits >> shift).astype(narrow_bits).view(numpy_dtype(dtype))
+    made = cast(chunk, dtype)
+    back = widen(made, dtype, wide)
+    odd = (back != chunk) & ((back == back) | (chunk == chunk))  # a NaN is not itself
+    if odd.any():
+        raise UnsupportedError(
+            f"{name[:200]}: {chunk[odd][0]} is stored as {wide} and is no {dtype}, which the tensor was before.",
+            maybe="the values were changed after torch2flow widened them",
+            remedy="--dtype says what floating tensors become; without its manifest, a tensor is what it is stored as",
+        )
+    return made
 
 
 def cast(chunk: np.ndarray[Any, Any], dtype: DType) -> np.ndarray[Any, Any]:

@@ -17,6 +17,8 @@ from torch2flow.cli.display.console import aligned, out, printable, shown
 TREE_MEMBERS, TREE_NODES = 40, 4000
 """How many members of one container a tree shows, and how many in all. The rest is counted."""
 
+SHOWN_UNNAMED = 10
+
 
 def show_inspection(checkpoint: Checkpoint, pattern: str = "") -> None:
     """Format, producer, candidates, the tensors as a table, ties, unknown classes, totals."""
@@ -36,6 +38,10 @@ def show_inspection(checkpoint: Checkpoint, pattern: str = "") -> None:
     if container.opaque:
         names = ", ".join(f"{printable(name)} ({count})" for name, count in sorted(container.opaque.items())[:20])
         out.print(f"unknown classes, kept as records, never imported: {escape(names)}", style="dim")
+    for where, why in checkpoint.unnamed[:SHOWN_UNNAMED]:
+        out.print(f"[yellow]a tensor without a name[/]: {shown(where)} ({why})")
+    if len(checkpoint.unnamed) > SHOWN_UNNAMED:
+        out.print(f"and {len(checkpoint.unnamed) - SHOWN_UNNAMED} more: --json lists them")
     for note in container.notes:
         out.print(f"note: {shown(note, 1000)}", style="dim")
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch2flow.checkpoints.writing.kernel_copy import write_file
 from torch2flow.models.program.identifiers import is_identifier
 
 LINE_LENGTH = 100
@@ -72,7 +73,7 @@ def assembled(head: SourceText, helpers: Sequence[SourceText], body: list[ast.st
 
 def write_python(path: Path, source: SourceText) -> None:
     """Writes a file of source."""
-    path.write_text(source, "utf-8")
+    write_file(path, source.encode("utf-8"))
 
 
 def formatted(source: SourceText) -> SourceText:

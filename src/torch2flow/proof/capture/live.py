@@ -14,18 +14,17 @@ import io
 import json
 import os
 import platform
-import shutil
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch2flow._version import __version__
+from torch2flow.checkpoints.opening import open_container
 from torch2flow.checkpoints.writing.kernel_copy import write_all
-from torch2flow.checkpoints.writing.staging import Staging, output_error
-from torch2flow.errors import OutputError, Torch2FlowError, UsageError
+from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
+from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UsageError
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
 from torch2flow.proof.capture.factories import in_words, raised
@@ -157,17 +156,15 @@ def capture(
         torch, module, call, names, sample_sizes(call, names), second or resizer(torch, call, names),
         model or type(module).__name__, train, gradients, reference, seed, say or (lambda text: None),
     )  # fmt: skip
-    with quiet(), untouched(torch, module), Staging(
-        out, folder=True, overwrite=overwrite, resume=False, fingerprint="", replaceable=_replaceable
-    ) as staging:  # fmt: skip
-        try:
-            with contextlib.nullcontext([]) if dropout else dropout_off(module) as switched_off:
-                captured = _write(job, out, staging.path)
-            if switched_off:
-                captured.notes.append(f"no dropout in the program: {', '.join(switched_off)} set to 0")
-            _publish(staging.path, captured, beside)
-        finally:
-            shutil.rmtree(staging.path, ignore_errors=True)
+    outputs = (Output(out, _objection_to_program), Output(beside, _objection_to_recording))
+    with quiet(), untouched(torch, module), Staging(*outputs, overwrite=overwrite) as staging:
+        with contextlib.nullcontext([]) if dropout else dropout_off(module) as switched_off:
+            captured = _write(job, out, beside, staging.paths)
+        if switched_off:
+            captured.notes.append(f"no dropout in the program: {', '.join(switched_off)} set to 0")
+        staging.commit()
+    if staging.left:
+        captured.notes.append(staging.left)
     captured.seconds = time.monotonic() - started
     return captured
 
@@ -192,27 +189,26 @@ def check_request(out: Path, reference: str, gradients: bool, overwrite: bool) -
     return beside
 
 
-def _replaceable(path: Path) -> bool:
-    return path.is_file() and zipfile.is_zipfile(path)
-
-
-def _publish(folder: Path, captured: Captured, beside: Path) -> None:
-    """Gives both files their names, the recording last: it says which program it is of."""
+def _objection_to_program(path: Path, entries: Entries) -> str:
     try:
-        if captured.reference is None:
-            beside.unlink(missing_ok=True)  # of the program that is replaced
-        os.replace(folder / captured.out.name, captured.out)
-        if captured.reference is not None:
-            os.replace(folder / beside.name, beside)
-    except OSError as error:
-        raise output_error(error, captured.out) from None
+        return "" if open_container(path).format == "pt2" else "it is no .pt2"
+    except FormatError:
+        return "it is no .pt2"
+
+
+def _objection_to_recording(path: Path, entries: Entries) -> str:
+    try:
+        carried = open_container(path).metadata.get("__metadata__", {})
+    except FormatError:
+        carried = {}
+    return "" if "torch2flow" in carried else "it is no recording"
 
 
 # -- the work ------------------------------------------------------------------------------------------------
 
 
-def _write(job: CaptureJob, out: Path, folder: Path) -> Captured:
-    """Writes both files into `folder`, under their final names."""
+def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captured:
+    """Writes both files under other names, those of `paths`."""
     torch, module = job.torch, job.module
     module.train(job.train)
     job.say("exporting")
@@ -220,7 +216,7 @@ def _write(job: CaptureJob, out: Path, folder: Path) -> Captured:
     facts["dropout"] = [[path, function, rate] for path, _, rate, function in _dropout(job)]
     exported = _export(job)
     facts["borders"] = exported.borders
-    path = folder / out.name
+    path, target = paths
     job.say("writing")
     try:
         with Sink(path) as sink:
@@ -244,16 +240,15 @@ def _write(job: CaptureJob, out: Path, folder: Path) -> Captured:
         notes=exported.notes,
     )
     if job.reference != "none":
-        target = folder / (out.name.removesuffix(".pt2") + SUFFIX)
         try:
-            with Recording(folder) as recording:
+            with Recording(out.parent) as recording:
                 metadata = _record(job, exported, recording, captured)
                 metadata["pt2"], metadata["pt2.sha256"] = out.name, _sha256(path)
                 captured.reference_nbytes = recording.save(target, metadata)
                 captured.recorded = len(recording)
         except OSError as error:
             raise output_error(error, target) from None
-        captured.reference = out.with_name(target.name)
+        captured.reference = beside
     return captured
 
 

@@ -59,10 +59,13 @@ def compare_isolated(folder: Path, recording: Reference, request: Request, ledge
     return versions
 
 
-def minimise_isolated(folder: Path, recording: Reference, where: Divergence, out: Path) -> str:
+def minimise_isolated(folder: Path, recording: Reference, where: Divergence, out: Path, overwrite: bool = False) -> str:
     """Writes the smallest case of a difference as a script; returns one sentence about it, or why there is none."""
     rows: list[dict[str, Any]] = []
-    job = {"folder": str(folder), "reference": str(recording.path), "where": asdict(where), "out": str(out)}
+    job = {
+        "folder": str(folder), "reference": str(recording.path), "where": asdict(where), "out": str(out),
+        "overwrite": overwrite,
+    }  # fmt: skip
     ending = _run(job, rows.append)
     if ending:
         return f"no smallest case: {ending}"

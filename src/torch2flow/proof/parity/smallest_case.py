@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import functools
+import hashlib
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from torch2flow.checkpoints.writing.kernel_copy import create, write_file
+from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
 from torch2flow.models.codegen.adjustments import child
 from torch2flow.models.codegen.literals import attribute, literal
-from torch2flow.models.codegen.source_text import filled, unparsed, words, write_python
+from torch2flow.models.codegen.source_text import filled, unparsed, words
 from torch2flow.models.program.identifiers import is_identifier
 from torch2flow.proof.parity.compared_models import Subject
 from torch2flow.proof.parity.divergence import Divergence
@@ -113,7 +117,15 @@ class Case:
         return Case(self.row, self.module, self.method, args, kwargs, part, self.noise, self.position)
 
 
-def minimise(flow: Any, subject: Subject, folder: Path, reference: Reference, where: Divergence, out: Path) -> str:
+def minimise(
+    flow: Any,
+    subject: Subject,
+    folder: Path,
+    reference: Reference,
+    where: Divergence,
+    out: Path,
+    overwrite: bool = False,
+) -> str:
     """Writes the script and its data; returns one sentence about it.
 
     Args:
@@ -123,6 +135,10 @@ def minimise(flow: Any, subject: Subject, folder: Path, reference: Reference, wh
         reference: the recording.
         where: the first difference.
         out: the script; its data go beside it.
+        overwrite: replace the script and the data of another case.
+
+    Raises:
+        OutputError: they exist, or can't be written.
     """
     case = _find_case(flow, subject, reference, where)
     if isinstance(case, str):
@@ -130,7 +146,7 @@ def minimise(flow: Any, subject: Subject, folder: Path, reference: Reference, wh
     whole = case.expected.shape
     for smaller in _halves(flow, case):
         case = smaller
-    _write(case, flow, folder, out, where)
+    _write(case, flow, folder, out, where, overwrite)
     return f"{out.name} shows it: `{case.row.path}` alone, {list(case.expected.shape)} instead of {list(whole)}."
 
 
@@ -203,7 +219,7 @@ def _halves(flow: Any, case: Case) -> Iterator[Case]:
             return
 
 
-def _write(case: Case, flow: Any, folder: Path, out: Path, where: Divergence) -> None:
+def _write(case: Case, flow: Any, folder: Path, out: Path, where: Divergence, overwrite: bool) -> None:
     data: dict[str, Array] = {"expected": case.expected, "noise": np.asarray(case.noise)}
 
     def written(value: Any) -> ast.expr:
@@ -231,7 +247,6 @@ def _write(case: Case, flow: Any, folder: Path, out: Path, where: Divergence) ->
     for part in case.row.path.split("."):
         place = ast.Constant(int(part)) if part.isdecimal() else None
         module = child(module, part) if place is None else ast.Subscript(module, place, ast.Load())
-    np.savez(out.with_suffix(".npz"), **data)
     text = filled(
         SCRIPT,
         title=words(where.sentence, 400),
@@ -242,4 +257,33 @@ def _write(case: Case, flow: Any, folder: Path, out: Path, where: Divergence) ->
         call=unparsed(call),
         position=unparsed(literal(case.position)),
     )
-    write_python(out, text)
+    script = text.encode("utf-8")
+    data["script"] = np.frombuffer(hashlib.sha256(script).digest(), "u1")
+    outputs = (Output(out, _objection_to_script), Output(out.with_suffix(".npz"), _objection_to_data))
+    with Staging(*outputs, overwrite=overwrite) as staging:
+        try:
+            write_file(staging.paths[0], script)
+            with open(create(staging.paths[1]), "wb") as stream:
+                np.savez(stream, **data)
+        except OSError as error:
+            raise output_error(error, out) from None
+        staging.commit()
+
+
+def _objection_to_script(path: Path, entries: Entries) -> str:
+    """Says why a file is not replaced by a script: only one that nobody edited since is."""
+    digest = np.frombuffer(hashlib.sha256(path.read_bytes()).digest(), "u1")
+    data = _data(path.with_suffix(".npz"))
+    return "" if data is not None and np.array_equal(data["script"], digest) else "it is not as torch2flow wrote it"
+
+
+def _objection_to_data(path: Path, entries: Entries) -> str:
+    return "" if _data(path) is not None else "it holds no case of torch2flow's"
+
+
+def _data(path: Path) -> dict[str, Array] | None:
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return dict(found) if {"expected", "noise", "script"} <= set(found.files) else None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None

@@ -142,6 +142,7 @@ def verify_folder(
     original: Original | None = None,
     seeds: int = 1,
     minimise: Path | None = None,
+    overwrite: bool = False,
     say: Say | None = None,
 ) -> Verification:
     """Compares a converted model with its recording; neither PyTorch nor OneFlow is imported into this process.
@@ -154,6 +155,7 @@ def verify_folder(
             its own.
         seeds: how often to record `original`, each time with the next seed; the worst outcome is returned.
         minimise: a script to write where a layer differs: the smallest case that shows it.
+        overwrite: replace that script if it is there.
         say: is told what is being done.
 
     Raises:
@@ -165,7 +167,9 @@ def verify_folder(
     folder, request, say = Path(folder), request or Request(), say or (lambda text: None)
     manifest = _manifest_of_a_model(folder)
     if original is None:
-        return _verify(folder, manifest, _find_reference(folder, manifest, reference), request, minimise, say)
+        return _verify(
+            folder, manifest, _find_reference(folder, manifest, reference), request, minimise, overwrite, say
+        )
     if not original.inputs:
         original = replace(original, inputs=[str(_find_reference(folder, manifest, reference))])
     outcomes = []
@@ -173,7 +177,7 @@ def verify_folder(
         with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
             path = Path(temporary) / "recording.safetensors"
             record_against(folder, replace(original, seed=seed), path, request, say)
-            found = _verify(folder, manifest, path, request, minimise, say)
+            found = _verify(folder, manifest, path, request, minimise, overwrite, say)
         found.repeat = f"torch2flow verify {folder.name} --against {original.factory} --seed {seed}"
         outcomes.append(found)
     worst_one = max(outcomes, key=lambda each: VERDICTS.index(each.verdict))
@@ -184,7 +188,13 @@ def verify_folder(
 
 
 def _verify(
-    folder: Path, manifest: dict[str, Any], path: Path, request: Request, minimise: Path | None, say: Say
+    folder: Path,
+    manifest: dict[str, Any],
+    path: Path,
+    request: Request,
+    minimise: Path | None,
+    overwrite: bool,
+    say: Say,
 ) -> Verification:
     started = time.monotonic()
     recording = Reference(path, manifest_keys(manifest, str(folder)))
@@ -195,7 +205,7 @@ def _verify(
     if not found.ledger.parts and not found.ledger.failures:
         raise FormatError("There is nothing in the recording to compare.", where=str(recording.path))
     if minimise is not None and found.divergence is not None:
-        found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise))
+        found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise, overwrite))
     if found.twin and found.faithful and not found.ledger.fine(*OF_LAYERS):
         found.notes.append("some layers hold other steps than PyTorch's of the same name; the whole decides")
     found.notes += found.ledger.remarks

@@ -30,7 +30,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     flow, subject, reference = import_oneflow(), Package(folder), Reference(job["reference"], keys)
     if "where" in job:
         where = Divergence(**{**job["where"], "likely": tuple(job["where"]["likely"])})
-        sentence = minimise(flow, subject, folder, reference, where, Path(job["out"]))
+        sentence = minimise(flow, subject, folder, reference, where, Path(job["out"]), job["overwrite"])
         emit({"minimised": sentence, "done": {}})
         return
     request = Request(**{**job["request"], "crashed": tuple(job["request"]["crashed"])})

@@ -150,7 +150,7 @@ class Job:
             stderr=subprocess.PIPE, text=True, errors="replace", bufsize=1, start_new_session=True,
         )  # fmt: skip
         rank = Rank(self.first + local, process, [])
-        log = open(self.logs / f"rank_{rank.number}.log", "w") if self.logs is not None else None  # noqa: SIM115
+        log = open(self.logs / f"rank_{rank.number}.log", "a") if self.logs is not None else None  # noqa: SIM115
         for stream, is_error in ((process.stdout, False), (process.stderr, True)):
             reader = threading.Thread(target=self._pass_on, args=(rank, stream, is_error, log), daemon=True)
             rank.readers.append(reader)

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.checkpoints.writing.entry_bytes import Progress
-from torch2flow.conversion import FORMATS, SUFFIXES, Delivery, Result, check_apart, deliver
+from torch2flow.conversion import FORMATS, SUFFIXES, Delivery, Result, deliver
 from torch2flow.errors import UsageError
 from torch2flow.scale.libai import FAMILIES, from_libai, to_libai
 
@@ -49,7 +49,6 @@ def convert_libai(
     checkpoint = open_checkpoint(path, key)
     heads = heads or _configured_heads(path, family)
     other = (from_libai if reverse else to_libai)(checkpoint, family, heads=heads, vocabulary=vocabulary)
-    check_apart(out, other)
     format = SUFFIXES.get(out.suffix, "folder")
     plan = make_plan(other, Options(key="."), FORMATS[format].target)
     return deliver(plan, out, format, Delivery(overwrite=overwrite, progress=progress))

@@ -10,30 +10,46 @@ import os
 from pathlib import Path
 from typing import Any
 
-from torch2flow.errors import InstallationError, OutputError
+from torch2flow.checkpoints.writing.kernel_copy import write_file
+from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
+from torch2flow.errors import InstallationError
 from torch2flow.proof.parity.report import charts, layout
 from torch2flow.runtime.packages import install_command
 
+MARK = b'<meta name="generator" content="torch2flow">'
 
-def write_report(result: dict[str, Any], path: str | os.PathLike[str]) -> None:
+
+def write_report(result: dict[str, Any], path: str | os.PathLike[str], *, overwrite: bool = False) -> str:
     """Writes the page; it appears when it is complete.
 
     Args:
         result: what `Verification.to_json` gives.
-        path: the file, replaced if it exists.
+        path: the file.
+        overwrite: replace an existing report.
+
+    Returns:
+        What a user should know, or "".
 
     Raises:
         InstallationError: jinja2 or plotly is missing.
-        OutputError: it can't be written.
+        OutputError: it exists, or can't be written.
     """
     page, path = render(result), Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(page, "utf-8")
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise OutputError(f"The report can't be written: {error.strerror}.", where=str(path)) from None
+    with Staging(Output(path, _objection), overwrite=overwrite) as staging:
+        try:
+            write_file(staging.paths[0], page.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise output_error(error, path) from None
+        staging.commit()
+    return staging.left
+
+
+def _objection(path: Path, entries: Entries) -> str:
+    """Says why a file is not replaced by a report."""
+    if not path.is_file():
+        return "it is no file"
+    with open(path, "rb") as stream:
+        return "" if MARK in stream.read(4096) else "it is no report of torch2flow's"
 
 
 def render(result: dict[str, Any]) -> str:
