@@ -25,6 +25,7 @@ class Tensor:
     def __init__(self, values: Any) -> None:
         self.values = np.asarray(values)
         self.dtype, self.shape = Dtype(str(self.values.dtype)), self.values.shape
+        self.nbytes, self.storage = self.values.nbytes, self.values
 
     def numpy(self) -> np.ndarray:
         return self.values
