@@ -6,7 +6,7 @@ Everything that can't be done is found here and told at once; a plan that exists
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -111,8 +111,19 @@ class ConversionPlan:
         return self.by_tensor[value] if isinstance(value, TensorRef | CompositeTensor) else value
 
 
-def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> ConversionPlan:
+def make_plan(
+    checkpoint: Checkpoint,
+    options: Options,
+    target: Target,
+    choose: Callable[[Iterable[str]], Naming] | None = None,
+) -> ConversionPlan:
     """Settles names, dtypes and changes.
+
+    Args:
+        checkpoint: the source.
+        options: what was asked for.
+        target: what the format can hold.
+        choose: gives the names in the source their new ones; by default the options do.
 
     Raises:
         UsageError: an option names what is not there, or two tensors would get one name.
@@ -120,9 +131,11 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Conve
     """
     tree, notes = target.adapt(checkpoint.tree)
     tensors = list(named(tree))
-    naming = choose_names(
-        (name for name, _ in tensors), include=options.include, exclude=options.exclude, rename=options.rename
-    )
+    found = (name for name, _ in tensors)
+    if choose is not None:
+        naming = choose(found)
+    else:
+        naming = choose_names(found, include=options.include, exclude=options.exclude, rename=options.rename)
     if naming.changes_tree or target.flat:
         tree = rebuild(tree, naming, target.flat)
     plan = ConversionPlan(checkpoint, options, tree, naming, notes=[*checkpoint.container.notes, *notes, *naming.notes])

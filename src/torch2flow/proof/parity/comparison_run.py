@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -185,7 +184,7 @@ class Run:
         self._judge("input_gradients", step.inputs, "train.input_gradient.")
         self._judge("buffers", step.buffers, "train.step.", step.before)
         self._judge("sgd", step.parameters, "train.step.")
-        if "adamw" in self.reference.metadata:
+        if "adamw" in self.reference.notes:
             self._judge("adamw", self._adamw(), "train.adamw.")
 
     def _training_in_float64(self) -> None:
@@ -256,7 +255,7 @@ class Run:
         loss.backward()
         named = dict(model.named_parameters())
         gradients = {name: parameter.grad.clone() for name, parameter in named.items() if parameter.grad is not None}
-        flow.optim.SGD(list(named.values()), lr=float(self.reference.metadata.get("lr", 0.01))).step()
+        flow.optim.SGD(list(named.values()), lr=self.reference.learning_rate).step()
         got = {name: tensor.grad for name, tensor in inputs.items() if tensor.grad is not None}
         return TrainingStep(gradients, got, dict(model.named_buffers()), before, named)
 
@@ -268,9 +267,12 @@ class Run:
         for name in self.reference.names("train.gradient."):
             if name in named:
                 named[name].grad = self.tensor(self.reference.array(f"train.gradient.{name}"), double)
-        settings = json.loads(self.reference.metadata["adamw"])
-        settings["betas"] = tuple(settings["betas"])
-        self.flow.optim.AdamW([p for p in named.values() if p.grad is not None], **settings).step()
+        settings = self.reference.notes["adamw"]
+        self.flow.optim.AdamW(
+            [p for p in named.values() if p.grad is not None],
+            lr=settings["lr"], betas=tuple(settings["betas"]), eps=settings["eps"],
+            weight_decay=settings["weight_decay"],
+        ).step()  # fmt: skip
         return named
 
     # -- values ----------------------------------------------------------------------------------------------

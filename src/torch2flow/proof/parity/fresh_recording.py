@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -16,15 +15,16 @@ from torch2flow.checkpoints.names.templates import Keys
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import TensorRef
 from torch2flow.checkpoints.writing import Options, make_plan
-from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
+from torch2flow.checkpoints.writing.manifest_reading import manifest_keys, read_manifest
 from torch2flow.conversion import FORMATS, deliver
 from torch2flow.errors import DifferenceError, InstallationError, UsageError
+from torch2flow.guards.child_python import other_python
 from torch2flow.proof.child_process import ask
 from torch2flow.proof.parity.comparison_run import Request
 from torch2flow.proof.parity.reference import Reference
 
 BOOT = """
-import importlib.util, sys
+import importlib.util
 at = sys.argv[1]
 spec = importlib.util.spec_from_file_location("torch2flow", at + "/__init__.py", submodule_search_locations=[at])
 module = sys.modules["torch2flow"] = importlib.util.module_from_spec(spec)
@@ -108,7 +108,7 @@ def _run(original: Original, job: dict[str, object], say: Callable[[str], None])
             notes.append(row["done"])
 
     try:
-        code, printed = ask([original.python, "-c", BOOT, str(Path(errors.__file__).parent)], job, take)
+        code, printed = ask(other_python(original.python, BOOT, str(Path(errors.__file__).parent)), job, take)
     except OSError as error:
         raise UsageError(
             f"This interpreter can't be started: {error.strerror}.",
@@ -132,7 +132,7 @@ def check_weights(folder: Path, keys: Keys, recording: Reference, factory: str) 
     Raises:
         DifferenceError: they are not.
     """
-    recorded: dict[str, int] = json.loads(recording.metadata.get("weights", "{}"))
+    recorded = recording.notes.get("weights", {})
     stored = renamed(open_checkpoint(folder, "."), keys, back=True)
     different = [
         name
