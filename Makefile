@@ -49,13 +49,13 @@ docs: setup ## write anew what the documentation shows of real runs and of the c
 	@$(ONEFLOW) scripts/docs_sessions.py --write
 
 lint: setup ## check style, format, and the direction of imports between the wings
-	$(ONEFLOW) -m ruff check .
-	$(ONEFLOW) -m ruff format --check .
+	$(ONEFLOW) -I -m ruff check .
+	$(ONEFLOW) -I -m ruff format --check .
 	@mkdir -p build
 	$(dir $(ONEFLOW))lint-imports --cache-dir build/import-linter
 
 types: setup ## check types
-	$(ONEFLOW) -m mypy
+	$(ONEFLOW) -I -m mypy
 
 clean: ## remove caches and outputs
 	rm -rf build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -54,7 +54,7 @@ Examples:
   torch2flow launch --nproc-per-node 8 --nnodes 2 --node-rank 0 --master-addr 10.0.0.1 train.py
   torch2flow launch --nproc-per-node 2 -m package.train""",
 )
-@click.option("--nproc-per-node", type=RANKS, default=1, show_default=True, help="Ranks on this machine.")
+@click.option("--nproc-per-node", type=click.IntRange(1, 1024), default=1, show_default=True, help="Ranks here.")
 @click.option("--nnodes", type=RANKS, default=1, show_default=True, help="Machines.")
 @click.option("--node-rank", type=click.IntRange(0), default=0, show_default=True, help="Which of them this is.")
 @click.option("--master-addr", default="127.0.0.1", show_default=True, help="Where rank 0 is.")

@@ -21,6 +21,7 @@ from torch2flow.checkpoints.writing.manifest import MANIFEST, describe, sidecar,
 from torch2flow.checkpoints.writing.staging import Staging, check_space, output_error
 from torch2flow.conversion.formats import FORMATS
 from torch2flow.errors import FormatError, OutputError
+from torch2flow.guards.regular_files import is_regular, open_regular
 
 if TYPE_CHECKING:
     # Half of what this module would import, and for weights alone there is no use for it.
@@ -200,9 +201,11 @@ def _is_checkpoint(path: Path) -> bool:
             or bool(names & {"pickled_data", "snapshot_done", ".metadata"})
             or {"manifest.json", "rank_0"} <= names
         )
-    with open(path, "rb") as stream:
+    if not is_regular(path):
+        return False
+    with open(open_regular(path), "rb") as stream:
         head = stream.read(16)
-    return path.is_file() and (not head or head[:4] == b"PK\x03\x04" or head[:1] == b"\x80" or head[8:9] == b"{")
+    return not head or head[:4] == b"PK\x03\x04" or head[:1] == b"\x80" or head[8:9] == b"{"
 
 
 def _fingerprint(plan: ConversionPlan, format: str, cut: Cut | None) -> str:

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from torch2flow.checkpoints.sharding.patterns import matches
 from torch2flow.checkpoints.sharding.placement import Layout
@@ -51,10 +51,7 @@ MOST_RANKS = 1 << 16
 """Ranks of the largest job that a plan is made for, and of the longest axis of its mesh."""
 
 Size = Annotated[int, Demand(lambda n: n == -1 or 0 < n <= MOST_RANKS, "the number of its ranks, or -1 for all others")]
-Axis = Annotated[
-    int | str,
-    Demand(lambda axis: axis == AUTO or (isinstance(axis, int) and abs(axis) < 1000), 'a dimension, or "auto"'),
-]
+Axis = Annotated[int | Literal["auto"], Demand(lambda axis: axis == AUTO or abs(axis) < 1000, 'a dimension, or "auto"')]
 
 
 class PlanText(TypedDict, total=False):

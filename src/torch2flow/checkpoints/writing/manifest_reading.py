@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 from torch2flow.checkpoints.dtypes import DTYPES
-from torch2flow.checkpoints.names.templates import SAME, KeyRules, Keys
+from torch2flow.checkpoints.names.templates import SAME, Keys
 from torch2flow.checkpoints.names.user_choice import Naming
 from torch2flow.checkpoints.writing.manifest import LEFT_OUT, MANIFEST, SCHEMA, sidecar
 from torch2flow.checkpoints.writing.options import Options
@@ -72,8 +72,8 @@ ModelNote = TypedDict("ModelNote", {"class": str}, total=False)
 class ZooNote(TypedDict):
     """The rules by which names differ from PyTorch's: `older` first, for those of a file that differ from today's."""
 
-    keys: KeyRules
-    older: KeyRules
+    keys: Any  # `Keys.from_json` looks at them
+    older: Any
     key: str
 
 
