@@ -1,4 +1,4 @@
-"""Manifests, indices, configurations and plans that were edited by hand: a sentence with the field, or the work done."""
+"""Manifests, indices, plans that were edited by hand: a sentence that names the field, or the work done."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import click
 
 from torch2flow._version import __version__
 from torch2flow.cli.command_group import OrderedGroup
-from torch2flow.cli.options import PATH, RANKS, SEED
+from torch2flow.cli.options import PATH, RANKS, SEED, check_arguments
 from torch2flow.cli.printing import print_json
 from torch2flow.cli.scale import launch, libai, plan
 from torch2flow.cli.zoo import zoo
@@ -448,6 +448,7 @@ def run(arguments: list[str]) -> int:
     # A checkpoint is tens of thousands of small objects that live to the end: looking for cycles among them
     # takes a third of the time.
     gc.disable()
+    check_arguments(arguments)
     try:
         cli(arguments, prog_name="torch2flow", standalone_mode=False)
     except click.exceptions.Exit as stop:

@@ -9,20 +9,23 @@ from typing import Any
 
 import click
 
+from torch2flow.errors import UsageError
+
+MOST_BYTES = 4096
+"""PATH_MAX of Linux: no call takes a longer path."""
+
 
 class PathType(click.ParamType):  # type: ignore[type-arg]  # older ones of click have none
-    """A path that the system could have: not empty, without a zero byte, and of characters that it can spell."""
+    """A path that the system could have."""
 
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         text = os.fspath(value)
-        try:
-            sound = bool(text) and b"\0" not in os.fsencode(text)
-        except UnicodeEncodeError:
-            sound = False
-        if not sound:
-            self.fail(f"{text!r} is no path.", param, ctx)
+        if not text:
+            self.fail("an empty text is no path.", param, ctx)
+        if len(os.fsencode(text)) >= MOST_BYTES:
+            self.fail(f"{text[:60]!r}... is longer than any path, {MOST_BYTES} bytes.", param, ctx)
         return Path(text)
 
 
@@ -39,6 +42,21 @@ class PositiveType(click.ParamType):  # type: ignore[type-arg]
         if not (math.isfinite(number) and number > 0):
             self.fail(f"{value!r} is no number above 0.", param, ctx)
         return number
+
+
+def check_arguments(arguments: list[str]) -> None:
+    """Refuses what no shell hands over, and the system takes in no call.
+
+    Raises:
+        UsageError: an argument has a zero byte, or a character that can't be spelled.
+    """
+    for text in arguments:
+        try:
+            sound = b"\0" not in os.fsencode(text)
+        except UnicodeEncodeError:
+            sound = False
+        if not sound:
+            raise UsageError(f"The argument {text[:60]!r} has a character that no system takes.")
 
 
 PATH = PathType()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -95,7 +95,7 @@ def _check(kind: Any) -> Check:
     if kind is Any:
         return lambda value: None
     if origin is Annotated:
-        return _demanding(_check(arguments[0]), arguments[1])
+        return reduce(_demanding, arguments[1:], _check(arguments[0]))
     if origin in (Union, UnionType):
         return _either(kind, arguments)
     if origin is Literal:
@@ -215,7 +215,7 @@ def _of_kind(kind: type, value: Any) -> None:
 def _words(kind: Any) -> str:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return str(arguments[1].words)
+        return str(arguments[-1].words)
     if origin is Literal:
         return " or ".join(map(repr, arguments))
     if origin in (Union, UnionType):

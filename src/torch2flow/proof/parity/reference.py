@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import TensorRef
 from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_json
-from torch2flow.guards.records import Count, Name, checked
+from torch2flow.guards.records import Count, Demand, Name, checked
 from torch2flow.guards.regular_files import is_regular
 
 DOUBLE = "float64/"
@@ -55,8 +55,14 @@ class RecordedCall:
         return f"{self.name} < {name}"
 
 
+CallName = Annotated[
+    Name, Demand(lambda name: _CALL.fullmatch(name) is not None, "a module's path, a #, and the number of the call")
+]
+_CALL = re.compile(r"[^#]*#[0-9]{1,9}")
+
+
 class _Call(TypedDict):
-    name: Name
+    name: CallName
     kind: Name
     fed: bool
     inputs: list[Name]
