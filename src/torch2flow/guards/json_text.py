@@ -47,6 +47,18 @@ def parse_json(raw: bytes, where: str, unique: Callable[[Pairs], Any] | None = N
         raise FormatError(f"The JSON is not valid: {error}.", where=where, maybe="the file is cut off") from None
 
 
+def parse_object(raw: bytes, where: str) -> dict[str, Any]:
+    """The dictionary of a JSON text that is an object.
+
+    Raises:
+        FormatError: it is something else, or as for `parse_json`.
+    """
+    value = parse_json(raw, where)
+    if not isinstance(value, dict):
+        raise FormatError("The JSON is no object.", where=where)
+    return value
+
+
 def unique_names(pairs: Pairs) -> dict[str, Any]:
     """The dictionary of an object's names and values.
 

@@ -16,7 +16,7 @@ from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch.containers import Container
 from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.errors import FormatError
-from torch2flow.guards.json_text import MOST_BYTES, parse_json
+from torch2flow.guards.json_text import MOST_BYTES, parse_object
 from torch2flow.guards.records import checked
 
 
@@ -36,9 +36,8 @@ def open_sharded(index: SourceFile, open_file: Callable[[Path], Container]) -> C
     Raises:
         FormatError: the index is damaged, or a shard or a tensor it promises is missing.
     """
-    content = parse_json(index.read(0, min(index.size, MOST_BYTES + 1)), str(index.path))
-    metadata = content.get("metadata") if isinstance(content, dict) else None
-    weight_map = content.get("weight_map") if isinstance(content, dict) else None
+    content = parse_object(index.read(0, min(index.size, MOST_BYTES + 1)), str(index.path))
+    metadata, weight_map = content.get("metadata"), content.get("weight_map")
     if not weight_map:
         raise FormatError(
             "This JSON file is no checkpoint index: it has no weight_map.",

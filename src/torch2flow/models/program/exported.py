@@ -19,9 +19,9 @@ from dataclasses import replace
 from typing import Any
 
 from torch2flow.checkpoints.pytorch.pt2 import SCALAR_TYPES
-from torch2flow.checkpoints.pytorch.safetensors import parse_json
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import FormatError
+from torch2flow.guards.json_text import parse_object
 from torch2flow.models.program.facts import read_attributes, read_borders, read_facts, read_signatures
 from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree
 from torch2flow.models.program.symbols import SymInt, parse
@@ -56,7 +56,7 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
     Raises:
         FormatError: the record is damaged, or of a kind that torch2flow does not know.
     """
-    document = parse_json(text, where)
+    document = parse_object(text, where)
     known = read_facts(facts, where)
     try:
         reader = _Reader(document)
