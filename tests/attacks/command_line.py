@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import random
@@ -75,6 +76,7 @@ def run_here(*arguments: object) -> Ran:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.stdout, sys.stderr = before
+        gc.enable()  # a command ends its process, and leaves what it opened to that
     assert isinstance(code, int)
     return Ran(given, code, out.text(), errors.text())
 

@@ -14,6 +14,9 @@ from torch2flow.errors import UsageError
 MOST_BYTES = 4096
 """PATH_MAX of Linux: no call takes a longer path."""
 
+MOST_FOLDERS = 250
+"""Making folders inside one another recurses."""
+
 
 class PathType(click.ParamType):  # type: ignore[type-arg]  # older ones of click have none
     """A path that the system could have."""
@@ -24,8 +27,8 @@ class PathType(click.ParamType):  # type: ignore[type-arg]  # older ones of clic
         text = os.fspath(value)
         if not text:
             self.fail("an empty text is no path.", param, ctx)
-        if len(os.fsencode(text)) >= MOST_BYTES:
-            self.fail(f"{text[:60]!r}... is longer than any path, {MOST_BYTES} bytes.", param, ctx)
+        if len(os.fsencode(text)) >= MOST_BYTES or text.count("/") > MOST_FOLDERS:
+            self.fail(f"{text[:60]!r}... is longer or deeper than any path.", param, ctx)
         return Path(text)
 
 

@@ -1,7 +1,7 @@
 """How every Python that we start is started: what lies in the current folder is never imported.
 
 `python -m` and `python -c` look into the current folder before anything else. A `json.py` in a repository that someone
-downloaded would be run by a command that only compares. Each child of ours begins in one of the three ways below, and
+downloaded would be run by a command that only compares. Each child of ours begins in one of the ways below, and
 a test looks for others.
 """
 
@@ -11,12 +11,10 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-_BOOT = """\
-import sys
-sys.path[:] = [entry for entry in sys.path if entry]
-"""
-"""Nothing but `sys` is imported before the current folder, which is the empty entry, is off the path."""
+from torch2flow import errors
+from torch2flow.guards import boot
 
 _AS_HERE = """\
 import json, sys
@@ -34,12 +32,18 @@ def same_python(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-I", "-c", _AS_HERE + code, json.dumps(here), *arguments]
 
 
-def other_python(python: str | os.PathLike[str], code: str, *arguments: str) -> list[str]:
-    """The command that runs a text in another interpreter, in the environment that its user has set up for it.
+def other_python(python: str | os.PathLike[str], module: str) -> list[str]:
+    """The command that runs `main()` of a module of ours in another interpreter, as its user has set it up.
 
-    It may be older than `-P`, and `-I` would take PYTHONPATH from it, by which its user's own model may be found.
+    It may be older than `-P`, and `-I` would take PYTHONPATH from it, by which its user's own model may be found. With
+    `-c`, Python 3.13 imports `linecache` before the first line of the text, from the current folder: so it is a file.
     """
-    return [str(python), "-c", _BOOT + code, *arguments]
+    return [str(python), boot.__file__, str(Path(errors.__file__).parent), module]
+
+
+def bare_python(python: str, code: str) -> list[str]:
+    """The command that runs a text, which needs the standard library only, in another interpreter."""
+    return [python, "-I", "-c", code]
 
 
 def script_python(file: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:

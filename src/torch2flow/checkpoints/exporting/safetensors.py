@@ -6,7 +6,6 @@ multiple of 8, and tensors go by falling element size, so that each is aligned t
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from torch2flow.checkpoints.writing import ConversionPlan
 from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
 from torch2flow.checkpoints.writing.kernel_copy import write_all
+from torch2flow.guards.json_text import to_json_text
 
 
 def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hashing: bool = False) -> None:
@@ -24,7 +24,7 @@ def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hash
         FormatError: the source is damaged.
         OSError: the file can't be written.
     """
-    header: dict[str, Any] = {"__metadata__": _metadata(plan)}
+    header = bytearray(b'{"__metadata__":' + _encoded(_metadata(plan)))
     order = sorted(
         ((name, entry) for entry in plan.entries for name in entry.names),
         key=lambda pair: -pair[1].stored.itemsize,
@@ -34,21 +34,22 @@ def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hash
         shape = list(entry.shape)
         if entry.stored.kind == "x" and shape:  # float4: the format counts elements, PyTorch pairs of them
             shape[-1] *= 2
-        header[name] = {
-            "dtype": entry.stored.safetensors,
-            "shape": shape,
-            "data_offsets": [at, at + entry.nbytes],
-        }
+        row = {"dtype": entry.stored.safetensors, "shape": shape, "data_offsets": [at, at + entry.nbytes]}
+        header += b"," + _encoded(name) + b":" + _encoded(row)
         at += entry.nbytes
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
-    text += b" " * (-len(text) % 8)
+    header += b"}"
+    header += b" " * (-len(header) % 8)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
-        write_all(fd, struct.pack("<Q", len(text)) + text)
+        write_all(fd, struct.pack("<Q", len(header)) + header)
         for _, entry in order:
             write_entry(entry, fd, progress, hashing)
     finally:
         os.close(fd)
+
+
+def _encoded(value: Any) -> bytes:
+    return to_json_text(value, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 def _metadata(plan: ConversionPlan) -> dict[str, str]:

@@ -6,6 +6,7 @@ Everything that can't be done is found here and told at once; a plan that exists
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -142,12 +143,15 @@ def make_plan(
     refused: list[str] = []
     known: dict[tuple[Any, ...], Entry] = {}
     settled: dict[str, Outcome] = {}
+    users = Counter(id(tensor.storage) for _, tensor in tensors if isinstance(tensor, TensorRef))
     for source_name, tensor in tensors:
         name = naming.names.get(source_name)
         if name is None:
             continue
-        identity = _identity(tensor)
-        entry = known.get(identity)
+        # What has its storage for itself is tied to nothing: it takes half of the memory not to remember it.
+        is_alone = isinstance(tensor, TensorRef) and users[id(tensor.storage)] == 1
+        identity = () if is_alone else _identity(tensor)
+        entry = None if is_alone else known.get(identity)
         if entry is not None:
             entry.names.append(name)
             plan.by_tensor[tensor] = entry
@@ -163,7 +167,9 @@ def make_plan(
         plain = plain_source(tensor, change) if stored is dtype else None
         entry = Entry([name], tensor, dtype, stored, changed_shape(tensor, change), change, plain)
         plan.entries.append(entry)
-        plan.by_tensor[tensor] = known[identity] = entry
+        plan.by_tensor[tensor] = entry
+        if not is_alone:
+            known[identity] = entry
     if refused:
         more = f"\n    and {len(refused) - 20} more" if len(refused) > 20 else ""
         raise UnsupportedError(

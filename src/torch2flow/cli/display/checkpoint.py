@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from rich.filesize import decimal
@@ -47,13 +48,17 @@ def _show_tensors(checkpoint: Checkpoint, pattern: str) -> None:
         yield "name", "dtype", "shape", "bytes", ""
         for name, tensor in checkpoint.items():
             if pattern in name:
-                shape = "x".join(map(str, tensor.shape)) or "scalar"
-                yield printable(name), tensor.dtype.name, shape, f"{tensor.nbytes:,}", _remarks(tensor)
+                yield printable(name), tensor.dtype.name, *_size(tensor.shape, tensor.nbytes), _remarks(tensor)
 
     lines = aligned(rows, right=(3,))
     out.print(escape(next(lines)), style="bold")
     for line in lines:
         out.file.write(f"{line}\n")
+
+
+@lru_cache(1 << 12)
+def _size(shape: tuple[int, ...], nbytes: int) -> tuple[str, str]:
+    return "x".join(map(str, shape)) or "scalar", f"{nbytes:,}"
 
 
 def totals(checkpoint: Checkpoint) -> str:

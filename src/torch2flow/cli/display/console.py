@@ -24,12 +24,14 @@ def aligned(rows: Callable[[], Iterable[tuple[str, ...]]], right: tuple[int, ...
     for row in rows():
         sizes = map(_width, row)
         widths = list(map(max, widths, sizes)) if widths else list(sizes)
+    plain = "  ".join(f"{{:{'>' if at in right else '<'}{width}}}" for at, width in enumerate(widths))
     for row in rows():
-        cells = [
-            " " * (width - _width(cell)) + cell if at in right else cell + " " * (width - _width(cell))
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+        if all(map(str.isascii, row)):
+            yield plain.format(*row).rstrip()
+            continue
+        blanks = [" " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+        cells = enumerate(zip(row, blanks, strict=True))
+        yield "  ".join(blank + cell if at in right else cell + blank for at, (cell, blank) in cells).rstrip()
 
 
 def _width(cell: str) -> int:
