@@ -1,10 +1,12 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test bench faults coverage zoo golden style operators docs lint types clean distclean
+.PHONY: help setup demo quick test attacks fuzz bench faults coverage zoo golden style operators docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 # Arguments for pytest: make test ARGS='-k conv -x'
 ARGS ?=
+# For how long damaged files are tried.
+SECONDS ?= 3600
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -21,6 +23,12 @@ quick: setup ## in a minute: lint, types, and the tests that need neither PyTorc
 
 test: setup ## run every test, each environment running the tests whose packages it has
 	@bash scripts/test.sh $(ARGS)
+
+attacks: setup ## attack the readers and the command line for an hour, and count (SECONDS=600 for less)
+	@$(ONEFLOW) scripts/attacks.py --seconds $(SECONDS) $(ARGS)
+
+fuzz: setup ## read damaged files of every kind for an hour, and count (SECONDS=600 for less)
+	@$(ONEFLOW) scripts/attacks.py --readers --seconds $(SECONDS) $(ARGS)
 
 bench: setup ## measure speed and memory (minutes, and some 20 GB of disk)
 	@$(ONEFLOW) benchmarks/run.py $(ARGS)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from attack_counts import record_counts
 
 from torch2flow.cli import main
 from torch2flow.cli.commands import EXIT_CODES, cli
@@ -78,7 +79,10 @@ def run_here(*arguments: object) -> Ran:
         sys.stdout, sys.stderr = before
         gc.enable()  # a command ends its process, and leaves what it opened to that
     assert isinstance(code, int)
-    return Ran(given, code, out.text(), errors.text())
+    told = errors.text()
+    if code == DEFECT and given[:1] != ["--debug"]:
+        told += run_here("--debug", *given).errors[-2000:]
+    return Ran(given, code, out.text(), told)
 
 
 def _stop(number: int, frame: Any) -> None:
@@ -99,6 +103,15 @@ def chosen(cases: list[Any], most: int) -> list[Any]:
     if "TORCH2FLOW_FUZZ_SECONDS" in os.environ or len(cases) <= most:
         return cases
     return random.Random(0).sample(cases, most)
+
+
+def report(what: str, runs: list[Ran]) -> None:
+    """Counts what became of commands, and fails with all that did not end as they must."""
+    faults = [run for run in runs if run.fault]
+    refused = sum(run.code not in (0, 1) for run in runs) - len(faults)
+    accepted = len(runs) - refused - len(faults)
+    record_counts(what, inputs=len(runs), refused=refused, accepted=accepted, faults=len(faults))
+    assert not faults, "\n\n".join(run.fault for run in faults[:20])
 
 
 def odd_files(folder: Path) -> list[str]:

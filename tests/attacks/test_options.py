@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 
-from .command_line import chosen, commands, odd_files, run_here
+from .command_line import chosen, commands, odd_files, report, run_here
 
 TEXTS = [
     *(
@@ -146,11 +146,8 @@ def test_odd_values_of_every_option(places: Places) -> None:
         for value in (["given"] if getattr(parameter, "is_flag", False) else places.odd)
     ]
     assert len({path for path, *_ in cases}) >= 15
-    faults = []
     drawn = chosen(cases, 500)
-    for path, command, parameter, value in drawn:
-        given = places.command(path, command, parameter, value)
-        fault = run_here(*given).fault
-        faults.append(fault and f"{fault}\n{run_here('--debug', *given).errors[-1500:]}")
-    print(f"\n{len(drawn)} of {len(cases)} commands with odd values, {sum(map(bool, faults))} faults")
-    assert not any(faults), "\n\n".join(fault for fault in faults if fault)
+    report(
+        f"values of options and arguments that nobody means, {len({path for path, *_ in cases})} commands",
+        [run_here(*places.command(path, command, parameter, value)) for path, command, parameter, value in drawn],
+    )

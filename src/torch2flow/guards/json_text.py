@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from torch2flow.errors import FormatError
@@ -81,19 +82,24 @@ def _is_deep(raw: bytes) -> bool:
     """Whether brackets are left when the innermost ones are taken away again and again."""
     brackets = raw.translate(None, _NO_BRACKET)
     for _ in range(MOST_LEVELS):
-        if not brackets:
+        before, brackets = len(brackets), brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(brackets) == before:  # none, or some that are never closed: that is no JSON
             return False
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
     return bool(brackets)
 
 
 def to_json_text(value: Any, *, indent: int | None = None, separators: tuple[str, str] | None = None) -> str:
     """A value of plain data as JSON, in which numbers that JSON does not know are the texts NaN and Infinity."""
+    encode = _encoder(indent, separators)
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
+        return encode(value)
     except ValueError:
-        finite = _finite(value)
-        return json.dumps(finite, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
+        return encode(_finite(value))
+
+
+@cache
+def _encoder(indent: int | None, separators: tuple[str, str] | None) -> Callable[[Any], str]:
+    return json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=indent, separators=separators).encode
 
 
 def _finite(value: Any) -> Any:

@@ -41,7 +41,8 @@ def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hash
     header += b" " * (-len(header) % 8)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
-        write_all(fd, struct.pack("<Q", len(header)) + header)
+        write_all(fd, struct.pack("<Q", len(header)))
+        write_all(fd, memoryview(header))
         for _, entry in order:
             write_entry(entry, fd, progress, hashing)
     finally:
