@@ -1,10 +1,12 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test-quick test bench faults coverage zoo golden style operators docs lint types clean distclean
+.PHONY: help setup demo quick test-quick test attacks fuzz bench faults coverage zoo golden style operators docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 # Arguments for pytest: make test ARGS='-k conv -x'
 ARGS ?=
+# For how long damaged files are tried.
+SECONDS ?= 3600
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -23,6 +25,12 @@ test-quick:
 
 test: setup ## run every test, each environment running the tests whose packages it has
 	@bash scripts/test.sh $(ARGS)
+
+attacks: setup ## attack the readers and the command line for an hour, and count (SECONDS=600 for less)
+	@$(ONEFLOW) scripts/attacks.py --seconds $(SECONDS) $(ARGS)
+
+fuzz: setup ## read damaged files of every kind for an hour, and count (SECONDS=600 for less)
+	@$(ONEFLOW) scripts/attacks.py --readers --seconds $(SECONDS) $(ARGS)
 
 bench: setup ## measure speed and memory (minutes, and some 20 GB of disk)
 	@$(ONEFLOW) benchmarks/run.py $(ARGS)
@@ -51,13 +59,13 @@ docs: setup ## write anew what the documentation shows of real runs and of the c
 	@$(ONEFLOW) scripts/docs_sessions.py --write
 
 lint: setup ## check style, format, and the direction of imports between the wings
-	$(ONEFLOW) -m ruff check .
-	$(ONEFLOW) -m ruff format --check .
+	$(ONEFLOW) -I -m ruff check .
+	$(ONEFLOW) -I -m ruff format --check .
 	@mkdir -p build
 	$(dir $(ONEFLOW))lint-imports --cache-dir build/import-linter
 
 types: setup ## check types
-	$(ONEFLOW) -m mypy
+	$(ONEFLOW) -I -m mypy
 
 clean: ## remove caches and outputs
 	rm -rf build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

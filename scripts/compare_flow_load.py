@@ -65,7 +65,7 @@ def attempt(side: str, case: Case, arguments: tuple[str, ...], folder: Path, lib
     changes = ""
     try:
         if side == "torch2flow":
-            command = [sys.executable, "-m", "torch2flow", "convert", case.file, "-o", "out", *arguments]
+            command = [sys.executable, "-I", "-m", "torch2flow", "convert", case.file, "-o", "out", *arguments]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 said = re.split("as (?:they are|it is):", done.stderr.partition("\n  at: ")[0])[-1]

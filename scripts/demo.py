@@ -258,7 +258,7 @@ def torch2flow(*arguments: str, python: str | Path = sys.executable) -> None:
         SystemExit: it failed; with its exit code.
     """
     console.print(f"  [bold]$ torch2flow {escape(shlex.join(arguments))}[/]")
-    done = subprocess.run([python, "-m", "torch2flow", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([python, "-I", "-m", "torch2flow", *arguments], capture_output=True, text=True, check=False)
     show_output(done.stdout + done.stderr)
     if done.returncode:
         sys.exit(done.returncode)

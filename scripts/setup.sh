@@ -22,7 +22,7 @@ fi
 # Whether interpreter $1 runs, has version $2, and can make an environment. It is really run: a pyenv shim is
 # on PATH also for a version that is not active, and a Python can lack ensurepip (Debian) or ssl.
 usable() {
-    "$1" -c 'import sys, ctypes, ensurepip, ssl, zlib
+    "$1" -I -c 'import sys, ctypes, ensurepip, ssl, zlib
 sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' "$2" > /dev/null 2>&1
 }
 
@@ -48,7 +48,7 @@ get_python() ( # get_python VERSION: by uv, which is installed first where it is
     if ! command -v uv > /dev/null; then
         if [ ! -x .venv-uv/bin/uv ]; then
             base=$(find_python 3.13 3.12 3.11 3.10 3.9 3.8) || return 1
-            "$base" -m venv .venv-uv >&2 && .venv-uv/bin/python -m pip install -qq uv >&2 || return 1
+            "$base" -I -m venv .venv-uv >&2 && .venv-uv/bin/python -I -m pip install -qq uv >&2 || return 1
         fi
         PATH="$PWD/.venv-uv/bin:$PATH"
     fi
@@ -72,7 +72,7 @@ python_for() ( # python_for VARIABLE OVERRIDE VERSION...
 pip_in() ( # pip_in DIR ARGUMENT...
     dir=$1
     shift
-    "$dir/bin/python" -m pip install -qq --disable-pip-version-check "$@"
+    "$dir/bin/python" -I -m pip install -qq --disable-pip-version-check "$@"
 )
 
 # Builds environment DIR unless its stamp says that it was made here, from these very inputs. The stamp is
@@ -92,7 +92,7 @@ make_venv() ( # make_venv DIR VARIABLE OVERRIDE "VERSION..." PIP-ARGUMENT...
         # shellcheck disable=SC2086  # the versions are words
         python=$(python_for "$variable" "$override" $versions)
         say "$dir with $("$python" --version) (minutes the first time)"
-        "$python" -m venv --clear "$dir"
+        "$python" -I -m venv --clear "$dir"
     else
         say "$dir has other requirements now"
     fi

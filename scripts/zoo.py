@@ -75,7 +75,7 @@ def collect() -> None:
     """Takes what was measured of the generated models into the rows, and the names of torchvision's weights."""
     known: dict[str, dict[str, str]] = {}
     for python in (OLD, NEW):
-        done = subprocess.run([python, "-c", WEIGHT_NAMES], cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run([python, "-I", "-c", WEIGHT_NAMES], cwd=ROOT, capture_output=True, text=True, check=True)
         known |= json.loads(done.stdout.strip().rpartition("\n")[2])
     WEIGHTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", "utf-8")
     rows = {name: row for name, row in read_results().items() if not name.startswith(GENERATED)}

@@ -25,7 +25,7 @@ def run(lab: Lab) -> Iterator[Comparison]:
         folder.mkdir()
         model, out = folder / "llama.pt2", folder / "llama"
         factory = f"{CHILDREN / 'llama.py'}:llama(layers={layers},kind='{kind}')"
-        _run([TORCH, "-m", "torch2flow", "capture", factory, "-o", model, "--input", "int64[1,32]:0..32000"])
+        _run([TORCH, "-I", "-m", "torch2flow", "capture", factory, "-o", model, "--input", "int64[1,32]:0..32000"])
         _run([torch2flow(), "convert", model, "-o", out, "--dtype", "float32"])
         manifest = json.loads((out / "manifest.json").read_text())
         weights = sum(row["bytes"] for row in manifest["tensors"])
@@ -44,4 +44,4 @@ def run(lab: Lab) -> Iterator[Comparison]:
 def _run(command: list[str | Path]) -> None:
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, env={**os.environ})
     if done.returncode:
-        raise OSError(f"{command[2]} failed: {done.stderr[-300:]}")
+        raise OSError(f"{" ".join(map(str, command[:5]))} failed: {done.stderr[-300:]}")

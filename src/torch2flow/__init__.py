@@ -10,11 +10,17 @@ or, straight into a live OneFlow module:
     >>> torch2flow.load_state_dict(model, "model.pth")                # doctest: +SKIP
 """
 
-from __future__ import annotations
+import sys
 
-from typing import TYPE_CHECKING, Any
+# `python -m torch2flow` puts the current folder first in the path for imports. It is taken off before anything is
+# imported, even `__future__`: a json.py in a downloaded repository is not to run because someone inspects a file in it.
+_SAFE = sys.flags.isolated or getattr(sys.flags, "safe_path", False)
+if sys.argv[:1] == ["-m"] and "m torch2flow" in " ".join(sys.orig_argv) and not _SAFE:
+    sys.path.pop(0)
 
-from torch2flow._version import __version__
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+from torch2flow._version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
     from torch2flow.checkpoints.diffing import Diff, diff

@@ -1,5 +1,5 @@
 """`python -m torch2flow`."""
 
-from torch2flow.cli.commands import main
+from torch2flow.cli import main
 
 main()

@@ -7,6 +7,7 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,18 @@ from torch2flow.checkpoints.pytorch import TensorRef
 from torch2flow.checkpoints.pytorch.pieced_tensor import PiecedTensor
 from torch2flow.checkpoints.pytorch.tensor import CHUNK
 from torch2flow.checkpoints.sharding.rank_folders import is_ranks, rank_folder
-from torch2flow.checkpoints.writing import Entry, Options, make_plan
-from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
+from torch2flow.checkpoints.writing import Entry, make_plan
+from torch2flow.checkpoints.writing.manifest_reading import (
+    Manifest,
+    TensorRow,
+    manifest_file,
+    manifest_keys,
+    read_manifest,
+    recorded_names,
+    saved_options,
+)
 from torch2flow.checkpoints.writing.value_changes import cast, changed_chunks
 from torch2flow.conversion.formats import target_of
-from torch2flow.errors import FormatError
 
 Progress = Callable[[int], None]
 
@@ -62,7 +70,7 @@ def check(
     result = Check(path)
     advance = progress or (lambda count: None)
     if is_ranks(path) and against is None:
-        for rank in range(int(manifest.get("ranks", 0))):
+        for rank in range(manifest.get("ranks", 0)):
             part = check(rank_folder(path, rank), progress=progress)
             result.tensors, result.compared = result.tensors + part.tensors, result.compared + part.compared
             result.differences += [f"rank {rank}: {sentence}" for sentence in part.differences]
@@ -76,9 +84,7 @@ def check(
     return result
 
 
-def _compare_with_manifest(
-    result: Check, manifest: dict[str, Any], stored: dict[str, TensorRef], advance: Progress
-) -> None:
+def _compare_with_manifest(result: Check, manifest: Manifest, stored: dict[str, TensorRef], advance: Progress) -> None:
     expected: set[str] = set()
     for row in manifest["tensors"]:
         names = [row["name"], *row.get("also", [])]
@@ -94,7 +100,7 @@ def _compare_with_manifest(
     result.differences.extend(f"{name}: not in the manifest" for name in stored if name not in expected)
 
 
-def _verify(result: Check, name: str, row: dict[str, Any], tensor: TensorRef, advance: Progress) -> bool:
+def _verify(result: Check, name: str, row: TensorRow, tensor: TensorRef, advance: Progress) -> bool:
     """Compares size and stored bytes with the manifest; returns whether there was a checksum to compare with."""
     file = tensor.storage.file
     if file is not None and row.get("path") and file.size != row["bytes"]:
@@ -122,13 +128,13 @@ def _stored_bytes(tensor: TensorRef, nbytes: int) -> Any:
 
 
 def _compare_with_source(
-    result: Check, manifest: dict[str, Any], stored: dict[str, TensorRef], against: Path, advance: Progress
+    result: Check, manifest: Manifest, stored: dict[str, TensorRef], against: Path, advance: Progress
 ) -> None:
-    options = _saved_options(manifest)
-    keys = manifest_keys(manifest, str(result.path))
-    source = open_checkpoint(against, manifest["zoo"].get("key") if "zoo" in manifest else options.key)
-    source = renamed(renamed(source, manifest_keys(manifest, str(result.path), "older")), keys)
-    plan = make_plan(source, options, target_of(manifest["format"]))
+    options, where = saved_options(manifest), str(manifest_file(result.path))
+    keys = manifest_keys(manifest, where)
+    source = open_checkpoint(against, manifest["zoo"]["key"] if "zoo" in manifest else options.key)
+    source = renamed(renamed(source, manifest_keys(manifest, where, "older")), keys)
+    plan = make_plan(source, options, target_of(manifest["format"]), partial(recorded_names, manifest))
     planned: set[str] = set()
     for entry in plan.entries:
         planned.update(entry.names)
@@ -147,6 +153,10 @@ def _compare_with_source(
         difference = _first_difference(expected, found, advance)
         if difference >= 0:
             result.differences.append(f"{entry.names[0]}: differs from the source at byte {difference}")
+    listed = (name for row in manifest["tensors"] for name in (row["name"], *row.get("also", [])))
+    result.differences.extend(
+        f"{name}: in the manifest, and not in the source" for name in listed if name not in planned
+    )
     more = (name for name in stored if name not in planned and not keys.is_flow_only(name))
     result.differences.extend(f"{name}: not in the source" for name in more)
 
@@ -155,17 +165,6 @@ def _as_read(entry: Entry) -> Any:
     """The values of an entry in the dtype in which they are read back from an output of torch2flow."""
     dtype = entry.tensor.dtype if entry.change == "widened" else entry.dtype
     return (cast(chunk, dtype) for chunk in changed_chunks(entry.tensor, entry.change))
-
-
-def _saved_options(manifest: dict[str, Any]) -> Options:
-    """The options of the conversion. JSON knows no tuples, so lists become tuples again."""
-    try:
-        saved = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in manifest["options"].items()
-        }
-        return Options(**{**saved, "key": manifest["key"], "rename": tuple((old, new) for old, new in saved["rename"])})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FormatError(f"The manifest's options can't be read ({error}).") from None
 
 
 def _first_difference(expected: Any, found: Any, advance: Progress) -> int:

@@ -64,6 +64,12 @@ class OutputError(Torch2FlowError):
     exit_code = 5
 
 
+class DefectError(Torch2FlowError):
+    """Something was raised that nobody foresaw: a defect of torch2flow itself."""
+
+    exit_code = 70  # EX_SOFTWARE of sysexits.h
+
+
 class InstallationError(Torch2FlowError):
     """OneFlow, PyTorch or one of their libraries is missing or does not import."""
 

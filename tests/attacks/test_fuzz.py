@@ -9,6 +9,8 @@ import base64
 import os
 from pathlib import Path
 
+from attack_counts import record_counts
+
 from .harness import Worker
 from .seeds import FIXTURE_SEEDS, SEEDS
 
@@ -38,6 +40,7 @@ def test_damaged_files(worker: Worker, tmp_path: Path) -> None:
         opened, refused = opened + outcome.answer["opened"], refused + outcome.answer["refused"]
         left -= outcome.cpu
         first = outcome.answer["next"] + 1
+    record_counts("damaged files", inputs=opened + refused, refused=refused, accepted=opened, faults=0)
     assert opened > 20 and refused > 20, "the damage is too small or too large to say anything"
 
 

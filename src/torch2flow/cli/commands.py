@@ -13,10 +13,11 @@ import click
 
 from torch2flow._version import __version__
 from torch2flow.cli.command_group import OrderedGroup
+from torch2flow.cli.options import PATH, RANKS, SEED, check_arguments
 from torch2flow.cli.printing import print_json
 from torch2flow.cli.scale import launch, libai, plan
 from torch2flow.cli.zoo import zoo
-from torch2flow.errors import DifferenceError, InstallationError, OutputError, Torch2FlowError, UsageError
+from torch2flow.errors import DifferenceError, InstallationError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from torch2flow.proof.parity.fresh_recording import Original
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 EXIT_CODES = """\b
 Exit codes:
   0  done, nothing differs
-  1  a check found a difference, or an unexpected failure
+  1  a check found a difference
   2  the request can't be carried out: a wrong option, a key that is not there
   3  the input is broken, hostile, or no checkpoint
   4  the target can't hold some tensors, and no option said what becomes of them; PyTorch can't export the model
-  5  the output exists or can't be written
+  5  the output exists or can't be written or printed; the system refuses something
   6  OneFlow or PyTorch is needed and missing: see 'torch2flow doctor'
+  70  a defect of torch2flow: please report it
   130  interrupted"""
 
 
@@ -39,7 +41,8 @@ Exit codes:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(__version__, prog_name="torch2flow")
-def cli() -> None:
+@click.option("--debug", is_flag=True, help="Show where in the code a defect of torch2flow arises.")
+def cli(debug: bool) -> None:
     """Turns PyTorch checkpoints into OneFlow checkpoints, bit for bit, with neither of them installed.
 
     \b
@@ -56,7 +59,7 @@ Examples:
   torch2flow inspect run.ckpt --tree
   torch2flow inspect model.safetensors --json"""
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option("--key", metavar="PATH", help="The part to show, as a dotted path; '.' is the whole.")
 @click.option("--tree", is_flag=True, help="Show the whole object as a tree.")
 @click.option("--filter", "pattern", default="", metavar="TEXT", help="Show only names that contain TEXT.")
@@ -90,10 +93,8 @@ Examples:
   torch2flow convert big.safetensors.index.json -o out --plan llama --ranks 8     a folder for each rank
   torch2flow convert out -o model.safetensors         back to PyTorch"""
 )
-@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="The output folder or file."
-)
+@click.argument("source", metavar="FILE", type=PATH)
+@click.option("-o", "--output", "out", required=True, type=PATH, help="The output folder or file.")
 @click.option("--key", metavar="PATH", help="The part to convert, as a dotted path; '.' is the whole.")
 @click.option(
     "--rename",
@@ -124,7 +125,7 @@ Examples:
     help="Default: folder, or by the suffix of -o.",
 )
 @click.option("--plan", metavar="PLAN", help="Cut it for the ranks of a job: a TOML file or a preset (docs/scale.md).")
-@click.option("--ranks", type=click.IntRange(1), help="How many ranks PLAN is for.")
+@click.option("--ranks", type=RANKS, help="How many ranks PLAN is for.")
 @click.option("--hash", "hashing", is_flag=True, help="Add a sha256 per tensor and of the source; verify checksums.")
 @click.option("--sync", is_flag=True, help="Flush to disk before the output appears (power loss).")
 @click.option("--resume", is_flag=True, help="Go on with what an interrupted conversion left.")
@@ -134,7 +135,7 @@ Examples:
 @click.option(
     "--rules",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.py",
     help="Your own operator rules. Runs it.",
 )
@@ -196,8 +197,8 @@ def _verify_converted(source: Path, out: Path, *, silent: bool) -> None:
 
 
 @cli.command(epilog="\b\nExamples:\n  torch2flow check out\n  torch2flow check out --against model.pth")
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("--against", type=click.Path(path_type=Path), metavar="SOURCE", help="Compare every bit with the source.")
+@click.argument("out", type=PATH)
+@click.option("--against", type=PATH, metavar="SOURCE", help="Compare every bit with the source.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(out: Path, against: Path | None, as_json: bool) -> None:
     """Verifies a converted checkpoint: against its manifest, or bit for bit against the source."""
@@ -229,8 +230,8 @@ Examples:
   torch2flow diff parallel.pth model.safetensors --rename '^module\\.=' --exclude num_batches
   torch2flow diff old.pth new.pth -q && echo the same"""
 )
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a", type=PATH)
+@click.argument("b", type=PATH)
 @click.option("--key-a", metavar="PATH", help="The part of A to compare, as a dotted path; '.' is the whole.")
 @click.option("--key-b", metavar="PATH", help="The part of B.")
 @click.option("--rename", multiple=True, metavar="OLD=NEW", help="For A's names: as for convert. Repeatable.")
@@ -271,23 +272,21 @@ Examples:
   torch2flow verify out --against nets.py:Net --python ../torch/bin/python --input 'float32[2,3,64,64]'
   torch2flow verify out --minimise case.py            the smallest layer and input that still differ"""
 )
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("--reference", type=click.Path(path_type=Path), metavar="FILE", help="The recording, or its .pt2.")
+@click.argument("out", type=PATH)
+@click.option("--reference", type=PATH, metavar="FILE", help="The recording, or its .pt2.")
 @click.option("--against", metavar="MODULE:FACTORY", help="Record this PyTorch model now, and compare with it.")
 @click.option("--python", default=sys.executable, metavar="PATH", help="With --against: a Python that has PyTorch.")
 @click.option("--input", "inputs", multiple=True, metavar="[NAME=]SPEC", help="With --against: as for capture.")
 @click.option("--size", "sizes", multiple=True, metavar="AXIS=NUMBER", help="With --against: as for capture.")
 @click.option("--load-weights", is_flag=True, help="With --against: give the PyTorch model the weights of OUT.")
-@click.option("--seed", type=int, default=0, help="With --against: of weights and inputs that are drawn.")
+@click.option("--seed", type=SEED, default=0, help="With --against: of weights and inputs that are drawn.")
 @click.option("--seeds", type=click.IntRange(1), default=1, help="With --against: so many seeds; the worst is shown.")
 @click.option("--modules", default="", metavar="REGEX", help="Judge only layers whose path matches.")
 @click.option("--layers/--no-layers", default=True, help="Compare every layer, as far as recorded. Default: yes.")
 @click.option("--training/--no-training", default=True, help="Compare gradients and steps. Default: if recorded.")
 @click.option("--graph", is_flag=True, help="Compare the outputs of flow.nn.Graph too.")
-@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a page to look at.")
-@click.option(
-    "--minimise", type=click.Path(path_type=Path), metavar="FILE.py", help="Write a failing layer as a script."
-)
+@click.option("--report", type=PATH, metavar="FILE.html", help="Write a page to look at.")
+@click.option("--minimise", type=PATH, metavar="FILE.py", help="Write a failing layer as a script.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files at --report and --minimise.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was measured as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the verdict only.")
@@ -357,7 +356,7 @@ Examples:
   torch2flow capture project.bert:tiny -o bert.pt2 --input 'int64[batch,seq]:0..30522' --input 'mask=bool[batch,seq]'"""
 )
 @click.argument("model", metavar="MODULE:FACTORY")
-@click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="The .pt2 to write.")
+@click.option("-o", "--output", "out", required=True, type=PATH, help="The .pt2 to write.")
 @click.option(
     "--input", "inputs", multiple=True, metavar="[NAME=]SPEC", help="An input of forward; see below. In order."
 )
@@ -372,7 +371,7 @@ Examples:
     show_default=True,
     help="What to record beside the model: every layer's output, the model's only, or nothing.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of weights and inputs that are drawn.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of weights and inputs that are drawn.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing capture at -o.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -407,7 +406,7 @@ for command in (zoo, plan, launch, libai):
 
 @cli.command(epilog="\b\nExamples:\n  torch2flow operators\n  torch2flow operators aten.upsample")
 @click.argument("name", default="")
-@click.option("--rules", multiple=True, type=click.Path(path_type=Path), metavar="FILE.py", help="Your own rules too.")
+@click.option("--rules", multiple=True, type=PATH, metavar="FILE.py", help="Your own rules too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def operators(name: str, rules: tuple[Path, ...], as_json: bool) -> None:
     """Lists the operators with a rule: which OneFlow code stands for each, and where the rule is written."""
@@ -442,31 +441,24 @@ def doctor(as_json: bool) -> None:
     sys.exit(0 if report.core_works else InstallationError.exit_code)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Runs the command line; every error is a few plain lines on stderr and an exit code of `EXIT_CODES`."""
+def run(arguments: list[str]) -> int:
+    """Runs the command line inside the guard; returns the exit code, one of `EXIT_CODES`.
+
+    Raises:
+        Torch2FlowError: the command can't be carried out.
+    """
     # A checkpoint is tens of thousands of small objects that live to the end: looking for cycles among them
     # takes a third of the time.
     gc.disable()
+    check_arguments(arguments)
     try:
         cli(arguments, prog_name="torch2flow", standalone_mode=False)
-    except Torch2FlowError as error:
-        _fail(str(error), error.exit_code)
     except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        return stop.exit_code
+    except click.Abort:
+        raise KeyboardInterrupt from None
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted; a folder goes on with --resume", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    except MemoryError:
-        _fail("There is not enough memory for this.", 3)
-
-
-def _fail(text: str, code: int) -> None:
-    # Paths and names come from files: what a terminal would obey is spelled out.
-    shown = "".join(c if c == "\n" or c.isprintable() else ascii(c)[1:-1] for c in text)
-    sys.stderr.buffer.write(f"torch2flow: {shown}\n".encode("utf-8", "backslashreplace"))
-    sys.exit(code)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "torch2flow"
+        raise UsageError(error.format_message(), remedy=f"{command} --help shows what it takes") from None
+    return 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from torch2flow.cli.options import PATH, PORT, POSITIVE, RANKS
 from torch2flow.cli.printing import print_json
 
 
@@ -19,11 +20,11 @@ Examples:
   torch2flow plan model.safetensors.index.json plan.toml --ranks 1024
   torch2flow plan model.pth plan.toml --ranks 64 --speed 0.3 --json"""
 )
-@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("source", metavar="FILE", type=PATH)
 @click.argument("plan", metavar="PLAN", type=str)
-@click.option("--ranks", type=click.IntRange(1), help="How many ranks there are. Default: as the plan's mesh says.")
+@click.option("--ranks", type=RANKS, help="How many ranks there are. Default: as the plan's mesh says.")
 @click.option("--key", metavar="PATH", help="The part of FILE, as a dotted path.")
-@click.option("--speed", type=float, default=1.0, show_default=True, metavar="GB/S", help="What one rank reads.")
+@click.option("--speed", type=POSITIVE, default=1.0, show_default=True, metavar="GB/S", help="What one rank reads.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every tensor.")
 def plan(source: Path, plan: str, ranks: int | None, key: str | None, speed: float, as_json: bool) -> None:
     """Says what each rank would hold and read of FILE by PLAN. Nothing is started, and no tensor is read.
@@ -53,14 +54,14 @@ Examples:
   torch2flow launch --nproc-per-node 8 --nnodes 2 --node-rank 0 --master-addr 10.0.0.1 train.py
   torch2flow launch --nproc-per-node 2 -m package.train""",
 )
-@click.option("--nproc-per-node", type=click.IntRange(1), default=1, show_default=True, help="Ranks on this machine.")
-@click.option("--nnodes", type=click.IntRange(1), default=1, show_default=True, help="Machines.")
+@click.option("--nproc-per-node", type=click.IntRange(1, 1024), default=1, show_default=True, help="Ranks here.")
+@click.option("--nnodes", type=RANKS, default=1, show_default=True, help="Machines.")
 @click.option("--node-rank", type=click.IntRange(0), default=0, show_default=True, help="Which of them this is.")
 @click.option("--master-addr", default="127.0.0.1", show_default=True, help="Where rank 0 is.")
-@click.option("--master-port", type=int, help="Its port. Default: a free one; with several machines 29500.")
+@click.option("--master-port", type=PORT, help="Its port. Default: a free one; with several machines 29500.")
 @click.option("-m", "--module", "as_module", is_flag=True, help="SCRIPT is a module, as for python -m.")
-@click.option("--logs", type=click.Path(path_type=Path), metavar="FOLDER", help="Also write what each rank says there.")
-@click.option("--timeout", type=float, default=60, show_default=True, metavar="S", help="For rank 0 to be ready.")
+@click.option("--logs", type=PATH, metavar="FOLDER", help="Also write what each rank says there.")
+@click.option("--timeout", type=POSITIVE, default=60, show_default=True, metavar="S", help="For rank 0 to be ready.")
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def launch(script: str, arguments: tuple[str, ...], **given: Any) -> None:
@@ -83,10 +84,8 @@ Examples:
   torch2flow libai gpt2 out -o model.safetensors --reverse --heads 16 --vocabulary 50257"""
 )
 @click.argument("family")
-@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="The output folder or file."
-)
+@click.argument("source", metavar="FILE", type=PATH)
+@click.option("-o", "--output", "out", required=True, type=PATH, help="The output folder or file.")
 @click.option("--heads", type=click.IntRange(1), help="Attention heads. Default: as the config.json beside FILE says.")
 @click.option("--vocabulary", type=click.IntRange(1), help="Rows of the vocabulary on the other side, if not as many.")
 @click.option("--reverse", is_flag=True, help="From LiBai's weights to those of transformers.")

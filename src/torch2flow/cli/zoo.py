@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from torch2flow.cli.command_group import OrderedGroup
+from torch2flow.cli.options import PATH
 from torch2flow.cli.printing import print_json
 from torch2flow.errors import DifferenceError, UsageError
 
@@ -60,7 +61,7 @@ Examples:
   torch2flow zoo convert resnet50 -o resnet50.pth --reverse --weights out"""
 )
 @click.argument("name")
-@click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="The output folder.")
+@click.option("-o", "--output", "out", required=True, type=PATH, help="The output folder.")
 @click.option("--weights", default="DEFAULT", show_default=True, metavar="FILE|NAME", help=WEIGHTS_HELP)
 @click.option("--key", metavar="PATH", help="The part of FILE to take, as a dotted path.")
 @click.option(
@@ -110,7 +111,7 @@ Examples:
   torch2flow zoo predict alexnet *.png --weights finetuned.pth --json"""
 )
 @click.argument("name")
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, type=PATH, metavar="IMAGE...")
 @click.option("--weights", default="DEFAULT", show_default=True, metavar="FILE|NAME", help=WEIGHTS_HELP)
 @click.option("--key", metavar="PATH", help="The part of FILE to take, as a dotted path.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -137,7 +138,7 @@ def predict(name: str, images: tuple[Path, ...], weights: str, key: str | None, 
 @zoo.command(epilog="\b\nExample:\n  torch2flow zoo compare alexnet")
 @click.argument("name")
 @click.option("--weights", default="DEFAULT", show_default=True, metavar="FILE|NAME", help=WEIGHTS_HELP)
-@click.option("--flowvision", type=click.Path(path_type=Path), metavar="FOLDER", help="Default: flowvision's cache.")
+@click.option("--flowvision", type=PATH, metavar="FOLDER", help="Default: flowvision's cache.")
 @click.option("--all", "every", is_flag=True, help="Show the tensors that are equal too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, of all tensors.")
 def compare(name: str, weights: str, flowvision: Path | None, every: bool, as_json: bool) -> None:

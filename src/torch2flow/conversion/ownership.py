@@ -13,13 +13,13 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from torch2flow.checkpoints.opening import open_container
 from torch2flow.checkpoints.pytorch.archive import find_pickle
 from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.zip import ZipArchive
-from torch2flow.checkpoints.writing.manifest import MANIFEST, load_manifest, read_manifest, sidecar
+from torch2flow.checkpoints.writing.manifest import MANIFEST, sidecar
+from torch2flow.checkpoints.writing.manifest_reading import Manifest, load_manifest, read_manifest
 from torch2flow.checkpoints.writing.renaming import is_folder
 from torch2flow.checkpoints.writing.staging import Entries
 from torch2flow.errors import FormatError, Torch2FlowError
@@ -120,7 +120,7 @@ Row = tuple[int, str]
 """Size of a file, or -1, and its sha256, or ""."""
 
 
-def _described(manifest: dict[str, Any], folder: Path | None = None) -> dict[str, Row]:
+def _described(manifest: Manifest, folder: Path | None = None) -> dict[str, Row]:
     """The files that a manifest names, and in a folder of ranks those that the ranks' manifests name.
 
     Raises:
@@ -134,9 +134,9 @@ def _described(manifest: dict[str, Any], folder: Path | None = None) -> dict[str
                 for place in (row["path"], *more):
                     # A tensor's own hash is left out: to read all values would take as long as to write them.
                     found[f"{place}/out"], found[f"{place}/meta"] = (row["bytes"], ""), (-1, "")
-        for row in manifest.get("files", []):
-            path = row["path"]
-            found[path] = row["bytes"], row.get("sha256", "")
+        for file in manifest.get("files", []):
+            path = file["path"]
+            found[path] = file["bytes"], file.get("sha256", "")
             if folder is not None and path.endswith(f"/{MANIFEST}"):
                 inner = path[: -len(MANIFEST)]
                 parts = _described(load_manifest(folder / path))

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from torch2flow._version import __version__
+from torch2flow.guards.child_python import same_python
 from torch2flow.runtime.import_causes import libraries_command
 from torch2flow.runtime.packages import (
     CORE,
@@ -240,9 +241,7 @@ except Exception as error:
 """
 
 _PROBE = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-arguments, result = sys.argv[2:], {{}}
+arguments, result = sys.argv[1:], {{}}
 {body}
 print()
 print(json.dumps(result))
@@ -250,8 +249,8 @@ print(json.dumps(result))
 
 
 def _probe(body: str, *arguments: str) -> dict[str, Any]:
-    """Runs a body in a fresh interpreter with this one's `sys.path`; a crash becomes the entry `crash`."""
-    command = [sys.executable, "-c", _PROBE.format(body=body), json.dumps(sys.path), *arguments]
+    """Runs a body in a fresh interpreter; a crash becomes the entry `crash`."""
+    command = same_python(_PROBE.format(body=body), *arguments)
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode == 0:
         result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -20,6 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from torch2flow.guards.child_python import bare_python
+
 Version = tuple[int, ...]
 
 
@@ -164,7 +166,7 @@ def _python310() -> str | None:
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
     for candidate in ("python3.10", *map(str, sorted(pyenv.glob("3.10.*/bin/python")))):
         try:
-            done = subprocess.run([candidate, "-c", "import ensurepip"], capture_output=True, check=False)
+            done = subprocess.run(bare_python(candidate, "import ensurepip"), capture_output=True, check=False)
         except OSError:
             continue
         if done.returncode == 0:

@@ -14,12 +14,12 @@ from typing import Any
 from torch2flow.checkpoints.dtypes import DTYPES
 from torch2flow.checkpoints.names.renamed_checkpoint import renamed, with_tensors
 from torch2flow.checkpoints.opening import open_container
-from torch2flow.checkpoints.pytorch import Checkpoint
+from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef
 from torch2flow.checkpoints.pytorch.tensor import in_memory
 from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.checkpoints.writing.entry_bytes import Progress
 from torch2flow.conversion import FORMATS, SUFFIXES, Delivery, Result, deliver
-from torch2flow.errors import InstallationError, UsageError
+from torch2flow.errors import FormatError, InstallationError, UsageError
 from torch2flow.models.codegen.literals import literal
 from torch2flow.models.codegen.source_text import unparsed
 from torch2flow.models.program.identifiers import is_identifier
@@ -30,6 +30,8 @@ from torch2flow.zoo.catalogue import find_twin
 from torch2flow.zoo.package import TwinModel, model_source
 from torch2flow.zoo.twins import Tensors, Twin
 from torch2flow.zoo.weights import DEFAULT, Weights, fetched, named_weights
+
+MOST_REPEATED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,26 @@ def prepare(
         named = named_weights(twin.name, str(weights))
         path = fetched(named, progress)
     checkpoint = Checkpoint(path, open_container(path), key)
+    _check_price(checkpoint)
     twin = settled(twin, checkpoint, named.name if named else "")
     twin = dataclasses.replace(twin, arguments=_replaced(twin.arguments, arguments))
     return Prepared(twin, to_flowvision(checkpoint, twin), named, checkpoint.key)
+
+
+def _check_price(checkpoint: Checkpoint) -> None:
+    """Refuses a tensor that is far larger than what is stored of it: flowvision's model would be built as large.
+
+    Raises:
+        FormatError: there is one.
+    """
+    for name, tensor in checkpoint.items():
+        if isinstance(tensor, TensorRef) and tensor.nbytes > MOST_REPEATED * (tensor.storage.nbytes + (1 << 20)):
+            raise FormatError(
+                f"{name[:200]} has {tensor.nbytes} bytes, repeated from {tensor.storage.nbytes} that are stored.",
+                where=str(checkpoint.path),
+                maybe="it was made to exhaust its reader: no training gives such weights",
+                remedy="torch2flow convert writes it as it is, without flowvision's model",
+            )
 
 
 def to_flowvision(checkpoint: Checkpoint, twin: Twin) -> Checkpoint:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.names.renamed_checkpoint import renamed
 from torch2flow.checkpoints.pytorch import TensorRef
-from torch2flow.errors import FormatError, InstallationError, UnsupportedError
+from torch2flow.errors import FormatError, InstallationError, UnsupportedError, UsageError
+from torch2flow.guards.json_text import MOST_BYTES
+from torch2flow.guards.regular_files import read_whole
 from torch2flow.runtime import import_oneflow
 from torch2flow.runtime.loading import load_state_dict
 from torch2flow.runtime.packages import install_command
@@ -154,9 +157,10 @@ def open_picture(path: str | os.PathLike[str]) -> Any:
         pillow = importlib.import_module("PIL.Image")
     except ImportError as error:
         raise InstallationError(f"Pillow does not import: {error}", remedy=install_command("pillow")) from None
+    data = read_whole(path, MOST_BYTES)
     try:
-        return pillow.open(path).convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
+        return pillow.open(io.BytesIO(data)).convert("RGB")
+    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
         raise FormatError(f"This is no picture that can be read: {error}.", where=str(path)) from None
 
 
@@ -190,5 +194,11 @@ def _torch_model(library: Any, prepared: Prepared) -> Any:
     for name, tensor in renamed(prepared.checkpoint, prepared.twin.keys, back=True).items():
         if isinstance(tensor, TensorRef):
             state[name] = torch.from_numpy(tensor.numpy().copy())
-    model.load_state_dict(state)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise UsageError(
+            f"The weights do not fit torchvision's {prepared.twin.name}: {' '.join(str(error).split())[:300]}",
+            where=str(prepared.checkpoint.path),
+        ) from None
     return model.eval()

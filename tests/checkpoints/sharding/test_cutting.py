@@ -112,13 +112,19 @@ def test_an_output_is_replaced_only_when_asked(source: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda m: m.update(placements=None), "not that of a checkpoint cut for ranks"),
-        (lambda m: m["tensors"][0].update(placed=[7, [0, 0]]), "A row of the manifest can't be read"),
-        (lambda m: m["tensors"][0].update(placed=[0, [None, 5]]), "A row of the manifest can't be read"),
-        (lambda m: m["tensors"][0].update(shape=[1 << 70, 3]), "absurd shape"),
+        (lambda m: m.update(placements=None), "placements should be a list, and is null"),
+        (lambda m: m["tensors"][0].update(placed=[7, [0, 0]]), "The manifest does not place"),
+        (lambda m: m["tensors"][0].update(placed=[0, [None, 5]]), "The manifest does not place"),
+        (
+            lambda m: m["tensors"][0].update(shape=[1 << 70, 3]),
+            "tensors[0].shape[0] should be",
+        ),
         (lambda m: m["tensors"][0].update(shape=[9, 6]), "not the block that the manifest says"),
         (lambda m: m["placements"].__setitem__(0, [[0, 0], [0, 0]]), "placement of a tensor can't be read"),
-        (lambda m: m["tensors"][0].update(name=3), "A row of the manifest can't be read"),
+        (
+            lambda m: m["tensors"][0].update(name=3),
+            "tensors[0].name should be a text",
+        ),
     ],
 )
 def test_a_damaged_manifest_is_one_clear_error(change: Any, said: str, source: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ multiple of 8, and tensors go by falling element size, so that each is aligned t
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch2flow.checkpoints.writing.entry_bytes import Progress, write_entry
 from torch2flow.checkpoints.writing.kernel_copy import create, write_all
 from torch2flow.checkpoints.writing.options import is_unicode
 from torch2flow.errors import UnsupportedError
+from torch2flow.guards.json_text import to_json_text
 
 METADATA = "__metadata__"
 MAX_HEADER = 100_000_000  # safetensors 0.8, tensor.rs, MAX_HEADER_SIZE
@@ -37,7 +37,7 @@ def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hash
         FormatError: the source is damaged.
         OSError: the file can't be written.
     """
-    header: dict[str, Any] = {METADATA: _metadata(plan)}
+    header = bytearray(b'{"__metadata__":' + _encoded(_metadata(plan)))
     order = sorted(
         ((name, entry) for entry in plan.entries for name in entry.names),
         key=lambda pair: -pair[1].stored.itemsize,
@@ -47,27 +47,29 @@ def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hash
         shape = list(entry.shape)
         if entry.stored.kind == "x" and shape:  # float4: the format counts elements, PyTorch pairs of them
             shape[-1] *= 2
-        header[name] = {
-            "dtype": entry.stored.safetensors,
-            "shape": shape,
-            "data_offsets": [at, at + entry.nbytes],
-        }
+        row = {"dtype": entry.stored.safetensors, "shape": shape, "data_offsets": [at, at + entry.nbytes]}
+        header += b"," + _encoded(name) + b":" + _encoded(row)
         at += entry.nbytes
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
-    text += b" " * (-len(text) % 8)
-    if len(text) > MAX_HEADER:
+    header += b"}"
+    header += b" " * (-len(header) % 8)
+    if len(header) > MAX_HEADER:
         raise UnsupportedError(
-            f"The names and shapes of {len(order):,} tensors take {len(text):,} bytes, and safetensors reads headers of"
-            f" {MAX_HEADER:,} bytes at most.",
+            f"The names and shapes of {len(order):,} tensors take {len(header):,} bytes, and safetensors reads headers"
+            f" of {MAX_HEADER:,} bytes at most.",
             remedy="take another --format, or convert a part with --include",
         )
     fd = create(path)
     try:
-        write_all(fd, struct.pack("<Q", len(text)) + text)
+        write_all(fd, struct.pack("<Q", len(header)))
+        write_all(fd, memoryview(header))
         for _, entry in order:
             write_entry(entry, fd, progress, hashing)
     finally:
         os.close(fd)
+
+
+def _encoded(value: Any) -> bytes:
+    return to_json_text(value, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 def _metadata(plan: ConversionPlan) -> dict[str, str]:

@@ -13,14 +13,21 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypedDict
 
 from torch2flow.errors import FormatError, UsageError
+from torch2flow.guards.records import checked
 
 Shape = tuple[int, ...]
 
-_FIELD = re.compile(r"\{(?:(\d+)\*)?([a-z]+)(?:\+(\d+))?\}")
-_WORDS = {"rest": r".+", "name": r"[^.]+"}
+_FIELD = re.compile(r"\{(?:([0-9]{1,9})\*)?([a-z]+)(?:\+([0-9]{1,9}))?\}")
+_WORDS = {"rest": re.compile(r".+", re.S), "name": re.compile(r"[^.]+")}
+_NUMBER = re.compile(r"[0-9]{1,9}(?![0-9])")
+_ENDS = {False: re.compile(r"[0-9]"), True: re.compile(r"[^.]")}
+"""What may not follow a number, and what may not follow `{name}`: it would be a part of it."""
+
+MOST_STEPS = 10_000_000
+"""Rules times names. The largest twin has a hundred rules, and the largest model some thousand names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,13 @@ class KeyRule:
     change: str = ""
 
 
+class KeyRules(TypedDict):
+    """Rules as a manifest keeps them."""
+
+    rules: list[tuple[str, str] | tuple[str, str, str]]
+    flow_only: list[str]
+
+
 class Keys:
     """An ordered list of rules, of which the first that matches counts.
 
@@ -66,6 +80,13 @@ class Keys:
         self.rules = tuple(KeyRule(*rule) for rule in rules)
         self.flow_only = tuple(flow_only)
 
+    @classmethod
+    def of(cls, other: Keys) -> Keys:
+        """The same rules, as this class applies them."""
+        keys = cls()
+        keys.rules, keys.flow_only = other.rules, ()
+        return keys
+
     def __bool__(self) -> bool:
         return bool(self.rules or self.flow_only)
 
@@ -81,9 +102,12 @@ class Keys:
         """Each name with the other side's name and the change of shape. With `back`, from OneFlow's names to PyTorch's.
 
         Raises:
-            UsageError: two names would become one.
+            UsageError: two names would become one, or there are too many.
         """
         seen: dict[str, str] = {}
+        names = list(names)
+        if len(names) * (len(self.rules) + len(self.flow_only)) > MOST_STEPS:
+            raise UsageError(f"{len(self.rules)} rules for {len(names)} names are more than any model has.")
         for name in names:
             if back and self.is_flow_only(name):
                 continue
@@ -96,28 +120,31 @@ class Keys:
 
     def is_flow_only(self, name: str) -> bool:
         """Whether PyTorch's side has no such tensor."""
-        return any(_pattern(template).fullmatch(name) for template in self.flow_only)
+        return any(_template(template).match(name) is not None for template in self.flow_only)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> KeyRules:
         """The rules as a manifest keeps them."""
-        rules = [[rule.torch, rule.flow] + ([rule.change] if rule.change else []) for rule in self.rules]
-        return {"rules": rules, "flow_only": list(self.flow_only)}
+        rules = [
+            (rule.torch, rule.flow, rule.change) if rule.change else (rule.torch, rule.flow) for rule in self.rules
+        ]
+        return {"rules": [*rules], "flow_only": list(self.flow_only)}
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Keys:
         """The rules of a manifest.
 
         Raises:
-            FormatError: they are none.
+            FormatError: a template is none, or has a word that the other side's has not.
         """
         try:
-            keys = cls(*value["rules"], flow_only=value["flow_only"])
-            texts = [*(rule.torch for rule in keys.rules), *(rule.flow for rule in keys.rules), *keys.flow_only]
-            sound = all(isinstance(text, str) for text in texts) and all(rule.change in CHANGES for rule in keys.rules)
-        except (KeyError, TypeError):
-            sound = False
-        if not sound:
-            raise FormatError("The manifest's rules for names can't be read.", where=where)
+            keys = cls(*checked(KeyRules, value, where)["rules"], flow_only=value["flow_only"])
+            for rule in keys.rules:
+                if _template(rule.torch).words != _template(rule.flow).words or rule.change not in CHANGES:
+                    raise ValueError(f"{rule.torch!r} does not become {rule.flow!r}")
+            for text in keys.flow_only:
+                _template(text)
+        except ValueError as error:
+            raise FormatError(f"The manifest's rules for names can't be used: {error}"[:500], where=where) from None
         return keys
 
 
@@ -127,30 +154,71 @@ SAME = Keys()
 
 def translate(name: str, source: str, target: str) -> str | None:
     """Translates a name from one template to the other; None if the name does not match the first."""
-    found = _pattern(source).fullmatch(name)
-    if found is None:
-        return None
-    values: dict[str, str | int] = {}
-    for number, (factor, word, added) in enumerate(_FIELD.findall(source), 1):
-        text = found[number]
-        if word in _WORDS:
-            values[word] = text
-            continue
-        value, left = divmod(int(text) - int(added or 0), int(factor or 1))
-        if left or value < 0 or values.setdefault(word, value) != value:
+    values = _template(source).match(name)
+    return None if values is None else _template(target).fill(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A place in a template: `{2*i+1}` has a factor, a word, and what is added."""
+
+    factor: int
+    word: str
+    added: int
+
+
+class Template:
+    """A template, matched from left to right without ever going back: a name costs its length, whatever it is.
+
+    So a field must end where what follows it begins: a number before no digit, `{name}` before a dot, `{rest}` last.
+
+    Args:
+        text: as it is written.
+
+    Raises:
+        ValueError: it is none.
+    """
+
+    def __init__(self, text: str) -> None:
+        parts = _FIELD.split(text)  # text, factor, word, added, text, ...
+        self.texts = parts[::4]
+        columns = zip(parts[1::4], parts[2::4], parts[3::4], strict=True)
+        self.fields = [Field(int(factor or 1), word, int(added or 0)) for factor, word, added in columns]
+        self.words = {field.word for field in self.fields}
+        for at, field in enumerate(self.fields):
+            after = self.texts[at + 1]
+            last = at + 1 == len(self.fields) and not after
+            if not last and (field.word == "rest" or not after or _ENDS[field.word == "name"].match(after)):
+                raise ValueError(f"it is not clear where {{{field.word}}} ends in {text!r}")
+            if field.factor == 0:
+                raise ValueError(f"0 times a number is no number in {text!r}")
+
+    def match(self, name: str) -> dict[str, str | int] | None:
+        """What stands for each word in a name; None if the name does not match."""
+        if not name.startswith(self.texts[0]):
             return None
-    return _FIELD.sub(lambda field: _filled(field, values), target)
+        at, values = len(self.texts[0]), dict[str, str | int]()
+        for field, after in zip(self.fields, self.texts[1:], strict=True):
+            found = _WORDS.get(field.word, _NUMBER).match(name, at)
+            if found is None or not name.startswith(after, found.end()):
+                return None
+            value: str | int = found[0]
+            if field.word not in _WORDS:
+                value, left = divmod(int(value) - field.added, field.factor)
+                if left or value < 0:
+                    return None
+            if values.setdefault(field.word, value) != value:
+                return None
+            at = found.end() + len(after)
+        return values if at == len(name) else None
+
+    def fill(self, values: dict[str, str | int]) -> str:
+        """The name that has these in place of the words."""
+        name = self.texts[0]
+        for field, after in zip(self.fields, self.texts[1:], strict=True):
+            value = values[field.word]
+            name += (value if isinstance(value, str) else str(value * field.factor + field.added)) + after
+        return name
 
 
-def _filled(field: re.Match[str], values: dict[str, str | int]) -> str:
-    factor, word, added = field.groups()
-    value = values[word]
-    return value if isinstance(value, str) else str(value * int(factor or 1) + int(added or 0))
-
-
-@cache
-def _pattern(template: str) -> re.Pattern[str]:
-    parts = _FIELD.split(template)  # text, factor, word, added, text, ...
-    texts, words = parts[::4], parts[2::4]
-    fields = [f"({_WORDS.get(word, '[0-9]+')})" for word in words]
-    return re.compile("".join(re.escape(text) + field for text, field in zip(texts, [*fields, ""], strict=True)))
+_template = cache(Template)

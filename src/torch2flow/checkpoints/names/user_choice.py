@@ -13,6 +13,7 @@ from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch import CompositeTensor, Tensor, TensorRef
 from torch2flow.checkpoints.pytorch.tree import named
 from torch2flow.errors import UsageError
+from torch2flow.guards.regular_files import is_regular, read_text
 
 Rules = list[tuple[re.Pattern[str], str]]
 _CONTAINERS = (dict, list, tuple, deque)
@@ -85,8 +86,10 @@ def choose_names(
 def _compile(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
-    except re.error as error:
-        raise UsageError(f"{pattern!r} is no regular expression: {error}.", remedy="escape dots as '\\.'") from None
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UsageError(
+            f"{pattern[:200]!r} is no regular expression: {error}.", remedy="escape dots as '\\.'"
+        ) from None
 
 
 def _substitute(pattern: re.Pattern[str], replacement: str, name: str) -> tuple[str, int]:
@@ -181,15 +184,18 @@ def read_rules(arguments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
     Raises:
         UsageError: an argument is neither.
+        FormatError: a file can't be read.
     """
     pairs: list[tuple[str, str]] = []
     for argument in arguments:
+        lines = [argument]
         if "=" not in argument:
-            if not Path(argument).is_file():
-                raise UsageError(f"--rename {argument!r} is neither OLD=NEW nor a file of such lines.")
-            lines = Path(argument).read_text("utf-8").splitlines()
-            pairs.extend(read_rules(tuple(line for line in map(str.strip, lines) if line and line[0] != "#")))
-            continue
-        old, _, new = argument.partition("=")
-        pairs.append((old, new))
+            if not is_regular(Path(argument)):
+                raise UsageError(f"--rename {argument[:200]!r} is neither OLD=NEW nor a file of such lines.")
+            lines = [line for line in map(str.strip, read_text(argument).splitlines()) if line and line[0] != "#"]
+        for line in lines:
+            old, equals, new = line.partition("=")
+            if not equals:
+                raise UsageError(f"{line[:200]!r} is not of the form OLD=NEW.", where=argument)
+            pairs.append((old, new))
     return tuple(pairs)

@@ -26,7 +26,7 @@ from torch2flow.checkpoints.pytorch.legacy import load_pickle_at
 from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.tensor import contiguous_stride, is_contiguous
 from torch2flow.checkpoints.pytorch.tree import named, plain
-from torch2flow.checkpoints.writing.manifest import read_manifest
+from torch2flow.checkpoints.writing.manifest_reading import TensorRow, read_manifest
 from torch2flow.checkpoints.writing.value_changes import narrow
 from torch2flow.errors import FormatError
 
@@ -118,15 +118,15 @@ def restore(root: Any, path: Path) -> None:
         rows = read_manifest(path)["tensors"]
     except FormatError:
         return  # not an output of ours, or parted from its manifest: the tensors are what they are
-    by_name = {str(row.get("name")): row for row in rows if isinstance(row, dict) and row.get("change")}
+    by_name = {row["name"]: row for row in rows if row.get("change")}
     # Through `plain`, which refuses what a walk would not come back from.
     for name, tensor in named(plain(root)) if by_name else ():
         if name in by_name and isinstance(tensor, FlowTensor):
             _restore(tensor, by_name[name])
 
 
-def _restore(tensor: FlowTensor, row: dict[str, Any]) -> None:
-    dtype = DTYPES.get(str(row.get("source_dtype")))
+def _restore(tensor: FlowTensor, row: TensorRow) -> None:
+    dtype = DTYPES.get(row.get("source_dtype", ""))
     if dtype is None or dtype is tensor.dtype:
         return
     if row["change"] == "widened":

@@ -12,7 +12,9 @@ MAX_KEY_NODES = 64
 """Hashing a tuple recurses in C: a key nested two million deep ends CPython and PyTorch by SIGSEGV."""
 
 MAX_ODD_KEYS = 1 << 14
-"""The hash of numbers and tuples has no secret, so a file can choose keys that collide. Text and bytes are safe."""
+MAX_SAME_HASH = 16
+"""The hash of numbers and tuples has no secret, so a file can choose keys that collide: each of them is then compared
+with all others, part by part. Integers of 64 bits alone give sixteen of one hash. Text and bytes are safe."""
 
 MAX_OBJECTS = 4 << 20
 """Bounds memory and time: one byte makes a container of seventy bytes. A tensor takes about twenty objects."""

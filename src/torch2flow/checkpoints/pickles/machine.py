@@ -16,6 +16,7 @@ from torch2flow.checkpoints.pickles.limits import (
     MAX_KEY_NODES,
     MAX_NAME,
     MAX_ODD_KEYS,
+    MAX_SAME_HASH,
     Broken,
 )
 from torch2flow.checkpoints.pickles.values import Global, Opaque
@@ -64,6 +65,7 @@ class Machine:
         self.objects = 0
         self.numbers: dict[bytes, tuple[int, ...]] = {}
         self.odd_keys = 0
+        self.by_hash: dict[int, list[Any]] = {}
         self.globals: dict[str, Global] = {}
         self.opaque: dict[str, int] = {}
         self.starved = 0
@@ -134,6 +136,11 @@ class Machine:
                 pending.extend(node)
             elif isinstance(node, list | dict | set | deque | bytearray):
                 raise Broken(f"uses a {type(node).__name__} as a key")
+        alike = self.by_hash.setdefault(hash(key), [])
+        if key not in alike:
+            if len(alike) == MAX_SAME_HASH:
+                raise Broken(f"uses more than {MAX_SAME_HASH} keys of one hash")
+            alike.append(key)
         return key
 
     # -- objects ---------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ class Checkpoint(Mapping[str, Tensor]):
         """What the container is: `Container.format`."""
         return self.container.format
 
-    @property
+    @cached_property
     def candidates(self) -> list[Candidate]:
         """The parts that could be taken by `key`."""
         return find_candidates(self.container.root)
@@ -71,16 +71,26 @@ class Checkpoint(Mapping[str, Tensor]):
     @cached_property
     def aliases(self) -> list[list[str]]:
         """Groups of names that are one and the same tensor: tied weights."""
-        return _groups((tensor.identity, name) for name, tensor in self._tensors.items())
+        return _groups((tensor.identity, name) for name, tensor in self._sharing)
+
+    @cached_property
+    def _sharing(self) -> list[tuple[str, Tensor]]:
+        """The tensors that may be tied: all but those that have a storage for themselves, which are nearly all."""
+        users = Counter(id(tensor.storage) for tensor in self._tensors.values() if isinstance(tensor, TensorRef))
+        shared = {storage for storage, count in users.items() if count > 1}
+        return [
+            (name, tensor)
+            for name, tensor in self._tensors.items()
+            if not isinstance(tensor, TensorRef) or id(tensor.storage) in shared
+        ]
 
     @cached_property
     def overlaps(self) -> list[list[str]]:
         """Groups of names whose tensors differ and share a storage. They may be views of one another."""
-        users = Counter(id(tensor.storage) for tensor in self._tensors.values() if isinstance(tensor, TensorRef))
         seen: set[Any] = set()
         pairs = []
-        for name, tensor in self._tensors.items():
-            if isinstance(tensor, TensorRef) and users[id(tensor.storage)] > 1 and tensor.identity not in seen:
+        for name, tensor in self._sharing:
+            if isinstance(tensor, TensorRef) and tensor.identity not in seen:
                 seen.add(tensor.identity)
                 pairs.append((id(tensor.storage), name))
         return _groups(pairs)
@@ -88,8 +98,9 @@ class Checkpoint(Mapping[str, Tensor]):
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors, tied ones counted once."""
-        distinct = {tensor.identity: tensor.nbytes for tensor in self._tensors.values()}
-        return sum(distinct.values())
+        distinct = {tensor.identity: tensor.nbytes for _, tensor in self._sharing}
+        every = sum(tensor.nbytes for _, tensor in self._sharing)
+        return sum(tensor.nbytes for tensor in self._tensors.values()) - every + sum(distinct.values())
 
     def at(self, key: str) -> Checkpoint:
         """Another part of the same file."""

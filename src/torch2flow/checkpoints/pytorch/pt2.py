@@ -18,10 +18,10 @@ from torch2flow.checkpoints.dtypes import DTYPES
 from torch2flow.checkpoints.pickles import StatefulDict, label
 from torch2flow.checkpoints.pytorch.archive import open_bytes_range
 from torch2flow.checkpoints.pytorch.containers import Container
-from torch2flow.checkpoints.pytorch.safetensors import parse_json
 from torch2flow.checkpoints.pytorch.tensor import Storage, TensorRef
 from torch2flow.checkpoints.pytorch.zip import ZipArchive
 from torch2flow.errors import FormatError
+from torch2flow.guards.json_text import parse_object
 
 SCALAR_TYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64",
@@ -106,7 +106,7 @@ def _described(archive: ZipArchive, configs: list[str], met: dict[str, int]) -> 
     storages: dict[str, Storage] = {}
     for config in configs:
         folder = config.rpartition("/")[0]
-        entries = parse_json(archive.read(config), config).get("config", {})
+        entries = parse_object(archive.read(config), config).get("config", {})
         if not isinstance(entries, dict):
             raise FormatError("The description of the weights is incomplete.", where=f"{archive.file.path}, {config}")
         for name, entry in entries.items():

@@ -10,17 +10,18 @@ overlap nor leave holes, the header is at most 100 MB.
 
 from __future__ import annotations
 
-import json
 import math
 import struct
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from torch2flow.checkpoints.dtypes import BY_SAFETENSORS
+from torch2flow.checkpoints.dtypes import BY_SAFETENSORS, DType
 from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch.containers import Container
 from torch2flow.checkpoints.pytorch.source_file import SourceFile
-from torch2flow.checkpoints.pytorch.tensor import Storage, TensorRef, check_shape, contiguous_stride
+from torch2flow.checkpoints.pytorch.tensor import Storage, Tensor, TensorRef, check_shape, contiguous_stride
 from torch2flow.errors import FormatError
+from torch2flow.guards.json_text import Pairs, parse_json, unique_names
 
 MAX_HEADER = 100_000_000
 
@@ -40,72 +41,94 @@ def open_safetensors(file: SourceFile) -> Container:
         FormatError: the header is no valid safetensors header for a file of this size.
     """
     (length,) = struct.unpack("<Q", file.read(0, 8, "the header length"))
-    header = parse_json(file.read(8, min(length, MAX_HEADER), "the header"), str(file.path))
     start = 8 + length
+    header = parse_json(
+        file.read(8, min(length, MAX_HEADER), "the header"), str(file.path), _Entries(file, start).value
+    )
+    if not isinstance(header, dict):
+        raise _error(file, "its header is no JSON object")
     metadata = header.pop("__metadata__", {})
-    tensors: StatefulDict = StatefulDict()
-    ranges: list[tuple[int, int, str]] = []
-    for name, entry in header.items():
-        tensors[name], begin, end = _tensor(file, start, name, entry)
-        ranges.append((begin, end, name))
-    behind = 0
-    for begin, end, name in sorted(ranges):
-        if begin != behind:
-            raise _error(file, f"the bytes of {name[:100]!r} overlap another tensor's or leave a hole")
-        behind = end
-    if start + behind != file.size:
-        raise _error(file, f"its tensors need {behind} bytes, the file has {file.size - start}")
-    text = isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())
-    if not text:
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise _error(file, "its __metadata__ holds something other than text")
+    tensors: StatefulDict = StatefulDict()
+    for name, tensor in header.items():
+        if not isinstance(tensor, TensorRef):
+            why = tensor if isinstance(tensor, _Unsound) else "is incomplete"
+            raise _error(file, f"the entry of {name[:100]!r} {why}")
+        tensor.storage.key = name
+        tensors[name] = tensor
+    if not _follow(tensors.values(), start, file.size):
+        _check_ranges(file, tensors, start)
     return Container(
         "safetensors", tensors, [file], "safetensors", metadata={"__metadata__": metadata} if metadata else {}
     )
 
 
-def parse_json(raw: bytes, where: str) -> dict[str, Any]:
-    """A JSON object in which no name stands twice.
+class _Unsound(str):
+    """Why an entry is none; its name is not known yet."""
 
-    Raises:
-        FormatError: it is something else.
+
+class _Entries:
+    """Makes tensors of the entries of a header while it is parsed: a million of them have no room to be kept twice.
+
+    Args:
+        file: where the tensors lie.
+        start: where their bytes begin.
     """
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(pairs)
-        if len(result) != len(pairs):
-            raise ValueError("a name stands twice")
-        return result
+    def __init__(self, file: SourceFile, start: int) -> None:
+        self.file, self.start = file, start
+        self.shapes: dict[tuple[DType, tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...], int]] = {}
 
-    try:
-        value = json.loads(raw, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"The JSON is not valid: {error}.", where=where, maybe="the file is cut off") from None
-    if not isinstance(value, dict):
-        raise FormatError("The JSON is no object.", where=where)
-    return value
+    def value(self, pairs: Pairs) -> Any:
+        """A tensor, or the dictionary that an object is if it has not the names of a tensor."""
+        entry = unique_names(pairs)
+        if len(entry) != 3 or "data_offsets" not in entry or "dtype" not in entry or "shape" not in entry:
+            return entry
+        dtype, sizes, offsets = BY_SAFETENSORS.get(str(entry["dtype"])), entry["shape"], entry["data_offsets"]
+        if dtype is None:
+            return _Unsound(f"has the unknown dtype {str(entry['dtype'])[:20]!r}")
+        if type(sizes) is not list or type(offsets) is not list or len(offsets) != 2:
+            return _Unsound("is incomplete")
+        begin, end = offsets
+        if type(begin) is not int or type(end) is not int or not 0 <= begin <= end < 1 << 62:
+            return _Unsound("has impossible numbers")
+        known = self.shapes.get((dtype, tuple(sizes))) if all(type(size) is int for size in sizes) else None
+        if known is None:
+            if not all(type(size) is int and 0 <= size < 1 << 62 for size in sizes) or len(sizes) > 64:
+                return _Unsound("has impossible numbers")
+            shape = tuple(sizes)
+            if dtype.kind == "x" and shape:  # float4: two elements a byte, as PyTorch's float4_e2m1fn_x2 counts them
+                shape = (*shape[:-1], shape[-1] // 2)
+            check_shape(shape)
+            nbytes = math.prod(shape) * dtype.itemsize
+            known = self.shapes[dtype, tuple(sizes)] = shape, contiguous_stride(shape), nbytes
+        shape, stride, nbytes = known
+        if end - begin != nbytes:
+            return _Unsound(f"has {end - begin} bytes, its shape needs {nbytes}")
+        return TensorRef.whole(dtype, shape, stride, Storage("", nbytes, self.file, self.start + begin))
 
 
-def _tensor(file: SourceFile, start: int, name: str, entry: Any) -> tuple[TensorRef, int, int]:
-    try:
-        dtype = BY_SAFETENSORS.get(entry["dtype"])
-        shape, (begin, end) = tuple(entry["shape"]), entry["data_offsets"]
-        numbers = (*shape, begin, end)
-    except (TypeError, KeyError, ValueError):
-        raise _error(file, f"the entry of {name[:100]!r} is incomplete") from None
-    if dtype is None:
-        raise _error(file, f"{name[:100]!r} has the unknown dtype {str(entry['dtype'])[:20]!r}")
-    if not all(type(n) is int and 0 <= n < 1 << 62 for n in numbers) or len(shape) > 64:
-        raise _error(file, f"the entry of {name[:100]!r} has impossible numbers")
-    if dtype.kind == "x" and shape:  # float4: two elements a byte, as PyTorch's float4_e2m1fn_x2 counts them
-        shape = (*shape[:-1], shape[-1] // 2)
-    if end - begin != math.prod(shape) * dtype.itemsize:
-        raise _error(
-            file,
-            f"{name[:100]!r} has {end - begin} bytes, its shape needs {math.prod(shape) * dtype.itemsize}",
-        )
-    check_shape(shape)
-    storage = Storage(name, end - begin, file, start + begin)
-    return TensorRef(dtype, shape, contiguous_stride(shape), 0, storage), begin, end
+def _follow(tensors: Iterable[Tensor], start: int, end: int) -> bool:
+    """Whether tensors lie one behind the other, in this order, from `start` to `end`."""
+    for tensor in tensors:
+        assert isinstance(tensor, TensorRef)
+        if tensor.storage.offset != start:
+            return False
+        start += tensor.storage.nbytes
+    return start == end
+
+
+def _check_ranges(file: SourceFile, tensors: Mapping[str, Tensor], start: int) -> None:
+    behind = start
+    dense = ((name, tensor.storage) for name, tensor in tensors.items() if isinstance(tensor, TensorRef))
+    places = sorted((storage.offset, storage.nbytes, name) for name, storage in dense)
+    for offset, nbytes, name in places:
+        if offset != behind:
+            raise _error(file, f"the bytes of {name[:100]!r} overlap another tensor's or leave a hole")
+        behind += nbytes
+    if behind != file.size:
+        raise _error(file, f"its tensors need {behind - start} bytes, the file has {file.size - start}")
 
 
 def _error(file: SourceFile, reason: str) -> FormatError:

@@ -10,15 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch.containers import Container
-from torch2flow.checkpoints.pytorch.safetensors import parse_json
 from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.errors import FormatError
+from torch2flow.guards.json_text import MOST_BYTES, parse_object
+from torch2flow.guards.records import checked
 
-MAX_INDEX = 256 << 20
+
+class Index(TypedDict):
+    """What an index must have."""
+
+    weight_map: dict[str, str]
 
 
 def open_sharded(index: SourceFile, open_file: Callable[[Path], Container]) -> Container:
@@ -31,26 +36,19 @@ def open_sharded(index: SourceFile, open_file: Callable[[Path], Container]) -> C
     Raises:
         FormatError: the index is damaged, or a shard or a tensor it promises is missing.
     """
-    if index.size > MAX_INDEX:
-        raise FormatError("The index is larger than any real one.", where=str(index.path))
-    content = parse_json(index.read(0, index.size), str(index.path))
-    weight_map, metadata = content.get("weight_map"), content.get("metadata")
-    if not isinstance(weight_map, dict) or not weight_map:
+    content = parse_object(index.read(0, min(index.size, MOST_BYTES + 1)), str(index.path))
+    metadata, weight_map = content.get("metadata"), content.get("weight_map")
+    if not weight_map:
         raise FormatError(
             "This JSON file is no checkpoint index: it has no weight_map.",
             where=str(index.path),
             remedy="give the checkpoint, or its model.safetensors.index.json",
         )
+    weight_map = checked(Index, content, str(index.path))["weight_map"]
     shards: dict[str, Container] = {}
     tensors: StatefulDict = StatefulDict()
     for name, file_name in weight_map.items():
-        if (
-            not isinstance(file_name, str)
-            or len(file_name) > 255
-            or file_name in ("", ".", "..")
-            or "/" in file_name
-            or "\\" in file_name
-        ):
+        if len(file_name) > 255 or file_name in ("", ".", "..") or "/" in file_name or "\\" in file_name:
             raise FormatError(
                 f"The index places {name[:100]!r} in {json.dumps(file_name)[:100]}, which is no bare file name.",
                 where=str(index.path),

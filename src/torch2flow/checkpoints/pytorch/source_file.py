@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from torch2flow.errors import FormatError
+from torch2flow.guards.regular_files import open_regular
 
 MAX_HELD = 256
 """Descriptors kept open at once; a folder with a file per tensor has more files than a process may open."""
@@ -39,15 +39,9 @@ class SourceFile:
         self.location = os.path.abspath(path)
         self.fd = -1
         self._map: mmap.mmap | None = None
-        fd = self._open()
+        fd = open_regular(path)
         try:
             self.status = os.fstat(fd)
-            if not stat.S_ISREG(self.status.st_mode):
-                raise FormatError(
-                    "This is not a regular file.",
-                    where=str(path),
-                    remedy="give the checkpoint file itself, or a folder in a format torch2flow knows",
-                )
             self.size = self.status.st_size
             if _held < MAX_HELD:
                 _held += 1
@@ -56,25 +50,13 @@ class SourceFile:
             if fd >= 0:
                 os.close(fd)
 
-    def _open(self) -> int:
-        try:
-            # O_NONBLOCK: opening a FIFO would wait for a writer; it is refused just after.
-            return os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise FormatError(
-                f"The file can't be opened: {reason}.",
-                where=str(self.path),
-                remedy="check the path and permissions",
-            ) from None
-
     @contextmanager
     def opened(self) -> Iterator[int]:
         """A descriptor of the file for as long as the block runs."""
         if self.fd >= 0:
             yield self.fd
             return
-        fd = self._open()
+        fd = open_regular(self.path)
         try:
             yield fd
         finally:

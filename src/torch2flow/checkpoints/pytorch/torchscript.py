@@ -16,10 +16,10 @@ from typing import Any
 from torch2flow.checkpoints.dtypes import DTYPES, DType
 from torch2flow.checkpoints.pickles import Opaque, StatefulDict
 from torch2flow.checkpoints.pytorch.containers import Container
-from torch2flow.checkpoints.pytorch.safetensors import parse_json
 from torch2flow.checkpoints.pytorch.tensor import Storage, TensorRef
 from torch2flow.checkpoints.pytorch.zip import ZipArchive
 from torch2flow.errors import FormatError
+from torch2flow.guards.json_text import parse_object
 
 PREFIX = "__torch__."
 MAX_CODE = 16 << 20
@@ -108,7 +108,7 @@ def open_model_json(archive: ZipArchive, record: str) -> Container:
         FormatError: the description is incomplete, or a record is missing or too short.
     """
     stem = record.rpartition("/")[0] + "/"
-    model = parse_json(archive.read(record), record)
+    model = parse_object(archive.read(record), record)
     storages: dict[str, Storage] = {}
     try:
         tensors = [_tensor(entry, archive, stem, storages) for entry in model["tensors"]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch2flow.checkpoints.pickles import Opaque, StatefulDict, label
@@ -242,6 +242,8 @@ class _Plain:
         return converted
 
     def _dict(self, value: dict[Any, Any], depth: int) -> Any:
+        if is_flat(value) and not getattr(value, "attributes", None):
+            return value
         copy = defaultdict(value.default_factory) if isinstance(value, defaultdict) else type(value)()
         self._keep(value, copy)
         for key, item in value.items():
@@ -308,6 +310,16 @@ def _tensors_within(value: Any, searched: set[int]) -> Iterator[Tensor]:
             pending.append(value.objects)
 
 
+def is_flat(value: Any) -> bool:
+    """Whether a dictionary holds dense tensors under texts, and nothing else: as it may be a million of them."""
+    return all(type(key) is str for key in value) and all(type(item) is TensorRef for item in value.values())
+
+
+def _are_short(names: Iterable[str]) -> bool:
+    lengths = [*map(len, names)]
+    return max(lengths, default=0) <= MAX_NAME and sum(lengths) <= MAX_NAMES
+
+
 def flatten(value: Any) -> Iterator[tuple[str, Tensor]]:
     """Every tensor of a plain tree with its dotted name, in order; a shared container is entered each time.
 
@@ -322,6 +334,9 @@ def flatten(value: Any) -> Iterator[tuple[str, Tensor]]:
 
 def named(value: Any) -> Iterator[tuple[str, Tensor]]:
     """`flatten` with every name once: two paths can have one dotted name, as in `{"a.b": x, "a": {"b": y}}`."""
+    if isinstance(value, dict) and is_flat(value) and _are_short(value):
+        yield from value.items()
+        return
     taken: set[str] = set()
     again: dict[str, int] = {}
     for name, tensor in flatten(value):

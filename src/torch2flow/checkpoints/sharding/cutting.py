@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.checkpoints.pytorch import TensorRef
-from torch2flow.checkpoints.sharding.rank_folders import FORMAT, cut, placed_rows, write_ranks
+from torch2flow.checkpoints.sharding.rank_folders import FORMAT, check_blocks, cut, placed_rows, write_ranks
 from torch2flow.checkpoints.sharding.sharding_plan import Settled, ShardingPlan, Sized
 from torch2flow.checkpoints.writing import ConversionPlan
 from torch2flow.checkpoints.writing.entry_bytes import Progress
@@ -86,6 +86,7 @@ def cut_plan(plan: ConversionPlan, sharding: ShardingPlan, ranks: int | None) ->
         for entry in plan.entries
         for name in entry.names
     }
+    check_blocks(len(sizes), sharding.meshed(ranks).ranks, sharding.origin)
     settled = sharding.settle(sizes, ranks)
     if settled.unmatched and settled.mesh.axes:
         nbytes = sum(sizes[name].nbytes for name in settled.unmatched)

@@ -28,18 +28,15 @@ from torch2flow.checkpoints.pytorch.tensor import check_shape, contiguous_stride
 from torch2flow.checkpoints.sharding.placement import Corner, Layout
 from torch2flow.checkpoints.writing import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.entry_bytes import Progress
-from torch2flow.checkpoints.writing.manifest import (
-    MANIFEST,
-    describe,
-    file_rows,
-    read_manifest,
-    tensor_rows,
-    write_manifest,
-)
+from torch2flow.checkpoints.writing.manifest import MANIFEST, describe, file_rows, tensor_rows, write_manifest
+from torch2flow.checkpoints.writing.manifest_reading import TensorRow, read_manifest
 from torch2flow.checkpoints.writing.value_changes import plain_source
 from torch2flow.errors import FormatError
 
 FORMAT = "ranks"
+
+MOST_BLOCKS = 1 << 21
+"""Tensors times ranks: a thousand ranks of the largest models have half of it."""
 
 
 def rank_folder(path: Path, rank: int) -> Path:
@@ -107,6 +104,20 @@ def placed_rows(
         if entry.tensor.is_parameter:
             row |= {"parameter": True, "trainable": entry.tensor.requires_grad}
         yield row
+
+
+def check_blocks(tensors: int, ranks: int, where: str) -> None:
+    """Refuses a cut into more blocks than a job has.
+
+    Raises:
+        FormatError: there are more.
+    """
+    if tensors * ranks > MOST_BLOCKS:
+        raise FormatError(
+            f"{tensors} tensors on {ranks} ranks are more than {MOST_BLOCKS} blocks.",
+            where=where,
+            remedy="cut it for fewer ranks, along axes that the job really has",
+        )
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -177,34 +188,39 @@ def open_ranks(path: Path) -> Container:
     """
     manifest = read_manifest(path)
     where = str(path / MANIFEST)
-    placements = manifest.get("placements")
-    if manifest.get("format") != FORMAT or not isinstance(placements, list):
+    if manifest["format"] != FORMAT or "placements" not in manifest:
         raise FormatError("The manifest is not that of a checkpoint cut for ranks.", where=where)
     files = [SourceFile(path / MANIFEST)]
     folders = _Folders(path, files)
     root = StatefulDict()
+    check_blocks(len(manifest["tensors"]), max(map(_size, manifest["placements"]), default=0), where)
     for row in manifest["tensors"]:
-        for name, tensor in _tensors(row, placements, folders, where):
+        for name, tensor in _tensors(row, manifest["placements"], folders, where):
             root[name] = tensor
     order = manifest.get("names", [])  # tied names are in one row, wherever they are
-    if isinstance(order, list) and set(map(str, order)) == set(root):
+    if set(order) == set(root):
         for name in order:
             root.move_to_end(name)
     return Container("oneflow-ranks", root, files, "torch2flow")
 
 
-def _tensors(row: Any, placements: list[Any], folders: _Folders, where: str) -> Iterator[tuple[str, PiecedTensor]]:
-    try:
-        name, shape = row["name"], tuple(row["shape"])
-        dtype = DTYPES[row["source_dtype"] if row.get("change") == "widened" else row["dtype"]]
-        number, axes = row["placed"]
-        layout = Layout.from_json({"ranks": placements[number], "split": axes}, where)
-        names = [name, *row.get("also", [])]
-        sound = all(isinstance(each, str) for each in names) and all(a is None or a < len(shape) for a in axes)
-    except (KeyError, TypeError, ValueError, IndexError):
-        sound = False
-    if not sound:
-        raise FormatError("A row of the manifest can't be read.", where=where)
+def _size(ranks: Any) -> int:
+    """How many ranks a placement has, at most, by its first rows."""
+    count = 1
+    while isinstance(ranks, list) and ranks:
+        count, ranks = count * len(ranks), ranks[0]
+    return count
+
+
+def _tensors(
+    row: TensorRow, placements: list[Any], folders: _Folders, where: str
+) -> Iterator[tuple[str, PiecedTensor]]:
+    name, shape = row["name"], tuple(row["shape"])
+    dtype = DTYPES[row["source_dtype"] if row.get("change") == "widened" and "source_dtype" in row else row["dtype"]]
+    number, axes = row.get("placed", (len(placements), []))
+    if number >= len(placements) or any(axis is not None and axis >= len(shape) for axis in axes):
+        raise FormatError(f"The manifest does not place {name[:200]!r} on ranks.", where=where)
+    layout = Layout.from_json({"ranks": placements[number], "split": axes}, where)
     check_shape(shape)
     blocks: dict[tuple[Corner, Corner], list[int]] = {}
     for rank in layout.places:
@@ -216,8 +232,6 @@ def _tensors(row: Any, placements: list[Any], folders: _Folders, where: str) -> 
         for (start, stop), ranks in blocks.items()
     ]
     storage = Storage(name, math.prod(shape) * dtype.itemsize)
-    is_parameter, requires_grad = row.get("parameter", False), bool(row.get("trainable", False))
-    whole = PiecedTensor(
-        dtype, shape, contiguous_stride(shape), 0, storage, requires_grad, bool(is_parameter), pieces=pieces
-    )
-    yield from ((each, whole) for each in names)
+    is_parameter, requires_grad = row.get("parameter", False), row.get("trainable", False)
+    whole = PiecedTensor(dtype, shape, contiguous_stride(shape), 0, storage, requires_grad, is_parameter, pieces=pieces)
+    yield from ((each, whole) for each in (name, *row.get("also", [])))

@@ -25,13 +25,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
 
 from torch2flow.checkpoints.sharding.patterns import matches
 from torch2flow.checkpoints.sharding.placement import Layout
 from torch2flow.checkpoints.sharding.stages import balanced_stages, divided
-from torch2flow.errors import UsageError
+from torch2flow.errors import FormatError, UsageError
+from torch2flow.guards.records import Demand, checked
+from torch2flow.guards.regular_files import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -44,6 +45,22 @@ SHOWN = 20
 
 Split = dict[str, int | str]
 """For each axis of the mesh, the dimension it splits, or "auto"."""
+
+
+MOST_RANKS = 1 << 16
+"""Ranks of the largest job that a plan is made for, and of the longest axis of its mesh."""
+
+Size = Annotated[int, Demand(lambda n: n == -1 or 0 < n <= MOST_RANKS, "the number of its ranks, or -1 for all others")]
+Axis = Annotated[int | Literal["auto"], Demand(lambda axis: axis == AUTO or abs(axis) < 1000, 'a dimension, or "auto"')]
+
+
+class PlanText(TypedDict, total=False):
+    """A plan as it is written."""
+
+    preset: str | list[str]
+    mesh: dict[str, Size]
+    split: dict[str, dict[str, Axis]]
+    stages: list[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +145,8 @@ class ShardingPlan:
         """
         free = [name for name, size in self.mesh.items() if size == -1]
         known = math.prod(size for size in self.mesh.values() if size != -1)
+        if max(known, ranks or 0) > MOST_RANKS:
+            raise UsageError(f"{max(known, ranks or 0)} ranks are more than {MOST_RANKS}.", where=self.origin)
         if not free and ranks in (None, known):
             return Mesh(dict(self.mesh))
         if len(free) != 1 or ranks is None or ranks % known:
@@ -284,13 +303,12 @@ def read_sharding_plan(plan: str | os.PathLike[str] | ShardingPlan) -> ShardingP
         return plan
     if str(plan) in presets():
         return _parse({"preset": str(plan)}, f"preset {plan}")
-    path = Path(plan)
     try:
-        return _parse(tomllib.loads(path.read_text("utf-8")), str(path))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return _parse(checked(PlanText, tomllib.loads(read_text(plan)), str(plan)), str(plan))
+    except (FormatError, ValueError, RecursionError) as error:
         raise UsageError(
-            f"The plan can't be read: {error.strerror if isinstance(error, OSError) else error}.",
-            where=str(path),
+            f"The plan can't be read: {error.what if isinstance(error, FormatError) else str(error)[:300]}",
+            where=str(plan),
             remedy=f"give a TOML file (docs/scale.md), or a preset: {', '.join(presets())}",
         ) from None
 
@@ -301,32 +319,25 @@ def presets() -> dict[str, Any]:
     return tomllib.loads((resources.files(__package__) / "presets.toml").read_text("utf-8"))
 
 
-def _parse(text: dict[str, Any], origin: str) -> ShardingPlan:
+def _parse(text: PlanText, origin: str) -> ShardingPlan:
     named = text.get("preset", [])
     named = [named] if isinstance(named, str) else named
-    wrong = [f"unknown key {key!r}" for key in text if key not in ("preset", "mesh", "split", "stages")]
+    wrong = [f"unknown key {key!r}" for key in text if key not in PlanText.__annotations__]
     wrong += [f"unknown preset {name!r}: there are {', '.join(presets())}" for name in named if name not in presets()]
     if wrong:
         raise UsageError(f"The plan can't be read: {'; '.join(wrong)}.", where=origin)
     mesh = text.get("mesh") or {axis: size for name in named for axis, size in presets()[name]["mesh"].items()}
     own = list(text.get("split", {}).items())
     split = own + [rule for name in named for rule in presets()[name].get("split", {}).items()]
-    stages = text.get("stages", [])
-    if not mesh or not all(type(size) is int and (size > 0 or size == -1) for size in mesh.values()):
+    if not mesh:
         wrong.append("[mesh] needs axes with their sizes, such as tensor = 8")
     elif list(mesh.values()).count(-1) > 1:
         wrong.append("one axis of [mesh] can have the size -1, no more")
-    if not isinstance(stages, list) or not all(
-        isinstance(stage, list) and all(isinstance(pattern, str) for pattern in stage) for stage in stages
-    ):
-        wrong.append("`stages` is a list of lists of patterns")
     for pattern, axes in split:
-        if not isinstance(axes, dict) or not all(value == AUTO or type(value) is int for value in axes.values()):
-            wrong.append(f"{pattern!r} needs a dimension for axes, such as {{ tensor = 0 }}, or {{}}")
-        elif PIPELINE in axes:
+        if PIPELINE in axes:
             wrong.append(f"{pattern!r}: the pipeline gives tensors to stages and splits none")
         elif unknown := [axis for axis in axes if axis not in mesh and (pattern, axes) in own]:
             wrong.append(f"{pattern!r} names the axis {unknown[0]!r}, which [mesh] has not")
     if wrong:
         raise UsageError(f"The plan can't be read: {'; '.join(wrong)}.", where=origin)
-    return ShardingPlan(mesh, split, stages, origin, len(own))
+    return ShardingPlan(mesh, split, text.get("stages", []), origin, len(own))

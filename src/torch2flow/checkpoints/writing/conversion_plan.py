@@ -6,7 +6,8 @@ Everything that can't be done is found here and told at once; a plan that exists
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -111,8 +112,19 @@ class ConversionPlan:
         return self.by_tensor[value] if isinstance(value, TensorRef | CompositeTensor) else value
 
 
-def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> ConversionPlan:
+def make_plan(
+    checkpoint: Checkpoint,
+    options: Options,
+    target: Target,
+    choose: Callable[[Iterable[str]], Naming] | None = None,
+) -> ConversionPlan:
     """Settles names, dtypes and changes.
+
+    Args:
+        checkpoint: the source.
+        options: what was asked for.
+        target: what the format can hold.
+        choose: gives the names in the source their new ones; by default the options do.
 
     Raises:
         UsageError: an option names what is not there, or two tensors would get one name.
@@ -120,15 +132,18 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Conve
     """
     tree, notes = target.adapt(checkpoint.tree)
     tensors = list(named(tree))
-    naming = choose_names(
-        (name for name, _ in tensors), include=options.include, exclude=options.exclude, rename=options.rename
-    )
+    found = (name for name, _ in tensors)
+    if choose is not None:
+        naming = choose(found)
+    else:
+        naming = choose_names(found, include=options.include, exclude=options.exclude, rename=options.rename)
     if naming.changes_tree or target.flat:
         tree = rebuild(tree, naming, target.flat)
     plan = ConversionPlan(checkpoint, options, tree, naming, notes=[*checkpoint.container.notes, *notes, *naming.notes])
     refused: list[str] = []
     known: dict[tuple[Any, ...], Entry] = {}
     settled: dict[str, Outcome] = {}
+    users = Counter(id(tensor.storage) for _, tensor in tensors if isinstance(tensor, TensorRef))
     for source_name, tensor in tensors:
         name = naming.names.get(source_name)
         if name is None:
@@ -137,8 +152,10 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Conve
         if objection:
             refused.append(f"{name!r}: {objection}; --rename gives it another name")
             continue
-        identity = _identity(tensor)
-        entry = known.get(identity)
+        # What has its storage for itself is tied to nothing: it takes half of the memory not to remember it.
+        is_alone = isinstance(tensor, TensorRef) and users[id(tensor.storage)] == 1
+        identity = () if is_alone else _identity(tensor)
+        entry = None if is_alone else known.get(identity)
         if entry is not None:
             entry.names.append(name)
             plan.by_tensor[tensor] = entry
@@ -154,7 +171,9 @@ def make_plan(checkpoint: Checkpoint, options: Options, target: Target) -> Conve
         plain = plain_source(tensor, change) if stored is dtype else None
         entry = Entry([name], tensor, dtype, stored, changed_shape(tensor, change), change, plain)
         plan.entries.append(entry)
-        plan.by_tensor[tensor] = known[identity] = entry
+        plan.by_tensor[tensor] = entry
+        if not is_alone:
+            known[identity] = entry
     if refused:
         more = f"\n    and {len(refused) - 20} more" if len(refused) > 20 else ""
         raise UnsupportedError(

@@ -164,9 +164,11 @@ class Helper:
     def __init__(self, root: str, progress: Callable[[int], None]) -> None:
         self.progress = progress
         self.outstanding: deque[int] = deque()
-        import subprocess  # not at the top: the second process does without it
+        import subprocess  # not at the top: the second process does without it, and has no packages
 
-        command = [sys.executable, "-I", "-S", __file__, root]
+        from torch2flow.guards.child_python import script_python
+
+        command = script_python(__file__, root, options=("-I", "-S"))
         # Without buffers here: `has_answer` would not see the answers that lie in one.
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         assert self.process.stdin is not None and self.process.stdout is not None

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Container, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from torch2flow.checkpoints.names.templates import SAME, Keys
 from torch2flow.checkpoints.writing.conversion_plan import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.kernel_copy import create
 from torch2flow.checkpoints.writing.renaming import beside, is_folder
-from torch2flow.checkpoints.writing.staging import pending
-from torch2flow.errors import FormatError
+from torch2flow.guards.json_text import to_json_text
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
 SMALL = 64 << 20
 """Files of up to so many bytes get a hash in the manifest: it tells whether a user edited them."""
 
+LEFT_OUT = "left out by --include/--exclude"
+
 
 def sidecar(path: Path) -> Path:
     """Where the manifest of a file or of a snapshot lies: beside it, because it can't lie inside."""
+    if path.name in ("", ".."):
+        path = Path(os.path.abspath(path))
     return beside(path, "", f".{MANIFEST}")
 
 
@@ -35,7 +36,7 @@ def describe(plan: ConversionPlan, output_format: str, version: str, source_sha2
         {
             "name": file.path.name,
             "bytes": file.size,
-            "modified": datetime.fromtimestamp(file.status.st_mtime, timezone.utc).isoformat(timespec="seconds"),
+            "modified": _when(file.status.st_mtime),
         }
         for file in checkpoint.container.files
     ]
@@ -63,9 +64,16 @@ def describe(plan: ConversionPlan, output_format: str, version: str, source_sha2
     }
 
 
+def _when(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):  # a year that no calendar of Python's has
+        return f"{seconds:.0f} seconds after 1970"
+
+
 def not_converted(plan: ConversionPlan) -> list[dict[str, str]]:
     """Every part of the source that is not in the output, with the reason."""
-    rows = [{"name": name, "reason": "left out by --include/--exclude"} for name in plan.naming.skipped]
+    rows = [{"name": name, "reason": LEFT_OUT} for name in plan.naming.skipped]
     rows += [{"name": where, "reason": why} for where, why in plan.checkpoint.unnamed]
     chosen = plan.checkpoint.key
     if chosen != ".":
@@ -161,65 +169,10 @@ def write_manifest(head: dict[str, Any], rows: Iterable[dict[str, Any]], path: P
     Raises:
         OSError: the file can't be written.
     """
-    encode = json.JSONEncoder(ensure_ascii=False).encode
     with open(create(path), "w", encoding="utf-8", errors="backslashreplace") as stream:
-        stream.write(json.dumps(head, indent=2, ensure_ascii=False)[:-2])
+        stream.write(to_json_text(head, indent=2)[:-2])
         separator = ',\n  "tensors": [\n    '
         for row in rows:
-            stream.write(separator + encode(row))
+            stream.write(separator + to_json_text(row))
             separator = ",\n    "
         stream.write("\n  ]\n}\n" if separator == ",\n    " else ',\n  "tensors": []\n}\n')
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest in or beside an output.
-
-    Raises:
-        FormatError: there is none, or it is damaged.
-    """
-    file = path / MANIFEST if os.path.isfile(path / MANIFEST) else sidecar(path)
-    if not os.path.lexists(file):
-        file = pending(path, 1) or file
-    return load_manifest(file)
-
-
-def load_manifest(file: Path) -> dict[str, Any]:
-    """The manifest in a file.
-
-    Raises:
-        FormatError: there is none, or it is damaged.
-    """
-    try:
-        manifest = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise FormatError(
-            "There is no manifest.",
-            where=str(file),
-            maybe="this output was not written by torch2flow, or was moved without it",
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise FormatError(f"The manifest can't be read: {error}.", where=str(file)) from None
-    if (
-        not isinstance(manifest, dict)
-        or manifest.get("schema") != SCHEMA
-        or not isinstance(manifest.get("tensors"), list)
-    ):
-        raise FormatError(
-            "The manifest is of another version.", where=str(file), remedy="use the torch2flow that wrote it"
-        )
-    return manifest
-
-
-def manifest_keys(manifest: dict[str, Any], where: str, which: str = "keys") -> Keys:
-    """The rules by which names differ from PyTorch's. Only a twin of the zoo has any.
-
-    Args:
-        manifest: of a converted model.
-        where: it lies.
-        which: `older` for those by which a file's names differ from today's.
-
-    Raises:
-        FormatError: they can't be read.
-    """
-    zoo = manifest.get("zoo")
-    return Keys.from_json(zoo.get(which), where) if isinstance(zoo, dict) else SAME

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -45,7 +46,7 @@ def show_diff(found: Diff, *, every: bool = False) -> None:
         table = [(f"{status}: {len(rows):,}", *heads, *(MEASURES if measured else ()), "")]
         table.extend(_compared(row, columns, measured) for row in rows[: None if every else SHOWN_DIFFERENCES])
         numbers = tuple(range(1 + len(heads), 4 + len(heads))) if measured else ()
-        lines = aligned(table, numbers)
+        lines = list(aligned(partial(iter, table), numbers))
         out.print(escape(lines[0]), style="bold green" if status == "equal" else "bold red")
         out.file.write("".join(f"{line}\n" for line in lines[1:]))
         if len(rows) > len(table) - 1:

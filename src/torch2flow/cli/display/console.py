@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -13,18 +13,29 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def aligned(rows: Sequence[tuple[str, ...]], right: tuple[int, ...]) -> list[str]:
-    """Formats rows as lines with aligned columns. The columns in `right` are aligned to the right."""
-    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        blanks = [" " * (width - cell_len(cell)) for width, cell in zip(widths, row, strict=True)]
-        cells = [
-            blank + cell if at in right else cell + blank
-            for at, (cell, blank) in enumerate(zip(row, blanks, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return lines
+def aligned(rows: Callable[[], Iterable[tuple[str, ...]]], right: tuple[int, ...]) -> Iterator[str]:
+    """Formats rows as lines with aligned columns. The columns in `right` are aligned to the right.
+
+    Args:
+        rows: gives them, once for the widths and once for the lines: a million of them need not be held.
+        right: numbers of columns.
+    """
+    widths: list[int] = []
+    for row in rows():
+        sizes = map(_width, row)
+        widths = list(map(max, widths, sizes)) if widths else list(sizes)
+    plain = "  ".join(f"{{:{'>' if at in right else '<'}{width}}}" for at, width in enumerate(widths))
+    for row in rows():
+        if all(map(str.isascii, row)):
+            yield plain.format(*row).rstrip()
+            continue
+        blanks = [" " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+        cells = enumerate(zip(row, blanks, strict=True))
+        yield "  ".join(blank + cell if at in right else cell + blank for at, (cell, blank) in cells).rstrip()
+
+
+def _width(cell: str) -> int:
+    return len(cell) if cell.isascii() else cell_len(cell)
 
 
 def printable(name: str, longest: int = 120) -> str:

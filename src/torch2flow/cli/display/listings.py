@@ -35,7 +35,7 @@ def show_zoo(rows: list[ZooModel]) -> None:
         (row.name, row.twin or "-", row.match, f"{len(row.weights) or '-'}", row.verdict + (" *" if row.note else ""))
         for row in rows
     ]
-    for number, line in enumerate(aligned([columns, *lines], right=(3,))):
+    for number, line in enumerate(aligned(lambda: [columns, *lines], right=(3,))):
         out.print(escape(line), style="bold" if number == 0 else "")
     for note in dict.fromkeys(row.note for row in rows if row.note):
         out.print(f"* {shown(note, 400)}", style="dim")

@@ -54,7 +54,7 @@ def load_rules(path: Path) -> None:
         raise UsageError("The file of rules is not there, or is no Python file.", where=str(path))
     try:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"The file of rules fails: {type(error).__name__}: {str(error)[:300]}.",
             where=str(path),

@@ -18,9 +18,9 @@ from dataclasses import replace
 from typing import Any
 
 from torch2flow.checkpoints.pytorch.pt2 import SCALAR_TYPES
-from torch2flow.checkpoints.pytorch.safetensors import parse_json
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import FormatError
+from torch2flow.guards.json_text import parse_object
 from torch2flow.models.program.attention_dropout import restore_attention_dropout
 from torch2flow.models.program.budget import DEEPEST, HIGHEST_RANK, LONGEST_LIST, MOST_VALUES, Budget, reading
 from torch2flow.models.program.facts import read_attributes, read_borders, read_dropout, read_facts, read_signatures
@@ -59,7 +59,7 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
     """
     budget = Budget(where)
     budget.check(sum(map(text.count, (b"{", b"[", b","))), MOST_VALUES, "values in the JSON")
-    document = parse_json(text, where)
+    document = parse_object(text, where)
     known = read_facts(facts, where)
     with reading(where):
         reader = _Reader(document, budget)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch2flow.checkpoints.pytorch.safetensors import parse_json
 from torch2flow.errors import FormatError
+from torch2flow.guards.json_text import parse_object
 from torch2flow.models.program.graph import Border, Dtype, Parameter, Signature, Structure, Symbol
 from torch2flow.models.program.identifiers import is_identifier
 from torch2flow.models.program.symbols import parse
@@ -30,7 +30,7 @@ def read_facts(text: bytes, where: str) -> dict[str, Any]:
     Raises:
         FormatError: it is no JSON object.
     """
-    return parse_json(text, where) if 0 < len(text) <= LARGEST else {}
+    return parse_object(text, where) if 0 < len(text) <= LARGEST else {}
 
 
 def read_attributes(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -58,13 +58,15 @@ def parse_factory(text: str) -> tuple[str, str, list[Any] | None, dict[str, Any]
 
 
 def build(text: str) -> Any:
-    """The object that a factory gives; the current directory is searched first, as `python -m` does.
+    """The object that a factory gives. A module that is not installed is looked for in the current folder.
+
+    Only then: who names `torchvision.models` does not mean a torchvision.py that lies in a downloaded repository.
 
     Raises:
         UsageError: the module or the name is not there, or the code raises.
     """
     module_name, path, args, kwargs = parse_factory(text)
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+    if not module_name.endswith(".py") and not _is_installed(module_name.partition(".")[0]):
         sys.path.insert(0, str(Path.cwd()))
     found: Any = _import(module_name, text)
     for number, part in enumerate(path.split(".")):
@@ -86,6 +88,13 @@ def build(text: str) -> Any:
         return found(*args or (), **kwargs)
     except (Exception, SystemExit) as error:
         raise raised("The factory raised", error, text) from None
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return name in sys.modules or importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _is_module(value: Any) -> bool:

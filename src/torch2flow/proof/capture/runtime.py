@@ -8,6 +8,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from torch2flow.errors import InstallationError
@@ -22,7 +23,9 @@ def import_torch() -> Any:
 
     Raises:
         InstallationError: it is missing, does not import, or is older than 2.1.
+        OSError: the current folder is gone.
     """
+    Path.cwd()  # in a folder that is gone, PyTorch's libraries end the process
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from torch2flow.checkpoints.dtypes import DTYPES
-from torch2flow.checkpoints.writing.manifest import read_manifest
+from torch2flow.checkpoints.writing.manifest_reading import read_manifest
 from torch2flow.runtime.loading import load_state_dict
 
 

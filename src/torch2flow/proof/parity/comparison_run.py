@@ -106,7 +106,7 @@ class Run:
 
     def _weights(self, model: Any) -> None:
         """Every parameter and buffer must hold PyTorch's values, bit for bit, before anything else means much."""
-        recorded, state = self.reference.facts("weights", {}), model.state_dict()
+        recorded, state = self.reference.notes.get("weights", {}), model.state_dict()
         for old, new, change in self.reference.keys.pairs(recorded):
             if new not in state:
                 continue  # which loading the weights has told
@@ -143,7 +143,7 @@ class Run:
 
     def _form(self, output: Any) -> None:
         """Compares what a caller sees: nesting, keys, fields, dtypes."""
-        expected = self.reference.facts("outline", None)
+        expected = self.reference.notes.get("outline")
         if expected is None or self.reference.keys:
             return
         found = outline(output, lambda leaf: _dtype_name(leaf) if isinstance(leaf, self.flow.Tensor) else None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+from bisect import bisect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -54,12 +54,12 @@ def _circumstances(found: Divergence, ledger: Ledger, reference: Reference) -> I
             "values are large beside their differences: centre or scale the inputs, or compute this layer in float64"
         )
     # What has no weights may be left out without a difference.
-    names = [f"{name}." for name in json.loads(reference.metadata.get("state_dict", "[]"))]
+    names = sorted(f"{name}." for name in reference.notes.get("state_dict", []))
     inside = f"{found.path}." if found.path else ""
     missing = [
         path
         for path in sorted({row.path for row in reference.calls.values()} - set(ledger.seen))
-        if path.startswith(inside) and any(name.startswith(f"{path}.") for name in names)
+        if path.startswith(inside) and "".join(names[(at := bisect(names, f"{path}.")) : at + 1]).startswith(f"{path}.")
     ]
     if ledger.seen and missing and found.part in ("own", "inputs", "outputs"):
         yield f"`{missing[0]}` is never called in OneFlow: another layer may be called in its place"

@@ -8,30 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch2flow import errors
 from torch2flow.checkpoints.names.renamed_checkpoint import renamed
 from torch2flow.checkpoints.names.templates import Keys
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import TensorRef
 from torch2flow.checkpoints.writing import Options, make_plan
-from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
+from torch2flow.checkpoints.writing.manifest_reading import manifest_keys, read_manifest
 from torch2flow.conversion import FORMATS, deliver
 from torch2flow.errors import DifferenceError, InstallationError, UsageError
+from torch2flow.guards.child_python import other_python
 from torch2flow.proof.child_process import ask
 from torch2flow.proof.digests import digest
 from torch2flow.proof.parity.comparison_run import Request
 from torch2flow.proof.parity.reference import Reference
 
-BOOT = """
-import importlib.util, sys
-at = sys.argv[1]
-spec = importlib.util.spec_from_file_location("torch2flow", at + "/__init__.py", submodule_search_locations=[at])
-module = sys.modules["torch2flow"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-from torch2flow.proof.capture.elsewhere import main
-main()
-"""
-"""Imports this very package, and nothing else of this environment, whose libraries are built for another Python."""
+RECORDER = "torch2flow.proof.capture.elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +98,7 @@ def _run(original: Original, job: dict[str, object], say: Callable[[str], None])
             notes.append(row["done"])
 
     try:
-        code, printed = ask([original.python, "-c", BOOT, str(Path(errors.__file__).parent)], job, take)
+        code, printed = ask(other_python(original.python, RECORDER), job, take)
     except OSError as error:
         raise UsageError(
             f"This interpreter can't be started: {error.strerror}.",
@@ -131,7 +122,7 @@ def check_weights(folder: Path, keys: Keys, recording: Reference, factory: str) 
     Raises:
         DifferenceError: they are not.
     """
-    recorded = recording.facts("weights", {})
+    recorded = recording.notes.get("weights", {})
     stored = renamed(open_checkpoint(folder, "."), keys, back=True)
     different = [
         name

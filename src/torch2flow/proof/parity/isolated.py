@@ -6,17 +6,19 @@ layer's.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from torch2flow.guards.child_python import same_python
 from torch2flow.proof.child_process import Emit, ask
 from torch2flow.proof.parity.comparison_run import Request
 from torch2flow.proof.parity.divergence import Divergence
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import Reference
+
+WORKER = "from torch2flow.proof.parity.worker import main; main()"
 
 Say = Callable[[str], None]
 
@@ -81,7 +83,7 @@ def _run(job: dict[str, Any], take: Emit) -> str:
         done = done or "done" in row
         take(row)
 
-    code, printed = ask([sys.executable, "-m", "torch2flow.proof.parity.worker"], job, watch)
+    code, printed = ask(same_python(WORKER), job, watch)
     return "" if done else _ending(code, printed)
 
 

@@ -15,11 +15,11 @@ from torch2flow.proof.random_calls import RandomCall, rates
 
 def compare_dropout(runner: Runner, model: Any) -> None:
     """Compares which layers drop, and at which rates, in each mode that was recorded."""
-    recorded, reference, ledger = runner.reference.facts("random_calls", {}), runner.reference, runner.ledger
+    recorded, reference, ledger = runner.reference.notes.get("random_calls", {}), runner.reference, runner.ledger
     if reference.keys or not recorded:
         return
     runner.say("comparing dropout")
-    modules = {path for path, _ in model.named_modules()} & set(reference.facts("modules", []))
+    modules = {path for path, _ in model.named_modules()} & set(reference.notes.get("modules", []))
     captured = reference.metadata.get("mode") == "train"
     for mode, rows in recorded.items():
         calls, noted = [RandomCall(*row) for row in rows], DropoutWatcher()

@@ -5,13 +5,13 @@ The names are those of docs/capturing.md. Tensors are read one at a time, when t
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from torch2flow.checkpoints.names.templates import SAME, Keys
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import TensorRef
 from torch2flow.errors import FormatError
+from torch2flow.guards.json_text import parse_json
+from torch2flow.guards.records import Count, Demand, Name, checked
+from torch2flow.guards.regular_files import is_regular
 
 DOUBLE = "float64/"
 OWN = "own/"
@@ -52,6 +55,65 @@ class RecordedCall:
         return f"{self.name} < {name}"
 
 
+CallName = Annotated[
+    Name, Demand(lambda name: _CALL.fullmatch(name) is not None, "a module's path, a #, and the number of the call")
+]
+_CALL = re.compile(r"[^#]*#[0-9]{1,9}")
+
+
+class _Call(TypedDict):
+    name: CallName
+    kind: Name
+    fed: bool
+    inputs: list[Name]
+    outputs: list[Name]
+
+
+class CallRow(_Call, total=False):
+    """A `RecordedCall` as the recording keeps it."""
+
+    passes: bool
+
+
+class AdamWSettings(TypedDict):
+    """What a step of AdamW was made with."""
+
+    lr: float
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
+
+
+RandomRow = tuple[Name, Name, float, Name]
+"""A `RandomCall`."""
+
+
+class DrawsNote(TypedDict):
+    """Of a model that stays random: of how many runs mean and deviation are, and which tensors other draws change."""
+
+    draws: Annotated[Count, Demand(lambda count: 2 <= count <= 10_000, "a whole number from 2 to 10000")]
+    tensors: list[Name]
+
+
+class Notes(TypedDict, total=False):
+    """What the metadata say as JSON: calls of modules, names of parameters and buffers, an optimizer, checksums."""
+
+    calls: list[CallRow]
+    state_dict: list[Name]
+    adamw: AdamWSettings
+    weights: dict[str, str]
+    modules: list[Name]
+    outline: Any
+    spread: dict[str, float]
+    random_calls: dict[str, list[RandomRow]]
+    random: DrawsNote
+    trainable: list[Name]
+
+
+MOST_LEVELS, MOST_ARGUMENTS = 64, 255
+"""How deep the inputs of a model may be nested, and how many arguments it may take."""
+
+
 class Reference:
     """A recording.
 
@@ -69,7 +131,7 @@ class Reference:
         self.checkpoint = open_checkpoint(path, ".")
         self.metadata: dict[str, str] = dict(self.checkpoint.container.metadata.get("__metadata__", {}))
         if keys:
-            self.checkpoint = renamed(self.checkpoint, _in_recordings(keys))
+            self.checkpoint = renamed(self.checkpoint, _RecordedKeys.of(keys))
         if not any(name.startswith(("input.", "output.")) for name in self.checkpoint):
             raise FormatError(
                 "This file is no recording of `torch2flow capture`.",
@@ -77,17 +139,46 @@ class Reference:
                 remedy="give the .reference.safetensors that lies beside the captured .pt2",
             )
 
+    @cached_property
+    def notes(self) -> Notes:
+        """What the metadata say as JSON.
+
+        Raises:
+            FormatError: they say something else.
+        """
+        texts = {name: self.metadata[name] for name in Notes.__annotations__ if name in self.metadata}
+        where = f"{self.path}, __metadata__"
+        found = {name: parse_json(text.encode("utf-8", "surrogatepass"), where) for name, text in texts.items()}
+        return checked(Notes, found, where)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the step of SGD."""
+        text = self.metadata.get("lr", "0.01")
+        try:
+            return float(text)
+        except ValueError:
+            raise FormatError(f"The learning rate {text[:60]!r} is no number.", where=str(self.path)) from None
+
     def array(self, name: str) -> np.ndarray[Any, Any]:
-        """A recorded tensor. bfloat16 and float16 become float32, which holds their values exactly."""
-        tensor = self.checkpoint[name]
-        assert isinstance(tensor, TensorRef)  # safetensors hold nothing else
+        """A recorded tensor. bfloat16 and float16 become float32, which holds their values exactly.
+
+        Raises:
+            FormatError: the recording names it, and does not hold it.
+        """
+        tensor = self.checkpoint.get(name)
+        if not isinstance(tensor, TensorRef):
+            raise FormatError(f"The recording does not hold {name[:200]!r}.", where=str(self.path))
         values = tensor.numpy()
         return values.astype(np.float32) if tensor.dtype.kind == "f" and values.dtype.itemsize < 4 else values
 
     @cached_property
     def calls(self) -> dict[str, RecordedCall]:
         """Every call of a submodule, in the order in which they ended; empty where layers were not recorded."""
-        rows = [RecordedCall(**row) for row in json.loads(self.metadata.get("calls", "[]"))]
+        rows = [
+            RecordedCall(row["name"], row["kind"], row["fed"], row["inputs"], row["outputs"], row.get("passes", False))
+            for row in self.notes.get("calls", [])
+        ]
         if self.keys:
             paths = self._paths()
             rows = [replace(row, name=paths[row.path] + row.name[len(row.path) :]) for row in rows if row.path in paths]
@@ -95,13 +186,13 @@ class Reference:
 
     def _paths(self) -> dict[str, str]:
         """PyTorch's and OneFlow's paths of the modules that hold parameters or buffers."""
-        names = json.loads(self.metadata.get("state_dict", "[]"))
-        return {old.rpartition(".")[0]: new.rpartition(".")[0] for old, new, _ in self.keys.pairs(names)}
+        pairs = self.keys.pairs(self.notes.get("state_dict", []))
+        return {old.rpartition(".")[0]: new.rpartition(".")[0] for old, new, _ in pairs}
 
     @cached_property
     def state(self) -> set[str]:
         """The names of all parameters and buffers; empty where they were not recorded."""
-        return {new for _, new, _ in self.keys.pairs(json.loads(self.metadata.get("state_dict", "[]")))}
+        return {new for _, new, _ in self.keys.pairs(self.notes.get("state_dict", []))}
 
     def single(self, name: str, exact: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A recorded tensor with the noise of float32: one of bfloat16 or float16 is moved nearer to float64."""
@@ -117,26 +208,21 @@ class Reference:
         recorded = self.array(name)
         return recorded.astype(np.float64) + self.array(OWN + name) if OWN + name in self else recorded
 
-    def facts(self, key: str, nothing: Any) -> Any:
-        """What the metadata say under a key, read as JSON; `nothing` where an older recording does not say it."""
-        return json.loads(self.metadata[key]) if self.metadata.get(key) else nothing
-
     @cached_property
     def spread(self) -> dict[str, float]:
         """How far PyTorch's float32 spreads around a float64 value, by the tensor's name."""
-        rules = _in_recordings(self.keys) if self.keys else None
-        given: dict[str, float] = self.facts("spread", {})
-        return {new: given[old] for old, new, _ in rules.pairs(given)} if rules is not None else given
+        given = self.notes.get("spread", {})
+        return {new: given[old] for old, new, _ in _RecordedKeys.of(self.keys).pairs(given)} if self.keys else given
 
     @cached_property
     def random(self) -> set[str]:
         """The tensors of a model that stays random which other draws make different; empty for any other model."""
-        return set(self.facts("random", {}).get("tensors", []))
+        return set(self.notes["random"]["tensors"]) if "random" in self.notes else set()
 
     @property
     def draws(self) -> int:
         """How many runs the recorded mean and deviation of random outputs are of; 0 where the model is not random."""
-        return int(self.facts("random", {}).get("draws", 0))
+        return self.notes["random"]["draws"] if "random" in self.notes else 0
 
     def __contains__(self, name: str) -> bool:
         return name in self.checkpoint
@@ -157,25 +243,40 @@ class Reference:
         Args:
             convert: makes a framework's tensor of an array.
             prefix: `second.` for the second run.
+
+        Raises:
+            FormatError: the names are not those of nested values.
         """
         nested: dict[str, Any] = {}
         for name in self.names(f"{prefix}input."):
             place = nested
             *path, last = name.split(".")
             for part in path:
-                place = place.setdefault(part, {})
+                place = place.setdefault(part, {}) if isinstance(place, dict) else place
+            if len(path) > MOST_LEVELS or not isinstance(place, dict) or last in place:
+                raise FormatError(f"The recorded input {name[:200]!r} is in no place.", where=str(self.path))
             place[last] = convert(self.array(f"{prefix}input.{name}"))
         given = {key: _unfold(value) for key, value in nested.items()}
-        positions = [int(key) for key in given if key.isdigit()]
-        args = [given.get(str(position)) for position in range(max(positions, default=-1) + 1)]
-        return args, {key: value for key, value in given.items() if not key.isdigit()}
+        positions = [int(key[:9]) for key in given if key.isascii() and key.isdigit()]
+        if max(positions, default=0) > MOST_ARGUMENTS:
+            raise FormatError(f"The recorded input {max(positions)} is none of a model's.", where=str(self.path))
+        # An argument without a tensor has no name here.
+        args = [given.pop(str(position), None) for position in range(max(positions, default=-1) + 1)]
+        return args, given
 
 
-def _in_recordings(keys: Keys) -> Keys:
-    """Extends the rules for names to all that a recording holds of a parameter, such as its gradient."""
-    kinds = ("gradient", "step", "second_step", "adamw")
-    prefixes = [f"{double}train.{kind}." for double in ("", DOUBLE) for kind in kinds]
-    return Keys(*((p + rule.torch, p + rule.flow, rule.change) for rule in keys.rules for p in prefixes))
+class _RecordedKeys(Keys):
+    """The rules for names, for all that a recording holds of a parameter, such as its gradient."""
+
+    def find(self, name: str, back: bool = False) -> tuple[str, str]:
+        prefix = _OF_PARAMETERS.match(name)
+        if prefix is None:
+            return name, ""
+        new, change = Keys.find(self, name[prefix.end() :], back)
+        return prefix[0] + new, change
+
+
+_OF_PARAMETERS = re.compile(f"(?:{DOUBLE})?(?:train|eval)\\.(?:gradient|step|second_step|adamw)\\.")
 
 
 def _unfold(value: Any) -> Any:
@@ -183,10 +284,11 @@ def _unfold(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     items = {key: _unfold(item) for key, item in value.items()}
-    return list(items.values()) if all(key.isdigit() for key in items) else items
+    indices = [str(number) for number in range(len(items))]
+    return [items[index] for index in indices] if items.keys() == set(indices) else items
 
 
 def open_reference(model: str | os.PathLike[str]) -> Reference | None:
     """The recording beside a captured `.pt2`; None where there is none."""
     path = Path(model).with_suffix(".reference.safetensors")
-    return Reference(path) if path.exists() else None
+    return Reference(path) if is_regular(path) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +50,7 @@ def compare_training(runner: Runner) -> None:
     runner.judge("buffers", step.buffers, "train.step.", step.before)
     runner.judge("later_buffers", step.later, "train.second_step.")
     runner.judge("sgd", step.parameters, "train.step.")
-    if "adamw" in runner.reference.metadata:
+    if "adamw" in runner.reference.notes:
         runner.judge("adamw", _adamw(runner), "train.adamw.")
 
 
@@ -88,7 +87,7 @@ def locate_in_backward(runner: Runner) -> None:
 def _judge_trainable(runner: Runner, step: TrainingStep) -> None:
     """The same parameters must be trained: none more, none less."""
     reference, ledger = runner.reference, runner.ledger
-    wanted = reference.facts("trainable", None)
+    wanted = reference.notes.get("trainable")
     if wanted is None or reference.keys:
         return
     recorded = set(reference.names("train.gradient."))
@@ -150,7 +149,7 @@ def _step(runner: Runner, *, double: bool = False, shaken: bool = False) -> Trai
     loss.backward()
     named = dict(model.named_parameters())
     gradients = {name: parameter.grad.clone() for name, parameter in named.items() if parameter.grad is not None}
-    flow.optim.SGD(list(named.values()), lr=float(reference.metadata.get("lr", 0.01))).step()
+    flow.optim.SGD(list(named.values()), lr=reference.learning_rate).step()
     got = {name: tensor.grad for name, tensor in inputs.items() if tensor.grad is not None}
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     if reference.names("train.second_step."):
@@ -168,7 +167,12 @@ def _adamw(runner: Runner, *, double: bool = False) -> dict[str, Any]:
     for name in runner.reference.names("train.gradient."):
         if name in named:
             named[name].grad = runner.tensor(runner.reference.array(f"train.gradient.{name}"), double)
-    settings = json.loads(runner.reference.metadata["adamw"])
-    settings["betas"] = tuple(settings["betas"])
-    runner.flow.optim.AdamW([p for p in named.values() if p.grad is not None], **settings).step()
+    settings = runner.reference.notes["adamw"]
+    runner.flow.optim.AdamW(
+        [parameter for parameter in named.values() if parameter.grad is not None],
+        lr=settings["lr"],
+        betas=tuple(settings["betas"]),
+        eps=settings["eps"],
+        weight_decay=settings["weight_decay"],
+    ).step()
     return named

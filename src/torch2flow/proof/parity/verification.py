@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow._version import __version__
-from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
+from torch2flow.checkpoints.writing.manifest_reading import Manifest, manifest_keys, read_manifest
 from torch2flow.errors import FormatError, UsageError
 from torch2flow.proof.parity.comparison_run import Request
 from torch2flow.proof.parity.divergence import Divergence, first_divergence
@@ -189,7 +190,7 @@ def verify_folder(
 
 def _verify(
     folder: Path,
-    manifest: dict[str, Any],
+    manifest: Manifest,
     path: Path,
     request: Request,
     minimise: Path | None,
@@ -215,7 +216,7 @@ def _verify(
     return found
 
 
-def _manifest_of_a_model(folder: Path) -> dict[str, Any]:
+def _manifest_of_a_model(folder: Path) -> Manifest:
     if not (folder / "model.py").is_file():
         remedy = "torch2flow convert model.pt2 -o out makes one of a model that torch2flow capture wrote"
         if folder.is_dir():
@@ -224,13 +225,13 @@ def _manifest_of_a_model(folder: Path) -> dict[str, Any]:
     return read_manifest(folder)
 
 
-def _find_reference(folder: Path, manifest: dict[str, Any], given: str | os.PathLike[str] | None) -> Path:
+def _find_reference(folder: Path, manifest: Manifest, given: str | os.PathLike[str] | None) -> Path:
     """The recording that is named, that lies in the folder, or that lies beside the source of the conversion."""
     if given is not None:
         path = Path(given)
         places = [path.with_suffix(SUFFIX) if path.suffix == ".pt2" else path]  # of a .pt2, the recording beside it
     else:
-        name = Path(str(manifest.get("source", {}).get("name", "") or "model.pt2")).stem + SUFFIX
+        name = Path(manifest.get("source", {}).get("name") or "model.pt2").stem + SUFFIX
         places = [folder / "reference.safetensors", folder.parent / name, Path(name)]
     for place in places:
         if place.is_file():
@@ -243,10 +244,10 @@ def _find_reference(folder: Path, manifest: dict[str, Any], given: str | os.Path
     )
 
 
-def _check_belongs(recording: Reference, manifest: dict[str, Any]) -> None:
+def _check_belongs(recording: Reference, manifest: Manifest) -> None:
     """Refuses the recording of another model: its parameters have other names or shapes."""
     expected = recording.state
-    names = {name for row in manifest.get("tensors", []) for name in (row["name"], *row.get("also", []))}
+    names = {name for row in manifest["tensors"] for name in (row["name"], *row.get("also", []))}
     if expected and names and not expected & names:
         raise FormatError(
             "This recording is of another model: not one parameter has the same name.",
@@ -256,26 +257,19 @@ def _check_belongs(recording: Reference, manifest: dict[str, Any]) -> None:
         )
 
 
-def describe_model(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+def describe_model(folder: Path, manifest: Manifest) -> dict[str, Any]:
     """What the manifest says of the weights."""
-    rows = manifest.get("tensors", [])
+    rows = manifest["tensors"]
     dtypes: dict[str, int] = {}
     for row in rows:
         dtypes[row["dtype"]] = dtypes.get(row["dtype"], 0) + 1
     return {
         "folder": folder.name,
-        "class": str(manifest.get("model", {}).get("class", "")),
+        "class": manifest.get("model", {}).get("class", ""),
         "tensors": len(rows),
-        "elements": sum(_product(row["shape"]) for row in rows),
+        "elements": sum(math.prod(row["shape"]) for row in rows),
         "bytes": sum(row["bytes"] for row in rows),
         "dtypes": dtypes,
         "ties": [[row["name"], *row["also"]] for row in rows if row.get("also")],
         "changes": [f"{row['name']}: was {row['source_dtype']}" for row in rows if row.get("source_dtype")],
     }
-
-
-def _product(shape: list[int]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count

@@ -1,7 +1,5 @@
 """A process in which OneFlow runs: some operators of OneFlow 0.9.0 end the whole process where others raise.
 
-    python -m torch2flow.proof.parity.worker DESCRIPTOR < job
-
 How it is asked and answers: `proof/child_process.py`.
 """
 
@@ -11,7 +9,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from torch2flow.checkpoints.writing.manifest import manifest_keys, read_manifest
+from torch2flow.checkpoints.writing.manifest_reading import manifest_keys, read_manifest
 from torch2flow.proof.child_process import Emit, answer
 from torch2flow.proof.parity.compared_models import Package
 from torch2flow.proof.parity.comparison_run import Request, Run
@@ -45,5 +43,6 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     emit({"done": {**versions, "python": platform.python_version()}})
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Runs one job."""
     answer(run)

@@ -24,6 +24,7 @@ from types import FrameType
 from typing import IO, Any
 
 from torch2flow.errors import UsageError
+from torch2flow.guards.child_python import script_python
 from torch2flow.runtime.importing import NOISE
 from torch2flow.scale.launching import rank as rank_script
 
@@ -95,7 +96,8 @@ class Job:
             raise UsageError(f"--node-rank {node_rank}: with {nnodes} machines they are 0 to {nnodes - 1}.")
         if not as_module and not os.path.isfile(script):
             raise UsageError("There is no such script.", where=script, remedy="add -m if it is a module")
-        self.command = [sys.executable, "-u", rank_script.__file__, *(["-m"] if as_module else []), script, *arguments]
+        how = ("-m",) if as_module else ()
+        self.command = script_python(rank_script.__file__, *how, script, *arguments, options=("-u",))
         self.local, self.first, self.world = nproc_per_node, node_rank * nproc_per_node, nnodes * nproc_per_node
         self.address = master_addr
         self.port = master_port or (PORT if nnodes > 1 else _free_port())

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Literal, TypedDict
 
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.checkpoints.writing.entry_bytes import Progress
 from torch2flow.conversion import FORMATS, SUFFIXES, Delivery, Result, deliver
 from torch2flow.errors import UsageError
+from torch2flow.guards.json_text import parse_json
+from torch2flow.guards.records import Demand, checked
+from torch2flow.guards.regular_files import read_whole
 from torch2flow.scale.libai import FAMILIES, from_libai, to_libai
 
-HEADS = ("num_attention_heads", "n_head", "num_heads")
-"""The names of the number of heads in configurations of transformers: BERT and most others, GPT-2, T5 and Swin."""
+Heads = Annotated[int, Demand(lambda n: 0 < n < 1 << 20, "a number of heads")]
+
+
+class Config(TypedDict, total=False):
+    """The number of heads in configurations of transformers: BERT and most others, GPT-2, T5."""
+
+    num_attention_heads: Heads
+    n_head: Heads
+    num_heads: Heads
+
+
+HEADS: tuple[Literal["num_attention_heads", "n_head", "num_heads"], ...] = (
+    "num_attention_heads",
+    "n_head",
+    "num_heads",
+)
 
 
 def convert_libai(
@@ -55,18 +72,13 @@ def convert_libai(
 
 
 def _configured_heads(path: Path, family: str) -> int:
-    file = (path if path.is_dir() else path.parent) / "config.json"
-    try:
-        config = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        config = {}
-    found = next((config[name] for name in HEADS if isinstance(config, dict) and name in config), None)
     if family in FAMILIES and not FAMILIES[family].by_heads:  # Swin's differ from stage to stage
         return 1
-    if type(found) is not int or found < 1:
-        raise UsageError(
-            "How many attention heads the model has is not known.",
-            where=str(file),
-            remedy="say so: --heads N",
-        )
-    return found
+    file = (path if path.is_dir() else path.parent) / "config.json"
+    config = checked(Config, parse_json(read_whole(file), str(file)), str(file)) if file.exists() else Config()
+    for name in HEADS:
+        if name in config:
+            return config[name]
+    raise UsageError(
+        "How many attention heads the model has is not known.", where=str(file), remedy="say so: --heads N"
+    )
