@@ -182,7 +182,7 @@ def sweep(job: dict[str, Any]) -> dict[str, Any]:
 
 def cli(job: dict[str, Any]) -> dict[str, Any]:
     """The command line, in this process."""
-    from torch2flow.cli.commands import main as command
+    from torch2flow.cli import main as command
 
     try:
         command(job["args"])

@@ -362,6 +362,15 @@ def colliding_tuples(folder: Path) -> Path:
     return save(folder, b"}(" + pairs + b"u")
 
 
+@attack(refused="keys of one hash")
+def colliding_tuples_of_integers(folder: Path) -> Path:
+    """Tuples of integers that fit 64 bits and hash alike: within each limit, but each is compared with all others."""
+    prime = (1 << 61) - 1
+    keys = (tuple(part + prime * (n >> 3 * part & 7) for part in range(57)) for n in range(8_000))
+    pairs = b"".join(tuple_of(*map(number, key)) + b"N" for key in keys)
+    return save(folder, b"}(" + pairs + b"u")
+
+
 @attack(refused="memo index")
 def colliding_memo(folder: Path) -> Path:
     """The same through the memo's indices."""

@@ -19,19 +19,19 @@ SAFE = {
     "header_of_nan": (safetensors_file(b'{"a": {"dtype": "F32", "shape": [NaN], "data_offsets": [0, 16]}}'), "impossible numbers", "NaN for a size."),
     "header_of_infinity": (safetensors_file(b'{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 16]}}'), "impossible numbers", "1e999 for a size."),
     "header_of_long_integer": (safetensors_file(b'{"a": ' + b"9" * 100_000 + b"}"), "JSON is not valid", "An integer of 100,000 digits."),
-    "header_nested_100_000": (safetensors_file(b'{"a":' * 100_000 + b"1" + b"}" * 100_000), "JSON is not valid", "Objects 100,000 levels deep."),
-    "header_lists_nested": (safetensors_file(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "JSON is not valid", "Lists 100,000 levels deep."),
+    "header_nested_100_000": (safetensors_file(b'{"a":' * 100_000 + b"1" + b"}" * 100_000), "nested more than", "Objects 100,000 levels deep."),
+    "header_lists_nested": (safetensors_file(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "nested more than", "Lists 100,000 levels deep."),
     "name_twice": (safetensors_file(b'{"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}, "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}'), "stands twice", "One name twice: parsers differ in which they take."),
     "entry_of_nothing": (safetensors_file({"a": None}), "is incomplete", "null for a tensor."),
     "entry_of_text": (safetensors_file({"a": "dtype"}), "is incomplete", "Text for a tensor."),
     "entry_of_list": (safetensors_file({"a": []}), "is incomplete", "A list for a tensor."),
     "dtype_unknown": (safetensors_file({"a": safe_entry(dtype="F7")}), "unknown dtype", "A dtype that does not exist."),
-    "dtype_of_list": (safetensors_file({"a": safe_entry(dtype=["F32"])}), "is incomplete", "A list for a dtype."),
-    "shape_of_text": (safetensors_file({"a": safe_entry("4")}), "impossible numbers", "Text for a shape."),
+    "dtype_of_list": (safetensors_file({"a": safe_entry(dtype=["F32"])}), "unknown dtype", "A list for a dtype."),
+    "shape_of_text": (safetensors_file({"a": safe_entry("4")}), "is incomplete", "Text for a shape."),
     "shape_of_number": (safetensors_file({"a": safe_entry(4)}), "is incomplete", "A number for a shape."),
     "shape_negative": (safetensors_file({"a": safe_entry([-2, -2])}), "impossible numbers", "Negative sizes."),
     "shape_of_booleans": (safetensors_file({"a": safe_entry([True, 4])}), "impossible numbers", "true for a size."),
-    "shape_overflows": (safetensors_file({"a": safe_entry([1 << 61, 1 << 61])}), "its shape needs", "2**122 elements."),
+    "shape_overflows": (safetensors_file({"a": safe_entry([1 << 61, 1 << 61])}), "absurd", "2**122 elements."),
     "shape_of_100_000_dimensions": (safetensors_file({"a": safe_entry([1] * 100_000, [0, 4])}, FOUR[:4]), "impossible numbers", "A hundred thousand dimensions."),
     "shape_zero_times_huge": (safetensors_file({"a": safe_entry([0, 1 << 61, 8], [0, 0])}, b""), "absurd", "Zero elements, but an overflow on the way."),
     "offsets_negative": (safetensors_file({"a": safe_entry(offsets=[-16, 0])}), "impossible numbers", "Negative offsets: the header itself."),
@@ -77,13 +77,13 @@ INDEX: dict[str, tuple[Any, str, str]] = {
     "nul": ({"a": "a\0b"}, "can't be opened", "A NUL in a shard's name."),
     "surrogate": ({"a": "\ud800"}, "can't be opened", "A lone surrogate in a shard's name."),
     "long_name": ({"a": "x" * 5000}, "no bare file name", "A shard's name of 5,000 letters."),
-    "number": ({"a": 7}, "no bare file name", "A number for a shard."),
-    "deep_list": ({"a": [[[[]]]]}, "no bare file name", "A list for a shard."),
+    "number": ({"a": 7}, "should be a text", "A number for a shard."),
+    "deep_list": ({"a": [[[[]]]]}, "should be a text", "A list for a shard."),
     "missing_shard": ({"a": "gone.safetensors"}, "can't be opened", "A shard that is not there."),
     "missing_tensor": ({"b": "shard.safetensors"}, "does not hold it", "A tensor that its shard does not hold."),
     "itself": ({"a": "model.safetensors.index.json"}, "itself", "An index that is its own shard: endless."),
     "no_map": (None, "no weight_map", "An index without a map."),
-    "map_of_list": (["a"], "no weight_map", "A list for the map."),
+    "map_of_list": (["a"], "should be an object", "A list for the map."),
     "thousands_of_shards": ({str(n): f"{n}.bin" for n in range(10_000)}, "can't be opened", "Ten thousand shards."),
 }
 
@@ -116,6 +116,22 @@ def index_names_a_folder(folder: Path) -> Path:
 def index_metadata_of_junk(folder: Path) -> Path:
     """Metadata that is no object."""
     return write_index(folder, {"a": "shard.safetensors"}, metadata=[1, 2, 3])
+
+
+@attack(refused="no real file")
+def index_of_empty_objects(folder: Path) -> Path:
+    """An index of 17 million empty objects: thirty bytes of memory for each byte."""
+    path = folder / "model.index.json"
+    path.write_bytes(b'{"weight_map": {"a": [' + b"{}," * 17_000_000 + b"{}]}}")
+    return path
+
+
+@attack(refused="no real file")
+def safetensors_header_of_empty_objects(folder: Path) -> Path:
+    """The same in the header of a safetensors file."""
+    path = folder / "model.safetensors"
+    path.write_bytes(safetensors_file(b'{"a": [' + b"{}," * 17_000_000 + b"{}]}"))
+    return path
 
 
 @attack(refused="larger than any real one")
@@ -174,7 +190,7 @@ PT2 = {
     "sizes_negative": (weight(sizes=[{"as_int": -4}]), "lies outside its storage", "A negative size."),
     "sizes_too_large": (weight(sizes=[{"as_int": 1 << 40}]), "lies outside its storage", "2**40 elements."),
     "offset_of_text": (weight(storage_offset={"as_int": "0"}), "lies outside its storage", "Text for an offset."),
-    "nested_100_000": (pt2(b'{"a":' * 100_000 + b"1" + b"}" * 100_000), "JSON is not valid", "JSON 100,000 levels deep."),
+    "nested_100_000": (pt2(b'{"a":' * 100_000 + b"1" + b"}" * 100_000), "nested more than", "JSON 100,000 levels deep."),
     "pickled_weight": (pt2({"config": {"w": {"path_name": "weight_0", "use_pickle": True}}}), "no directory at its end", "A weight that is said to be a zip."),
     "no_weights": (zip_file([Entry("net/archive_format", b"pt2")]), "holds no weights", "A program without weights."),
     "layout_a_damaged": (zip_file([Entry("serialized_state_dict.pt", b"PK\x03\x04" + bytes(30))]), "no directory at its end", "A state dict that is no zip."),

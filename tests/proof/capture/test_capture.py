@@ -42,7 +42,7 @@ def run_capture(nets: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
     In this process, which has PyTorch loaded; `run_cli` is the real thing, and takes seconds.
     """
-    from torch2flow.cli.commands import main
+    from torch2flow.cli import main
 
     def run(name: str, *inputs: str, options: tuple[str, ...] = ()) -> tuple[int, str, str]:
         arguments = [part for text in inputs for part in ("--input", text)]

@@ -100,7 +100,10 @@ class _Entries:
             shape = tuple(sizes)
             if dtype.kind == "x" and shape:  # float4: two elements a byte, as PyTorch's float4_e2m1fn_x2 counts them
                 shape = (*shape[:-1], shape[-1] // 2)
-            check_shape(shape)
+            try:
+                check_shape(shape)
+            except FormatError:
+                return _Unsound("has an absurd shape")
             nbytes = math.prod(shape) * dtype.itemsize
             known = self.shapes[dtype, tuple(sizes)] = shape, contiguous_stride(shape), nbytes
         shape, stride, nbytes = known

@@ -36,7 +36,9 @@ def open_sharded(index: SourceFile, open_file: Callable[[Path], Container]) -> C
     Raises:
         FormatError: the index is damaged, or a shard or a tensor it promises is missing.
     """
-    content = parse_object(index.read(0, min(index.size, MOST_BYTES + 1)), str(index.path))
+    if index.size > MOST_BYTES:
+        raise FormatError("The index is larger than any real one.", where=str(index.path))
+    content = parse_object(index.read(0, index.size), str(index.path))
     metadata, weight_map = content.get("metadata"), content.get("weight_map")
     if not weight_map:
         raise FormatError(
