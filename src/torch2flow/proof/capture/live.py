@@ -327,12 +327,13 @@ def _record(job: CaptureJob, exported: Exported, recording: Recording, captured:
         reference.draws(args, kwargs)
         notes.append("the model draws random numbers beside dropout: outputs are compared by mean and deviation")
     else:
-        program = exported.program.module()
-        if not reference.drops(train=job.train):
-            try:
+        program = None
+        try:
+            program = exported.program.module()
+            if not reference.drops(train=job.train):
                 _compare(job, _run_program(job, program, reference.copies(*job.call)), outputs, captured)
-            except Exception as error:
-                notes.append(f"the exported program itself does not run: {in_words(error, 300)}")
+        except Exception as error:
+            notes.append(f"the exported program itself does not run: {in_words(error, 300)}")
         runs = _more_runs(job, exported, program, reference, captured)
     if job.gradients:
         notes.append(reference.training(args, kwargs))
@@ -397,8 +398,11 @@ def _floats(torch: Any, leaf: Any) -> bool:
 
 
 def _run_program(job: CaptureJob, program: Any, call: Call) -> list[Any] | None:
-    """What the exported program gives; None in train mode, where it would change the buffers that both share."""
-    if job.train:
+    """What the exported program gives; None in train mode, where it would change the buffers that both share.
+
+    None too where there is no such program: PyTorch makes none of a module that is called by a keyword of Python's.
+    """
+    if job.train or program is None:
         return None
     with job.torch.no_grad(), untouched(job.torch, job.module):
         return leaves_of(job.torch, program(*call[0], **call[1]))
