@@ -16,7 +16,7 @@ class RandomCall(NamedTuple):
     Attributes:
         path: of the module whose code called it; "" is the model itself.
         kind: "dropout", or the function's name.
-        rate: of a dropout.
+        rate: of a dropout; 0 of one that is told not to drop.
         function: PyTorch's name of the function that drops.
     """
 
@@ -49,7 +49,7 @@ def rates(calls: Iterable[RandomCall], modules: Collection[str]) -> dict[str, Co
     """
     found: dict[str, Counter[float]] = {}
     for call in calls:
-        if call.kind == "dropout":
+        if call.kind == "dropout" and call.rate:
             path = next(each for each in _outwards(call.path) if not each or each in modules)
             found.setdefault(path, Counter())[round(call.rate, 6)] += 1
     return found

@@ -170,6 +170,8 @@ class Operators:
             return
         if self.graph.mode and node.arguments.get(name) is not (self.graph.mode == "train"):
             return
+        if node.outputs[0] in self.graph.inactive:
+            return
         if node.operator == "aten.batch_norm":
             mean = node.arguments.get("running_mean")
             state = self.graph.states.get(mean.name) if isinstance(mean, Ref) else None

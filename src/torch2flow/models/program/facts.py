@@ -44,14 +44,14 @@ def read_attributes(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {path: values for path, values in found.items() if values}
 
 
-def read_dropout(facts: Mapping[str, Any]) -> dict[tuple[str, str], float]:
-    """The rate of dropout in train mode, by the path of the module and PyTorch's function; where it has one rate."""
+def read_dropout(facts: Mapping[str, Any]) -> dict[str, list[tuple[str, float]]]:
+    """For each module's path, the calls of dropout in train mode: PyTorch's function, and the rate or 0."""
     rows = facts.get("dropout")
-    found: dict[tuple[str, str], set[float]] = {}
+    found: dict[str, list[tuple[str, float]]] = {}
     for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, list) and list(map(type, row)) == [str, str, float] and 0 < row[2] <= 1:
-            found.setdefault((row[0], row[1]), set()).add(row[2])
-    return {key: rates.pop() for key, rates in found.items() if len(rates) == 1}
+        if isinstance(row, list) and list(map(type, row)) == [str, str, float] and 0 <= row[2] <= 1:
+            found.setdefault(row[0], []).append((row[1], row[2]))
+    return found
 
 
 def read_signatures(facts: Mapping[str, Any]) -> dict[str, Signature]:

@@ -321,6 +321,7 @@ class Graph:
         ranges: the smallest and largest value of each symbol of a dynamic axis.
         producer: who wrote it: "torch 2.13.0".
         restored: values of attention that drops in train mode, which the program itself does not say.
+        inactive: values of dropout that never drops.
         mode: `train` or `eval`, in which the program was captured; "" where the file does not say so.
         attributes: the plain values that each module of the original holds, by the module's path; tuples are tuples
             and lists are lists. Empty where the file is not one of `torch2flow capture`, like the next two.
@@ -344,6 +345,7 @@ class Graph:
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     mode: str = ""
     restored: set[str] = field(default_factory=set)
+    inactive: set[str] = field(default_factory=set)
     signatures: dict[str, Signature] = field(default_factory=dict)
     borders: dict[tuple[str, int], Border] = field(default_factory=dict)
 

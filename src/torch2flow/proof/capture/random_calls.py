@@ -59,9 +59,9 @@ def _mode(torch: Any, calls: list[RandomCall], stack: CallStack, *, drop: bool) 
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
             rate, without = _dropout(func, args, kwargs)
-            if rate:
+            if without is not None:
                 calls.append(RandomCall(stack.path, "dropout", rate, func.__name__))
-                if not drop:
+                if rate and not drop:
                     args, kwargs = without
             elif getattr(func, "__name__", "") in RANDOM:
                 calls.append(RandomCall(stack.path, func.__name__, 0.0))
@@ -71,7 +71,10 @@ def _mode(torch: Any, calls: list[RandomCall], stack: CallStack, *, drop: bool) 
 
 
 def _dropout(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[float, Any]:
-    """The rate of a call that drops, 0 for any other, and the arguments with which it would drop nothing."""
+    """The rate of a call of dropout, 0 if it is told not to drop, and the arguments with which it drops nothing.
+
+    The arguments of any other call are None.
+    """
     name = getattr(func, "__name__", "")
     if name in RECURRENT:
         at, rate = recurrent_rate(args)

@@ -414,7 +414,7 @@ class ReferenceRecorder:
     def drops(self, *, train: bool) -> bool:
         """Whether the model, as it is, drops in a mode."""
         calls = json.loads(self.metadata.get("random_calls", "{}")).get("train" if train else "eval", [])
-        return any(kind == "dropout" for _, kind, *_ in calls)
+        return any(kind == "dropout" and rate for _, kind, rate, *_ in calls)
 
     def draws(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Records mean and deviation of each output of a model that stays random, and which tensors of layers do."""

@@ -33,6 +33,6 @@ class ActsByMode(nn.Module):
         return (
             self.norm(x),
             F.dropout(x, p=0.5, training=self.training),
-            F.dropout(x, p=0.5, training=self.training),
+            F.dropout(x, p=0.5, training=False),
             self.drop(x),
         )
