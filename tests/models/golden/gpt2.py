@@ -10,13 +10,15 @@ import oneflow.nn as nn
 import oneflow.nn.functional as F
 
 
-def attention(query, key, value, mask, scale):
+def attention(query, key, value, mask, dropout_p, scale):
     """PyTorch's `scaled_dot_product_attention`, which OneFlow 0.9.0 lacks."""
     scores = flow.matmul(query * scale, key.transpose(-2, -1))
     hidden = flow.logical_not(mask).expand(*scores.shape)
     scores = scores.masked_fill(hidden, flow.finfo(scores.dtype).min)
     weights = F.softmax(scores, dim=-1)
     weights = weights.masked_fill(hidden, 0.0)
+    if dropout_p > 0:
+        weights = F.dropout(weights, p=dropout_p)
     return flow.matmul(weights, value)
 
 
@@ -62,7 +64,12 @@ class GPT2Attention(nn.Module):
             query_states.shape[0], query_states.shape[1], -1, 8
         ).transpose(1, 2)
         attn_output = attention(
-            query_states, key_states, value_states, mask=attention_mask, scale=0.3535533905932738
+            query_states,
+            key_states,
+            value_states,
+            mask=attention_mask,
+            dropout_p=0.1 if self.training else 0.0,
+            scale=0.3535533905932738,
         )
         attn_output = attn_output.reshape(attn_output.shape[0], -1, attn_output.shape[2], 8)
         attn_output = attn_output.transpose(1, 2)

@@ -10,11 +10,13 @@ import oneflow.nn as nn
 import oneflow.nn.functional as F
 
 
-def attention(query, key, value, bias, scale):
+def attention(query, key, value, bias, dropout_p, scale):
     """PyTorch's `scaled_dot_product_attention`, which OneFlow 0.9.0 lacks."""
     scores = flow.matmul(query * scale, key.transpose(-2, -1))
     scores = scores + bias
     weights = F.softmax(scores, dim=-1)
+    if dropout_p > 0:
+        weights = F.dropout(weights, p=dropout_p)
     return flow.matmul(weights, value)
 
 
@@ -111,7 +113,12 @@ class T5Attention(nn.Module):
             flow.float32
         )
         attn_output = attention(
-            query_states, key_states, value_states, bias=position_bias_mask, scale=1.0
+            query_states,
+            key_states,
+            value_states,
+            bias=position_bias_mask,
+            dropout_p=0.1 if self.training else 0.0,
+            scale=1.0,
         )
         attn_output = attn_output.reshape(attn_output.shape[0], -1, attn_output.shape[2], 8)
         attn_output = attn_output.transpose(1, 2)
