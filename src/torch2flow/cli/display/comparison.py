@@ -32,7 +32,13 @@ DIFF_HEADS = {"dtype_a": "A", "dtype_b": "B", "shape_a": "shape", "shape_b": "sh
 
 MEASURES = ("max |a-b|", "relative", "differ", "at", "A there", "B there")
 
-COLOURS = {"identical": "green", "within noise": "green", "elevated": "yellow", "different": "red"}
+COLOURS = {
+    "identical": "green",
+    "within noise": "green",
+    "loses digits": "yellow",
+    "elevated": "yellow",
+    "different": "red",
+}
 
 
 def show_diff(found: Diff, *, every: bool = False) -> None:

@@ -40,8 +40,9 @@ FINER = 2.0**-29
 EXPLAINED = 10 * LIMIT
 """How many times the noise a float32 result may be off, if both sides agree in float64: another order of adding up."""
 
-DIGITS, TRAINED_DIGITS = 1e-5, 1e-3
-"""What loses no digits that matter, relative to the largest value. Gradients lose more at the kinks of a ReLU."""
+DIGITS, TRAINED_DIGITS, KINKED_DIGITS = 1e-5, 1e-3, 0.5
+"""What loses no digits that matter, relative to the largest value: of outputs, of a forward pass in train mode, and of
+gradients and all that follows from them. There one ReLU whose input rounds to the other side of zero makes a third."""
 
 HIDING = 1e-4
 """Noise above this, relative to the largest value, could hide a fault."""

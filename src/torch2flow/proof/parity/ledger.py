@@ -14,6 +14,7 @@ from torch2flow.proof.parity.judge import (
     DIGITS,
     EXACT,
     FINE,
+    KINKED_DIGITS,
     TRAINED_DIGITS,
     Measure,
     distance_in_float64,
@@ -57,6 +58,9 @@ RUNS = {"outputs": "", "second": "second.", "third": "third.", "large": "large."
 
 TRAINED = ("train_outputs", "gradients", "input_gradients", "buffers", "later_buffers", "sgd", "adamw")
 """What is computed in train mode."""
+
+FORWARD = ("train_outputs", "buffers")
+"""What of it a forward pass computes."""
 
 WITH_HISTOGRAM = ("outputs",)
 
@@ -107,7 +111,8 @@ class Ledger:
             spread: how far PyTorch's float32 spreads around that.
             origin: what else is known of it, as `causes.Evidence` has it: `cls`, `given`, `before`.
         """
-        made = replace(measure(found, exact, single, spread), digits=TRAINED_DIGITS if part in TRAINED else DIGITS)
+        digits = DIGITS if part not in TRAINED else TRAINED_DIGITS if part in FORWARD else KINKED_DIGITS
+        made = replace(measure(found, exact, single, spread), digits=digits)
         more = statistics(found, single, exact, histogram=part in WITH_HISTOGRAM)
         likely: tuple[str, ...] = ()
         if (made.doubtful or made.fault) and part != "modules":  # where errors of others accumulate

@@ -12,7 +12,7 @@ from torch2flow.proof.parity.judge import FINE, VERDICTS, worst
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-MARKS = {"identical": "=", "within noise": "✓", "elevated": "▲", "different": "✗", "not run": "✗"}
+MARKS = {"identical": "=", "within noise": "✓", "loses digits": "▲", "elevated": "▲", "different": "✗", "not run": "✗"}
 """Colour is never the only sign of a verdict."""
 
 FIRST = 15
