@@ -153,12 +153,10 @@ def _compare_with_source(
         difference = _first_difference(expected, found, advance)
         if difference >= 0:
             result.differences.append(f"{entry.names[0]}: differs from the source at byte {difference}")
-    listed = (name for row in manifest["tensors"] for name in (row["name"], *row.get("also", [])))
-    result.differences.extend(
-        f"{name}: in the manifest, and not in the source" for name in listed if name not in planned
-    )
-    more = (name for name in stored if name not in planned and not keys.is_flow_only(name))
-    result.differences.extend(f"{name}: not in the source" for name in more)
+    listed = [name for row in manifest["tensors"] for name in (row["name"], *row.get("also", []))]
+    for name in dict.fromkeys((*stored, *listed)):
+        if name not in planned and not keys.is_flow_only(name):
+            result.differences.append(f"{name}: not in the source")
 
 
 def _as_read(entry: Entry) -> Any:

@@ -103,7 +103,8 @@ FIFOS = [
     ("convert", "SOUND", "-o", "out", "--rename", "FIFO"), ("convert", "SOUND", "-o", "out", "--rules", "FIFO"),
     ("check", "FIFO"), ("check", "SOUND", "--against", "FIFO"), ("diff", "FIFO", "SOUND"), ("diff", "SOUND", "FIFO"),
     ("libai", "gpt2", "SOUND", "-o", "out"), ("libai", "gpt2", "FIFO", "-o", "out"), ("verify", "FIFO"),
-    ("verify", "FOLDER", "--reference", "FIFO"), ("launch", "FIFO"), ("check", "SOUND"),
+    ("verify", "FOLDER", "--reference", "FIFO"), ("launch", "FIFO"), ("launch", "--logs", "LOGS", "job.py"),
+    ("check", "SOUND"),
     ("zoo", "convert", "alexnet", "-o", "out", "--weights", "FIFO"),
     ("capture", "FIFO.py:Net", "-o", "out"), ("capture", "x:Net", "-o", "FIFO", "--overwrite"),
     ("capture", "x:Net", "-o", "out", "--input", "FIFO.npy"), ("operators", "--rules", "FIFO"),
@@ -123,7 +124,10 @@ def test_nothing_waits_for_a_fifo(
     folder.mkdir()
     (folder / "model.py").touch()
     (folder / "manifest.json").write_text('{"schema": 1, "format": "folder", "tensors": []}')
-    words = {"FIFO": "fifo", "SOUND": "sound.safetensors", "FOLDER": "folder"}
+    words = {"FIFO": "fifo", "SOUND": "sound.safetensors", "FOLDER": "folder", "LOGS": "logs"}
+    (tmp_path / "logs").mkdir()
+    os.mkfifo(tmp_path / "logs" / "rank_0.log")
+    (tmp_path / "job.py").write_text("print(1)\n")
     arguments = [words.get(word, word.replace("FIFO", "fifo")) for word in given]
     ran = run_here(*arguments)
     assert not ran.fault and ran.code in (2, 3, 5, 6), ran

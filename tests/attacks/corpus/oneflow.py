@@ -96,12 +96,12 @@ for _name, (_meta, _out, _refused, _tries) in METAS.items():
 
     attack(refused=None if _name == "list" else _refused, name=f"oneflow_meta_{_name}", tries=_tries)(_write_meta)
 
-ROW = {"name": "w", "path": "tensor_0", "dtype": "float32", "shape": [4]}
+ROW = {"name": "w", "path": "tensor_0", "dtype": "float32", "shape": [4], "bytes": 16}
 
 
 def rows(**changes: Any) -> dict[str, Any]:
     """A manifest with one tensor, described as given."""
-    return {"schema": 1, "tensors": [{**ROW, **changes}]}
+    return {"schema": 1, "format": "folder", "tensors": [{**ROW, **changes}]}
 
 
 MANIFESTS: dict[str, tuple[Any, str | None, str]] = {

@@ -38,12 +38,9 @@ def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hash
         OSError: the file can't be written.
     """
     header = bytearray(b'{"__metadata__":' + _encoded(_metadata(plan)))
-    order = sorted(
-        ((name, entry) for entry in plan.entries for name in entry.names),
-        key=lambda pair: -pair[1].stored.itemsize,
-    )
+    order = sorted(plan.entries, key=lambda entry: -entry.stored.itemsize)
     at = 0
-    for name, entry in order:
+    for entry, name in ((each, name) for each in order for name in each.names):
         shape = list(entry.shape)
         if entry.stored.kind == "x" and shape:  # float4: the format counts elements, PyTorch pairs of them
             shape[-1] *= 2
@@ -62,8 +59,9 @@ def write_safetensors(plan: ConversionPlan, path: Path, progress: Progress, hash
     try:
         write_all(fd, struct.pack("<Q", len(header)))
         write_all(fd, memoryview(header))
-        for _, entry in order:
-            write_entry(entry, fd, progress, hashing)
+        for entry in order:
+            for _ in entry.names:
+                write_entry(entry, fd, progress, hashing)
     finally:
         os.close(fd)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch2flow.checkpoints.pickles import Opaque, label
 from torch2flow.checkpoints.pytorch.tensor import CompositeTensor, TensorRef
-from torch2flow.checkpoints.pytorch.tree import is_module
+from torch2flow.checkpoints.pytorch.tree import is_flat, is_module
 
 NAMES = (
     "state_dict",
@@ -86,6 +86,8 @@ class Search:
             return ""
         if "param_groups" in value and "state" in value:
             return "optimizer state"
+        if is_flat(value):
+            return "state dict"
         tensors = sum(isinstance(item, TensorRef | CompositeTensor) for item in value.values())
         nested = any(isinstance(item, dict | list | tuple) and self.holds_tensors(item, 0) for item in value.values())
         modules = any(is_module(item) for item in value.values())

@@ -23,8 +23,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from torch2flow.errors import UsageError
+from torch2flow.errors import OutputError, UsageError
 from torch2flow.guards.child_python import script_python
+from torch2flow.guards.regular_files import is_regular
 from torch2flow.runtime.importing import NOISE
 from torch2flow.scale.launching import rank as rank_script
 
@@ -113,6 +114,9 @@ class Job:
         before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
         if self.logs is not None:
             self.logs.mkdir(parents=True, exist_ok=True)
+            for path in map(self._log, range(self.first, self.first + self.local)):
+                if path.exists() and not is_regular(path):  # a FIFO would wait for its reader
+                    raise OutputError("A log is to be written to what is no file.", where=str(path))
         try:
             if self.first == 0:
                 self._start(0)
@@ -133,6 +137,10 @@ class Job:
             return 128 + self.stopped_by
         return self._report(own) if own else 0
 
+    def _log(self, number: int) -> Path:
+        assert self.logs is not None
+        return self.logs / f"rank_{number}.log"
+
     def _environment(self, local: int) -> dict[str, str]:
         found = dict(os.environ)
         if any(name in found for name in ("grpc_proxy", "https_proxy", "http_proxy")):
@@ -152,7 +160,7 @@ class Job:
             stderr=subprocess.PIPE, text=True, errors="replace", bufsize=1, start_new_session=True,
         )  # fmt: skip
         rank = Rank(self.first + local, process, [])
-        log = open(self.logs / f"rank_{rank.number}.log", "a") if self.logs is not None else None  # noqa: SIM115
+        log = open(self._log(rank.number), "a") if self.logs is not None else None  # noqa: SIM115
         for stream, is_error in ((process.stdout, False), (process.stderr, True)):
             reader = threading.Thread(target=self._pass_on, args=(rank, stream, is_error, log), daemon=True)
             rank.readers.append(reader)
