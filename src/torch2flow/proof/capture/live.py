@@ -213,9 +213,10 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     module.train(job.train)
     job.say("exporting")
     facts = {"mode": "train" if job.train else "eval", **describe_modules(torch, module)}
-    facts["dropout"] = [[path, function, rate] for path, _, rate, function in _dropout(job)]
     exported = _export(job)
     facts["borders"] = exported.borders
+    # Only now: a first call makes lazy layers, and what a module keeps from call to call.
+    facts["dropout"] = [[path, function, rate] for path, _, rate, function in _dropout(job)]
     path, target = paths
     job.say("writing")
     try:
