@@ -265,7 +265,7 @@ def test_the_script_of_the_smallest_case_holds_texts_as_data(payload: str, tmp_p
     where = Divergence("a", "a#0", "own", "", f"`a` ({payload}) is the first module that differs.", ())
     folder = tmp_path / "it's"
     folder.mkdir()
-    _write(case, flow, folder, tmp_path / "case.py", where)
+    _write(case, flow, folder, tmp_path / "case.py", where, overwrite=False)
     tree = ast.parse((tmp_path / "case.py").read_text("utf-8"))
     kinds = {type(node) for node in tree.body}
     assert kinds <= {ast.Expr, ast.Import, ast.ImportFrom, ast.Assign, ast.With, ast.FunctionDef}

@@ -35,7 +35,13 @@ NOTES: dict[str, Any] = {
     ],
     "state_dict": ["conv.weight", "conv.bias"],
     "adamw": {"lr": 0.1, "betas": [0.9, 0.99], "eps": 1e-8, "weight_decay": 0.1},
-    "weights": {"conv.weight": 17},
+    "weights": {"conv.weight": "0123456789abcdef"},
+    "modules": ["", "conv", "a.b"],
+    "outline": ["dict", [["logits", ["tensor", "float32"]]]],
+    "spread": {"output.0": 1e-7},
+    "random_calls": {"eval": [], "train": [["a.b", "dropout", 0.5, "dropout"]]},
+    "random": {"draws": 100, "tensors": ["output.0"]},
+    "trainable": ["conv.weight"],
 }
 TEXTS = {"lr": "0.01", "mode": "train", "torch": "2.13.0", "model": "nets:Net", "float64": "recorded"}
 
@@ -60,6 +66,7 @@ def read_all(folder: Path, reference: Reference, request: Request, ledger: Ledge
         reference.inputs(lambda array: array, prefix)
     for prefix in ("output.", "train.gradient.", "train.step."):
         list(reference.pairs(prefix))
+    _ = reference.random, reference.draws, reference.spread
     _ = reference.learning_rate, reference.notes.get("adamw"), reference.notes.get("weights"), reference.state
     ledger.fail("nothing", "it was not run")
     return {}

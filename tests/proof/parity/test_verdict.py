@@ -207,6 +207,7 @@ def test_outputs_are_compared_as_a_caller_sees_them(old: str, new: str, told: st
     assert "form" in parts(found) and told in found.sentence
 
 
+@pytest.mark.oneflow
 def test_a_weight_that_is_one_rounding_off_is_named(converted: Path, captured: Path, tmp_path: Path) -> None:
     shutil.copytree(converted / "Net", tmp_path / "Net")
     place = tmp_path / "Net" / "weights" / "head.bias" / "out"

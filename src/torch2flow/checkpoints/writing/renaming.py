@@ -147,7 +147,7 @@ def beside(path: Path, prefix: str, suffix: str) -> Path:
     if len(os.fsencode(name)) > _longest_name(path.parent):
         digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:24]
         name = f"{prefix}{digest}{suffix}"
-    return path.with_name(name)
+    return path.parent / name  # which the root of a file system has too, unlike `with_name`
 
 
 def _longest_name(folder: Path) -> int:
