@@ -67,7 +67,6 @@ def test_batch_norm_takes_the_batchs_statistics_in_train_mode(
     assert model.eval()(x)[0].numpy().mean() > 1
 
 
-@pytest.mark.xfail(strict=True, reason="a capture in eval mode can't tell `training=False` from `self.training`")
 def test_dropout_that_was_switched_off_for_good_stays_off(converted: Callable[[str], Result], flow: ModuleType) -> None:
     model = load_package(converted("acts_by_mode").out).load_model().train()
     assert (model(flow.ones(4, 6))[2].numpy() == 1).all()
