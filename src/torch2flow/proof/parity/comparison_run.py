@@ -180,7 +180,7 @@ class Run:
         self.say("running in float64")
         model = self.runner.model(double=True)
         for part, prefix in RUNS.items():
-            if part == "outputs" or self.ledger.doubtful(part):
+            if part in self.ledger.parts and (part == "outputs" or self.ledger.doubtful(part)):
                 self.runner.judge_double(part, self.runner.forward(model, prefix, double=True), f"{prefix}output.")
         if "graph" in self.ledger.parts:
             self.runner.judge_double("graph", self.runner.in_graph_mode(model, double=True), "output.")
