@@ -31,7 +31,7 @@ from torch2flow.proof.capture.factories import in_words, raised
 from torch2flow.proof.capture.facts import FILE, describe_modules, to_text
 from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
 from torch2flow.proof.capture.module_state import untouched
-from torch2flow.proof.capture.random_calls import NotedCalls
+from torch2flow.proof.capture.random_calls import random_calls
 from torch2flow.proof.capture.reasons import refusal
 from torch2flow.proof.capture.recording import Recording
 from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, leaves_of
@@ -216,7 +216,9 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     exported = _export(job)
     facts["borders"] = exported.borders
     # Only now: a first call makes lazy layers, and what a module keeps from call to call.
-    facts["dropout"] = [[path, function, rate] for path, _, rate, function in _dropout(job)]
+    random = _random_in_training(job)
+    dropout = [call for call in random.get("train", []) if call.kind == "dropout"]
+    facts["dropout"] = [[call.path, call.function, call.rate] for call in dropout]
     path, target = paths
     job.say("writing")
     try:
@@ -243,7 +245,7 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     if job.reference != "none":
         try:
             with Recording(out.parent) as recording:
-                metadata = _record(job, exported, recording, captured)
+                metadata = _record(job, exported, random, recording, captured)
                 metadata["pt2"], metadata["pt2.sha256"] = out.name, _sha256(path)
                 captured.reference_nbytes = recording.save(target, metadata)
                 captured.recorded = len(recording)
@@ -282,24 +284,24 @@ def _export(job: CaptureJob) -> Exported:
         raise refusal("PyTorch can't export the model", error, job.model, job.train) from None
 
 
-def _dropout(job: CaptureJob) -> list[RandomCall]:
-    """Which modules drop in train mode; nothing where the model does not run in it."""
-    noted, call = NotedCalls(), job.torch.utils._pytree.tree_map(_copy, job.call)
+def _random_in_training(job: CaptureJob) -> dict[str, list[RandomCall]]:
+    """Which random functions the model calls in train mode; nothing where it does not run in it."""
     try:
-        with job.torch.no_grad(), untouched(job.torch, job.module), noted.noted(job.torch, job.module):
-            job.module.train()(*call[0], **call[1])
+        args, kwargs = _copies(job.torch, job.call)
+        return {"train": random_calls(job.torch, job.module, args, kwargs, train=True)}
     except Exception:
-        return []  # which the recording tells
-    return [found for found in noted.calls if found.kind == "dropout"]
+        return {}  # which the recording tells
 
 
-def _copy(leaf: Any) -> Any:
-    return leaf.clone() if hasattr(leaf, "clone") else leaf
+def _copies(torch: Any, call: Call) -> Call:
+    """The inputs, so that what is written into them is lost."""
+    copies: Call = torch.utils._pytree.tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, call)
+    return copies
 
 
 def _run(job: CaptureJob, call: Call) -> None:
     bind(job.module, *call)
-    call = job.torch.utils._pytree.tree_map(lambda x: x.clone() if isinstance(x, job.torch.Tensor) else x, call)
+    call = _copies(job.torch, call)
     try:
         with job.torch.no_grad(), untouched(job.torch, job.module):
             job.module(*call[0], **call[1])
@@ -315,9 +317,16 @@ def _run(job: CaptureJob, call: Call) -> None:
         raise UsageError(fault.what, where=fault.where, maybe=fault.maybe, remedy=fault.remedy) from None
 
 
-def _record(job: CaptureJob, exported: Exported, recording: Recording, captured: Captured) -> dict[str, str]:
+def _record(
+    job: CaptureJob,
+    exported: Exported,
+    random: dict[str, list[RandomCall]],
+    recording: Recording,
+    captured: Captured,
+) -> dict[str, str]:
     """Runs the module, and returns the metadata of the recording."""
     reference = ReferenceRecorder(job.torch, job.module, recording, job.seed, job.say, attributes=not job.train)
+    reference.calls |= random
     args, kwargs = job.call
     layers = job.reference == "all"
     reference.inputs("input", args, kwargs)

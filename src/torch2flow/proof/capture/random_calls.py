@@ -6,12 +6,11 @@ A mode sees every call of PyTorch's own functions, from a module or from the aut
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
+from torch2flow.proof.capture.exporting import fast_paths_off
+from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.random_calls import RECURRENT, RandomCall, recurrent_rate
 from torch2flow.proof.watching import CallStack, watched
 
@@ -31,22 +30,28 @@ RANDOM = (
 """Functions that draw random numbers for another purpose than dropout."""
 
 
-@dataclass
-class NotedCalls:
-    """The random calls of the runs within a context.
+def random_calls(
+    torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool
+) -> list[RandomCall]:
+    """The random functions that a module calls in one mode, dropout active; the module stays as it is.
 
-    Attributes:
-        calls: each with the path of the module whose code called it.
+    Args:
+        torch: the module `torch`.
+        module: what is run.
+        args: positional inputs, which the module may write into.
+        kwargs: keyword inputs.
+        train: the mode.
+
+    Raises:
+        Exception: whatever the module raises.
     """
-
-    calls: list[RandomCall] = field(default_factory=list)
-
-    @contextlib.contextmanager
-    def noted(self, torch: Any, module: Any) -> Iterator[None]:
-        """Notes the calls of the module meanwhile, and runs them as they are."""
-        stack = CallStack()
-        with watched(module, stack), _mode(torch, self.calls, stack, drop=True):
-            yield
+    calls: list[RandomCall] = []
+    stack = CallStack()
+    with torch.no_grad(), untouched(torch, module), fast_paths_off(torch), watched(module, stack):
+        module.train(train)
+        with _mode(torch, calls, stack, drop=True):
+            module(*args, **kwargs)
+    return calls
 
 
 def nothing_dropped(torch: Any) -> Any:

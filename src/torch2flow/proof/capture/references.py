@@ -21,10 +21,11 @@ from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.factories import in_words
 from torch2flow.proof.capture.layers import LayerRow, Layers, OwnNoise, RandomTensors
 from torch2flow.proof.capture.module_state import double_mode, doubled, one_rounding_off, shaken, stepped, untouched
-from torch2flow.proof.capture.random_calls import NotedCalls, nothing_dropped
+from torch2flow.proof.capture.random_calls import nothing_dropped, random_calls
 from torch2flow.proof.digests import digest
 from torch2flow.proof.dropout import dropout_off
 from torch2flow.proof.outline import outline
+from torch2flow.proof.random_calls import RandomCall
 from torch2flow.proof.watching import Watcher, watched
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class ReferenceRecorder:
         self.rows: list[LayerRow] = []
         self.spread: dict[str, float] | None = None
         self.trained = False
+        self.calls: dict[str, list[RandomCall]] = {}
 
     # -- what is recorded --------------------------------------------------------------------------------
 
@@ -192,6 +194,8 @@ class ReferenceRecorder:
         """
         self.metadata["state_dict"] = json.dumps(list(self.module.state_dict()))
         self.metadata["weights"] = json.dumps(dict(self._weights()))
+        self.metadata["modules"] = json.dumps([path for path, _ in self.module.named_modules()])
+        self.metadata["random_calls"] = json.dumps(self.calls)
         if layers:
             self.metadata["calls"] = json.dumps([dataclasses.asdict(row) for row in self.rows])
         if self.trained:
@@ -396,25 +400,22 @@ class ReferenceRecorder:
 
     def random_calls(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> str:
         """Records which random functions the model calls in one mode, dropout active; a note where it does not run."""
-        torch, noted = self.torch, NotedCalls()
-        calls = json.loads(self.metadata.get("random_calls", "{}"))
+        mode = "train" if train else "eval"
         try:
-            with torch.no_grad(), untouched(torch, self.module), fast_paths_off(torch), noted.noted(torch, self.module):
-                self.module.train(train)
-                torch.manual_seed(self.seed)
+            if mode not in self.calls:
+                self.torch.manual_seed(self.seed)
                 args, kwargs = self.copies(args, kwargs)
-                self.module(*args, **kwargs)
+                self.calls[mode] = random_calls(self.torch, self.module, args, kwargs, train=train)
         except Exception as error:
-            return f"which layers drop in {'train' if train else 'eval'} mode is not compared: {in_words(error, 200)}"
-        calls["train" if train else "eval"] = noted.calls
-        self.metadata["random_calls"] = json.dumps(calls)
-        self.metadata["modules"] = json.dumps([path for path, _ in self.module.named_modules()])
+            return f"which layers drop in {mode} mode is not compared: {in_words(error, 200)}"
         return ""
 
     def drops(self, *, train: bool) -> bool:
         """Whether the model, as it is, drops in a mode."""
-        calls = json.loads(self.metadata.get("random_calls", "{}")).get("train" if train else "eval", [])
-        return any(kind == "dropout" and rate for _, kind, rate, *_ in calls)
+        return any(call.kind == "dropout" and call.rate for call in self._calls(train))
+
+    def _calls(self, train: bool) -> list[RandomCall]:
+        return self.calls.get("train" if train else "eval", [])
 
     def draws(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Records mean and deviation of each output of a model that stays random, and which tensors of layers do."""
@@ -442,8 +443,7 @@ class ReferenceRecorder:
 
     def stays_random(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> bool:
         """Whether two runs in a mode differ when their seeds do, although nothing drops."""
-        calls = json.loads(self.metadata.get("random_calls", "{}")).get("train" if train else "eval", [])
-        if all(kind == "dropout" for _, kind, *_ in calls):
+        if all(call.kind == "dropout" for call in self._calls(train)):
             return False
         torch, results = self.torch, []
         for seed in (self.seed, self.seed + 1):
