@@ -107,10 +107,11 @@ class Run:
     def _weights(self, model: Any) -> None:
         """Every parameter and buffer must hold PyTorch's values, bit for bit, before anything else means much."""
         recorded, state = self.reference.notes.get("weights", {}), model.state_dict()
+        rounded = self.subject.rounded
         for old, new, change in self.reference.keys.pairs(recorded):
             if new not in state:
                 continue  # which loading the weights has told
-            if change is not CHANGES[""] or new in self.subject.rounded:
+            if change is not CHANGES[""] or new in rounded:
                 continue  # the same values in another shape, or other values that were asked for
             if digest(state[new].numpy()) == recorded[old]:
                 self.ledger.agree("weights", new)

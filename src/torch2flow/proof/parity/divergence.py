@@ -195,4 +195,3 @@ def _anywhere(ledger: Ledger, reference: Reference, parts: Iterable[str]) -> Ite
             name, title = next(iter(bad)), PARTS[part]
             sentence = f"The {title} differ: {len(bad)} of {len(ledger.parts[part])}, such as {name} by "
             yield Divergence("", "", part, name, f"{sentence}{_size(bad[name])}.{hint}", bad[name].likely)
-            hint = ""

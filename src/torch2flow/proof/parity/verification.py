@@ -104,16 +104,12 @@ class Verification:
     @property
     def missing(self) -> list[str]:
         """What was asked for and could not be compared, a sentence each."""
-        why = self.reference.metadata.get("training", "")
-        double = self.reference.metadata.get("float64", "recorded")
-        return [
-            *([f"Training was not compared: {why}."] if why else []),
-            *(
-                [f"Float64 could not be compared: {double.removeprefix('incomplete: ')}."]
-                if double != "recorded"
-                else []
-            ),
-        ]
+        told, said = [], self.reference.metadata
+        if said.get("training"):
+            told.append(f"Training was not compared: {said['training']}.")
+        if said.get("float64", "recorded") != "recorded":
+            told.append(f"Float64 could not be compared: {said['float64'].removeprefix('incomplete: ')}.")
+        return told
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data, without the values that were compared."""
