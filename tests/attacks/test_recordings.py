@@ -63,7 +63,7 @@ def read_all(folder: Path, reference: Reference, request: Request, ledger: Ledge
             reference.array(name)
             reference.own_exact(name)
     for prefix in ("", "second."):
-        reference.inputs(lambda array: array, prefix)
+        reference.inputs(lambda name, array: array, prefix)
     for prefix in ("output.", "train.gradient.", "train.step."):
         list(reference.pairs(prefix))
     _ = reference.random, reference.draws, reference.spread
@@ -133,11 +133,11 @@ def test_tensors_of_odd_names(name: str, folder: Path) -> None:
 def test_a_list_is_made_of_all_its_indices_only(folder: Path) -> None:
     path = folder / "x.safetensors"
     recording(path, {"input.0.0": [4], "input.0.1": [4], "input.2.5": [4]}, {})
-    args, _ = Reference(path).inputs(lambda array: 1)
+    args, _ = Reference(path).inputs(lambda name, array: 1)
     assert args == [[1, 1], None, {"5": 1}]
     recording(path, {"input.10000000000": [4]}, {})
     with pytest.raises(FormatError, match="none of a model's"):
-        Reference(path).inputs(lambda array: 1)
+        Reference(path).inputs(lambda name, array: 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\x80\x02}.", b"\x80\x02X\x07\0\0\0input.0q\0." * 9])

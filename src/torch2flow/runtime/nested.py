@@ -1,29 +1,86 @@
-"""Nested arguments and results of a model: lists, tuples and dicts with tensors in them."""
+"""Nested arguments and results of a model: lists, tuples, dicts, dataclasses and other objects with tensors in them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+Change = Callable[[str, Any], Any]
+"""Is given the path of a leaf, such as `0.mask`, and the leaf, and returns another."""
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """The leaves of nested lists, tuples and dicts, in PyTorch's order; leaves that are no tensors count too."""
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from leaves(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from leaves(item)
+    """The leaves of a nested value, in PyTorch's order; leaves that are no tensors count too."""
+    for _, leaf in named_leaves("", value):
+        yield leaf
+
+
+def named_leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The same, each with its path.
+
+    >>> list(named_leaves("x", [1, {"mask": 2}]))
+    [('x.0', 1), ('x.1.mask', 2)]
+    """
+    parts = _parts(value)
+    if parts is None:
+        yield path, value
     else:
-        yield value
+        for key, part in parts:
+            yield from named_leaves(f"{path}.{key}", part)
 
 
 def replaced(value: Any, change: Callable[[Any], Any]) -> Any:
     """The same nested value with other leaves."""
-    if isinstance(value, dict):
-        return type(value)({key: replaced(item, change) for key, item in value.items()})
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(replaced(item, change) for item in value))
+    return replaced_by_name("", value, lambda path, leaf: change(leaf))
+
+
+def replaced_by_name(path: str, value: Any, change: Change) -> Any:
+    """The same nested value with other leaves; what holds them is new, too."""
+    parts = _parts(value)
+    if parts is None:
+        return change(path, value)
+    return _put_together(value, [(key, replaced_by_name(f"{path}.{key}", part, change)) for key, part in parts])
+
+
+def _parts(value: Any) -> list[tuple[Any, Any]] | None:
+    """What a value consists of, by position, key or attribute; None for a leaf."""
+    if isinstance(value, Mapping):
+        return list(value.items())
     if isinstance(value, list | tuple):
-        return type(value)(replaced(item, change) for item in value)
-    return change(value)
+        return list(enumerate(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [(part.name, getattr(value, part.name, None)) for part in dataclasses.fields(value)]
+    return list(vars(value).items()) if _holds_tensors(value, set()) else None
+
+
+def _put_together(value: Any, parts: list[tuple[Any, Any]]) -> Any:
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(part for _, part in parts))
+    if isinstance(value, list | tuple):
+        return type(value)(part for _, part in parts)
+    if type(value) is dict:
+        return dict(parts)
+    other = copy.copy(value)
+    for key, part in parts:
+        if isinstance(value, Mapping):
+            other[key] = part
+        else:
+            object.__setattr__(other, key, part)
+    return other
+
+
+def _holds_tensors(value: Any, seen: set[int]) -> bool:
+    """Whether a value of any class, such as a cache, has a tensor in its attributes, or in theirs."""
+    if id(value) in seen or callable(value) or _is_tensor(value):
+        return False
+    seen.add(id(value))
+    inside = value.values() if isinstance(value, Mapping) else value
+    if not isinstance(value, Mapping | list | tuple):
+        inside = getattr(value, "__dict__", {}).values()
+    return any(_is_tensor(part) or _holds_tensors(part, seen) for part in inside)
+
+
+def _is_tensor(value: Any) -> bool:
+    return hasattr(value, "requires_grad") and hasattr(value, "shape")

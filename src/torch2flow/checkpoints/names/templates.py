@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypedDict
@@ -80,13 +80,6 @@ class Keys:
         self.rules = tuple(KeyRule(*rule) for rule in rules)
         self.flow_only = tuple(flow_only)
 
-    @classmethod
-    def of(cls, other: Keys) -> Keys:
-        """The same rules, as this class applies them."""
-        keys = cls()
-        keys.rules, keys.flow_only = other.rules, ()
-        return keys
-
     def __bool__(self) -> bool:
         return bool(self.rules or self.flow_only)
 
@@ -150,6 +143,25 @@ class Keys:
 
 SAME = Keys()
 """The rules of a pair whose names are all equal."""
+
+
+class ExactKeys(Keys):
+    """Names that were settled one by one.
+
+    Args:
+        names: OneFlow's name of each of PyTorch's.
+    """
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        super().__init__()
+        self._there = dict(names)
+        self._back = {new: old for old, new in names.items()}
+
+    def __bool__(self) -> bool:
+        return any(old != new for old, new in self._there.items())
+
+    def find(self, name: str, back: bool = False) -> tuple[str, str]:
+        return (self._back if back else self._there).get(name, name), ""
 
 
 def translate(name: str, source: str, target: str) -> str | None:

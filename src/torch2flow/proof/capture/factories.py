@@ -165,3 +165,13 @@ def _short(file: Path) -> Path:
         return Path(*file.parts[file.parts.index("site-packages") + 1 :])
     here = Path.cwd()
     return file.relative_to(here) if file.is_relative_to(here) else Path(*file.parts[-2:])
+
+
+def unwrapped(module: Any) -> Any:
+    """The author's module in what `torch.compile`, `DataParallel` and `DistributedDataParallel` make of it."""
+    while True:
+        inside = dict(module.named_children())
+        if list(inside) == ["_orig_mod"] or (list(inside) == ["module"] and "Parallel" in type(module).__name__):
+            (module,) = inside.values()
+        else:
+            return module

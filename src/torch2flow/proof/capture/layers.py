@@ -7,13 +7,13 @@ recorded: what its float64 result is off by is the noise of this one layer.
 
 from __future__ import annotations
 
-import dataclasses
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch2flow.proof.watching import WatchedCall
+from torch2flow.runtime.nested import replaced
 
 
 class LayerRecorder(Protocol):
@@ -166,14 +166,7 @@ class RandomTensors(Fed):
 def replace_leaves(torch: Any, value: Any, change: Callable[[Any], Any]) -> Any:
     """A nested value with other leaves: the same ones, in the same order, as `leaves_of` gives."""
     leaves, structure = torch.utils._pytree.tree_flatten(value)
-    return torch.utils._pytree.tree_unflatten([_replaced(torch, leaf, change) for leaf in leaves], structure)
-
-
-def _replaced(torch: Any, leaf: Any, change: Callable[[Any], Any]) -> Any:
-    if not dataclasses.is_dataclass(leaf) or isinstance(leaf, type):
-        return change(leaf)
-    fields = {part.name: getattr(leaf, part.name) for part in dataclasses.fields(leaf)}
-    return dataclasses.replace(leaf, **{name: replace_leaves(torch, part, change) for name, part in fields.items()})
+    return torch.utils._pytree.tree_unflatten([replaced(leaf, change) for leaf in leaves], structure)
 
 
 def _version(tensor: Any) -> int:

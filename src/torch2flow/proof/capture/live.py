@@ -27,7 +27,7 @@ from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, out
 from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UsageError
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
-from torch2flow.proof.capture.factories import in_words, raised
+from torch2flow.proof.capture.factories import in_words, raised, unwrapped
 from torch2flow.proof.capture.facts import FILE, describe_modules, to_text
 from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
 from torch2flow.proof.capture.module_state import untouched
@@ -38,6 +38,7 @@ from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_le
 from torch2flow.proof.capture.runtime import import_torch, quiet
 from torch2flow.proof.dropout import dropout_off
 from torch2flow.proof.random_calls import RandomCall
+from torch2flow.runtime.nested import replaced
 
 SUFFIX = ".reference.safetensors"
 REFERENCES = ("all", "outputs", "none")
@@ -150,6 +151,8 @@ def capture(
             where=model,
             remedy="name a function or class that returns a module",
         )
+    inside = unwrapped(module)
+    wrapper, module = type(module).__name__ if inside is not module else "", inside
     call = (tuple(args), dict(kwargs or {}))
     names = named_axes(torch, call, dynamic or {})
     job = CaptureJob(
@@ -160,6 +163,8 @@ def capture(
     with quiet(), untouched(torch, module), Staging(*outputs, overwrite=overwrite) as staging:
         with contextlib.nullcontext([]) if dropout else dropout_off(module) as switched_off:
             captured = _write(job, out, beside, staging.paths)
+        if wrapper:
+            captured.notes.append(f"the {type(module).__name__} inside the {wrapper} is what was captured")
         if switched_off:
             captured.notes.append(f"no dropout in the program: {', '.join(switched_off)} set to 0")
         staging.commit()
@@ -295,7 +300,7 @@ def _random_in_training(job: CaptureJob) -> dict[str, list[RandomCall]]:
 
 def _copies(torch: Any, call: Call) -> Call:
     """The inputs, so that what is written into them is lost."""
-    copies: Call = torch.utils._pytree.tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, call)
+    copies: Call = replaced(call, lambda x: x.clone() if isinstance(x, torch.Tensor) else x)
     return copies
 
 
@@ -373,9 +378,7 @@ def _more_runs(
         )
     args, kwargs = job.call
     if any(_floats(job.torch, leaf) for _, leaf in input_leaves(*job.call)):
-        large = job.torch.utils._pytree.tree_map(
-            lambda leaf: leaf * LARGER if _floats(job.torch, leaf) else leaf, job.call
-        )
+        large = replaced(job.call, lambda leaf: leaf * LARGER if _floats(job.torch, leaf) else leaf)
         outputs = reference.run(*large)
         if all(leaf.isfinite().all() for leaf in reference.leaves(outputs) if _floats(job.torch, leaf)):
             reference.inputs("large.input", *large)

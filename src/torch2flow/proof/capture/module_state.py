@@ -9,18 +9,19 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from torch2flow.proof.attributes import Attributes
+
 
 @contextlib.contextmanager
 def untouched(torch: Any, module: Any) -> Iterator[None]:
-    """Afterwards the buffers hold what they held, and every submodule is in the mode it was in."""
-    modes = [(part, part.training) for part in module.modules()]
+    """Afterwards buffers and attributes hold what they held: a cache is empty again, a mode is what it was."""
+    attributes = Attributes(module)
     buffers = [(part._buffers, name, value) for part in module.modules() for name, value in part._buffers.items()]
     kept = [None if value is None else value.detach().clone() for _, _, value in buffers]
     try:
         yield
     finally:
-        for part, training in modes:
-            part.training = training
+        attributes.put_back()
         with torch.no_grad():
             for (table, name, value), copy in zip(buffers, kept, strict=True):
                 if value is not None and copy is not None:

@@ -27,6 +27,7 @@ from torch2flow.proof.dropout import dropout_off
 from torch2flow.proof.outline import outline
 from torch2flow.proof.random_calls import RandomCall
 from torch2flow.proof.watching import Watcher, watched
+from torch2flow.runtime.nested import leaves, named_leaves, replaced, replaced_by_name
 
 if TYPE_CHECKING:
     from torch2flow.proof.capture.recording import Recording
@@ -46,18 +47,6 @@ DRAWS, DRAWING_SECONDS = 100, 30.0
 Say = Callable[[str], None]
 
 
-def named_leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """The parts of nested lists, tuples and dicts, in PyTorch's order, each with its path: `x.0.mask`."""
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from named_leaves(f"{prefix}.{key}", part)
-    elif isinstance(value, list | tuple):
-        for number, part in enumerate(value):
-            yield from named_leaves(f"{prefix}.{number}", part)
-    else:
-        yield prefix, value
-
-
 def input_leaves(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
     """All parts of the inputs: `0`, `1`, `mask`."""
     both = [*enumerate(args), *kwargs.items()]
@@ -66,14 +55,7 @@ def input_leaves(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[st
 
 def leaves_of(torch: Any, value: Any) -> list[Any]:
     """All parts of a nested value, as `torch.export` orders them; dataclasses by their fields."""
-    found = []
-    for leaf in torch.utils._pytree.tree_flatten(value)[0]:
-        if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
-            for part in dataclasses.fields(leaf):
-                found += leaves_of(torch, getattr(leaf, part.name))
-        else:
-            found.append(leaf)
-    return found
+    return [part for leaf in torch.utils._pytree.tree_flatten(value)[0] for part in leaves(leaf)]
 
 
 class ReferenceRecorder:
@@ -160,7 +142,7 @@ class ReferenceRecorder:
 
     def copies(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The inputs, so that what is written into them is lost, in the precision that is being recorded."""
-        both: tuple[tuple[Any, ...], dict[str, Any]] = self.torch.utils._pytree.tree_map(self._copied, (args, kwargs))
+        both: tuple[tuple[Any, ...], dict[str, Any]] = replaced((args, kwargs), self._copied)
         return both
 
     def _copied(self, value: Any) -> Any:
@@ -238,7 +220,7 @@ class ReferenceRecorder:
                     floating = isinstance(leaf, self.torch.Tensor) and leaf.is_floating_point()
                     return one_rounding_off(self.torch, leaf, generator) if floating else leaf
 
-                args, kwargs = self.torch.utils._pytree.tree_map(moved, call)
+                args, kwargs = replaced(call, moved)
                 with shaken(self.torch, self.module, seed):
                     self.forward(args, kwargs, layers=False)
                     if self.trained:
@@ -327,8 +309,8 @@ class ReferenceRecorder:
                 return value
 
             with torch.enable_grad():
-                tracked = tuple(_map_leaves(str(number), value, track) for number, value in enumerate(args))
-                keywords = {name: _map_leaves(name, value, track) for name, value in kwargs.items()}
+                tracked = tuple(replaced_by_name(str(number), value, track) for number, value in enumerate(args))
+                keywords = {name: replaced_by_name(name, value, track) for name, value in kwargs.items()}
                 leaves = self.leaves(self.call(tracked, keywords))
                 loss = self._loss(leaves)
                 wanted = [*parameters.values(), *inputs.values()]
@@ -472,11 +454,3 @@ def _same(torch: Any, a: Any, b: Any) -> bool:
     if a.is_floating_point() or a.is_complex():
         return bool(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)))
     return bool(torch.equal(a, b))
-
-
-def _map_leaves(prefix: str, value: Any, change: Callable[[str, Any], Any]) -> Any:
-    if type(value) is dict:
-        return {key: _map_leaves(f"{prefix}.{key}", part, change) for key, part in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_map_leaves(f"{prefix}.{number}", part, change) for number, part in enumerate(value))
-    return change(prefix, value)

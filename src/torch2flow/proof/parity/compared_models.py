@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +15,9 @@ import numpy as np
 
 from torch2flow.checkpoints.dtypes import DTYPES
 from torch2flow.checkpoints.writing.manifest_reading import read_manifest
+from torch2flow.proof.attributes import Attributes
 from torch2flow.runtime.loading import load_state_dict
+from torch2flow.runtime.nested import replaced
 
 
 class Subject(Protocol):
@@ -55,17 +56,70 @@ class Package:
         return model.to(flow.float64) if double else model
 
 
-@dataclass(frozen=True, slots=True)
 class Live:
-    """A live module of the caller, which stays as it is."""
+    """A live module of the caller, which is run itself: a copy of a OneFlow module has lost its hooks.
 
-    model: Any
+    It runs on copies of its tensors. A context, after which all modules hold again the very objects that they held.
+
+    Args:
+        model: the `oneflow.nn.Module`.
+    """
+
     rounded: frozenset[str] = frozenset()
 
+    def __init__(self, model: Any) -> None:
+        self.model, self._attributes = model, Attributes(model)
+
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._attributes.put_back()
+
     def build(self, flow: Any, *, double: bool = False) -> Any:
-        """Copies the module."""
-        model = copy.deepcopy(self.model).eval()
-        return model.to(flow.float64) if double else model
+        """The module as it was at first, in eval mode, with new tensors in it."""
+        self._attributes.put_back()
+        made: dict[int, Any] = {}
+
+        def new(tensor: Any) -> Any:
+            if not isinstance(tensor, flow.Tensor):
+                return tensor
+            if id(tensor) not in made:
+                copied = tensor.detach().clone()
+                copied = copied.double() if double and tensor.dtype == flow.float32 else copied
+                parameter = isinstance(tensor, flow.nn.Parameter)
+                made[id(tensor)] = flow.nn.Parameter(copied, tensor.requires_grad) if parameter else copied
+            return made[id(tensor)]
+
+        for part, attributes in self._attributes:
+            for name, value in attributes.items():
+                if name in ("_parameters", "_buffers"):
+                    value.update({key: new(tensor) for key, tensor in value.items()})
+                elif not name.startswith("_"):
+                    part.__dict__[name] = replaced(value, new)
+        if double:
+            self.model.__dict__["forward"] = _in_float64(flow, self.model.forward)
+        return self.model.eval()
+
+
+def _in_float64(flow: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
+    """`forward`, in which code that asks for float32, or for no dtype, gets float64."""
+    named = [(flow, "float32", flow.float64), (flow, "float", flow.float64), (flow.Tensor, "float", flow.Tensor.double)]
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        before = [(holder, name, getattr(holder, name)) for holder, name, _ in named]
+        default = flow.get_default_dtype()
+        flow.set_default_dtype(flow.float64)
+        try:
+            for holder, name, value in named:
+                setattr(holder, name, value)
+            return forward(*args, **kwargs)
+        finally:
+            for holder, name, value in before:
+                setattr(holder, name, value)
+            flow.set_default_dtype(default)
+
+    return call
 
 
 def load_package(folder: Path, *, double: bool = False) -> ModuleType:
@@ -95,11 +149,13 @@ def load_package(folder: Path, *, double: bool = False) -> ModuleType:
 
 @contextlib.contextmanager
 def untouched(flow: Any, model: Any) -> Iterator[None]:
-    """A context after which the buffers hold what they held before: some models count their calls, in eval mode too."""
+    """A context after which buffers and attributes hold what they held: some models count or keep something."""
+    attributes = Attributes(model)
     kept = {name: buffer.numpy().copy() for name, buffer in model.named_buffers()}
     try:
         yield
     finally:
+        attributes.put_back()
         with flow.no_grad():
             for name, buffer in model.named_buffers():
                 if not np.array_equal(buffer.numpy(), kept[name], equal_nan=kept[name].dtype.kind == "f"):

@@ -145,7 +145,7 @@ class Run:
     def _form(self, output: Any) -> None:
         """Compares what a caller sees: nesting, keys, fields, dtypes."""
         expected = self.reference.notes.get("outline")
-        if expected is None or self.reference.keys:
+        if expected is None or self.reference.twin:
             return
         found = outline(output, lambda leaf: _dtype_name(leaf) if isinstance(leaf, self.flow.Tensor) else None)
         difference = first_difference(_as_oneflow(expected), found)

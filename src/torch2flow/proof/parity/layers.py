@@ -68,7 +68,7 @@ class Comparison:
             ordered: as many of the same shapes are matched by their places.
         """
         pairs = matched(self.reference, found, names, ordered=ordered)
-        if not self.reference.keys:
+        if not self.reference.twin:
             return pairs
         return [
             (array, name if name and array.shape == self.reference.array(name).shape else "") for array, name in pairs
@@ -189,7 +189,7 @@ class OneByOne(Comparison):
                 if choice is not None and chosen:
                     rows = np.take_along_axis(rows, np.argsort(choice, -1), -1)
                 put[id(tensor)] = self.flow.tensor(rows, dtype=tensor.dtype)
-        complete = not self.reference.keys or known >= set(names)
+        complete = not self.reference.twin or known >= set(names)
         return replaced(value, lambda leaf: put.get(id(leaf), leaf)), complete, order
 
     def _choice(self, pairs: list[tuple[Array, str]]) -> Array | None:
@@ -199,7 +199,7 @@ class OneByOne(Comparison):
 
     def _judge(self, part: str, row: RecordedCall, name: str, array: Array, recorded: Array) -> None:
         """Judges one tensor. An input that is the output of another layer must be the recorded one, bit for bit."""
-        if self.reference.keys and part == "inputs":
+        if self.reference.twin and part == "inputs":
             return  # a twin's code between its layers is its own; what it gives is judged with the layers' outputs
         if part == "own" or (name.startswith("inputs.") and name not in self.known):
             self.judge(part, name, array)

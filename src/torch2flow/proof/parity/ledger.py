@@ -201,9 +201,10 @@ class Ledger:
         return all(each.verdict in FINE for part in parts for each in self.measures(part))
 
     def without(self, *parts: str) -> Ledger:
-        """A ledger in which these parts were not judged."""
+        """A ledger in which these parts were not judged; nor, for layers, what could not be run of them."""
         other = copy.copy(self)
         other.parts = {part: entries for part, entries in self.parts.items() if part not in parts}
+        other.failures = {at: text for at, text in self.failures.items() if at not in parts and "#" not in at}
         return other
 
     def measures(self, part: str) -> list[Measure]:

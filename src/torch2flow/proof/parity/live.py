@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from torch2flow._version import __version__
+from torch2flow.checkpoints.names.templates import ExactKeys
 from torch2flow.errors import InstallationError
+from torch2flow.proof.capture.factories import unwrapped
 from torch2flow.proof.capture.unexported import record_module
 from torch2flow.proof.parity.compared_models import Live
 from torch2flow.proof.parity.comparison_run import Request, Run
@@ -21,6 +22,9 @@ from torch2flow.proof.parity.reference import Reference
 from torch2flow.proof.parity.verification import Verification
 from torch2flow.runtime import import_oneflow
 from torch2flow.runtime.loading import load_state_dict
+from torch2flow.runtime.loading.live import Rules, rename_rules
+from torch2flow.runtime.loading.matching import rename as rename_names
+from torch2flow.runtime.nested import replaced
 from torch2flow.runtime.packages import distribution_version, install_command
 
 
@@ -31,6 +35,7 @@ def verify(
     kwargs: Mapping[str, Any] | None = None,
     *,
     transfer: bool = False,
+    rename: Rules = (),
     request: Request | None = None,
     train: bool = False,
     seed: int = 0,
@@ -41,12 +46,17 @@ def verify(
         found = torch2flow.verify(my_port, original, (torch.randn(2, 3, 224, 224),), transfer=True)
         print(found.verdict, found.sentence)
 
+    Outputs, gradients and steps decide. Layers say where a difference begins: the port may be cut into others.
+
     Args:
         model: a `oneflow.nn.Module`; but for `transfer`, it stays as it is.
-        original: a `torch.nn.Module` with the same names of parameters; it stays as it is.
-        args: positional inputs, PyTorch tensors or arrays.
+        original: a `torch.nn.Module`; it stays as it is. Of a compiled or a parallel one, what is inside is taken.
+        args: positional inputs: PyTorch tensors or arrays, whatever they are nested in, and other values, which the
+            port gets as they are.
         kwargs: keyword inputs.
         transfer: first put the weights of the original into the model.
+        rename: `OLD=NEW` regular expressions (or pairs of them), applied in order to the original's names of parameters
+            and buffers, where the port has others.
         request: what is compared; by default everything but graph mode.
         train: compare outputs in train mode.
         seed: of the weights of the loss, and of what the original draws.
@@ -54,7 +64,7 @@ def verify(
 
     Raises:
         InstallationError: OneFlow or PyTorch does not import.
-        UsageError: the original does not run on these inputs.
+        UsageError: the original does not run on these inputs, or a rule of `rename` can't be used.
         UnsupportedError: the weights do not fit, with `transfer`.
     """
     started = time.monotonic()
@@ -63,34 +73,34 @@ def verify(
         torch = importlib.import_module("torch")
     except ImportError as error:
         raise InstallationError(f"PyTorch does not import: {error}", remedy=install_command("torch>=1.13")) from None
-    request = request or Request()
-    inputs, keywords = torch.utils._pytree.tree_map(
-        lambda value: torch.from_numpy(value) if isinstance(value, np.ndarray) else value,
+    request, original = request or Request(), unwrapped(original)
+    call = replaced(
         (tuple(args), dict(kwargs or {})),
+        lambda value: torch.from_numpy(value) if isinstance(value, np.ndarray) else value,
     )
+    news, notes = rename_names(original.state_dict(), rename_rules(rename))
+    keys = ExactKeys({old: new for new, old in news.items()})
     with tempfile.TemporaryDirectory(prefix="torch2flow-") as folder:
         if transfer:
             path = Path(folder) / "weights.pth"
             torch.save(original.state_dict(), path)
-            load_state_dict(model, path)
+            load_state_dict(model, path, rename=rename)
             path.unlink()
         path = Path(folder) / "recording.safetensors"
         record_module(
-            torch, original, inputs, keywords, path, train=train, gradients=request.training, layers=request.layers,
+            torch, original, call[0], call[1], path, train=train, gradients=request.training, layers=request.layers,
             seed=seed, say=say,
         )  # fmt: skip
-        recording, ledger = Reference(path), Ledger()
-        Run(flow, Live(model), recording, request, ledger, say=say)()
-        recording.calls  # noqa: B018 - what is kept of the recording, which goes with the folder
-    versions = {name: distribution_version(name) or "" for name in ("oneflow", "numpy")}
-    return Verification(
-        ledger,
-        recording,
-        describe_module(model),
-        "torch2flow.verify(model, original, args)",
-        {"torch2flow": __version__, "torch": str(torch.__version__), **versions},
-        time.monotonic() - started,
-    )
+        recording, ledger = Reference(path, keys, call=call), Ledger()
+        with Live(model) as subject:
+            Run(flow, subject, recording, request, ledger, say=say)()
+        found = Verification(
+            ledger, recording, describe_module(model), "torch2flow.verify(model, original, args)", notes=notes,
+            by_hand=True,
+        )  # fmt: skip
+        versions = {name: distribution_version(name) or "" for name in ("oneflow", "numpy")}
+        found.conclude(versions, time.monotonic() - started)
+    return found
 
 
 def describe_module(model: Any) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def _replaced_functions(flow: Any, model: Any, wrap: Callable[[Any], Any]) -> It
         for home in (flow._C, flow.nn.functional, *mine):
             for name, value in list(vars(home).items()):
                 own = inspect.isfunction(value) and "drop" in name and set(_parameters(value) or ()) & {*RATES}
-                theirs = name in RECURRENT or name.startswith("dropout")
+                theirs = home not in mine and (name in RECURRENT or name.startswith("dropout"))
                 if own or (theirs and callable(value) and not isinstance(value, type)):
                     undo.append((home, name, value))
                     setattr(home, name, wrap(value))

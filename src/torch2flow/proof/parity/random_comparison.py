@@ -16,13 +16,15 @@ from torch2flow.proof.random_calls import RandomCall, rates
 def compare_dropout(runner: Runner, model: Any) -> None:
     """Compares which layers drop, and at which rates, in each mode that was recorded."""
     recorded, reference, ledger = runner.reference.notes.get("random_calls", {}), runner.reference, runner.ledger
-    if reference.keys or not recorded:
+    if reference.twin or not recorded:
         return
     runner.say("comparing dropout")
-    modules = {path for path, _ in model.named_modules()} & set(reference.notes.get("modules", []))
+    recorded_paths = {reference.paths.get(path, path) for path in reference.notes.get("modules", [])}
+    modules = {path for path, _ in model.named_modules()} & recorded_paths
     captured = reference.metadata.get("mode") == "train"
     for mode, rows in recorded.items():
-        calls, noted = [RandomCall(*row) for row in rows], DropoutWatcher()
+        calls = [RandomCall(reference.paths.get(row[0], row[0]), *row[1:]) for row in rows]
+        noted = DropoutWatcher()
         args, keywords = runner.inputs()
         with runner.flow.no_grad(), untouched(runner.flow, model), noted.noted(runner.flow, model):
             model.train(mode == "train")(*args, **keywords)

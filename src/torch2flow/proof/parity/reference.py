@@ -19,10 +19,12 @@ from torch2flow.checkpoints.names.renamed_checkpoint import renamed
 from torch2flow.checkpoints.names.templates import SAME, Keys
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import TensorRef
+from torch2flow.checkpoints.writing.manifest_reading import Manifest, manifest_keys
 from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_json
 from torch2flow.guards.records import Count, Demand, Name, checked
 from torch2flow.guards.regular_files import is_regular
+from torch2flow.runtime.nested import replaced_by_name
 
 DOUBLE = "float64/"
 OWN = "own/"
@@ -110,6 +112,9 @@ class Notes(TypedDict, total=False):
     trainable: list[Name]
 
 
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+"""Positional and keyword inputs."""
+
 MOST_LEVELS, MOST_ARGUMENTS = 64, 255
 """How deep the inputs of a model may be nested, and how many arguments it may take."""
 
@@ -121,17 +126,21 @@ class Reference:
         path: the `.reference.safetensors`.
         keys: the rules by which parameters and buffers of the OneFlow model have other names than PyTorch's; all names
             are then OneFlow's.
+        twin: whether the OneFlow model is another library's, whose layers may hold other steps.
+        call: the positional and keyword inputs themselves, where the recording was made here: not all are tensors.
 
     Raises:
         FormatError: it is missing, damaged, or no recording.
     """
 
-    def __init__(self, path: str | os.PathLike[str], keys: Keys = SAME) -> None:
-        self.path, self.keys = Path(path), keys
+    def __init__(
+        self, path: str | os.PathLike[str], keys: Keys = SAME, *, twin: bool = False, call: Call | None = None
+    ) -> None:
+        self.path, self.keys, self.twin, self.call = Path(path), keys, twin, call
         self.checkpoint = open_checkpoint(path, ".")
         self.metadata: dict[str, str] = dict(self.checkpoint.container.metadata.get("__metadata__", {}))
         if keys:
-            self.checkpoint = renamed(self.checkpoint, _RecordedKeys.of(keys))
+            self.checkpoint = renamed(self.checkpoint, _RecordedKeys(keys))
         if not any(name.startswith(("input.", "output.")) for name in self.checkpoint):
             raise FormatError(
                 "This file is no recording of `torch2flow capture`.",
@@ -180,12 +189,13 @@ class Reference:
             for row in self.notes.get("calls", [])
         ]
         if self.keys:
-            paths = self._paths()
+            paths = self.paths
             rows = [replace(row, name=paths[row.path] + row.name[len(row.path) :]) for row in rows if row.path in paths]
         return {row.name: row for row in rows}
 
-    def _paths(self) -> dict[str, str]:
-        """PyTorch's and OneFlow's paths of the modules that hold parameters or buffers."""
+    @cached_property
+    def paths(self) -> dict[str, str]:
+        """OneFlow's path of each module of PyTorch's that holds parameters or buffers, by PyTorch's."""
         pairs = self.keys.pairs(self.notes.get("state_dict", []))
         return {old.rpartition(".")[0]: new.rpartition(".")[0] for old, new, _ in pairs}
 
@@ -212,7 +222,7 @@ class Reference:
     def spread(self) -> dict[str, float]:
         """How far PyTorch's float32 spreads around a float64 value, by the tensor's name."""
         given = self.notes.get("spread", {})
-        return {new: given[old] for old, new, _ in _RecordedKeys.of(self.keys).pairs(given)} if self.keys else given
+        return {new: given[old] for old, new, _ in _RecordedKeys(self.keys).pairs(given)} if self.keys else given
 
     @cached_property
     def random(self) -> set[str]:
@@ -241,12 +251,22 @@ class Reference:
         """The inputs of a run, nested as they were, positional and by keyword.
 
         Args:
-            convert: makes a framework's tensor of an array.
+            convert: makes a framework's tensor of an array; it is given the input's name too.
             prefix: `second.` for the second run.
 
         Raises:
             FormatError: the names are not those of nested values.
         """
+        if self.call is not None:
+
+            def change(name: str, leaf: Any) -> Any:
+                recorded = f"{prefix}input.{name}"
+                return convert(name, self.array(recorded)) if recorded in self else leaf
+
+            positional, keywords = self.call
+            return [replaced_by_name(str(number), value, change) for number, value in enumerate(positional)], {
+                name: replaced_by_name(name, value, change) for name, value in keywords.items()
+            }
         nested: dict[str, Any] = {}
         for name in self.names(f"{prefix}input."):
             place = nested
@@ -255,7 +275,7 @@ class Reference:
                 place = place.setdefault(part, {}) if isinstance(place, dict) else place
             if len(path) > MOST_LEVELS or not isinstance(place, dict) or last in place:
                 raise FormatError(f"The recorded input {name[:200]!r} is in no place.", where=str(self.path))
-            place[last] = convert(self.array(f"{prefix}input.{name}"))
+            place[last] = convert(name, self.array(f"{prefix}input.{name}"))
         given = {key: _unfold(value) for key, value in nested.items()}
         positions = [int(key[:9]) for key in given if key.isascii() and key.isdigit()]
         if max(positions, default=0) > MOST_ARGUMENTS:
@@ -268,11 +288,18 @@ class Reference:
 class _RecordedKeys(Keys):
     """The rules for names, for all that a recording holds of a parameter, such as its gradient."""
 
+    def __init__(self, keys: Keys) -> None:
+        super().__init__()
+        self.rules, self._keys = keys.rules, keys
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
     def find(self, name: str, back: bool = False) -> tuple[str, str]:
         prefix = _OF_PARAMETERS.match(name)
         if prefix is None:
             return name, ""
-        new, change = Keys.find(self, name[prefix.end() :], back)
+        new, change = self._keys.find(name[prefix.end() :], back)
         return prefix[0] + new, change
 
 
@@ -286,6 +313,11 @@ def _unfold(value: Any) -> Any:
     items = {key: _unfold(item) for key, item in value.items()}
     indices = [str(number) for number in range(len(items))]
     return [items[index] for index in indices] if items.keys() == set(indices) else items
+
+
+def reference_of(manifest: Manifest, folder: Path, path: str | os.PathLike[str]) -> Reference:
+    """A recording, under the names of the converted model in a folder."""
+    return Reference(path, manifest_keys(manifest, str(folder)), twin="zoo" in manifest)
 
 
 def open_reference(model: str | os.PathLike[str]) -> Reference | None:

@@ -82,10 +82,9 @@ class Runner:
         """The recorded inputs; those of floating type are put into `track`, and get gradients."""
         if prefix == "again.":
             prefix = ""  # the same inputs once more
-        names = iter(self.reference.names(f"{prefix}input."))  # `convert` is called in their order
 
-        def convert(array: Array) -> Any:
-            name, tensor = next(names), self.tensor(array, double)
+        def convert(name: str, array: Array) -> Any:
+            tensor = self.tensor(array, double)
             if track is None or array.dtype.kind != "f":
                 return tensor
             track[name] = tensor.requires_grad_()

@@ -157,7 +157,7 @@ def _find_case(flow: Any, subject: Subject, reference: Reference, where: Diverge
         return "There is no layer to cut out: the difference is in training, or in the model's own code."
     model = subject.build(flow)
     catcher = _Catcher(flow, reference, Ledger(), wanted=call)
-    args, keywords = reference.inputs(flow.tensor)
+    args, keywords = reference.inputs(lambda name, array: flow.tensor(array))
     with watched(model, catcher), flow.no_grad():
         model(*args, **keywords)
     if catcher.found is None:

@@ -87,9 +87,9 @@ def locate_in_backward(runner: Runner) -> None:
 def _judge_trainable(runner: Runner, step: TrainingStep) -> None:
     """The same parameters must be trained: none more, none less."""
     reference, ledger = runner.reference, runner.ledger
-    wanted = reference.notes.get("trainable")
-    if wanted is None or reference.keys:
+    if "trainable" not in reference.notes or reference.twin:
         return
+    wanted = [new for _, new, _ in reference.keys.pairs(reference.notes["trainable"])]
     recorded = set(reference.names("train.gradient."))
     for name in sorted({*wanted, *step.trainable}):
         if name not in step.trainable:

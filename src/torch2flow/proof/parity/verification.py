@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow._version import __version__
-from torch2flow.checkpoints.writing.manifest_reading import Manifest, manifest_keys, read_manifest
+from torch2flow.checkpoints.writing.manifest_reading import Manifest, read_manifest
 from torch2flow.errors import FormatError, UsageError
 from torch2flow.proof.parity.comparison_run import Request
 from torch2flow.proof.parity.divergence import Divergence, first_divergence
@@ -20,7 +20,7 @@ from torch2flow.proof.parity.fresh_recording import Original, record_against
 from torch2flow.proof.parity.isolated import compare_isolated, minimise_isolated
 from torch2flow.proof.parity.judge import EXACT, LIMIT, VERDICTS, worst
 from torch2flow.proof.parity.ledger import PARTS, Ledger
-from torch2flow.proof.parity.reference import Reference
+from torch2flow.proof.parity.reference import Reference, reference_of
 from torch2flow.proof.parity.result_rows import module_rows, part_row, unmatched
 
 Say = Callable[[str], None]
@@ -32,6 +32,10 @@ NO_TENSORS = ("form", "dropout", "trainable")
 
 OF_LAYERS = ("own", "inputs")
 """The parts of a comparison that are judged layer by layer."""
+
+
+FLOAT64 = ("float64", "training in float64", "locating in float64")
+"""What a model that was written by hand need not run in: its author may ask for float32 where no one can change it."""
 
 
 @dataclass
@@ -46,7 +50,7 @@ class Verification:
         versions: of what was involved.
         seconds: how long it took.
         notes: what else there is to say.
-        twin: the model was not made of PyTorch's, and computes the same in other layers.
+        by_hand: the model was written by hand, and may compute the same in other layers.
     """
 
     ledger: Ledger
@@ -56,7 +60,7 @@ class Verification:
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
-    twin: bool = False
+    by_hand: bool = False
 
     @property
     def parts(self) -> list[str]:
@@ -67,17 +71,18 @@ class Verification:
     def verdict(self) -> str:
         """The worst of all parts; what could not be run is different.
 
-        The layers of a twin say where it differs, but not whether: one of a name may hold more there than here.
+        The layers of a model that was written by hand say where it differs, but not whether: one of a name may hold
+        more there than here.
         """
         deciding = self._deciding
         return worst([*map(deciding.verdict, deciding.parts.keys() & PARTS), *("different" for _ in deciding.failures)])
 
     @property
     def _deciding(self) -> Ledger:
-        """The ledger without the layers of a twin whose outputs are PyTorch's."""
-        if not (self.twin and "outputs" in self.ledger.parts and self.ledger.fine("outputs")):
+        """The ledger without the layers, where the model was written by hand and its outputs are PyTorch's."""
+        if not (self.by_hand and "outputs" in self.ledger.parts and self.ledger.fine("outputs")):
             return self.ledger
-        return self.ledger.without(*OF_LAYERS)
+        return self.ledger.without(*OF_LAYERS, *FLOAT64)
 
     @property
     def faithful(self) -> bool:
@@ -107,9 +112,25 @@ class Verification:
         told, said = [], self.reference.metadata
         if said.get("training"):
             told.append(f"Training was not compared: {said['training']}.")
+        if self.by_hand:
+            told += [f"In {part} it does not run: {self.ledger.failures[part]}." for part in FLOAT64[:1]
+                     if part in self.ledger.failures]  # fmt: skip
         if said.get("float64", "recorded") != "recorded":
             told.append(f"Float64 could not be compared: {said['float64'].removeprefix('incomplete: ')}.")
         return told
+
+    def conclude(self, versions: dict[str, str], seconds: float) -> None:
+        """Adds what is known at the end: versions of what was involved, and how long it took."""
+        if self.by_hand and self.faithful and not self.ledger.fine(*OF_LAYERS):
+            self.notes.append("some layers hold other steps than PyTorch's of the same name; the whole decides")
+        self.notes += self.ledger.remarks
+        self.versions = {
+            "torch2flow": __version__,
+            "torch": self.reference.metadata.get("torch", "unknown"),
+            **versions,
+        }
+        self.seconds = seconds
+        self.reference.calls  # noqa: B018 - what is kept of a recording that may go now
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data, without the values that were compared."""
@@ -194,21 +215,16 @@ def _verify(
     say: Say,
 ) -> Verification:
     started = time.monotonic()
-    recording = Reference(path, manifest_keys(manifest, str(folder)))
+    recording = reference_of(manifest, folder, path)
     _check_belongs(recording, manifest)
-    found = Verification(Ledger(), recording, describe_model(folder, manifest), twin="zoo" in manifest)
+    found = Verification(Ledger(), recording, describe_model(folder, manifest), by_hand=recording.twin)
     found.repeat = f"torch2flow verify {folder.name} --reference {recording.path.name}"
     versions = compare_isolated(folder, recording, request, found.ledger, say)
     if not found.ledger.parts and not found.ledger.failures:
         raise FormatError("There is nothing in the recording to compare.", where=str(recording.path))
     if minimise is not None and found.divergence is not None:
         found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise, overwrite))
-    if found.twin and found.faithful and not found.ledger.fine(*OF_LAYERS):
-        found.notes.append("some layers hold other steps than PyTorch's of the same name; the whole decides")
-    found.notes += found.ledger.remarks
-    recording.calls  # noqa: B018 - what is kept of a recording that may go now
-    found.versions = {"torch2flow": __version__, "torch": recording.metadata.get("torch", "unknown"), **versions}
-    found.seconds = time.monotonic() - started
+    found.conclude(versions, time.monotonic() - started)
     return found
 
 

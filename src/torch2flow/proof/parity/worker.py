@@ -9,13 +9,13 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from torch2flow.checkpoints.writing.manifest_reading import manifest_keys, read_manifest
+from torch2flow.checkpoints.writing.manifest_reading import read_manifest
 from torch2flow.proof.child_process import Emit, answer
 from torch2flow.proof.parity.compared_models import Package
 from torch2flow.proof.parity.comparison_run import Request, Run
 from torch2flow.proof.parity.divergence import Divergence
 from torch2flow.proof.parity.ledger import Ledger
-from torch2flow.proof.parity.reference import Reference
+from torch2flow.proof.parity.reference import reference_of
 from torch2flow.proof.parity.smallest_case import minimise
 from torch2flow.runtime import import_oneflow
 from torch2flow.runtime.packages import distribution_version
@@ -24,8 +24,8 @@ from torch2flow.runtime.packages import distribution_version
 def run(job: dict[str, Any], emit: Emit) -> None:
     """Runs one job: compares a model with its recording, or shrinks a difference."""
     folder = Path(job["folder"])
-    keys = manifest_keys(read_manifest(folder), str(folder))
-    flow, subject, reference = import_oneflow(), Package(folder), Reference(job["reference"], keys)
+    flow, subject = import_oneflow(), Package(folder)
+    reference = reference_of(read_manifest(folder), folder, job["reference"])
     if "where" in job:
         where = Divergence(**{**job["where"], "likely": tuple(job["where"]["likely"])})
         sentence = minimise(flow, subject, folder, reference, where, Path(job["out"]), job["overwrite"])

@@ -105,7 +105,7 @@ def load_state_dict(
         )
     with together(flow, model):
         checkpoint = _open(source, key)
-        olds, notes = matching.rename(checkpoint, _rules(rename))
+        olds, notes = matching.rename(checkpoint, rename_rules(rename))
         slots, found = _matched(model, checkpoint, olds, strict)
         pieces = found.pieces
         for piece in pieces.values():
@@ -274,7 +274,12 @@ def _open(source: Source, key: str | None) -> Checkpoint:
     return open_checkpoint(Path(source), key)
 
 
-def _rules(rename: Rules) -> list[tuple[str, str]]:
+def rename_rules(rename: Rules) -> list[tuple[str, str]]:
+    """The rules as pairs.
+
+    Raises:
+        UsageError: one is not of the form `OLD=NEW`.
+    """
     if isinstance(rename, str):
         rename = (rename,)
     return [rule for item in rename for rule in (read_rules((item,)) if isinstance(item, str) else [item])]

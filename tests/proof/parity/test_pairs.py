@@ -1,0 +1,421 @@
+"""Faithful ports by hand, of many kinds: each is written once and built of either library, and must be called right."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+import torch2flow
+
+PAIRS: dict[str, Callable[[Any], Any]] = {}
+"""By name, a function that is given `torch` or `oneflow` and returns a class or function that builds the module."""
+
+INPUTS: dict[str, Callable[[Any], tuple[tuple[Any, ...], dict[str, Any]]]] = {}
+
+
+def pair(inputs: Callable[[Any], Any]) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    def register(build: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        PAIRS[build.__name__] = build
+        INPUTS[build.__name__] = inputs
+        return build
+
+    return register
+
+
+def x(torch: Any) -> Any:
+    return torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+
+
+def one(torch: Any) -> Any:
+    return (x(torch),), {}
+
+
+@dataclasses.dataclass
+class Batch:
+    values: Any
+    mask: Any = None
+    scale: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    values: Any
+
+
+class Fields(NamedTuple):
+    first: Any
+    second: Any
+
+
+class Cache:
+    """What a decoder keeps."""
+
+    def __init__(self, keys: list[Any]) -> None:
+        self.keys = keys
+        self.steps = 3
+
+
+@pair(lambda torch: ((x(torch), 2.5, None, True, "twice"), {}))
+def plain_values(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = lib.nn.Linear(6, 6)
+
+        def forward(self, x: Any, scale: float, bias: Any, twice: bool, word: str) -> Any:
+            x = self.fc(x) * scale
+            x = x if bias is None else x + bias
+            return x * 2 if twice and word == "twice" else x
+
+    return Net
+
+
+def nested(torch: Any) -> Any:
+    extra = {"mask": x(torch) > 0, "power": 2, "rest": [None, x(torch)]}
+    return ([x(torch), x(torch) + 1],), {"extra": extra}
+
+
+@pair(nested)
+def nested_values(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = lib.nn.Linear(6, 3)
+
+        def forward(self, both: Any, extra: Any) -> Any:
+            x = self.fc(both[0]) + self.fc(both[1]) ** extra["power"]
+            return {"x": x, "rest": [extra["rest"][1] * extra["mask"].float(), x.sum()]}
+
+    return Net
+
+
+@pair(lambda torch: ((Batch(x(torch), x(torch) > 0, 3.0), Frozen(x(torch))), {}))
+def dataclasses_in_and_out(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = lib.nn.Linear(6, 6)
+
+        def forward(self, batch: Batch, frozen: Frozen) -> Batch:
+            x = self.fc(batch.values * batch.mask.float()) * batch.scale + frozen.values
+            return Batch(x, batch.mask)
+
+    return Net
+
+
+@pair(lambda torch: ((Fields(x(torch), [x(torch)]),), {"cache": Cache([x(torch), x(torch) * 2])}))
+def cache_and_fields(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = lib.nn.Linear(6, 6)
+
+        def forward(self, given: Fields, cache: Cache) -> Any:
+            x = self.fc(given.first) + given.second[0]
+            for key in cache.keys:
+                x = x + key * cache.steps
+            cache.keys.append(x)
+            return OrderedDict([("b", x), ("a", cache.keys[0])])
+
+    return Net
+
+
+@pair(one)
+def hooks(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.out = lib.nn.Linear(6, 6), lib.nn.Linear(6, 2)
+            self.fc.register_forward_hook(lambda module, args, output: output * 3)
+            self.out.register_forward_pre_hook(lambda module, args: (args[0] + 1,))
+
+        def forward(self, x: Any) -> Any:
+            return self.out(self.fc(x).tanh())
+
+    return Net
+
+
+@pair(one)
+def lock(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.lock, self.fc = threading.Lock(), lib.nn.Linear(6, 6)
+
+        def forward(self, x: Any) -> Any:
+            with self.lock:
+                return self.fc(x)
+
+    return Net
+
+
+@pair(one)
+def called_twice(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.norm = lib.nn.Linear(6, 6), lib.nn.BatchNorm1d(6)
+            self.same = self.fc
+
+        def forward(self, x: Any) -> Any:
+            return self.norm(self.same(self.norm(self.fc(x))))
+
+    return Net
+
+
+@pair(one)
+def weight_norm(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = lib.nn.utils.weight_norm(lib.nn.Linear(6, 6))
+            self.out = lib.nn.Linear(6, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.out(self.fc(x))
+
+    return Net
+
+
+@pair(one)
+def plain_attributes(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = lib.nn.Linear(6, 6)
+            self.scale, self.table = lib.ones(6) * 0.3, {"shift": [lib.ones(6) * 0.1]}
+            self.cache: Any = None
+            self.calls: list[int] = []
+
+        def forward(self, x: Any) -> Any:
+            if self.cache is None:
+                self.cache = lib.arange(6).float() / 7
+            self.calls.append(1)
+            return self.fc(x) * self.scale + self.table["shift"][0] + self.cache
+
+    return Net
+
+
+@pair(one)
+def asks_for_float32(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = lib.nn.Linear(6, 6)
+
+        def forward(self, x: Any) -> Any:
+            mask = (x > 0).to(lib.float32) + (x > 1).float() + lib.ones(4, 6) + lib.zeros(4, 6, dtype=lib.float32)
+            return lib.matmul(self.fc(x * mask), lib.ones(6, 6) / 3)
+
+    return Net
+
+
+@pair(one)
+def frozen_and_tied(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = lib.nn.Linear(6, 6), lib.nn.Linear(6, 6), lib.nn.Linear(6, 6)
+            self.b.weight = self.a.weight
+            for parameter in self.c.parameters():
+                parameter.requires_grad = False
+
+        def forward(self, x: Any) -> Any:
+            return self.c(self.b(self.a(x).tanh()).tanh())
+
+    return Net
+
+
+@pair(one)
+def dropouts(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.drop = lib.nn.Linear(6, 6), lib.nn.Dropout(0.4)
+
+        def forward(self, x: Any) -> Any:
+            x = lib.nn.functional.dropout(self.fc(x), 0.2, training=self.training)
+            return self.drop(x).relu()
+
+    return Net
+
+
+@pair(lambda torch: ((torch.tensor([[1, 2, 0], [3, 0, 0]]),), {}))
+def embedding(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.rnn = lib.nn.Embedding(5, 6, padding_idx=0), lib.nn.LSTM(6, 4, batch_first=True)
+
+        def forward(self, ids: Any) -> Any:
+            found, (hidden, cell) = self.rnn(self.table(ids))
+            return found, hidden
+
+    return Net
+
+
+@pair(one)
+def lists_of_modules(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = lib.nn.ModuleList([lib.nn.Sequential(lib.nn.Linear(6, 6), lib.nn.ReLU()) for _ in range(3)])
+            self.by_name = lib.nn.ModuleDict({"a": lib.nn.Linear(6, 2)})
+            self.gains = lib.nn.ParameterList([lib.nn.Parameter(lib.ones(6)) for _ in range(3)])
+
+        def forward(self, x: Any) -> Any:
+            for gain, block in zip(self.gains, self.blocks, strict=True):
+                x = x + gain * block(x)
+            return self.by_name["a"](x)
+
+    return Net
+
+
+@pair(one)
+def buffers(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = lib.nn.Linear(6, 6)
+            self.register_buffer("mean", lib.zeros(6))
+            self.register_buffer("count", lib.zeros(1, dtype=lib.int64))
+
+        def forward(self, x: Any) -> Any:
+            x = self.fc(x)
+            if self.training:
+                self.mean.copy_(self.mean * 0.9 + x.detach().mean(0) * 0.1)
+                self.count += 1
+            return x - self.mean
+
+    return Net
+
+
+@pair(one)
+def counts_its_calls(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.calls, self.seen = lib.nn.Linear(6, 6), 0, {"last": None}
+
+        def forward(self, x: Any) -> Any:
+            self.calls += 1
+            last, self.seen["last"] = self.seen["last"], x
+            x = self.fc(x) * self.calls
+            return x if last is None else x + last
+
+    return Net
+
+
+@pair(lambda torch: ((x(torch).view(1, 1, 4, 6),), {}))
+def convolutions(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = lib.nn.Sequential(
+                lib.nn.Conv2d(1, 4, 3, padding=1), lib.nn.GroupNorm(2, 4), lib.nn.LeakyReLU(0.2), lib.nn.MaxPool2d(2)
+            )
+            self.norm, self.act = lib.nn.BatchNorm2d(4), lib.nn.PReLU(4)
+            self.up = lib.nn.ConvTranspose2d(4, 1, 2, stride=2)
+
+        def forward(self, x: Any) -> Any:
+            return self.up(self.act(self.norm(self.body(x)))).sigmoid()
+
+    return Net
+
+
+@pair(one)
+def random_in_train_mode(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.out = lib.nn.Linear(6, 6), lib.nn.Linear(6, 6)
+
+        def forward(self, x: Any) -> Any:
+            x = self.fc(x)
+            return self.out(x + lib.randn(4, 6) if self.training else x)
+
+    return Net
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_faithful_pair_is_called_faithful(name: str, torch: Any, flow: Any) -> None:
+    torch.manual_seed(0)
+    original, port = PAIRS[name](torch)(), PAIRS[name](flow)()
+    args, kwargs = INPUTS[name](torch)
+    found = torch2flow.verify(port, original, args, kwargs, transfer=True)
+    assert found.faithful, (found.sentence, found.ledger.failures)
+    assert "outputs" in found.parts
+    if name == "random_in_train_mode":
+        assert "in train mode the model draws random numbers" in found.sentence
+    else:
+        assert {"gradients", "sgd"} <= set(found.parts) and not found.missing
+
+
+def inner(lib: Any, parts: str) -> Any:
+    """Three linear layers in one of several cuts and under one of several names."""
+
+    class Block(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self, first: str, second: str) -> None:
+            super().__init__()
+            self.names = first, second
+            self.add_module(first, lib.nn.Linear(6, 6))
+            self.add_module(second, lib.nn.Linear(6, 6))
+
+        def forward(self, x: Any) -> Any:
+            x = getattr(self, self.names[0])(x)
+            return getattr(self, self.names[1])(x.tanh() if parts != "activation outside" else x)
+
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.block = Block(*("ab" if parts != "renamed" else ("first", "second")))
+            self.head = lib.nn.Linear(6, 2)
+
+        def forward(self, x: Any) -> Any:
+            if parts == "activation outside":
+                return self.head(self.block.b(self.block.a(x).tanh()))
+            if parts == "another activation":
+                return self.head(self.block.b(self.block.a(x).relu()))
+            return self.head(self.block(x))
+
+    return Net()
+
+
+def test_names_that_the_port_changed_are_given(torch: Any, flow: Any) -> None:
+    rules = [r"block\.a=block.first", r"block\.b=block.second"]
+    found = torch2flow.verify(inner(flow, "renamed"), inner(torch, ""), *one(torch), transfer=True, rename=rules)
+    assert found.faithful, found.sentence
+    assert "block.first.weight" in found.ledger.parts["gradients"] and "block.first.weight" in found.ledger.parts["sgd"]
+    assert set(found.ledger.seen) >= {"block.first", "head"}
+    assert any(name.startswith("module.block.first") or "block.a" in name for name in found.ledger.parts["own"])
+
+
+def test_a_port_that_is_cut_into_other_layers_is_faithful(torch: Any, flow: Any) -> None:
+    found = torch2flow.verify(inner(flow, "activation outside"), inner(torch, ""), *one(torch), transfer=True)
+    assert found.faithful, found.sentence
+    other = torch2flow.verify(inner(flow, "another activation"), inner(torch, ""), *one(torch), transfer=True)
+    assert not other.faithful
+
+
+def test_a_parallel_module_and_a_graph_of_fx_are_originals_too(torch: Any, flow: Any) -> None:
+    original = inner(torch, "")
+    for wrapped in (torch.nn.DataParallel(original), torch.fx.symbolic_trace(original)):
+        found = torch2flow.verify(inner(flow, ""), wrapped, *one(torch), transfer=True)
+        assert found.faithful, found.sentence
+
+
+def test_both_sides_keep_their_hooks_caches_and_tensors(torch: Any, flow: Any) -> None:
+    for name in ("hooks", "plain_attributes", "counts_its_calls"):
+        original, port = PAIRS[name](torch)(), PAIRS[name](flow)()
+        before = [{part: dict(vars(part)) for part in model.modules()} for model in (original, port)]
+        torch2flow.verify(port, original, *INPUTS[name](torch))
+        for model, kept in zip((original, port), before, strict=True):
+            for part in model.modules():
+                assert vars(part).keys() == kept[part].keys()
+                assert all(vars(part)[key] is value for key, value in kept[part].items())
+        assert not getattr(original, "calls", 0) and not getattr(port, "calls", 0)
