@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 from typing import Any, NamedTuple
@@ -23,8 +24,9 @@ class Known(NamedTuple):
     text: str
 
 
-TRAINING = ("gradients", "input_gradients", "sgd")
-EVERYWHERE = ("outputs", "second", "graph", "own", "inputs", *TRAINING)
+TRAINING = ("gradients", "input_gradients", "sgd", "later_buffers")
+RUNS = ("outputs", "second", "third", "large", "again", "graph", "train_outputs", "buffers")
+EVERYWHERE = (*RUNS, "own", "inputs", *TRAINING)
 
 KNOWN = (
     Known(
@@ -58,11 +60,10 @@ MISSING = Known(
 
 
 def known_deviations(model: Any) -> list[Known]:
-    """The known deviations that concern a model, found by the classes of its modules and by its source."""
+    """The known deviations that concern a model, found by the classes of its modules and by the source of these."""
     words = " ".join(type(part).__name__ for part in model.modules())
-    source = sys.modules.get(type(model).__module__)
-    try:
-        words += inspect.getsource(source) if source is not None else ""
-    except (OSError, TypeError):
-        pass  # a model defined at a prompt has no source
+    for name in {type(part).__module__ for part in model.modules()}:
+        if not name.startswith("oneflow.") and name in sys.modules:
+            with contextlib.suppress(OSError, TypeError):  # a model defined at a prompt has no source
+                words += inspect.getsource(sys.modules[name])
     return [row for row in KNOWN if row.word in words.lower()]
