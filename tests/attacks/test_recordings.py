@@ -64,7 +64,7 @@ def read_all(folder: Path, reference: Reference, request: Request, ledger: Ledge
             reference.own_exact(name)
     for prefix in ("", "second."):
         reference.inputs(lambda name, array: array, prefix)
-    for prefix in ("output.", "train.gradient.", "train.step."):
+    for prefix in ("output.", "train.gradient.", "train.step.", "train.sgd."):
         list(reference.pairs(prefix))
     _ = reference.random, reference.draws, reference.spread
     _ = reference.learning_rate, reference.notes.get("adamw"), reference.notes.get("weights"), reference.state

@@ -142,7 +142,8 @@ class OwnNoise(Fed):
 
     def compare(self, name: str, value: Any, recorded: Any) -> None:
         """Records the distance."""
-        self.recorder.tensor(f"own/{name}", (value - recorded).to(self.recorder.torch.float32))
+        with self.recorder.torch._C.DisableTorchFunction():
+            self.recorder.tensor(f"own/{name}", (value - recorded).float())
 
 
 class RandomTensors(Fed):

@@ -26,6 +26,7 @@ from torch2flow.proof.digests import digest
 from torch2flow.proof.dropout import dropout_off
 from torch2flow.proof.outline import outline
 from torch2flow.proof.random_calls import RandomCall
+from torch2flow.proof.sample import sample
 from torch2flow.proof.watching import Watcher, watched
 from torch2flow.runtime.nested import leaves, named_leaves, replaced, replaced_by_name
 
@@ -37,6 +38,9 @@ LEARNING_RATE = 2.0**-7
 
 ADAMW = {"lr": 2.0**-10, "betas": (0.875, 1 - 2.0**-10), "eps": 2.0**-27, "weight_decay": 2.0**-7}
 """The other optimizer: near PyTorch's defaults, and held exactly by float32 too."""
+
+DOUBLE = "float64/"
+"""What the names of float64 values begin with."""
 
 SHAKES = 3
 """How often PyTorch computes once more with its weights off by one rounding, to see how far float32 spreads."""
@@ -89,11 +93,14 @@ class ReferenceRecorder:
 
     def tensor(self, name: str, value: Any) -> None:
         """Appends one tensor, under the prefix of the precision it was computed in; `_spread` only measures it."""
+        with self.torch._C.DisableTorchFunction():  # float32 means float32 here, see `double_mode`
+            self._append(name, value.detach())
+
+    def _append(self, name: str, value: Any) -> None:
         torch = self.torch
-        value = value.detach()
         if self.spread is not None:
-            if value.is_floating_point() and f"float64/{name}" in self.recording.names:
-                distance = (value.cpu().double() - self.recorded(f"float64/{name}")).abs()
+            if value.is_floating_point() and DOUBLE + name in self.recording.names:
+                distance = (value.cpu().double() - self._exact(name)).abs()
                 found = float(distance.nan_to_num(0.0, 0.0).max()) if distance.numel() else 0.0
                 self.spread[name] = max(self.spread.get(name, 0.0), found)
             return
@@ -103,12 +110,30 @@ class ReferenceRecorder:
             value = value.to_dense()
         if value.is_complex():
             value = torch.view_as_real(value.resolve_conj())
-        value = value.cpu().resolve_neg().contiguous()
+        value = self._remainder(name, value.cpu().resolve_neg()).contiguous()
         dtype = find_dtype(str(value.dtype))
         if dtype is None or not dtype.safetensors:
             value, dtype = value.double(), DTYPES["float64"]
         data = value.reshape(-1).view(torch.uint8).numpy().data if value.numel() else memoryview(b"")
         self.recording.add(f"{self.prefix}{name}", dtype, tuple(value.shape), data)
+
+    def _remainder(self, name: str, value: Any) -> Any:
+        """Of a float64 value what it differs from the recorded one by, in float32: the two together have 48 bits of it.
+
+        Where one of them is infinite the difference says nothing, and the float64 value stays.
+        """
+        if self.prefix != DOUBLE or not value.is_floating_point() or name not in self.recording.names:
+            return value
+        value, recorded = value.double(), self.recorded(name)
+        if recorded.dtype is not self.torch.float32 or recorded.shape != value.shape:
+            return value
+        finite = bool(recorded.isfinite().all() & value.isfinite().all())
+        return (value - recorded).float() if finite else value
+
+    def _exact(self, name: str) -> Any:
+        """The float64 value of a recorded tensor."""
+        found = self.recorded(DOUBLE + name)
+        return self.recorded(name).double() + found if found.dtype is self.torch.float32 else found
 
     def inputs(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Appends the inputs of a call: `input.0`, `input.mask`."""
@@ -361,21 +386,22 @@ class ReferenceRecorder:
                 self.tensor(f"train.input_gradient.{path}" if kind else f"train.gradient.{name}", gradient)
         for name, parameter in parameters.items():
             if gradients[name] is not None:
-                self.tensor(f"train.step.{name}", parameter.detach().add(gradients[name], alpha=-LEARNING_RATE))
+                stepped = sample(parameter.detach()).add(sample(gradients[name]), alpha=-LEARNING_RATE)
+                self.tensor(f"train.sgd.{name}", stepped)
                 if not self.doubles and self.spread is None:
                     self._adamw(f"train.adamw.{name}", parameter, gradients[name])
         for name, buffer in self.module.named_buffers():
             self.tensor(f"train.step.{name}", buffer)
 
     def _adamw(self, name: str, parameter: Any, gradient: Any) -> None:
-        """Records the parameter after one step of AdamW with this very gradient, in both precisions.
+        """Records elements of the parameter after one step of AdamW with this very gradient, in both precisions.
 
         With its own float64 gradient the step would say nothing: where a gradient is zero but for noise, AdamW's
         first step is the sign of the noise.
         """
-        for prefix, dtype in (("", parameter.dtype), ("float64/", self.torch.float64)):
-            leaf = parameter.detach().to(dtype, copy=True).requires_grad_()
-            leaf.grad = gradient.to(dtype)
+        for prefix, dtype in (("", parameter.dtype), (DOUBLE, self.torch.float64)):
+            leaf = sample(parameter.detach()).to(dtype, copy=True).requires_grad_()
+            leaf.grad = sample(gradient).to(dtype)
             self.torch.optim.AdamW([leaf], **ADAMW, foreach=False).step()
             with self._named(prefix):
                 self.tensor(name, leaf)
@@ -441,7 +467,7 @@ class ReferenceRecorder:
     def in_float64(self) -> Iterator[None]:
         """What is recorded meanwhile is computed in float64, and named `float64/...`."""
         with doubled(self.torch, self.module):
-            self.prefix, self.doubles = "float64/", True
+            self.prefix, self.doubles = DOUBLE, True
             try:
                 yield
             finally:

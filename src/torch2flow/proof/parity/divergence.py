@@ -170,7 +170,7 @@ def _backward(call: str, name: str, entry: JudgedTensor, reference: Reference) -
 
 
 def _numbered(reference: Reference) -> Iterator[tuple[int, str]]:
-    yield from enumerate(reference.names("train.step."))
+    yield from enumerate([*reference.names("train.gradient."), *reference.names("train.step.")])
 
 
 def _outputs(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:

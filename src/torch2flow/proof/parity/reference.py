@@ -211,7 +211,10 @@ class Reference:
 
     def exact(self, name: str) -> np.ndarray[Any, Any]:
         """The float64 value of a recorded tensor, or the recorded one where there is none."""
-        return self.array(DOUBLE + name if DOUBLE + name in self else name)
+        if DOUBLE + name not in self:
+            return self.array(name)
+        found = self.array(DOUBLE + name)
+        return self.array(name).astype(np.float64) + found if found.dtype == np.float32 else found
 
     def own_exact(self, name: str) -> np.ndarray[Any, Any]:
         """The float64 value of what a submodule gave, had it been fed the recorded inputs."""
@@ -296,14 +299,17 @@ class _RecordedKeys(Keys):
         return bool(self._keys)
 
     def find(self, name: str, back: bool = False) -> tuple[str, str]:
-        prefix = _OF_PARAMETERS.match(name)
+        elements = _ELEMENTS.match(name)
+        prefix = elements or _OF_PARAMETERS.match(name)
         if prefix is None:
             return name, ""
         new, change = self._keys.find(name[prefix.end() :], back)
-        return prefix[0] + new, change
+        return prefix[0] + new, "" if elements else change
 
 
-_OF_PARAMETERS = re.compile(f"(?:{DOUBLE})?(?:train|eval)\\.(?:gradient|step|second_step|adamw)\\.")
+_ELEMENTS = re.compile(f"(?:{DOUBLE})?train\\.(?:sgd|adamw)\\.")
+"""What holds some elements of a parameter, in no shape."""
+_OF_PARAMETERS = re.compile(f"(?:{DOUBLE})?(?:train|eval)\\.(?:gradient|step|second_step)\\.")
 
 
 def _unfold(value: Any) -> Any:

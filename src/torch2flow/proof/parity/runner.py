@@ -107,7 +107,7 @@ class Runner:
                 self.ledger.judge(
                     part, name, found, single, exact, spread=spread, before=(before or {}).get(name), others=others
                 )
-            elif prefix != "train.step.":  # which holds parameters and buffers
+            else:
                 self.ledger.fault(part, name, "it is not there")
 
     def _others(self, prefix: str, part: str) -> dict[str, Array]:

@@ -11,6 +11,7 @@ from torch2flow.errors import DifferenceError
 from torch2flow.proof.parity.backward import Backward
 from torch2flow.proof.parity.judge import distance_in_float64
 from torch2flow.proof.parity.runner import Array, Runner
+from torch2flow.proof.sample import sample
 from torch2flow.proof.watching import watched
 
 
@@ -25,7 +26,7 @@ class TrainingStep:
         buffers: after the forward pass.
         later: buffers after another forward pass, with the parameters after the step.
         before: buffers before.
-        parameters: after the step.
+        parameters: elements of them after the step.
         trainable: names of the parameters that ask for a gradient.
     """
 
@@ -49,7 +50,7 @@ def compare_training(runner: Runner) -> None:
     runner.judge("input_gradients", step.inputs, "train.input_gradient.")
     runner.judge("buffers", step.buffers, "train.step.", step.before)
     runner.judge("later_buffers", step.later, "train.second_step.")
-    runner.judge("sgd", step.parameters, "train.step.")
+    runner.judge("sgd", step.parameters, "train.sgd.")
     if "adamw" in runner.reference.notes:
         runner.judge("adamw", _adamw(runner), "train.adamw.")
 
@@ -63,7 +64,7 @@ def compare_training_in_float64(runner: Runner) -> None:
     runner.judge_double("input_gradients", step.inputs, "train.input_gradient.")
     runner.judge_double("buffers", step.buffers, "train.step.")
     runner.judge_double("later_buffers", step.later, "train.second_step.")
-    runner.judge_double("sgd", step.parameters, "train.step.")
+    runner.judge_double("sgd", step.parameters, "train.sgd.")
     if "adamw" in runner.ledger.parts:
         runner.judge_double("adamw", _adamw(runner, double=True), "train.adamw.")
     if not runner.ledger.fine("gradients", "input_gradients", "sgd"):
@@ -115,7 +116,7 @@ def _allow_rounding(runner: Runner, step: TrainingStep) -> None:
     for part, prefix, found, other in (
         ("gradients", "train.gradient.", step.gradients, shaken.gradients),
         ("input_gradients", "train.input_gradient.", step.inputs, shaken.inputs),
-        ("sgd", "train.step.", step.parameters, shaken.parameters),
+        ("sgd", "train.sgd.", step.parameters, shaken.parameters),
     ):
         scale = runner.least(prefix)
         for name, tensor in found.items():
@@ -150,17 +151,18 @@ def _step(runner: Runner, *, double: bool = False, shaken: bool = False) -> Trai
     named = dict(model.named_parameters())
     gradients = {name: parameter.grad.clone() for name, parameter in named.items() if parameter.grad is not None}
     flow.optim.SGD(list(named.values()), lr=reference.learning_rate).step()
+    stepped = {name: sample(parameter.detach()) for name, parameter in named.items()}
     got = {name: tensor.grad for name, tensor in inputs.items() if tensor.grad is not None}
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     if reference.names("train.second_step."):
         again, keywords = runner.inputs(double=double)
         with runner.nothing_dropped(model), flow.no_grad():
             model(*again, **keywords)
-    return TrainingStep(outputs, gradients, got, buffers, dict(model.named_buffers()), before, named, trainable)
+    return TrainingStep(outputs, gradients, got, buffers, dict(model.named_buffers()), before, stepped, trainable)
 
 
 def _adamw(runner: Runner, *, double: bool = False) -> dict[str, Any]:
-    """Parameters after a step of AdamW with PyTorch's own gradients: an error is the optimizer's alone."""
+    """Elements of the parameters after AdamW with PyTorch's own gradients: an error is the optimizer's alone."""
     runner.say(f"a step of AdamW{' in float64' if double else ''}")
     model = runner.subject.build(runner.flow, double=double).train()
     named = dict(model.named_parameters())
@@ -175,4 +177,4 @@ def _adamw(runner: Runner, *, double: bool = False) -> dict[str, Any]:
         eps=settings["eps"],
         weight_decay=settings["weight_decay"],
     ).step()
-    return named
+    return {name: sample(parameter.detach()) for name, parameter in named.items()}
