@@ -143,16 +143,19 @@ def measure(found: Any, exact: Any, single: Any, spread: float = 0.0) -> Measure
         return missing(f"dtype {found.dtype} instead of {single.dtype}")
     if not single.size:
         return Measure(0, 0, 0, identical=True)
-    identical = bool(np.array_equal(found, single, equal_nan=found.dtype.kind == "f"))
-    found, exact, single = (array.astype(np.float64) for array in (found, exact, single))
-    exact = np.where(np.abs(single) >= INFINITE, single, exact)  # the smallest number of a dtype, in a mask
+    if np.array_equal(found, single, equal_nan=found.dtype.kind == "f"):
+        return Measure(0.0, 0.0, _largest(single), identical=True)
+    found, exact, single = (array.astype(np.float64, copy=False) for array in (found, exact, single))
     finite = np.isfinite(single)
-    if not np.array_equal(np.isfinite(found), finite) or not np.array_equal(
-        found[~finite], single[~finite], equal_nan=True
-    ):
-        return missing("other elements are infinite or NaN")
-    wide = [np.where(finite, array, 0) for array in (found, exact, single)]
-    error, noise, size = np.abs(wide[0] - wide[1]), np.abs(wide[2] - wide[1]), _sizes(*wide[:2])
+    if not finite.all() or not np.isfinite(found).all():
+        if not np.array_equal(np.isfinite(found), finite) or not np.array_equal(
+            found[~finite], single[~finite], equal_nan=True
+        ):
+            return missing("other elements are infinite or NaN")
+        found, exact, single = (np.where(finite, array, 0) for array in (found, exact, single))
+    if _largest(single) >= INFINITE:
+        exact = np.where(np.abs(single) >= INFINITE, single, exact)  # the smallest number of a dtype, in a mask
+    error, noise, size = np.abs(found - exact), np.abs(single - exact), _sizes(found, exact)
     scale, noisy = float(size.max()), max(float(noise.max()), spread)
     channels = _channels(error, noise, size)
     rounding = ROUNDING * np.maximum(channels[2], SMALLEST * scale)
@@ -163,8 +166,7 @@ def measure(found: Any, exact: Any, single: Any, spread: float = 0.0) -> Measure
         float(error.max()),
         noisy,
         scale,
-        (float((error**2).sum()), float((noise**2).sum())),
-        identical,
+        (float(np.vdot(error, error)), float(np.vdot(noise, noise))),
         channel=float(ratios.max()),
     )
 
@@ -196,6 +198,12 @@ def measure_draws(found: tuple[Any, Any], recorded: tuple[Any, Any], draws: int)
     still = 0.0 if max(one, other) <= 10 * ROUNDING * float(np.abs(theirs).max()) else math.inf
     wide = abs(math.log(one / other)) * math.sqrt(draws - 1) if min(one, other) > 0 else still
     return Measure(max(float(errors), wide if still else 0.0) / 2, 1.0, 0.0)
+
+
+def _largest(array: Any) -> float:
+    """The largest finite absolute value."""
+    largest = float(np.abs(array).max())
+    return largest if math.isfinite(largest) else float(np.abs(array[np.isfinite(array)]).max(initial=0))
 
 
 def _bounded(array: Any) -> Any:

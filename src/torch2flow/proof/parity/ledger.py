@@ -113,7 +113,8 @@ class Ledger:
         """
         digits = DIGITS if part not in TRAINED else TRAINED_DIGITS if part in FORWARD else KINKED_DIGITS
         made = replace(measure(found, exact, single, spread), digits=digits)
-        more = statistics(found, single, exact, histogram=part in WITH_HISTOGRAM)
+        shown = part in WITH_HISTOGRAM
+        more = statistics(found, single, exact, histogram=shown) if shown or made.doubtful else None
         likely: tuple[str, ...] = ()
         if (made.doubtful or made.fault) and part != "modules":  # where errors of others accumulate
             likely = tuple(likely_causes(Evidence(part, name, found, exact, made, **origin)))
