@@ -1,6 +1,7 @@
 """Builds one PyTorch model of the zoo with random weights, and records what it computes, for scripts/zoo.py.
 
     python -m scripts.zoo_models resnet18 FOLDER       FOLDER/weights.pth and FOLDER/recording.safetensors
+    python -m scripts.zoo_models resnet18 FOLDER --no-training
 
 This runs in either environment that has PyTorch: .venv has torchvision 0.14.1, .venv-torch today's and timm.
 """
@@ -71,7 +72,7 @@ def main() -> int:
     parameters = sum(parameter.numel() for parameter in module.parameters())
     library = name.rpartition("/")[0] or "torchvision"
     # torchvision's models were trained a step beside OneFlow already, by the older release
-    trained = parameters < TRAINED_BELOW and (library == "timm" or torch.__version__ < "2")
+    trained = "--no-training" not in sys.argv and parameters < TRAINED_BELOW and (library == "timm" or torch.__version__ < "2")
     notes = record_module(
         torch, module, args, {}, folder / "recording.safetensors", model=name, gradients=trained, seed=SEED
     )

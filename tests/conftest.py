@@ -1,11 +1,10 @@
 """What all tests share: the environments made by scripts/setup.sh, and ways to run things in them.
 
 Where a test runs is decided by what it needs in its own process. The fixture `flow` gives OneFlow and marks
-the test `oneflow`; the fixture `torch` gives PyTorch and marks it `torch`. `make test` runs everything in
-.venv, all but `oneflow` in .venv-torch, and what has neither mark in .venv-core. A test that starts a process is
-marked `child`, and `make quick` leaves it out. So import neither package at
-the head of a test file. A test that only starts a subprocess in a named environment needs no mark, but may
-carry one to run once only.
+the test `oneflow`; the fixture `torch` gives PyTorch and marks it `torch`. So import neither package at the head of a
+test file. A test that starts a process is marked `child`, and `make quick` leaves it out. `make test` runs everything
+in .venv, all but `oneflow` in .venv-torch, and what has neither mark in .venv-core; but what is slow and needs neither,
+processes and attacks, is marked `once`, and runs in .venv-core alone.
 """
 
 from __future__ import annotations
@@ -33,6 +32,9 @@ INTERPRETERS = {"oneflow_python", "torch_python", "core_python", "misfits"}
 """Fixtures that name an interpreter, which a test has no other use for than to start it."""
 
 
+ATTACKS = Path(__file__).resolve().parent / "attacks"
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks each test with what it needs, before `-m` is applied: from its fixtures, and those that they use."""
@@ -43,6 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(marker)
         if fixtures & INTERPRETERS or starts_a_process(item):
             item.add_marker("child")
+        slow = item.get_closest_marker("child") or ATTACKS in item.path.parents
+        if slow and not (item.get_closest_marker("oneflow") or item.get_closest_marker("torch")):
+            item.add_marker("once")
 
 
 @pytest.fixture(scope="session")

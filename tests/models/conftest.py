@@ -21,7 +21,7 @@ MODELS = {
 
 NAMES = [f"{library}/{name}" for library, names in MODELS.items() for name in names]
 TRAINED = [name for name in NAMES if name.startswith("transformers/")] + [
-    f"torchvision/{name}" for name in ("resnet18", "mobilenet_v3_small", "swin_t", "squeezenet1_1")
+    f"torchvision/{name}" for name in ("resnet18", "mobilenet_v3_small", "squeezenet1_1")
 ]
 
 
