@@ -72,7 +72,8 @@ def main() -> int:
     parameters = sum(parameter.numel() for parameter in module.parameters())
     library = name.rpartition("/")[0] or "torchvision"
     # torchvision's models were trained a step beside OneFlow already, by the older release
-    trained = "--no-training" not in sys.argv and parameters < TRAINED_BELOW and (library == "timm" or torch.__version__ < "2")
+    trained = parameters < TRAINED_BELOW and (library == "timm" or torch.__version__ < "2")
+    trained = trained and "--no-training" not in sys.argv
     notes = record_module(
         torch, module, args, {}, folder / "recording.safetensors", model=name, gradients=trained, seed=SEED
     )
