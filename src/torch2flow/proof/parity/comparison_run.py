@@ -13,12 +13,14 @@ from torch2flow.checkpoints.oneflow.dtypes import WIDENED_TO
 from torch2flow.proof.digests import digest
 from torch2flow.proof.outline import first_difference, outline
 from torch2flow.proof.parity.compared_models import Subject
+from torch2flow.proof.parity.graph_mode import first_in_graph
 from torch2flow.proof.parity.known_differences import MISSING, known_deviations
 from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line
 from torch2flow.proof.parity.ledger import PARTS, RUNS, TRAINED, Ledger
 from torch2flow.proof.parity.random_comparison import compare_draws, compare_dropout
 from torch2flow.proof.parity.reference import Reference
 from torch2flow.proof.parity.runner import Runner
+from torch2flow.proof.parity.stored_values import another_weight
 from torch2flow.proof.parity.training import compare_training, compare_training_in_float64, locate_in_backward
 from torch2flow.proof.watching import watched
 
@@ -116,7 +118,8 @@ class Run:
             if digest(state[new].numpy()) == recorded[old]:
                 self.ledger.agree("weights", new)
             else:
-                self.ledger.fault("weights", new, "it does not hold PyTorch's values")
+                cause = another_weight(new, state[new].numpy(), recorded, old)
+                self.ledger.fault("weights", new, "it does not hold PyTorch's values", cause)
 
     def _outputs(self, model: Any, layers: bool) -> None:
         self.say("running the model")
@@ -150,7 +153,10 @@ class Run:
         found = outline(output, lambda leaf: _dtype_name(leaf) if isinstance(leaf, self.flow.Tensor) else None)
         difference = first_difference(_as_oneflow(expected), found)
         if difference:
-            self.ledger.fault("form", "the output", difference)
+            cause = "another form: a nesting, a key, a field or the order of what is returned"
+            if difference.count("a tensor of") == 2:
+                cause = "another dtype of what is returned"
+            self.ledger.fault("form", "the output", difference, cause)
         else:
             self.ledger.agree("form", "the output")
 
@@ -176,6 +182,9 @@ class Run:
             self.ledger.remark("graph mode was not compared: the model is random")
         else:
             self.runner.judge("graph", self.runner.in_graph_mode(model), "output.")
+            if self.ledger.verdict("graph") == "different":
+                with self.runner.nothing_dropped(model):
+                    self.ledger.note_graph(first_in_graph(self.flow, model, self.runner.inputs))
 
     def _in_float64(self, layers: bool) -> None:
         self.say("running in float64")

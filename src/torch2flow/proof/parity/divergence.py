@@ -35,9 +35,14 @@ class Divergence:
     likely: tuple[str, ...] = ()
 
 
+def explicable(where: Divergence) -> bool:
+    """Whether the code of one module makes the difference, and nothing but its numbers, or that it can't be run."""
+    return where.part in ("own", "inputs") or (where.part == "outputs" and not where.tensor)
+
+
 def first_divergence(ledger: Ledger, reference: Reference) -> Divergence:
     """Finds where the difference starts, as closely as the comparison can tell."""
-    for candidates in (_what_it_is, _layers, _outputs, _training, _rest):
+    for candidates in (_what_it_is, _layers, _graph, _outputs, _training, _rest):
         for found in candidates(ledger, reference):
             return replace(found, likely=(*_circumstances(found, ledger, reference), *found.likely))
     raise AssertionError("nothing differs")
@@ -45,6 +50,8 @@ def first_divergence(ledger: Ledger, reference: Reference) -> Divergence:
 
 def _circumstances(found: Divergence, ledger: Ledger, reference: Reference) -> Iterator[str]:
     """Sentences about what else in the run explains the difference."""
+    if explicable(found) and ledger.explained[1] and ledger.explained[0] == found.tensor:
+        yield ledger.explained[1]
     if ledger.random and found.part not in ("gradients", "buffers", "sgd", "adamw"):
         yield "two runs of the OneFlow model differ: something random is active, such as dropout in eval mode"
     entry = ledger.parts.get(found.part, {}).get(found.tensor)
@@ -148,7 +155,8 @@ def _training(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
             path = name.rpartition(".")[0]
             what = "buffer after a training step" if part == "buffers" else "gradient"
             size = bad[name].measure.fault or f"it differs by {_size(bad[name])}"
-            sentence = f"Outputs agree, but training does not: it starts at `{path}`, whose {what} is `{name}`: {size}."
+            at = f"`{path}`" if path else "the model itself"
+            sentence = f"Outputs agree, but training does not: it starts at {at}, whose {what} is `{name}`: {size}."
             if part == "gradients" and ledger.backward:
                 yield _backward(ledger.backward[0], name, bad[name], reference)
             yield Divergence(path, "", part, name, sentence, bad[name].likely)
@@ -171,6 +179,16 @@ def _backward(call: str, name: str, entry: JudgedTensor, reference: Reference) -
 
 def _numbered(reference: Reference) -> Iterator[tuple[int, str]]:
     yield from enumerate(reference.names("train.step."))
+
+
+def _graph(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    """A difference in graph mode alone, whose first module was looked for."""
+    bad = _bad(ledger, "graph")
+    if bad and not _bad(ledger, "outputs"):
+        name = next(iter(bad))
+        where = f"the code of `{ledger.graph}`" if ledger.graph else "the model's own code"
+        sentence = f"The outputs in graph mode differ, such as {name} by {_size(bad[name])}; eagerly they agree. "
+        yield Divergence(ledger.graph, "", "graph", name, f"{sentence}It starts in {where}.", bad[name].likely)
 
 
 def _outputs(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:

@@ -22,6 +22,9 @@ WORKER = "from torch2flow.proof.parity.worker import main; main()"
 
 Say = Callable[[str], None]
 
+MOST_SKIPPED = 10_000
+"""A change to the code with a higher number is not tried."""
+
 MOST_CRASHES = 10
 """After so many crashes the rest is not compared."""
 
@@ -59,6 +62,20 @@ def compare_isolated(folder: Path, recording: Reference, request: Request, ledge
             break
         request = replace(request, crashed=(*request.crashed, name))
     return versions
+
+
+def explain_isolated(folder: Path, recording: Reference, where: Divergence) -> str:
+    """The change to the code that would make a wrong tensor PyTorch's, in words; "" if none was found."""
+    skip = 0
+    for _ in range(MOST_CRASHES):
+        rows: list[dict[str, Any]] = []
+        job = {"folder": str(folder), "reference": str(recording.path), "where": asdict(where), "skip": skip}
+        if not _run(job, rows.append):
+            return next((str(row["explanation"]) for row in rows if "explanation" in row), "")
+        skip = next((int(row["trying"]) for row in reversed(rows) if "trying" in row), MOST_SKIPPED)
+        if skip >= MOST_SKIPPED:
+            break
+    return ""
 
 
 def minimise_isolated(folder: Path, recording: Reference, where: Divergence, out: Path, overwrite: bool = False) -> str:

@@ -23,8 +23,9 @@ class Known(NamedTuple):
     text: str
 
 
-TRAINING = ("gradients", "input_gradients", "sgd")
-EVERYWHERE = ("outputs", "second", "graph", "own", "inputs", *TRAINING)
+TRAINING = ("gradients", "input_gradients", "sgd", "later_buffers")
+RUNS = ("outputs", "second", "third", "large", "again", "graph", "train_outputs", "buffers")
+EVERYWHERE = (*RUNS, "own", "inputs", *TRAINING)
 
 KNOWN = (
     Known(

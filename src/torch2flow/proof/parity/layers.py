@@ -7,7 +7,9 @@ rest is compared all the same.
 
 from __future__ import annotations
 
+import os
 import re
+import traceback
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -256,4 +258,11 @@ def first_line(error: BaseException) -> str:
         text = f"{error.what} at: {error.where}" if error.where else error.what
     else:
         text = f"{type(error).__name__}: " + COLOURS.sub("", str(error).split('\n  File "')[0])
-    return " ".join(text.split())[:400]
+    return " ".join(text.split())[:400].removesuffix(":") + _line_in_the_model(error)
+
+
+def _line_in_the_model(error: BaseException) -> str:
+    """The line of the generated source that raised, in words; "" if none did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    line = next((frame.lineno for frame in reversed(frames) if frame.filename.endswith(f"{os.sep}model.py")), None)
+    return f" (line {line} of model.py)" if line else ""

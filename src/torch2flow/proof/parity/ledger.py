@@ -94,6 +94,8 @@ class Ledger:
         self.random = False
         self.remarks: list[str] = []
         self.backward: list[str] | None = None
+        self.explained = ("", "")
+        self.graph = ""
         self.known: list[Known] = []
         self.emit = emit
 
@@ -165,11 +167,18 @@ class Ledger:
         self.accept({"remark": text})
         self.emit({"remark": text})
 
-    def fault(self, part: str, name: str, text: str) -> None:
-        """Notes what can't be measured: a tensor, or something else that is not the same on both sides."""
+    def fault(self, part: str, name: str, text: str, likely: str = "") -> None:
+        """Notes what can't be measured: a tensor, or something else that is not the same on both sides.
+
+        Args:
+            part: one of `PARTS`.
+            name: of what it is.
+            text: the difference.
+            likely: the cause, where it is known.
+        """
         made, nothing = missing(text), np.zeros(0, np.float32)
-        likely = tuple(likely_causes(Evidence(part, name, nothing, nothing, made)))
-        self._put(part, name, JudgedTensor(made, likely=likely))
+        causes = (likely,) if likely else tuple(likely_causes(Evidence(part, name, nothing, nothing, made)))
+        self._put(part, name, JudgedTensor(made, likely=causes))
 
     def fail(self, where: str, text: str) -> None:
         """Notes that a part, or a module by the name of its call, could not be run."""
@@ -190,6 +199,16 @@ class Ledger:
         """Notes the calls whose gradient does not fit their own outputs, the innermost first."""
         self.accept({"backward": names})
         self.emit({"backward": names})
+
+    def note_graph(self, path: str | None) -> None:
+        """Notes the module whose code computes something else in graph mode."""
+        self.accept({"graph": path})
+        self.emit({"graph": path})
+
+    def explain(self, tensor: str, text: str) -> None:
+        """Notes the cause of a tensor's difference, which was put right and then left none."""
+        self.accept({"explained": [tensor, text]})
+        self.emit({"explained": [tensor, text]})
 
     def doubtful(self, *parts: str) -> bool:
         """Whether something in these parts can be decided in float64 only."""
@@ -228,6 +247,10 @@ class Ledger:
             self.remarks.append(row["remark"])
         elif "random" in row:
             self.random = row["random"]
+        elif "explained" in row:
+            self.explained = (row["explained"][0], row["explained"][1])
+        elif "graph" in row:
+            self.graph = row["graph"]
         elif "backward" in row:
             self.backward = row["backward"]
         else:

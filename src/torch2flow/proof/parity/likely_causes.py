@@ -179,7 +179,8 @@ class Evidence:
         for given in self.given():
             if given.shape == self.found.shape and given.dtype.kind == "f":
                 here, there = (self._function(side, given) for side in self.values)
-                if there and here != there:
+                # A layer that PyTorch's leaves as it is has no function that another could be mistaken for.
+                if there and here != there and (here or there != "nothing"):
                     return f"{here or 'something else'} here, {there} there"
         return ""
 
@@ -320,6 +321,10 @@ CAUSES = (
     Cause(lambda e: e.part == "adamw", "the optimizer: another weight decay, eps, betas, or another learning rate"),
     Cause(lambda e: e.part == "sgd", "the optimizer: another learning rate, weight decay or momentum"),
     # -- what the numbers show
+    Cause(
+        lambda e: e.part == "graph",
+        "the code takes another way in graph mode, or OneFlow computes an operator otherwise there",
+    ),
     Cause(lambda e: e.rounded_to(7), "computed in bfloat16: every value is one of bfloat16"),
     Cause(lambda e: e.rounded_to(10) and not e.rounded_to(7), "computed in float16: every value is one of float16"),
     Cause(

@@ -34,7 +34,10 @@ def compare_dropout(runner: Runner, model: Any) -> None:
                 ledger.agree("dropout", name)
             else:
                 text = f"it drops {_in_words(ours.get(path))} instead of {_in_words(theirs.get(path))}"
-                ledger.fault("dropout", name, text)
+                cause = "a dropout is left out, or never active" if path not in ours else "another rate of dropout"
+                if path not in theirs:
+                    cause = "a dropout too much, or one that does not ask for the mode"
+                ledger.fault("dropout", name, text, cause)
         others = sorted({call.path for call in calls if call.kind != "dropout"})
         if others and mode == "train" and not captured and not reference.draws:
             ledger.remark(

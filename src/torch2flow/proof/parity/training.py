@@ -93,11 +93,14 @@ def _judge_trainable(runner: Runner, step: TrainingStep) -> None:
     recorded = set(reference.names("train.gradient."))
     for name in sorted({*wanted, *step.trainable}):
         if name not in step.trainable:
-            ledger.fault("trainable", name, "it is frozen, and PyTorch trains it")
+            text = "it is frozen, and PyTorch trains it"
+            ledger.fault("trainable", name, text, "the parameter is frozen here: requires_grad is False")
         elif name not in wanted:
-            ledger.fault("trainable", name, "it is trained, and PyTorch's is frozen")
+            text = "it is trained, and PyTorch's is frozen"
+            ledger.fault("trainable", name, text, "the parameter is frozen in PyTorch: requires_grad is False there")
         elif name not in recorded and name in step.gradients and step.gradients[name].numpy().any():
-            ledger.fault("trainable", name, "it gets a gradient, and PyTorch's gets none")
+            text = "it gets a gradient, and PyTorch's gets none"
+            ledger.fault("trainable", name, text, "PyTorch has a detach or no_grad that is left out here")
         else:
             ledger.agree("trainable", name)
     still = sum(not reference.array(f"train.gradient.{name}").any() for name in recorded)
@@ -146,7 +149,8 @@ def _step(runner: Runner, *, double: bool = False, shaken: bool = False) -> Trai
         )
     weights = {name: runner.tensor(reference.array(f"train.loss.weight.{name}"), double) for name in names}
     loss = sum((outputs[name] * weight).sum() for name, weight in weights.items())
-    loss.backward()
+    if loss.requires_grad:  # else all gradients are missing, and each of them is told
+        loss.backward()
     named = dict(model.named_parameters())
     gradients = {name: parameter.grad.clone() for name, parameter in named.items() if parameter.grad is not None}
     flow.optim.SGD(list(named.values()), lr=reference.learning_rate).step()

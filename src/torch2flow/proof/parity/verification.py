@@ -15,9 +15,9 @@ from torch2flow._version import __version__
 from torch2flow.checkpoints.writing.manifest_reading import Manifest, manifest_keys, read_manifest
 from torch2flow.errors import FormatError, UsageError
 from torch2flow.proof.parity.comparison_run import Request
-from torch2flow.proof.parity.divergence import Divergence, first_divergence
+from torch2flow.proof.parity.divergence import Divergence, explicable, first_divergence
 from torch2flow.proof.parity.fresh_recording import Original, record_against
-from torch2flow.proof.parity.isolated import compare_isolated, minimise_isolated
+from torch2flow.proof.parity.isolated import compare_isolated, explain_isolated, minimise_isolated
 from torch2flow.proof.parity.judge import EXACT, LIMIT, VERDICTS, worst
 from torch2flow.proof.parity.ledger import PARTS, Ledger
 from torch2flow.proof.parity.reference import Reference
@@ -201,6 +201,12 @@ def _verify(
     versions = compare_isolated(folder, recording, request, found.ledger, say)
     if not found.ledger.parts and not found.ledger.failures:
         raise FormatError("There is nothing in the recording to compare.", where=str(recording.path))
+    where = found.divergence
+    if where is not None and not found.twin and explicable(where):
+        say("looking for the cause")
+        text = explain_isolated(folder, recording, where)
+        if text:
+            found.ledger.explain(where.tensor, text)
     if minimise is not None and found.divergence is not None:
         found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise, overwrite))
     if found.twin and found.faithful and not found.ledger.fine(*OF_LAYERS):

@@ -1,0 +1,352 @@
+"""Tells why a module differs by putting it right: the change to its code that makes its numbers PyTorch's.
+
+A cause that is guessed by what a difference looks like may be wrong. One that was put right and then gives the recorded
+numbers explains them. The module that differs is run alone, on PyTorch's own inputs, with the changes of
+`source_edits.py` to its code one at a time, and with other values of its attributes where it is one of OneFlow's own.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from torch2flow.proof.parity.divergence import Divergence
+from torch2flow.proof.parity.judge import LIMIT, Measure, measure, missing
+from torch2flow.proof.parity.layers import OneByOne
+from torch2flow.proof.parity.ledger import JudgedTensor, Ledger
+from torch2flow.proof.parity.runner import Runner
+from torch2flow.proof.parity.source_edits import ACTIVATIONS, Edit, Slot, edits, numbers, solved
+from torch2flow.proof.watching import WatchedCall, watched
+
+Array = np.ndarray[Any, Any]
+
+SECONDS, MOST_TRIALS = 15.0, 1500
+"""How long changes are tried."""
+
+BETTER = 100.0
+"""What explains a difference leaves so many times less of it, if not only noise."""
+
+ATTRIBUTES = ("eps", "alpha", "negative_slope", "min_val", "max_val", "beta", "scale_factor", "p", "threshold")
+"""Numbers that OneFlow's own modules keep, of which one may be another."""
+
+
+class Trial(Ledger):
+    """Keeps only whether a tensor agrees, and by how much it does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.off: dict[str, Array] = {}
+
+    def judge(
+        self, part: str, name: str, found: Array, single: Array, exact: Array, *, spread: float = 0.0, **origin: Any
+    ) -> None:
+        """Measures a tensor, and keeps the difference."""
+        made = measure(found, exact, single, spread)
+        self.parts.setdefault(part, {})[name] = JudgedTensor(made)
+        if found.shape == exact.shape and found.dtype.kind == "f":
+            self.off[name] = np.nan_to_num(found.astype(np.float64) - exact)
+
+    def bad(self) -> dict[str, Measure]:
+        """What is not within noise, by name."""
+        parts = (self.parts.get(part, {}) for part in ("own", "inputs"))
+        return {name: entry.measure for each in parts for name, entry in each.items() if not _noise(entry.measure)}
+
+
+def _noise(made: Measure) -> bool:
+    return not made.fault and (made.identical or made.ratio <= 2 * LIMIT)
+
+
+@dataclass
+class Entered(OneByOne):
+    """Keeps what one module is called with."""
+
+    path: str = ""
+    call: tuple[Any, str, tuple[Any, ...], dict[str, Any]] | None = None
+
+    def around(
+        self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Calls `forward`."""
+        if call.path == self.path and call.number == 0:
+            self.call = (call.module, call.method, args, kwargs)
+        return super().around(call, forward, args, kwargs)
+
+
+@dataclass
+class Repair:
+    """A module that differs, and how to run it alone.
+
+    Attributes:
+        runner: the model and its recording.
+        where: the difference.
+        model: the whole model.
+        call: of the module: itself, its method, its arguments.
+        before: what differs as it is.
+        trying: is told the number of each change before it is tried: it may end the process.
+        skip: as many changes are not tried, since the last of them ended the process.
+        trials: how many changes were tried.
+        until: when the time is over.
+    """
+
+    runner: Runner
+    where: Divergence
+    model: Any
+    call: tuple[Any, str, tuple[Any, ...], dict[str, Any]]
+    before: dict[str, Measure] = field(default_factory=dict)
+    trying: Callable[[int], None] = lambda number: None
+    skip: int = 0
+    trials: int = 0
+    until: float = 0.0
+
+    def run(self) -> Trial | None:
+        """Runs the module on PyTorch's inputs, its parts giving what PyTorch's gave. None where it can't be run."""
+        runner, trial = self.runner, Trial()
+        module, method, args, kwargs = self.call
+        comparison = OneByOne(runner.flow, runner.reference, trial, model=self.model)
+        self.trials += 1
+        if self.before:
+            if self.trials <= self.skip:
+                return None
+            self.trying(self.trials)
+        try:
+            with runner.flow.no_grad(), runner.nothing_dropped(self.model), watched(self.model, comparison):
+                output = getattr(module, method)(*args, **kwargs)
+                if not self.where.path:
+                    for name, leaf in runner.numbered(output).items():
+                        if f"output.{name}" in runner.reference:
+                            comparison.judge("own", f"output.{name}", leaf.numpy())
+        except Exception:  # a change may make code that can't be run
+            return None
+        return None if trial.failures else trial
+
+    def explains(self, trial: Trial | None) -> bool:
+        """Whether a change has left no difference, or next to none."""
+        if trial is None:
+            return False
+        if not self.where.tensor:  # what could not be run at all
+            return not trial.bad()
+        bad = trial.bad()
+        if bad.keys() - self.before.keys() or not self.before:
+            return False
+        left, before = bad.get(self.where.tensor), self.before[self.where.tensor]
+        return left is None or (not left.fault and left.error * BETTER < before.error and left.ratio < 10 * LIMIT)
+
+    @property
+    def over(self) -> bool:
+        """Whether enough was tried."""
+        return self.trials > MOST_TRIALS or time.monotonic() > self.until
+
+
+def explanation(
+    runner: Runner, where: Divergence, trying: Callable[[int], None] = lambda number: None, skip: int = 0
+) -> str:
+    """The change that makes a module's numbers PyTorch's, in words; "" if none was found."""
+    if runner.reference.keys:
+        return ""  # a twin's layers are other layers
+    repair = _prepared(runner, where)
+    if repair is None:
+        return ""
+    repair.trying, repair.skip = trying, skip
+    module = repair.call[0]
+    if type(module).__module__.startswith("oneflow."):
+        return next(_of_attributes(repair), "")
+    return next(_of_source(repair), "")
+
+
+def _prepared(runner: Runner, where: Divergence) -> Repair | None:
+    model = runner.model()
+    call: Any
+    if where.path:
+        entered = Entered(runner.flow, runner.reference, Trial(), model=model, path=where.path)
+        with runner.flow.no_grad(), runner.nothing_dropped(model), contextlib.suppress(Exception):
+            args, keywords = runner.inputs()
+            with watched(model, entered):
+                model(*args, **keywords)
+        call = entered.call
+    else:
+        args, keywords = runner.inputs()
+        call = (model, "__call__", tuple(args), keywords)
+    if call is None:
+        return None
+    repair = Repair(runner, where, model, call, until=time.monotonic() + SECONDS)
+    first = repair.run()
+    repair.before = first.bad() if first is not None else {"": missing("it can't be run")}
+    return repair if where.tensor in repair.before else None
+
+
+# -- OneFlow's own modules -----------------------------------------------------------------------------------
+
+
+def _of_attributes(repair: Repair) -> Iterator[str]:
+    module, flow = repair.call[0], repair.runner.flow
+    for name in ATTRIBUTES:
+        value = getattr(module, name, None)
+        if type(value) is float:
+            for found in _values(repair, value, lambda number, name=name: _attribute(module, name, number)):  # type: ignore[misc]
+                what = "another eps" if name == "eps" else f"another {name}"
+                yield f"{what}: with {found:.6g} instead of {value:.6g}, the numbers are PyTorch's"
+    for name, value in list(vars(module).items()):
+        others: list[Any] = []
+        if isinstance(value, bool) and name not in ("training",) and name[:1] != "_":
+            others = [not value]
+        elif name in ("stride", "padding", "dilation", "kernel_size", "output_padding"):
+            others = [_moved(value, step) for step in (1, -1, 2, -2) if _moved(value, step) is not None]
+        for other in others:
+            with _attribute(module, name, other):
+                if repair.explains(repair.run()):
+                    yield f"another {name}: with {other} instead of {value}, the numbers are PyTorch's"
+    for one in _moved_pairs(module):
+        with contextlib.ExitStack() as stack:
+            for name, other in one.items():
+                stack.enter_context(_attribute(module, name, other))
+            if repair.explains(repair.run()):
+                told = ", ".join(f"{name} {value}" for name, value in one.items())
+                yield f"another dilation and padding: with {told}, the numbers are PyTorch's"
+    if not list(module.parameters()):
+        names = {"flow": flow, "F": flow.nn.functional}
+        for text in ACTIVATIONS:
+            function = eval(f"lambda x: {text.format('x')}", names)  # noqa: S307 - a row of ours
+            with _attribute(module, "forward", function):
+                if repair.explains(repair.run()):
+                    yield f"another activation: with `{text.format('x')}`, the numbers are PyTorch's"
+
+
+def _moved(value: Any, step: int) -> Any:
+    values = value if isinstance(value, tuple) else (value,)
+    if not all(type(each) is int and each + step >= 0 for each in values):
+        return None
+    made = tuple(each + step for each in values)
+    return made if isinstance(value, tuple) else made[0]
+
+
+def _moved_pairs(module: Any) -> Iterator[dict[str, Any]]:
+    """Dilation and padding that change together, so that the size stays."""
+    kernel, dilation, padding = (getattr(module, name, None) for name in ("kernel_size", "dilation", "padding"))
+    if not all(isinstance(each, tuple) for each in (kernel, dilation, padding)):
+        return
+    for step in (1, -1, 2, -2):
+        wide = _moved(dilation, step)
+        if wide is not None and min(wide) > 0:
+            more = tuple(p + step * (k - 1) // 2 for p, k in zip(padding, kernel, strict=True))  # type: ignore[arg-type]
+            if min(more) >= 0:
+                yield {"dilation": wide, "padding": more}
+
+
+@contextlib.contextmanager
+def _attribute(module: Any, name: str, value: Any) -> Iterator[None]:
+    old, there = vars(module).get(name), name in vars(module)
+    vars(module)[name] = value
+    try:
+        yield
+    finally:
+        if there:
+            vars(module)[name] = old
+        else:
+            del vars(module)[name]
+
+
+def _values(repair: Repair, start: float, put: Callable[[float], Any]) -> Iterator[float]:
+    """A value of a number that explains the difference: one by which many have been mistaken, or the one that fits."""
+    tensor = repair.where.tensor
+
+    def run(value: float) -> Trial | None:
+        if repair.over:
+            return None
+        with put(value):
+            return repair.run()
+
+    def left(value: float) -> Array | None:
+        trial = run(value)
+        return None if trial is None else trial.off.get(tensor)
+
+    if abs(start) < 1e-2:  # an eps is one of few, and too small for slopes
+        for value in (1e-5, 1e-6, 1e-12, 1e-3, 1e-8, 1e-4, 1e-7, 1e-10, 0.0):
+            if value != start and repair.explains(run(value)):
+                yield value
+    for value in solved(left, start):
+        if repair.over:
+            return
+        for near in (float(f"{value:.3g}"), float(f"{value:.6g}"), value):
+            if near != start and repair.explains(run(near)):
+                yield near
+                return
+
+
+# -- source --------------------------------------------------------------------------------------------------
+
+
+def _of_source(repair: Repair) -> Iterator[str]:
+    module, method = repair.call[0], repair.call[1]
+    home = sys.modules.get(type(module).__module__)
+    file = getattr(home, "__file__", None)
+    if home is None or file is None:
+        return
+    try:
+        tree = ast.parse(Path(file).read_text("utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return
+    vars(home).setdefault("F", repair.runner.flow.nn.functional)
+    vars(home).setdefault("flow", repair.runner.flow)
+    method = "forward" if method == "__call__" else method
+    classes = {part.name: part for part in tree.body if isinstance(part, ast.ClassDef)}
+    own = classes.get(type(module).__name__)
+    function = next((part for part in own.body if isinstance(part, ast.FunctionDef) and part.name == method), None) if own else None
+    if function is None:
+        return
+    helpers = {part.name: part for part in tree.body if isinstance(part, ast.FunctionDef)}
+    used = [helpers[node.id] for node in ast.walk(function) if isinstance(node, ast.Name) and node.id in helpers]
+    for each in dict.fromkeys([function, *used]):
+        yield from _of_function(repair, module, home, each, each is function)
+
+
+def _of_function(repair: Repair, module: Any, home: Any, function: ast.FunctionDef, method: bool) -> Iterator[str]:
+    def install() -> contextlib.AbstractContextManager[None]:
+        scope: dict[str, Any] = {}
+        holder = ast.fix_missing_locations(ast.Module([function], []))
+        exec(compile(holder, home.__file__, "exec"), vars(home), scope)  # noqa: S102 - the model's own code, changed
+        made = scope[function.name]
+        return _attribute(module, function.name, types.MethodType(made, module)) if method else _attribute(home, function.name, made)
+
+    @contextlib.contextmanager
+    def changed(slot: Slot, new: ast.AST) -> Iterator[None]:
+        old = slot.get()
+        slot.put(new)
+        try:
+            with install():
+                yield
+        finally:
+            slot.put(old)
+
+    for slot in numbers(function):
+        node = slot.get()
+        for value in _values(repair, node.value, lambda number, slot=slot: changed(slot, ast.Constant(number))):  # type: ignore[misc]
+            what = "another eps" if abs(node.value) < 1e-3 and abs(value) < 1e-2 else "another constant or scale"
+            yield f"{what}: with `{value:.6g}` instead of `{node.value:.6g}` in line {node.lineno}, the numbers are PyTorch's"
+    for edit in edits(function):
+        if repair.over:
+            return
+        try:
+            with changed(edit.slot, edit.new):
+                fits = repair.explains(repair.run())
+        except (SyntaxError, TypeError, ValueError, NameError):
+            continue  # no such code
+        if fits:
+            yield _told(edit, function)
+
+
+def _told(edit: Edit, function: ast.FunctionDef) -> str:
+    old = edit.slot.get()
+    shown = [", ".join(ast.unparse(each) for each in part) if isinstance(part, list) else ast.unparse(part) for part in (old, edit.new)]
+    line = getattr(old if not isinstance(old, list) else edit.slot.parent, "lineno", function.lineno)
+    if max(map(len, shown)) > 60 or not all(shown):
+        return f"{edit.cause}: so changed in line {line}, the numbers are PyTorch's"
+    return f"{edit.cause}: with `{shown[1]}` instead of `{shown[0]}` in line {line}, the numbers are PyTorch's"
