@@ -331,7 +331,7 @@ def _differ(one: dict[str, Any], other: dict[str, Any], *, double: bool) -> bool
             return True
         finite = np.isfinite(value)
         wide = [np.where(finite, each, 0).astype(np.float64) for each in (value, found)]
-        scale = max(float(np.abs(wide[0]).max(initial=0)), 1e-6 * largest if "gradient" in name else 0.0)
+        scale = max(float(np.abs(wide[0]).max(initial=0)), (1e-6 if double else 1e-3) * largest if "gradient" in name else 0.0)
         allowed = SAME64 if double else SAME_TRAINED if not name.startswith("output False") else SAME32
         if float(np.abs(wide[0] - wide[1]).max(initial=0)) > allowed * scale:
             return True

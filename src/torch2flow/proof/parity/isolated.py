@@ -22,6 +22,9 @@ WORKER = "from torch2flow.proof.parity.worker import main; main()"
 
 Say = Callable[[str], None]
 
+MOST_ENDED = 4
+"""After so many changes to the code that end the process, no more are tried."""
+
 MOST_SKIPPED = 10_000
 """A change to the code with a higher number is not tried."""
 
@@ -67,7 +70,7 @@ def compare_isolated(folder: Path, recording: Reference, request: Request, ledge
 def explain_isolated(folder: Path, recording: Reference, where: Divergence) -> str:
     """The change to the code that would make a wrong tensor PyTorch's, in words; "" if none was found."""
     skip = 0
-    for _ in range(MOST_CRASHES):
+    for _ in range(MOST_ENDED):
         rows: list[dict[str, Any]] = []
         job = {"folder": str(folder), "reference": str(recording.path), "where": asdict(where), "skip": skip}
         if not _run(job, rows.append):

@@ -11,6 +11,7 @@ import ast
 import contextlib
 import sys
 import time
+import traceback
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,13 +24,14 @@ from torch2flow.proof.parity.divergence import Divergence
 from torch2flow.proof.parity.judge import LIMIT, Measure, measure, missing
 from torch2flow.proof.parity.layers import OneByOne
 from torch2flow.proof.parity.ledger import JudgedTensor, Ledger
+from torch2flow.proof.parity.reference import RecordedCall
 from torch2flow.proof.parity.runner import Runner
-from torch2flow.proof.parity.source_edits import ACTIVATIONS, Edit, Slot, edits, numbers, solved
+from torch2flow.proof.parity.source_edits import ACTIVATIONS, Edit, Slot, behind, edits, numbers, solved
 from torch2flow.proof.watching import WatchedCall, watched
 
 Array = np.ndarray[Any, Any]
 
-SECONDS, MOST_TRIALS = 15.0, 1500
+SECONDS, MOST_TRIALS = 10.0, 1500
 """How long changes are tried."""
 
 BETTER = 100.0
@@ -39,12 +41,28 @@ ATTRIBUTES = ("eps", "alpha", "negative_slope", "min_val", "max_val", "beta", "s
 """Numbers that OneFlow's own modules keep, of which one may be another."""
 
 
-class Trial(Ledger):
-    """Keeps only whether a tensor agrees, and by how much it does not."""
+class Judged(BaseException):
+    """Ends a run once the tensor that it is about is judged. What comes after it need not run."""
 
-    def __init__(self) -> None:
+
+class Trial(Ledger):
+    """Keeps only whether a tensor agrees, and by how much it does not.
+
+    Args:
+        last: the tensor after which the run ends; "" for none.
+    """
+
+    def __init__(self, last: str = "") -> None:
         super().__init__()
         self.off: dict[str, Array] = {}
+        self.last, self.line = last, 0
+        self.met: set[str] = set()
+
+    def meet(self, name: str) -> None:
+        """Notes that a tensor was there, and ends the run after the last."""
+        self.met.add(name)
+        if name == self.last:
+            raise Judged
 
     def judge(
         self, part: str, name: str, found: Array, single: Array, exact: Array, *, spread: float = 0.0, **origin: Any
@@ -63,6 +81,40 @@ class Trial(Ledger):
 
 def _noise(made: Measure) -> bool:
     return not made.fault and (made.identical or made.ratio <= 2 * LIMIT)
+
+
+@dataclass
+class Tried(OneByOne):
+    """Tells a trial of each tensor, of those too that are PyTorch's to the bit.
+
+    Attributes:
+        given: what each layer gave in the first run, which were PyTorch's values: it is not run again.
+        path: of the module that is tried, which is run.
+        last: the tensor that the trial is about.
+    """
+
+    given: dict[str, Any] = field(default_factory=dict)
+    path: str = ""
+    last: str = ""
+
+    def around(
+        self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Calls `forward`, or gives what it gave before."""
+        row = self.reference.calls.get(call.name)
+        if self.last and row is not None and call.name in self.given and call.path != self.path:
+            if self.last in row.inputs or self.last in map(row.taken, row.inputs):
+                self._matched("inputs", row, (args, kwargs), row.inputs)
+            return self.given[call.name]
+        output = super().around(call, forward, args, kwargs)
+        self.given[call.name] = output
+        return output
+
+    def _judge(self, part: str, row: RecordedCall, name: str, array: Array, recorded: Array) -> None:
+        super()._judge(part, row, name, array, recorded)
+        if isinstance(self.ledger, Trial):
+            own = part == "own" or name in self.ledger.parts.get(part, {})
+            self.ledger.meet(name if own else row.taken(name))
 
 
 @dataclass
@@ -95,6 +147,8 @@ class Repair:
         skip: as many changes are not tried, since the last of them ended the process.
         trials: how many changes were tried.
         until: when the time is over.
+        line: of the source, that ran when the tensor that differs was judged.
+        given: what the layers inside give.
     """
 
     runner: Runner
@@ -106,12 +160,21 @@ class Repair:
     skip: int = 0
     trials: int = 0
     until: float = 0.0
+    line: int = 0
+    given: dict[str, Any] = field(default_factory=dict)
 
-    def run(self) -> Trial | None:
-        """Runs the module on PyTorch's inputs, its parts giving what PyTorch's gave. None where it can't be run."""
-        runner, trial = self.runner, Trial()
+    def run(self, last: str = "") -> Trial | None:
+        """Runs the module on PyTorch's inputs, its parts giving what PyTorch's gave. None where it can't be run.
+
+        Args:
+            last: the tensor after which the run ends.
+        """
+        runner, trial = self.runner, Trial(last)
         module, method, args, kwargs = self.call
-        comparison = OneByOne(runner.flow, runner.reference, trial, model=self.model)
+        comparison = Tried(
+            runner.flow, runner.reference, trial, model=self.model, given=dict(self.given) if last else {},
+            path=self.where.path, last=last,
+        )  # fmt: skip
         self.trials += 1
         if self.before:
             if self.trials <= self.skip:
@@ -124,16 +187,26 @@ class Repair:
                     for name, leaf in runner.numbered(output).items():
                         if f"output.{name}" in runner.reference:
                             comparison.judge("own", f"output.{name}", leaf.numpy())
+                            trial.meet(f"output.{name}")
+        except Judged as end:
+            trial.line = _line_of(end, type(module))
         except Exception:  # a change may make code that can't be run
             return None
+        if not last and not self.given:
+            self.given = comparison.given
         return None if trial.failures else trial
 
-    def explains(self, trial: Trial | None) -> bool:
-        """Whether a change has left no difference, or next to none."""
+    def explained(self) -> bool:
+        """Whether the code, as it is now, makes PyTorch's numbers."""
+        return self._explains(self.run(self.where.tensor)) and (not self.where.tensor or self._explains(self.run()))
+
+    def _explains(self, trial: Trial | None) -> bool:
         if trial is None:
             return False
         if not self.where.tensor:  # what could not be run at all
             return not trial.bad()
+        if self.where.tensor not in trial.met:
+            return False
         bad = trial.bad()
         if bad.keys() - self.before.keys() or not self.before:
             return False
@@ -178,12 +251,21 @@ def _prepared(runner: Runner, where: Divergence) -> Repair | None:
     if call is None:
         return None
     repair = Repair(runner, where, model, call, until=time.monotonic() + SECONDS)
+    first = repair.run(where.tensor)
+    repair.line = first.line if first is not None else 0
     first = repair.run()
     repair.before = first.bad() if first is not None else {"": missing("it can't be run")}
     return repair if where.tensor in repair.before else None
 
 
 # -- OneFlow's own modules -----------------------------------------------------------------------------------
+
+
+def _line_of(error: BaseException, cls: type) -> int:
+    """The line of a class's module that ran when an error was raised."""
+    home = sys.modules.get(cls.__module__)
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno or 0 for frame in frames if frame.filename == getattr(home, "__file__", "")), 0)
 
 
 def _of_attributes(repair: Repair) -> Iterator[str]:
@@ -202,13 +284,13 @@ def _of_attributes(repair: Repair) -> Iterator[str]:
             others = [_moved(value, step) for step in (1, -1, 2, -2) if _moved(value, step) is not None]
         for other in others:
             with _attribute(module, name, other):
-                if repair.explains(repair.run()):
+                if repair.explained():
                     yield f"another {name}: with {other} instead of {value}, the numbers are PyTorch's"
     for one in _moved_pairs(module):
         with contextlib.ExitStack() as stack:
             for name, other in one.items():
                 stack.enter_context(_attribute(module, name, other))
-            if repair.explains(repair.run()):
+            if repair.explained():
                 told = ", ".join(f"{name} {value}" for name, value in one.items())
                 yield f"another dilation and padding: with {told}, the numbers are PyTorch's"
     if not list(module.parameters()):
@@ -216,7 +298,7 @@ def _of_attributes(repair: Repair) -> Iterator[str]:
         for text in ACTIVATIONS:
             function = eval(f"lambda x: {text.format('x')}", names)  # noqa: S307 - a row of ours
             with _attribute(module, "forward", function):
-                if repair.explains(repair.run()):
+                if repair.explained():
                     yield f"another activation: with `{text.format('x')}`, the numbers are PyTorch's"
 
 
@@ -258,25 +340,24 @@ def _values(repair: Repair, start: float, put: Callable[[float], Any]) -> Iterat
     """A value of a number that explains the difference: one by which many have been mistaken, or the one that fits."""
     tensor = repair.where.tensor
 
-    def run(value: float) -> Trial | None:
-        if repair.over:
-            return None
+    def fits(value: float) -> bool:
         with put(value):
-            return repair.run()
+            return not repair.over and repair.explained()
 
     def left(value: float) -> Array | None:
-        trial = run(value)
+        with put(value):
+            trial = None if repair.over else repair.run(tensor)
         return None if trial is None else trial.off.get(tensor)
 
     if abs(start) < 1e-2:  # an eps is one of few, and too small for slopes
         for value in (1e-5, 1e-6, 1e-12, 1e-3, 1e-8, 1e-4, 1e-7, 1e-10, 0.0):
-            if value != start and repair.explains(run(value)):
+            if value != start and fits(value):
                 yield value
     for value in solved(left, start):
         if repair.over:
             return
         for near in (float(f"{value:.3g}"), float(f"{value:.6g}"), value):
-            if near != start and repair.explains(run(near)):
+            if near != start and fits(near):
                 yield near
                 return
 
@@ -326,17 +407,18 @@ def _of_function(repair: Repair, module: Any, home: Any, function: ast.FunctionD
         finally:
             slot.put(old)
 
-    for slot in numbers(function):
+    places = behind(function, repair.line if method else 0)
+    for slot in numbers(function, places):
         node = slot.get()
         for value in _values(repair, node.value, lambda number, slot=slot: changed(slot, ast.Constant(number))):  # type: ignore[misc]
             what = "another eps" if abs(node.value) < 1e-3 and abs(value) < 1e-2 else "another constant or scale"
             yield f"{what}: with `{value:.6g}` instead of `{node.value:.6g}` in line {node.lineno}, the numbers are PyTorch's"
-    for edit in edits(function):
+    for edit in edits(function, places):
         if repair.over:
             return
         try:
             with changed(edit.slot, edit.new):
-                fits = repair.explains(repair.run())
+                fits = repair.explained()
         except (SyntaxError, TypeError, ValueError, NameError):
             continue  # no such code
         if fits:

@@ -28,6 +28,9 @@ CASTS = ("detach", "to", "half", "float", "double", "clamp", "contiguous", "bflo
 
 OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 
+NEAR = 3
+"""So many statements that make a value are changed first."""
+
 MOST_NAMES = 4
 """So many of the latest values are tried as one that was not added."""
 
@@ -64,43 +67,104 @@ class Edit:
     """One change: what is put where, and which cause it would show."""
 
     slot: Slot
-    new: ast.AST
+    new: Any
     cause: str
 
 
-def slots(function: ast.FunctionDef) -> Iterator[Slot]:
-    """Every place in the body of a function."""
-    for statement in function.body:
-        for parent in ast.walk(statement):
-            for field, value in ast.iter_fields(parent):
-                if isinstance(value, list):
-                    yield from (Slot(parent, field, n) for n, each in enumerate(value) if isinstance(each, ast.AST))
-                elif isinstance(value, ast.AST):
-                    yield Slot(parent, field, None)
+def slots(statement: ast.AST, *, whole: bool) -> Iterator[Slot]:
+    """Every place in a statement: what layers are called with only if it is asked for whole."""
+    layer = _is_layer(statement)
+    for field, value in ast.iter_fields(statement):
+        if field in ("targets", "target") or (layer and (field == "func" or not whole)):
+            continue
+        if field == "func":  # a method: what it is called of
+            if isinstance(value, ast.Attribute):
+                yield Slot(value, "value", None)
+                yield from slots(value.value, whole=whole)
+            continue
+        for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(node, ast.AST) and not (isinstance(node, ast.stmt)):
+                yield Slot(statement, field, index)
+                yield from slots(node, whole=whole)
 
 
-def numbers(function: ast.FunctionDef) -> list[Slot]:
+def _is_layer(node: ast.AST) -> bool:
+    """Whether this calls a layer: `self.norm(x)`, `layer(x)`, `layer["norm"](x)`, and no function or method."""
+    if not isinstance(node, ast.Call):
+        return False
+    func = node.func
+    while isinstance(func, ast.Attribute):
+        func = func.value
+    own = isinstance(func, ast.Name) and func.id == "self"
+    return own or isinstance(node.func, ast.Subscript) or (isinstance(node.func, ast.Name) and node.func.id == "layer")
+
+
+def behind(function: ast.FunctionDef, line: int) -> list[Slot]:
+    """The places that make a value which a line hands on, back to what layers gave; the nearest first.
+
+    Args:
+        function: is read.
+        line: that hands the value on; 0 stands for what is returned.
+    """
+    statements = [node for node in ast.walk(function) if isinstance(node, ast.stmt) and node is not function]
+    simple = [node for node in statements if not isinstance(node, ast.For | ast.While | ast.If | ast.With)]
+    loops = [(node.lineno, node.end_lineno or 0) for node in statements if isinstance(node, ast.For | ast.While)]
+    first: list[ast.stmt] = [node for node in simple if isinstance(node, ast.Return) or node is simple[-1]]
+    if line:
+        first = [node for node in simple if node.lineno <= line <= (node.end_lineno or 0)] or first
+    waiting = [(node, True) for node in first]
+    found: dict[int, list[Slot]] = {}  # by the statement, in the order in which they were met
+    while waiting:
+        node, whole = waiting.pop(0)
+        if id(node) in found:
+            continue
+        found[id(node)] = list(slots(node, whole=whole))
+        names = {each.id for slot in found[id(node)] if isinstance(each := slot.get(), ast.Name)}
+        for name in names:
+            setters = [other for other in simple if name in _stored(other)]
+            before = [other for other in setters if other.lineno < node.lineno]
+            turns = [
+                other
+                for start, end in loops
+                for other in setters
+                if start <= node.lineno <= end and node.lineno < other.lineno <= end
+            ]
+            waiting += [(group[-1], False) for group in (before, turns) if group]
+    tests = [node for node in statements if isinstance(node, ast.If)]
+    made = [slot for each in found.values() for slot in each]
+    return made + [Slot(node, "test", None) for node in tests]
+
+
+def _stored(node: ast.stmt) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+
+
+def numbers(function: ast.FunctionDef, places: list[Slot]) -> list[Slot]:
     """The places of float literals, which may have another value."""
     defaults = [Slot(function.args, "defaults", n) for n, _ in enumerate(function.args.defaults)]
     return [
         slot
-        for slot in (*slots(function), *defaults)
+        for slot in (*places, *defaults)
         if isinstance(node := slot.get(), ast.Constant) and type(node.value) is float and math.isfinite(node.value)
     ]
 
 
-def edits(function: ast.FunctionDef) -> Iterator[Edit]:
-    """Every change to a function, the likelier ones first."""
-    places = list(slots(function))
-    for family in (_flags, _functions, _operators, _orders, _wrapped, _integers, _added):
-        for slot in places:
-            node = slot.get()
-            if isinstance(node, ast.expr):
-                for new, cause in family(node, slot, function):
-                    yield Edit(slot, new, cause)
-            elif isinstance(node, ast.keyword) and family is _flags and isinstance(slot.parent, ast.Call):
-                rest = [each for each in slot.parent.keywords if each is not node]
-                yield Edit(Slot(slot.parent, "keywords", None), rest, f"`{node.arg}` is not PyTorch's")  # type: ignore[arg-type]
+def edits(function: ast.FunctionDef, places: list[Slot]) -> Iterator[Edit]:
+    """Every change to a function in these places, the likelier ones first."""
+    families = (_flags, _functions, _operators, _wrapped, _added, _integers, _orders)
+    near = [slot for slot in places if getattr(slot.get(), "lineno", 0) in _lines(places)[:NEAR]]
+    for family, slot in ((family, slot) for part in (near, places) for family in families for slot in part):
+        node = slot.get()
+        if isinstance(node, ast.expr):
+            for new, cause in family(node, slot, function):
+                yield Edit(slot, new, cause)
+        elif isinstance(node, ast.keyword) and family is _flags and isinstance(slot.parent, ast.Call):
+            rest = [each for each in slot.parent.keywords if each is not node]
+            yield Edit(Slot(slot.parent, "keywords", None), rest, f"`{node.arg}` is not PyTorch's")
+
+
+def _lines(places: list[Slot]) -> list[int]:
+    return list(dict.fromkeys(getattr(slot.get(), "lineno", 0) for slot in places))
 
 
 Found = Iterator[tuple[ast.AST, str]]
@@ -218,15 +282,12 @@ def _added(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
 
 
 def _values_before(function: ast.FunctionDef, line: int) -> list[str]:
-    """The names that hold a value before a line, the latest first, and what a module holds."""
-    names = [each.arg for each in function.args.args if each.arg != "self"]
-    held = []
+    """The names that hold a value before a line, the latest first."""
+    names = [(0, each.arg) for each in function.args.args if each.arg != "self"]
     for node in ast.walk(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.lineno <= line:
-            names.append(node.id)
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
-            held.append(ast.unparse(node))
-    return [*dict.fromkeys(reversed(names)), *dict.fromkeys(held)][:MOST_NAMES]
+        if isinstance(node, ast.Assign) and node.lineno <= line:
+            names += [(node.lineno, name) for name in _stored(node)]
+    return list(dict.fromkeys(name for _, name in sorted(names, reverse=True)))[:MOST_NAMES]
 
 
 def solved(evaluate: Callable[[float], Any], start: float) -> Iterator[float]:
