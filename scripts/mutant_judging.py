@@ -29,9 +29,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts.mutants import Mutant, mutants  # noqa: E402
+from scripts.mutants import Mutant  # noqa: E402
+from torch2flow.proof.parity.compared_models import Package, untouched  # noqa: E402
 from torch2flow.proof.parity.comparison_run import Request, Run  # noqa: E402
-from torch2flow.proof.parity.compared_models import Package, load_package, untouched  # noqa: E402
 from torch2flow.proof.parity.divergence import explicable  # noqa: E402
 from torch2flow.proof.parity.ledger import RUNS, Ledger  # noqa: E402
 from torch2flow.proof.parity.likely_causes import ANY_CODE  # noqa: E402
@@ -85,17 +85,21 @@ def judge_mutants(folder: Path, reference: Path, made: list[Mutant], kept: Path 
             waiting.pop(key)
             yield done[key]
     while waiting:
-        last = ""
+        last, places = "", []
         with tempfile.TemporaryDirectory() as temporary:
             job = Path(temporary) / "job.pickle"
             _write_job(job, folder, reference, waiting)
             command = [sys.executable, str(Path(__file__)), str(job)]
             environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT, env=environment) as child:
+            with subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT, env=environment
+            ) as child:
                 assert child.stdout is not None
                 for line in child.stdout:
                     if line.startswith("begin "):
                         last = line.split()[1]
+                    elif line.startswith("["):
+                        places = json.loads(line)
                     elif line.startswith("{"):
                         row = json.loads(line)
                         waiting.pop(row["key"])
@@ -106,7 +110,7 @@ def judge_mutants(folder: Path, reference: Path, made: list[Mutant], kept: Path 
             raise SystemExit(f"the judging of {folder.name} has ended without a word")
         if last:
             mutant = waiting.pop(last)
-            row = {**_judge_alone(mutant, folder, reference), "key": last}
+            row = {**_judge_alone(mutant, folder, reference, places), "key": last}
             _keep(kept, row)
             yield row
 
@@ -123,23 +127,23 @@ def _write_job(job: Path, folder: Path, reference: Path, waiting: dict[str, Muta
     job.write_bytes(pickle.dumps((folder, reference, waiting)))
 
 
-def _judge_alone(mutant: Mutant, folder: Path, reference: Path) -> Row:
+def _judge_alone(mutant: Mutant, folder: Path, reference: Path, places: list[str]) -> Row:
     """A fault that ends the process of OneFlow: the verdict's own processes survive that."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         copy = Path(temporary) / "out"
         put_in(mutant, folder, copy)
         found = verify_folder(copy, reference, Request(graph=mutant.kind == GRAPH))
-    return _row(mutant, found, None)
+    return _row(mutant, found, places)
 
 
-def _row(mutant: Mutant, found: Verification, places: list[str] | None) -> Row:
+def _row(mutant: Mutant, found: Verification, places: list[str]) -> Row:
     where = found.divergence
     likely = list(where.likely) if where else []
     told = [text for text in likely[:2] if text != ANY_CODE]
     return {
         "kind": mutant.kind, "name": mutant.name, "outcome": "caught" if where else "missed",
         "places": places, "path": where.path if where else "", "part": where.part if where else "",
-        "located": bool(where) and (places is None or where.path in places),
+        "located": where is not None and where.path in places,
         "named": any(re.search(mutant.cause, text, re.I) for text in told),
         "sentence": found.sentence, "likely": likely, "verdict": found.verdict,
     }  # fmt: skip
@@ -160,27 +164,25 @@ def child(job: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
             copy = Path(temporary) / f"m{key}"
             put_in(mutant, folder, copy)
-            row = _judge(flow, mutant, folder, copy, recording)
+            places = places_of(flow, mutant, folder, copy, recording)
+            print(json.dumps(places), flush=True)
+            row = _judge(flow, mutant, folder, copy, recording, places)
         print(json.dumps({**row, "key": key}), flush=True)
 
 
-def _judge(flow: Any, mutant: Mutant, folder: Path, copy: Path, recording: Reference) -> Row:
+def _judge(flow: Any, mutant: Mutant, folder: Path, copy: Path, recording: Reference, places: list[str]) -> Row:
     found = Verification(Ledger(), recording)
     comparison = Run(flow, Package(copy), recording, Request(graph=mutant.kind == GRAPH), found.ledger)
     comparison()
     if found.divergence is not None and explicable(found.divergence):
-        text = explanation(comparison.runner, found.divergence)
-        if text:
-            found.ledger.explain(found.divergence.tensor, text)
+        explained = explanation(comparison.runner, found.divergence)
+        if explained is not None:
+            found.ledger.explain(found.divergence.tensor, *explained)
     found.notes += found.ledger.remarks
-    try:
-        places = places_of(flow, mutant, folder, copy, recording)
-    except Exception:  # a model that can't be built or run has no place to name
-        places = None
     row = _row(mutant, found, places)
     if row["outcome"] == "missed" and mutant.kind != GRAPH:
         row["outcome"] = reached(flow, folder, copy, recording)
-        row["notes"] = found.notes
+        row["told"] = any(first <= mutant.line <= last for first, last, _ in found.ledger.left_out)
     return row
 
 
@@ -192,33 +194,35 @@ def places_of(flow: Any, mutant: Mutant, folder: Path, copy: Path, recording: Re
     differ = {path for path in one.keys() | other.keys() if _own(one.get(path)) != _own(other.get(path))}
     if differ:
         return sorted(differ)
-    lines, layer = _lines_of(mutant)
-    runner = Runner(flow, Package(copy), recording, Ledger())
-    found: set[str] = set()
-    for train in (False, True):
-        model = runner.model().train(train)
-        stack = CallStack()
-        name = type(model).__module__
-
-        def trace(frame: Any, event: str, argument: Any) -> Any:
-            if frame.f_globals.get("__name__") != name:
-                return None
-            if event == "line" and frame.f_lineno in lines:
-                found.add(stack.path)
-            return trace
-
-        with watched(model, stack), flow.no_grad(), untouched(flow, model):
-            args, keywords = runner.inputs()
-            sys.settrace(trace)
-            try:
-                model(*args, **keywords)
-            except Exception:
-                pass  # what was run until then counts
-            finally:
-                sys.settrace(None)
+    lines, layer = _lines_of(mutant, (folder / "model.py").read_text("utf-8"))
+    found = _running(flow, Runner(flow, Package(folder), recording, Ledger()), lines)
     if mutant.kind in CUT and layer:
         found |= {f"{path}.{layer}" if path else layer for path in found}
     return sorted(found)
+
+
+def _running(flow: Any, runner: Runner, lines: set[int]) -> set[str]:
+    """The paths of the modules whose code runs some lines of the faithful model, in either mode."""
+    found: set[str] = set()
+    model, stack = runner.model(), CallStack()
+    name = type(model).__module__
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        if frame.f_globals.get("__name__") != name:
+            return None
+        if event == "line" and frame.f_lineno in lines:
+            found.add(stack.path)
+        return trace
+
+    with watched(model, stack), flow.no_grad(), untouched(flow, model):
+        for train in (False, True):
+            args, keywords = runner.inputs()
+            sys.settrace(trace)
+            try:
+                model.train(train)(*args, **keywords)
+            finally:
+                sys.settrace(None)
+    return found
 
 
 def _own(module: Any) -> Any:
@@ -229,32 +233,38 @@ def _own(module: Any) -> Any:
         name: str(value) for name, value in vars(module).items()
         if isinstance(value, bool | int | float | str | tuple | list) and name[:1] != "_" and name != "training"
     }  # fmt: skip
-    parameters = {name: (tuple(each.shape), each.requires_grad) for name, each in module._parameters.items() if each is not None}
+    parameters = {
+        name: (tuple(each.shape), each.requires_grad) for name, each in module._parameters.items() if each is not None
+    }
     return type(module).__name__, plain, parameters, sorted(module._buffers)
 
 
-def _lines_of(mutant: Mutant) -> tuple[set[int], str]:
+def _lines_of(mutant: Mutant, source: str) -> tuple[set[int], str]:
     """The lines of the statement that was changed, and the layer that is called in it."""
-    best: Any = None
-    for node in ast.walk(ast.parse(mutant.source)):
-        if isinstance(node, ast.stmt) and node.lineno <= mutant.line <= (node.end_lineno or 0):
-            if best is None or node.lineno >= best.lineno:
-                best = node
-    end = best.body[0].lineno - 1 if isinstance(best, ast.If | ast.For | ast.While | ast.FunctionDef) else best.end_lineno
-    called = re.search(r"(?:detach|no_grad|float16): self\.([\w.]+)\(", mutant.name)
-    return set(range(best.lineno, max(end, best.lineno) + 1)), called[1] if called else ""
+    around = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.stmt) and node.lineno <= mutant.line <= (node.end_lineno or 0)
+    ]
+    best: Any = max(around, key=lambda node: node.lineno)
+    inside = getattr(best, "body", None)
+    end = max(best.lineno, inside[0].lineno - 1) if inside else best.end_lineno
+    called = re.search(r"(?:detach|no_grad): self\.([\w.]+)\(", mutant.name)
+    return set(range(best.lineno, end + 1)), called[1] if called else ""
 
 
 # -- which of those that were not caught are faults ----------------------------------------------------------
 
 
 def reached(flow: Any, folder: Path, copy: Path, recording: Reference) -> str:
-    """"missed" if both models differ on what was recorded, "unreached" if on other inputs only, else "equivalent"."""
+    """ "missed" if both models differ on what was recorded, "unreached" if on other inputs only, else "equivalent"."""
     runners = [Runner(flow, Package(each), recording, Ledger()) for each in (folder, copy)]
     prefixes = [prefix for part, prefix in RUNS.items() if part != "again" and recording.names(f"{prefix}input.")]
     for double in (True, False):
         for prefix in prefixes:
-            if _differ(*(_observed(each, each.inputs(prefix, double=double), double) for each in runners), double=double):
+            if _differ(
+                *(_observed(each, each.inputs(prefix, double=double), double) for each in runners), double=double
+            ):
                 return "missed"
     rng = np.random.default_rng(0)
     for number in range(DRAWS):
@@ -320,7 +330,14 @@ def _weights(leaf: Any) -> Any:
 def _differ(one: dict[str, Any], other: dict[str, Any], *, double: bool) -> bool:
     if one.keys() != other.keys():
         return True
-    largest = max((float(np.abs(np.nan_to_num(value)).max(initial=0)) for name, value in one.items() if name.startswith("gradient")), default=0.0)
+    largest = max(
+        (
+            float(np.abs(np.nan_to_num(value)).max(initial=0))
+            for name, value in one.items()
+            if name.startswith("gradient")
+        ),
+        default=0.0,
+    )
     for name, value in one.items():
         if not isinstance(value, np.ndarray):
             if value != other[name]:
@@ -331,7 +348,9 @@ def _differ(one: dict[str, Any], other: dict[str, Any], *, double: bool) -> bool
             return True
         finite = np.isfinite(value)
         wide = [np.where(finite, each, 0).astype(np.float64) for each in (value, found)]
-        scale = max(float(np.abs(wide[0]).max(initial=0)), (1e-6 if double else 1e-3) * largest if "gradient" in name else 0.0)
+        scale = max(
+            float(np.abs(wide[0]).max(initial=0)), (1e-6 if double else 1e-3) * largest if "gradient" in name else 0.0
+        )
         allowed = SAME64 if double else SAME_TRAINED if not name.startswith("output False") else SAME32
         if float(np.abs(wide[0] - wide[1]).max(initial=0)) > allowed * scale:
             return True

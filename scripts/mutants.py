@@ -60,12 +60,12 @@ KINDS = {
     "dropout rate": r"dropout|drops",
     "dropout left out": r"dropout|drops",
     "dropout ignores the mode": r"dropout|drops|random",
-    "residual": r"residual|left out|added",
-    "operator": r"sign|residual|operator|added|every number|`[^`]*` instead of",
+    "residual": r"residual|left out|added|never called",
+    "operator": r"sign|scale|factor|residual|operator|added|every number|`[^`]*` instead of",
     "swapped arguments": r"order|swapped|sign|axes|divi",
-    "argument dropped": r"argument|default|left out|axis|axes|scale|approximate|shape|padding",
+    "argument dropped": r"argument|field|too much|default|left out|axis|axes|scale|approximate|shape|padding",
     "axis": r"axis|axes|order|shape",
-    "order of steps": r"order|swapped",
+    "order of steps": r"order|swapped|too much",
     "branch": r"branch|shape|left out|mode|mask|residual",
     "mask inverted": r"mask",
     "detach": r"detach|no_grad|frozen",
@@ -75,10 +75,10 @@ KINDS = {
     "float32 only": r"float32|digits",
     "in graph mode only": r"graph",
     "frozen": r"frozen",
-    "buffer not registered": r"buffer|weight|not there",
+    "buffer not registered": r"buffer|weight|not in the model",
     "outputs swapped": r"swapped|order|keys|another form",
     "outputs nested": r"form|caller|nest|tuple|list",
-    "outputs of another dtype": r"dtype",
+    "outputs of another dtype": r"dtype|double",
     "key renamed": r"key|form",
     "unstable formula": r"digits",
     "another formula": r"formula|normal|eps|softmax|variance",
@@ -192,7 +192,11 @@ def constants(site: Site) -> Iterator[New]:
     elif isinstance(value, float):
         if value != 0.0:
             kind = "eps" if keyword == "eps" or 0 < abs(value) < 1e-3 else "constant"
-            yield ast.Constant(value * (100 if kind == "eps" else 1.125)), kind, f"{value} is {value * (100 if kind == 'eps' else 1.125)}"
+            yield (
+                ast.Constant(value * (100 if kind == "eps" else 1.125)),
+                kind,
+                f"{value} is {value * (100 if kind == 'eps' else 1.125)}",
+            )
             if kind == "constant":
                 yield ast.Constant(value * 1.00001), "constant", f"{value} changed by a hundred-thousandth"
         else:
@@ -224,7 +228,11 @@ def calls(site: Site) -> Iterator[New]:
         yield _changed(node, keywords=keywords), "activation", "gelu by the other formula"
     if site.building and re.search("Norm", name) and name[:1].isupper():
         if not any(each.arg == "eps" for each in node.keywords) and node.args:
-            yield _changed(node, keywords=[*node.keywords, ast.keyword("eps", ast.Constant(1e-3))]), "eps", f"eps 1e-3 of {name}"
+            yield (
+                _changed(node, keywords=[*node.keywords, ast.keyword("eps", ast.Constant(1e-3))]),
+                "eps",
+                f"eps 1e-3 of {name}",
+            )
         if "Batch" in name and not any(each.arg == "momentum" for each in node.keywords):
             keywords = [*node.keywords, ast.keyword("momentum", ast.Constant(0.3))]
             yield _changed(node, keywords=keywords), "momentum", f"momentum 0.3 of {name}"
@@ -234,14 +242,20 @@ def calls(site: Site) -> Iterator[New]:
             keep = [each for each in node.keywords if each.arg not in ("dilation", "padding")]
             padding = given["padding"].value
             half = ast.Constant(max(1, int((_number(padding) or 2) // 2)))
-            yield _changed(node, keywords=[*keep, ast.keyword("padding", half)]), "dilation", f"dilation left out of {name}"
+            yield (
+                _changed(node, keywords=[*keep, ast.keyword("padding", half)]),
+                "dilation",
+                f"dilation left out of {name}",
+            )
     if site.building and name.startswith("Dropout"):
         yield ast.parse("nn.Identity()", mode="eval").body, "dropout left out", "a Dropout is Identity"
     if not site.building and name in ("dropout", "feature_dropout") and site.cls is not None and node.args:
         yield node.args[0], "dropout left out", f"{name} left out"
         for old in ("training", "train"):
             if any(each.arg == old and _text(each.value) == "self.training" for each in node.keywords):
-                keywords = [_changed(each, value=ast.Constant(True)) if each.arg == old else each for each in node.keywords]
+                keywords = [
+                    _changed(each, value=ast.Constant(True)) if each.arg == old else each for each in node.keywords
+                ]
                 yield _changed(node, keywords=keywords), "dropout ignores the mode", f"{name} always drops"
     if not site.building and name in ("matmul", "bmm", "cat", "stack", "div", "sub", "where") and site.cls is not None:
         if name in ("cat", "stack") and node.args and isinstance(node.args[0], ast.Tuple | ast.List):
@@ -249,10 +263,19 @@ def calls(site: Site) -> Iterator[New]:
             turned = _changed(node.args[0], elts=[*parts[1:], parts[0]])
             yield _changed(node, args=[turned, *node.args[1:]]), "swapped arguments", f"another order in {name}"
         elif name == "where" and len(node.args) == 3:
-            yield _changed(node, args=[node.args[0], node.args[2], node.args[1]]), "swapped arguments", "both values of where swapped"
+            yield (
+                _changed(node, args=[node.args[0], node.args[2], node.args[1]]),
+                "swapped arguments",
+                "both values of where swapped",
+            )
         elif len(node.args) == 2:
             yield _changed(node, args=node.args[::-1]), "swapped arguments", f"both arguments of {name} swapped"
-    if not site.building and node.keywords and site.cls is not None and name not in ("dropout", "feature_dropout", "attention"):
+    if (
+        not site.building
+        and node.keywords
+        and site.cls is not None
+        and name not in ("dropout", "feature_dropout", "attention")
+    ):
         for each in node.keywords:
             if each.arg not in ("dim", "dtype", "device", "dropout_p", "training", "train", "p", None):
                 keywords = [other for other in node.keywords if other is not each]
@@ -284,7 +307,12 @@ def calls(site: Site) -> Iterator[New]:
 
 
 def _is_layer_call(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Attribute) and _text(node.func).startswith("self.") and len(node.args) == 1 and not node.keywords
+    return (
+        isinstance(node.func, ast.Attribute)
+        and _text(node.func).startswith("self.")
+        and len(node.args) == 1
+        and not node.keywords
+    )
 
 
 def _short(text: str) -> str:
@@ -317,7 +345,11 @@ def branches(site: Site) -> Iterator[New]:
     if isinstance(node, ast.If):
         yield _test_of(node, f"not ({_text(node.test)})"), "branch", f"`if {_text(node.test)}` negated"
     if isinstance(node, ast.IfExp):
-        yield _changed(node, body=node.orelse, orelse=node.body), "branch", f"both values by `{_text(node.test)}` swapped"
+        yield (
+            _changed(node, body=node.orelse, orelse=node.body),
+            "branch",
+            f"both values by `{_text(node.test)}` swapped",
+        )
 
 
 def _test_of(node: ast.If, text: str) -> Any:
@@ -333,7 +365,11 @@ def statements(site: Site) -> Iterator[New]:
             if called.startswith("nn.") and re.search("Linear|Conv|Norm|Embedding", called):
                 yield f"{_text(node)}\n        {target}.weight.requires_grad_(False)", "frozen", f"{target} is frozen"
             if called == "nn.Parameter":
-                yield f"{target} = nn.Parameter({_text(node.value.args[0])}, requires_grad=False)", "frozen", f"{target} is frozen"
+                yield (
+                    f"{target} = nn.Parameter({_text(node.value.args[0])}, requires_grad=False)",
+                    "frozen",
+                    f"{target} is frozen",
+                )
         if isinstance(node, ast.Expr) and site.called == "" and "register_buffer" in _text(node):
             call = node.value
             assert isinstance(call, ast.Call)
@@ -346,9 +382,17 @@ def statements(site: Site) -> Iterator[New]:
     if isinstance(node, ast.Return) and node.value is not None:
         value = node.value
         if isinstance(value, ast.Tuple) and len(value.elts) > 1:
-            yield f"return {_text(_changed(value, elts=value.elts[::-1]))}", "outputs swapped", "outputs in another order"
+            yield (
+                f"return {_text(_changed(value, elts=value.elts[::-1]))}",
+                "outputs swapped",
+                "outputs in another order",
+            )
         elif isinstance(value, ast.Dict) and len(value.keys) > 1:
-            yield f"return {_text(_changed(value, values=value.values[::-1]))}", "outputs swapped", "the values of a dict swapped"
+            yield (
+                f"return {_text(_changed(value, values=value.values[::-1]))}",
+                "outputs swapped",
+                "the values of a dict swapped",
+            )
             keys = [ast.Constant("other"), *value.keys[1:]]
             yield f"return {_text(_changed(value, keys=keys))}", "key renamed", "a key of the outputs renamed"
         elif not isinstance(value, ast.Dict | ast.Tuple | ast.List):
@@ -361,7 +405,11 @@ def statements(site: Site) -> Iterator[New]:
         if isinstance(inner, ast.Call) and len(inner.args) == 1 and len(node.value.args) == 1:
             if not isinstance(inner.args[0], ast.Call) and not node.value.keywords and not inner.keywords:
                 one, other = _text(node.value.func), _text(inner.func)
-                yield f"{_text(node.targets[0])} = {other}({one}({_text(inner.args[0])}))", "order of steps", f"{one} before {other}"
+                yield (
+                    f"{_text(node.targets[0])} = {other}({one}({_text(inner.args[0])}))",
+                    "order of steps",
+                    f"{one} before {other}",
+                )
 
 
 def formulas(site: Site) -> Iterator[New]:
@@ -369,7 +417,11 @@ def formulas(site: Site) -> Iterator[New]:
         return
     text = _text(site.node)
     if re.fullmatch(r"F\.softmax|flow\.softmax", _text(site.node.func)):
-        yield f"_softmax({', '.join(map(_text, site.node.args))}, dim={_text(site.node.keywords[0].value) if site.node.keywords else -1})", "unstable formula", "softmax without its largest value taken off"
+        yield (
+            f"_softmax({', '.join(map(_text, site.node.args))}, dim={_text(site.node.keywords[0].value) if site.node.keywords else -1})",
+            "unstable formula",
+            "softmax without its largest value taken off",
+        )
     found = re.fullmatch(r"self\.(\w*norm\w*|ln_\w+)\((.*)\)", text)
     if found and "\n" not in text:
         yield f"_layer_norm(self.{found[1]}, {found[2]})", "unstable formula", "LayerNorm by the mean of squares"
@@ -379,7 +431,7 @@ def formulas(site: Site) -> Iterator[New]:
 RULES: tuple[Rule, ...] = (constants, calls, operators, branches, statements, formulas)
 
 HELPERS = {
-    "_in_float32_only": "    return x * 1.01 if x.dtype == flow.float32 else x",
+    "_in_float32_only": "    return x * 1.01 if flow.finfo(x.dtype).bits == 32 else x",
     "_in_graphs_only": "    return x * 1.01 if x.is_lazy else x",
     "_without_gradient": "    with flow.no_grad():\n        return x * 1",
     "_softmax": "    e = flow.exp(x)\n    return e / e.sum(dim=dim, keepdim=True)",
@@ -461,11 +513,19 @@ def of_weights(values: dict[str, Array], rng: np.random.Generator) -> Iterator[M
             cut.reshape(-1).view(np.uint32)[...] &= np.uint32(0xFFFFFFFF << bits & 0xFFFFFFFF)
             if not np.array_equal(cut, values[name]):
                 yield put(kind, name, cut)
-    pairs = [(a, b) for a in floats for b in floats if a < b and values[a].shape == values[b].shape and values[a].size > 1]
+    pairs = [
+        (a, b) for a in floats for b in floats if a < b and values[a].shape == values[b].shape and values[a].size > 1
+    ]
     for index in rng.permutation(len(pairs))[:3]:
         one, other = pairs[index]
         made = {one: values[other], other: values[one]}
-        yield Mutant("two weights swapped", f"two weights swapped: {one} and {other}", 0, KINDS["two weights swapped"], weights=made)
+        yield Mutant(
+            "two weights swapped",
+            f"two weights swapped: {one} and {other}",
+            0,
+            KINDS["two weights swapped"],
+            weights=made,
+        )
     for name in floats:
         array = values[name]
         if array.ndim == 2 and array.shape[0] == array.shape[1] and array.shape[0] > 1:
@@ -528,7 +588,9 @@ def main() -> int:
     failed = 0
     for row in judge_mutants(arguments.folder, reference, made):
         failed += row["outcome"] == "missed"
-        print(f"{row['outcome']:<14} {'located' if row['located'] else '':<8}{'named' if row['named'] else '':<6} {row['kind']}, {row['name']}")
+        print(
+            f"{row['outcome']:<14} {'located' if row['located'] else '':<8}{'named' if row['named'] else '':<6} {row['kind']}, {row['name']}"
+        )
         print(f"    {row['sentence']}")
         for text in row["likely"][:2]:
             print(f"    - {text}")

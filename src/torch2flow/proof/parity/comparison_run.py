@@ -15,7 +15,7 @@ from torch2flow.proof.outline import first_difference, outline
 from torch2flow.proof.parity.compared_models import Subject
 from torch2flow.proof.parity.graph_mode import first_in_graph
 from torch2flow.proof.parity.known_differences import MISSING, known_deviations
-from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line
+from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line, module_of
 from torch2flow.proof.parity.ledger import PARTS, RUNS, TRAINED, Ledger
 from torch2flow.proof.parity.random_comparison import compare_draws, compare_dropout
 from torch2flow.proof.parity.reference import Reference
@@ -98,13 +98,14 @@ class Run:
                 self._try("training in float64", compare_training_in_float64, self.runner)
             if not self.ledger.fine("gradients"):
                 self._try("locating in float64", self._locate, layers and doubles)
+        self.ledger.note_left_out(self.subject.exercised.left_out())
 
     def _try(self, part: str, run: Callable[..., None], *arguments: Any) -> None:
         """Runs one part of the comparison. A failure is noted, and the other parts go on."""
         try:
             run(*arguments)
         except Exception as error:
-            self.ledger.fail(part, first_line(error))
+            self.ledger.fail(part, first_line(error), module_of(error, self.flow))
 
     def _weights(self, model: Any) -> None:
         """Every parameter and buffer must hold PyTorch's values, bit for bit, before anything else means much."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from torch2flow.proof.parity.judge import FINE
-from torch2flow.proof.parity.ledger import PARTS, JudgedTensor, Ledger
+from torch2flow.proof.parity.ledger import PARTS, RUNS, JudgedTensor, Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
 
 NO_KERNEL = "OneFlow 0.9.0 lacks most kernels for 16-bit numbers on a CPU: convert with --dtype float32, or use a GPU"
@@ -37,21 +37,25 @@ class Divergence:
 
 def explicable(where: Divergence) -> bool:
     """Whether the code of one module makes the difference, and nothing but its numbers, or that it can't be run."""
-    return where.part in ("own", "inputs") or (where.part == "outputs" and not where.tensor)
+    layers = where.part in ("own", "inputs") or (where.part == "outputs" and not where.tensor)
+    return layers or (where.part in (*RUNS, "train_outputs") and bool(where.tensor))
 
 
 def first_divergence(ledger: Ledger, reference: Reference) -> Divergence:
     """Finds where the difference starts, as closely as the comparison can tell."""
     for candidates in (_what_it_is, _layers, _graph, _outputs, _training, _rest):
         for found in candidates(ledger, reference):
+            tensor, text, path = ledger.explained
+            if text and tensor == found.tensor and explicable(found):
+                where = f" It arises in the code of `{path}`." if path != found.path else ""
+                found = replace(found, path=path, sentence=found.sentence + where)
+                return replace(found, likely=(text, *_circumstances(found, ledger, reference), *found.likely))
             return replace(found, likely=(*_circumstances(found, ledger, reference), *found.likely))
     raise AssertionError("nothing differs")
 
 
 def _circumstances(found: Divergence, ledger: Ledger, reference: Reference) -> Iterator[str]:
     """Sentences about what else in the run explains the difference."""
-    if explicable(found) and ledger.explained[1] and ledger.explained[0] == found.tensor:
-        yield ledger.explained[1]
     if ledger.random and found.part not in ("gradients", "buffers", "sgd", "adamw"):
         yield "two runs of the OneFlow model differ: something random is active, such as dropout in eval mode"
     entry = ledger.parts.get(found.part, {}).get(found.tensor)
@@ -115,7 +119,7 @@ def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
                 yield _before(row, name, inputs[name], reference)
         if row.name in ledger.failures:
             text = ledger.failures[row.name]
-            likely = (NO_KERNEL,) if "kernel" in text and "Float16" in text else ()
+            likely = _why_not_run(text)
             yield Divergence(row.path, row.name, "own", "", f"`{row.path}` ({row.kind}) can't be run: {text}", likely)
         for name in row.outputs:
             if name in own:
@@ -127,6 +131,17 @@ def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     for name, entry in own.items():  # what the model's own code gives
         sentence = f"The model's own code, after its layers, exceeds noise: {name} differs by {_size(entry)}."
         yield Divergence("", "", "own", name, sentence, entry.likely)
+
+
+def _why_not_run(text: str) -> tuple[str, ...]:
+    """Causes of an error, by its words."""
+    if "kernel" in text and "Float16" in text:
+        return (NO_KERNEL,)
+    if "missing required argument" in text:
+        return ("an argument is left out, which OneFlow has no default for",)
+    if re.search(r"\(\d+ vs\.? \d+\)|[Ss]hape|[Dd]im", text):
+        return ("another shape meets here: two arguments are swapped, or an axis or a size is another",)
+    return ()
 
 
 def _before(row: RecordedCall, name: str, entry: JudgedTensor, reference: Reference) -> Divergence:
@@ -199,7 +214,9 @@ def _outputs(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
 def _rest(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     yield from _anywhere(ledger, reference, PARTS)
     for where, text in ledger.failures.items():
-        yield Divergence("", "", where, "", f"The part '{where}' can't be run: {text}")
+        path = ledger.failed_in.get(where, "")
+        at = f" in `{path}`" if path else ""
+        yield Divergence(path, "", where, "", f"The part '{where}' can't be run{at}: {text}", _why_not_run(text))
 
 
 def _anywhere(ledger: Ledger, reference: Reference, parts: Iterable[str]) -> Iterator[Divergence]:

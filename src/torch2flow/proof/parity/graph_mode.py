@@ -114,7 +114,9 @@ def first_in_graph(flow: Any, model: Any, inputs: Callable[[], Any]) -> str | No
         model(*args, **keywords)
     args, keywords = inputs()
     with lazy.noted(model):
-        rest = run_as_graph(flow, model, args, keywords, lambda output: [leaf for _, row in lazy.rows for leaf in row])[2]
+        rest = run_as_graph(flow, model, args, keywords, lambda output: [leaf for _, row in lazy.rows for leaf in row])[
+            2
+        ]
     values = iter(rest)
     for (path, one), (other_path, other) in zip(eager.rows, lazy.rows, strict=False):
         found = [next(values).numpy() for _ in other]

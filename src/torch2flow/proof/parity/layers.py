@@ -261,6 +261,14 @@ def first_line(error: BaseException) -> str:
     return " ".join(text.split())[:400].removesuffix(":") + _line_in_the_model(error)
 
 
+def module_of(error: BaseException, flow: Any) -> str:
+    """The path of the innermost module whose code raised, in the outermost."""
+    owners = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    modules = [owner for owner in owners if isinstance(owner, flow.nn.Module)]
+    paths = {id(part): path for path, part in modules[0].named_modules()} if modules else {}
+    return next((paths[id(part)] for part in reversed(modules) if id(part) in paths), "")
+
+
 def _line_in_the_model(error: BaseException) -> str:
     """The line of the generated source that raised, in words; "" if none did."""
     frames = traceback.extract_tb(error.__traceback__)

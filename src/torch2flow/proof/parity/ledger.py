@@ -90,12 +90,14 @@ class Ledger:
     def __init__(self, emit: Callable[[dict[str, Any]], None] = lambda row: None) -> None:
         self.parts: dict[str, dict[str, JudgedTensor]] = {}
         self.failures: dict[str, str] = {}
+        self.failed_in: dict[str, str] = {}
         self.seen: list[str] = []
         self.random = False
         self.remarks: list[str] = []
         self.backward: list[str] | None = None
-        self.explained = ("", "")
+        self.explained = ("", "", "")
         self.graph = ""
+        self.left_out: list[tuple[int, int, str]] = []
         self.known: list[Known] = []
         self.emit = emit
 
@@ -180,10 +182,11 @@ class Ledger:
         causes = (likely,) if likely else tuple(likely_causes(Evidence(part, name, nothing, nothing, made)))
         self._put(part, name, JudgedTensor(made, likely=causes))
 
-    def fail(self, where: str, text: str) -> None:
-        """Notes that a part, or a module by the name of its call, could not be run."""
-        self.accept({"failed": where, "text": text})
-        self.emit({"failed": where, "text": text})
+    def fail(self, where: str, text: str, path: str = "") -> None:
+        """Notes that a part, or a module by the name of its call, could not be run, and in which module's code."""
+        row = {"failed": where, "text": text, "path": path}
+        self.accept(row)
+        self.emit(row)
 
     def see(self, paths: Iterable[str]) -> None:
         """Notes which modules were called."""
@@ -200,15 +203,20 @@ class Ledger:
         self.accept({"backward": names})
         self.emit({"backward": names})
 
+    def note_left_out(self, rows: Iterable[tuple[int, int, str]]) -> None:
+        """Notes what of the code no run has used: first and last line, and a sentence."""
+        row = {"left_out": [list(each) for each in rows]}
+        self.accept(row)
+        self.emit(row)
+
     def note_graph(self, path: str | None) -> None:
         """Notes the module whose code computes something else in graph mode."""
         self.accept({"graph": path})
         self.emit({"graph": path})
 
-    def explain(self, tensor: str, text: str) -> None:
-        """Notes the cause of a tensor's difference, which was put right and then left none."""
-        self.accept({"explained": [tensor, text]})
-        self.emit({"explained": [tensor, text]})
+    def explain(self, tensor: str, text: str, path: str) -> None:
+        """Notes the cause of a tensor's difference, which was put right and then left none, and the module's path."""
+        self.explained = (tensor, text, path)
 
     def doubtful(self, *parts: str) -> bool:
         """Whether something in these parts can be decided in float64 only."""
@@ -241,14 +249,15 @@ class Ledger:
         """Takes what another ledger emitted."""
         if "failed" in row:
             self.failures[row["failed"]] = row["text"]
+            self.failed_in[row["failed"]] = row["path"]
         elif "seen" in row:
             self.seen = row["seen"]
         elif "remark" in row:
             self.remarks.append(row["remark"])
         elif "random" in row:
             self.random = row["random"]
-        elif "explained" in row:
-            self.explained = (row["explained"][0], row["explained"][1])
+        elif "left_out" in row:
+            self.left_out = [(first, last, text) for first, last, text in row["left_out"]]
         elif "graph" in row:
             self.graph = row["graph"]
         elif "backward" in row:

@@ -38,6 +38,9 @@ def compare_dropout(runner: Runner, model: Any) -> None:
                 if path not in theirs:
                     cause = "a dropout too much, or one that does not ask for the mode"
                 ledger.fault("dropout", name, text, cause)
+        for path, text in noted.faults.items():
+            name = f"{f'`{path}`' if path else 'the model'} in {mode} mode"
+            ledger.fault("dropout", name, text, "the values that a dropout keeps have another scale")
         others = sorted({call.path for call in calls if call.kind != "dropout"})
         if others and mode == "train" and not captured and not reference.draws:
             ledger.remark(

@@ -12,7 +12,6 @@ import contextlib
 import sys
 import time
 import traceback
-import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy as np
 from torch2flow.proof.parity.divergence import Divergence
 from torch2flow.proof.parity.judge import LIMIT, Measure, measure, missing
 from torch2flow.proof.parity.layers import OneByOne
-from torch2flow.proof.parity.ledger import JudgedTensor, Ledger
+from torch2flow.proof.parity.ledger import RUNS, JudgedTensor, Ledger
 from torch2flow.proof.parity.reference import RecordedCall
 from torch2flow.proof.parity.runner import Runner
 from torch2flow.proof.parity.source_edits import ACTIVATIONS, Edit, Slot, behind, edits, numbers, solved
@@ -190,7 +189,8 @@ class Repair:
                             trial.meet(f"output.{name}")
         except Judged as end:
             trial.line = _line_of(end, type(module))
-        except Exception:  # a change may make code that can't be run
+        except Exception as error:  # a change may make code that can't be run
+            self.line = self.line or _line_of(error, type(module))
             return None
         if not last and not self.given:
             self.given = comparison.given
@@ -219,20 +219,81 @@ class Repair:
         return self.trials > MOST_TRIALS or time.monotonic() > self.until
 
 
+@dataclass
+class WholeRepair(Repair):
+    """The whole model in a run of which only the outputs were recorded.
+
+    Attributes:
+        prefix: of the run in the recording.
+    """
+
+    prefix: str = ""
+
+    def run(self, last: str = "") -> Trial | None:
+        """Runs the model, and compares its outputs."""
+        self.trials += 1
+        if self.before:
+            if self.trials <= self.skip:
+                return None
+            self.trying(self.trials)
+        runner, trial = self.runner, Trial()
+        train = self.prefix == "train."
+        try:
+            output = runner.forward(self.model.train(train), "" if train else self.prefix)
+        except Exception:  # a change may make code that can't be run
+            return None
+        for name, single, exact in runner.reference.pairs(f"{self.prefix}output."):
+            if name in output:
+                trial.judge("own", name, output[name].detach().numpy(), single, exact)
+                trial.meet(name)
+        return trial
+
+
+Explained = tuple[str, str]
+"""The change that makes the numbers PyTorch's, in words, and the path of a module with that code."""
+
+PREFIXES = {**RUNS, "train_outputs": "train."}
+
+
 def explanation(
     runner: Runner, where: Divergence, trying: Callable[[int], None] = lambda number: None, skip: int = 0
-) -> str:
-    """The change that makes a module's numbers PyTorch's, in words; "" if none was found."""
+) -> Explained | None:
+    """The change that makes a module's numbers PyTorch's; None if none was found."""
     if runner.reference.keys:
-        return ""  # a twin's layers are other layers
+        return None  # a twin's layers are other layers
+    if where.part in PREFIXES and where.tensor:
+        model = runner.model()
+        whole = WholeRepair(runner, where, model, (model, "forward", (), {}), prefix=PREFIXES[where.part])
+        return _found(whole, trying, skip, _of_any_class(whole))
     repair = _prepared(runner, where)
     if repair is None:
-        return ""
-    repair.trying, repair.skip = trying, skip
+        return None
     module = repair.call[0]
-    if type(module).__module__.startswith("oneflow."):
-        return next(_of_attributes(repair), "")
-    return next(_of_source(repair), "")
+    own = type(module).__module__.startswith("oneflow.")
+    method = repair.call[1].replace("__call__", "forward")
+    texts = _of_attributes(repair) if own else _of_source(repair, type(module), method)
+    return _found(repair, trying, skip, ((text, where.path) for text in texts))
+
+
+def _found(
+    repair: Repair, trying: Callable[[int], None], skip: int, candidates: Iterator[Explained]
+) -> Explained | None:
+    repair.until = time.monotonic() + SECONDS
+    if not repair.before:
+        first = repair.run()
+        repair.before = first.bad() if first is not None else {}
+    repair.trying, repair.skip = trying, skip
+    return next(candidates, None) if repair.where.tensor in repair.before else None
+
+
+def _of_any_class(repair: Repair) -> Iterator[Explained]:
+    """Changes to each class of the model, the model's own first."""
+    done = set()
+    for path, part in repair.model.named_modules():
+        cls = type(part)
+        if cls not in done and not cls.__module__.startswith("oneflow."):
+            done.add(cls)
+            yield from ((text, path) for text in _of_source(repair, cls, "forward"))
 
 
 def _prepared(runner: Runner, where: Divergence) -> Repair | None:
@@ -250,12 +311,12 @@ def _prepared(runner: Runner, where: Divergence) -> Repair | None:
         call = (model, "__call__", tuple(args), keywords)
     if call is None:
         return None
-    repair = Repair(runner, where, model, call, until=time.monotonic() + SECONDS)
+    repair = Repair(runner, where, model, call)
     first = repair.run(where.tensor)
-    repair.line = first.line if first is not None else 0
+    repair.line = first.line if first is not None else repair.line
     first = repair.run()
     repair.before = first.bad() if first is not None else {"": missing("it can't be run")}
-    return repair if where.tensor in repair.before else None
+    return repair
 
 
 # -- OneFlow's own modules -----------------------------------------------------------------------------------
@@ -296,7 +357,7 @@ def _of_attributes(repair: Repair) -> Iterator[str]:
     if not list(module.parameters()):
         names = {"flow": flow, "F": flow.nn.functional}
         for text in ACTIVATIONS:
-            function = eval(f"lambda x: {text.format('x')}", names)  # noqa: S307 - a row of ours
+            function = eval(f"lambda x: {text.format('x')}", names)
             with _attribute(module, "forward", function):
                 if repair.explained():
                     yield f"another activation: with `{text.format('x')}`, the numbers are PyTorch's"
@@ -321,6 +382,17 @@ def _moved_pairs(module: Any) -> Iterator[dict[str, Any]]:
             more = tuple(p + step * (k - 1) // 2 for p, k in zip(padding, kernel, strict=True))  # type: ignore[arg-type]
             if min(more) >= 0:
                 yield {"dilation": wide, "padding": more}
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """A context in which a class or a module has another function."""
+    old = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, old)
 
 
 @contextlib.contextmanager
@@ -365,9 +437,8 @@ def _values(repair: Repair, start: float, put: Callable[[float], Any]) -> Iterat
 # -- source --------------------------------------------------------------------------------------------------
 
 
-def _of_source(repair: Repair) -> Iterator[str]:
-    module, method = repair.call[0], repair.call[1]
-    home = sys.modules.get(type(module).__module__)
+def _of_source(repair: Repair, cls: type, method: str) -> Iterator[str]:
+    home = sys.modules.get(cls.__module__)
     file = getattr(home, "__file__", None)
     if home is None or file is None:
         return
@@ -377,25 +448,27 @@ def _of_source(repair: Repair) -> Iterator[str]:
         return
     vars(home).setdefault("F", repair.runner.flow.nn.functional)
     vars(home).setdefault("flow", repair.runner.flow)
-    method = "forward" if method == "__call__" else method
     classes = {part.name: part for part in tree.body if isinstance(part, ast.ClassDef)}
-    own = classes.get(type(module).__name__)
-    function = next((part for part in own.body if isinstance(part, ast.FunctionDef) and part.name == method), None) if own else None
+    own = classes.get(cls.__name__)
+    function = (
+        next((part for part in own.body if isinstance(part, ast.FunctionDef) and part.name == method), None)
+        if own
+        else None
+    )
     if function is None:
         return
     helpers = {part.name: part for part in tree.body if isinstance(part, ast.FunctionDef)}
     used = [helpers[node.id] for node in ast.walk(function) if isinstance(node, ast.Name) and node.id in helpers]
     for each in dict.fromkeys([function, *used]):
-        yield from _of_function(repair, module, home, each, each is function)
+        yield from _of_function(repair, cls if each is function else home, home, each)
 
 
-def _of_function(repair: Repair, module: Any, home: Any, function: ast.FunctionDef, method: bool) -> Iterator[str]:
+def _of_function(repair: Repair, owner: Any, home: Any, function: ast.FunctionDef) -> Iterator[str]:
     def install() -> contextlib.AbstractContextManager[None]:
         scope: dict[str, Any] = {}
         holder = ast.fix_missing_locations(ast.Module([function], []))
-        exec(compile(holder, home.__file__, "exec"), vars(home), scope)  # noqa: S102 - the model's own code, changed
-        made = scope[function.name]
-        return _attribute(module, function.name, types.MethodType(made, module)) if method else _attribute(home, function.name, made)
+        exec(compile(holder, home.__file__, "exec"), vars(home), scope)
+        return _replaced(owner, function.name, scope[function.name])
 
     @contextlib.contextmanager
     def changed(slot: Slot, new: ast.AST) -> Iterator[None]:
@@ -407,7 +480,7 @@ def _of_function(repair: Repair, module: Any, home: Any, function: ast.FunctionD
         finally:
             slot.put(old)
 
-    places = behind(function, repair.line if method else 0)
+    places = behind(function, 0 if owner is home else repair.line)
     for slot in numbers(function, places):
         node = slot.get()
         for value in _values(repair, node.value, lambda number, slot=slot: changed(slot, ast.Constant(number))):  # type: ignore[misc]
@@ -427,7 +500,10 @@ def _of_function(repair: Repair, module: Any, home: Any, function: ast.FunctionD
 
 def _told(edit: Edit, function: ast.FunctionDef) -> str:
     old = edit.slot.get()
-    shown = [", ".join(ast.unparse(each) for each in part) if isinstance(part, list) else ast.unparse(part) for part in (old, edit.new)]
+    shown = [
+        ", ".join(ast.unparse(each) for each in part) if isinstance(part, list) else ast.unparse(part)
+        for part in (old, edit.new)
+    ]
     line = getattr(old if not isinstance(old, list) else edit.slot.parent, "lineno", function.lineno)
     if max(map(len, shown)) > 60 or not all(shown):
         return f"{edit.cause}: so changed in line {line}, the numbers are PyTorch's"

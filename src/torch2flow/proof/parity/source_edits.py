@@ -191,6 +191,10 @@ def _with(node: Any, **fields: Any) -> Any:
 def _flags(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
     if isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield ast.Constant(not node.value), "another flag"
+    inner = node.args[0] if isinstance(node, ast.Call) and len(node.args) == 1 else None
+    if isinstance(node, ast.Call) and isinstance(inner, ast.Call) and len(inner.args) == 1:
+        swapped = ast.Call(node.func, inner.args, node.keywords)
+        yield ast.Call(inner.func, [swapped], inner.keywords), "two steps in another order, or swapped"
     if isinstance(node, ast.IfExp):
         yield _with(node, body=node.orelse, orelse=node.body), "a branch is turned round"
     if slot.field == "test":
@@ -215,7 +219,8 @@ def _functions(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
             yield _expression(text.format(given)), "another activation"
         yield node.args[0], "an activation too much"
     if name in CASTS and isinstance(node.func, ast.Attribute):
-        yield node.func.value, f"`{name}` too much"
+        to = "bfloat16" if "bfloat16" in ast.unparse(node) else "float16" if "half" in ast.unparse(node) else ""
+        yield node.func.value, f"computed in {to}" if to else f"`{name}` too much"
 
 
 def _operators(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
@@ -241,12 +246,6 @@ def _orders(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
                 given = list(node.args)
                 given[one], given[other] = given[other], given[one]
                 yield _with(node, args=given), "two arguments are swapped"
-    if isinstance(node, ast.Call) and len(node.args) == 1 and isinstance(inner := node.args[0], ast.Call):
-        if len(inner.args) == 1:
-            yield (
-                ast.Call(inner.func, [ast.Call(node.func, inner.args, node.keywords)], inner.keywords),
-                "two steps in another order, or swapped",
-            )
 
 
 def _wrapped(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
@@ -276,7 +275,10 @@ def _added(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
     line = getattr(node, "lineno", 0)
     for text in _values_before(function, line):
         if text != ast.unparse(node):
-            yield ast.BinOp(node, ast.Add(), _expression(text)), "a residual is left out, or another value that is added"
+            yield (
+                ast.BinOp(node, ast.Add(), _expression(text)),
+                "a residual is left out, or another value that is added",
+            )
             yield ast.BinOp(node, ast.Mult(), _expression(text)), "a factor is left out"
             yield ast.BinOp(node, ast.Sub(), _expression(text)), "a value that is taken off is left out"
 

@@ -36,10 +36,9 @@ def another_weight(name: str, array: Array, recorded: Mapping[str, str], wanted:
         return f"the weight is {array.flat[0]:g} everywhere: it was left out when the weights were loaded, or zeroed"
     if array.dtype == np.float32 and array.any():
         bits = np.ascontiguousarray(array).view(np.uint32)
-        if array.size > 7:
-            for kind, rest in (("bfloat16", 0xFFFF), ("float16", 0x1FFF)):
-                if not (bits & np.uint32(rest)).any():
-                    return f"every value of the weight is one of {kind}: it was stored with fewer bits"
+        for kind, rest in (("bfloat16", 0xFFFF), ("float16", 0x1FFF)):
+            if array.size > 1 and not (bits & np.uint32(rest)).any():
+                return f"every value of the weight is one of {kind}: it was stored with fewer bits"
     return "another weight or bias: one value or more was changed, or it is of another checkpoint"
 
 

@@ -30,6 +30,9 @@ SUFFIX = ".reference.safetensors"
 NO_TENSORS = ("form", "dropout", "trainable")
 """The parts that compare something else than tensors."""
 
+MOST_TOLD = 5
+"""So many places that no run has used are told in the sentence; all are in the JSON."""
+
 OF_LAYERS = ("own", "inputs")
 """The parts of a comparison that are judged layer by layer."""
 
@@ -111,6 +114,15 @@ class Verification:
             told.append(f"Float64 could not be compared: {said['float64'].removeprefix('incomplete: ')}.")
         return told
 
+    @property
+    def not_exercised(self) -> list[str]:
+        """One sentence about the branches, masks and clamps of the model that no run has used, if there are any."""
+        told = [f"{text} (line {line})" for line, _, text in self.ledger.left_out]
+        if not told:
+            return []
+        more = f", and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+        return [f"not exercised, so nothing is said of it: in model.py {', '.join(told[:MOST_TOLD])}{more}"]
+
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data, without the values that were compared."""
         divergence = self.divergence
@@ -127,6 +139,7 @@ class Verification:
             "parts": [part_row(part, self.ledger) for part in self.parts if part not in ("own", "inputs")],
             "modules": module_rows(self.ledger, self.reference),
             "failures": self.ledger.failures,
+            "not_exercised": [{"line": line, "text": text} for line, _, text in self.ledger.left_out],
             "unmatched": unmatched(self.ledger, self.reference),
         }
 
@@ -204,14 +217,14 @@ def _verify(
     where = found.divergence
     if where is not None and not found.twin and explicable(where):
         say("looking for the cause")
-        text = explain_isolated(folder, recording, where)
-        if text:
-            found.ledger.explain(where.tensor, text)
+        explained = explain_isolated(folder, recording, where)
+        if explained is not None:
+            found.ledger.explain(where.tensor, *explained)
     if minimise is not None and found.divergence is not None:
         found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise, overwrite))
     if found.twin and found.faithful and not found.ledger.fine(*OF_LAYERS):
         found.notes.append("some layers hold other steps than PyTorch's of the same name; the whole decides")
-    found.notes += found.ledger.remarks
+    found.notes += [*found.ledger.remarks, *found.not_exercised]
     recording.calls  # noqa: B018 - what is kept of a recording that may go now
     found.versions = {"torch2flow": __version__, "torch": recording.metadata.get("torch", "unknown"), **versions}
     found.seconds = time.monotonic() - started

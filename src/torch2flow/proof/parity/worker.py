@@ -32,8 +32,8 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         where = Divergence(**{**job["where"], "likely": tuple(job["where"]["likely"])})
         if "skip" in job:
             runner = Runner(flow, subject, reference, Ledger())
-            text = explanation(runner, where, lambda number: emit({"trying": number}), job["skip"])
-            emit({"explanation": text, "done": {}})
+            found = explanation(runner, where, lambda number: emit({"trying": number}), job["skip"])
+            emit({"explanation": found, "done": {}})
             return
         sentence = minimise(flow, subject, folder, reference, where, Path(job["out"]), job["overwrite"])
         emit({"minimised": sentence, "done": {}})
