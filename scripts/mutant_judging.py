@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,17 @@ def key_of(mutant: Mutant, reference: Path) -> str:
     text = hashlib.sha256(f"{mutant.name}{mutant.source}{reference.stat().st_mtime_ns}".encode())
     for name in sorted(mutant.weights):
         text.update(mutant.weights[name].tobytes())
-    for file in sorted((ROOT / "src" / "torch2flow" / "proof").rglob("*.py")):
-        text.update(file.read_bytes())
+    text.update(judges_code().encode())
     return text.hexdigest()[:24]
+
+
+@cache
+def judges_code() -> str:
+    """A digest of the judge's own code."""
+    text = hashlib.sha256()
+    for file in sorted((ROOT / "src" / "torch2flow" / "proof" / "parity").glob("*.py")):
+        text.update(file.read_bytes())
+    return text.hexdigest()
 
 
 # -- the parent ----------------------------------------------------------------------------------------------
@@ -270,9 +278,8 @@ def reached(flow: Any, folder: Path, copy: Path, recording: Reference) -> str:
     for number in range(DRAWS):
         prefix, double = prefixes[number % len(prefixes)], number % 2 == 0
         scale, offset = rng.choice([0.1, 1.0, 10.0, 300.0]), rng.choice([0.0, 0.0, 5.0, -5.0])
-        drawn: dict[str, Any] = {}
 
-        def draw(array: Any, drawn: dict[str, Any] = drawn) -> Any:
+        def draw(array: Any, scale: float = scale, offset: float = offset) -> Any:
             if array.dtype.kind == "f":
                 return (rng.standard_normal(array.shape) * scale + offset).astype(array.dtype)
             if array.dtype.kind == "b":

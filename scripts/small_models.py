@@ -134,7 +134,7 @@ class Double(nn.Module):
 class UNet(nn.Module):
     """Skips, bilinear upsampling, concatenation."""
 
-    inputs = ["float32[batch,3,16,16]"]
+    inputs = ("float32[batch,3,16,16]",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class UNet(nn.Module):
 class Vae(nn.Module):
     """What is sampled is random on both sides."""
 
-    inputs = ["float32[batch,12]"]
+    inputs = ("float32[batch,12]",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,7 +181,7 @@ class VaeMean(Vae):
 class Generator(nn.Module):
     """The half of a GAN that generates: transposed convolutions, BatchNorm, tanh."""
 
-    inputs = ["float32[batch,8]"]
+    inputs = ("float32[batch,8]",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -304,7 +304,7 @@ class Encoder(nn.Module):
 class Seq2Seq(nn.Module):
     """An encoder and a decoder with cross attention and a causal mask."""
 
-    inputs = ["int64[batch,source]:0..40", "int64[batch,target]:0..40"]
+    inputs = ("int64[batch,source]:0..40", "int64[batch,target]:0..40")
 
     def __init__(self) -> None:
         super().__init__()
@@ -382,7 +382,7 @@ class Swin(nn.Module):
 class Bert(nn.Module):
     """Tokens, positions, types; a mask of padding; a pooler."""
 
-    inputs = [*TOKENS, "bool[batch,length]"]
+    inputs = (*TOKENS, "bool[batch,length]")
 
     def __init__(self) -> None:
         super().__init__()
@@ -491,7 +491,7 @@ class T5(nn.Module):
 class Moe(nn.Module):
     """Experts that are mixed by a router's two best."""
 
-    inputs = ["float32[batch,8]"]
+    inputs = ("float32[batch,8]",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -534,7 +534,7 @@ class Detector(nn.Module):
 class Recommender(nn.Module):
     """Embeddings of users and things, dense features, a product of pairs."""
 
-    inputs = ["int64[batch]:0..20", "int64[batch]:0..30", "float32[batch,6]"]
+    inputs = ("int64[batch]:0..20", "int64[batch]:0..30", "float32[batch,6]")
 
     def __init__(self) -> None:
         super().__init__()
@@ -553,7 +553,7 @@ class Recommender(nn.Module):
 
 
 class AudioCnn(nn.Module):
-    inputs = ["float32[batch,1,samples]"]
+    inputs = ("float32[batch,1,samples]",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -632,7 +632,7 @@ class MobileNet(nn.Module):
 class Features(nn.Module):
     """Features of large mean, which are normalized: a formula that is not stable loses digits here."""
 
-    inputs = ["float32[batch,10]"]
+    inputs = ("float32[batch,10]",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -663,7 +663,7 @@ class FeaturesTrained(Features):
 class Graph(nn.Module):
     """Messages along edges, gathered and summed up."""
 
-    inputs = ["float32[nodes,8]"]
+    inputs = ("float32[nodes,8]",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -679,7 +679,7 @@ class Graph(nn.Module):
 class TwoInputs(nn.Module):
     """One encoder called twice, the distance of its results; a dict of dicts."""
 
-    inputs = ["float32[batch,8]", "float32[batch,8]"]
+    inputs = ("float32[batch,8]", "float32[batch,8]")
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Sizes that a program excludes: it holds one branch of the author's code, and other sizes would take another.
 
-PyTorch exports `if x.shape[0] > 4` as the branch that the sample took, with a bound on the size. The generated `forward`
-refuses what is beyond it; else it would give the result of the wrong branch without a word.
+PyTorch exports `if x.shape[0] > 4` as the branch that the sample took, with a bound on the size. The generated
+`forward` refuses what is beyond it; else it would give the result of the wrong branch without a word.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def size_notes(graph: Graph, names: Mapping[str, str]) -> Iterator[str]:
     """What a person should know of them."""
     for value, axis, low, high in bounds(graph):
         yield (
-            f"axis {axis} of {names.get(value, value)} {_wanted(low, high)}, and forward refuses other sizes: PyTorch's code"
-            " goes another way for these, which the captured program does not hold"
+            f"axis {axis} of {names.get(value, value)} {_wanted(low, high)}, and forward refuses other sizes:"
+            " PyTorch's code goes another way for these, which the captured program does not hold"
         )
 
 

@@ -89,7 +89,7 @@ def run_as_graph(
     """
     places: list[int] = []
 
-    class ModelGraph(flow.nn.Graph):  # type: ignore[misc, name-defined]
+    class ModelGraph(flow.nn.Graph):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.model = model

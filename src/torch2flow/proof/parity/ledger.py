@@ -257,7 +257,7 @@ class Ledger:
         elif "random" in row:
             self.random = row["random"]
         elif "left_out" in row:
-            self.left_out = [(first, last, text) for first, last, text in row["left_out"]]
+            self.left_out = [tuple(each) for each in row["left_out"]]
         elif "graph" in row:
             self.graph = row["graph"]
         elif "backward" in row:

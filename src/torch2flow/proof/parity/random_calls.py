@@ -73,9 +73,8 @@ class DropoutWatcher(CallStack):
             return
         factors = made[given != 0][kept] / given[given != 0][kept]
         if factors.size and np.abs(factors * (1 - rate) - 1).max() > CLOSE:
-            self.faults[self.path] = (
-                f"what is kept is multiplied by {np.median(factors):.4g}, and a rate of {rate:g} asks for {1 / (1 - rate):.4g}"
-            )
+            by, wanted = f"{np.median(factors):.4g}", f"{1 / (1 - rate):.4g}"
+            self.faults[self.path] = f"what is kept is multiplied by {by}, and a rate of {rate:g} asks for {wanted}"
 
     @contextlib.contextmanager
     def noted(self, flow: Any, model: Any) -> Iterator[None]:

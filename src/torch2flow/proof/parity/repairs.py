@@ -485,7 +485,8 @@ def _of_function(repair: Repair, owner: Any, home: Any, function: ast.FunctionDe
         node = slot.get()
         for value in _values(repair, node.value, lambda number, slot=slot: changed(slot, ast.Constant(number))):  # type: ignore[misc]
             what = "another eps" if abs(node.value) < 1e-3 and abs(value) < 1e-2 else "another constant or scale"
-            yield f"{what}: with `{value:.6g}` instead of `{node.value:.6g}` in line {node.lineno}, the numbers are PyTorch's"
+            change = f"with `{value:.6g}` instead of `{node.value:.6g}` in line {node.lineno}"
+            yield f"{what}: {change}, the numbers are PyTorch's"
     for edit in edits(function, places):
         if repair.over:
             return
