@@ -432,6 +432,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="so many at a time (2)")
     parser.add_argument("--count", type=int, default=12, metavar="N", help="so many faults of each small model (12)")
     parser.add_argument("--seed", type=int, default=0, help="of the faults that are made (0)")
+    parser.add_argument("--made", action="store_true", help="only the faults that are made by a seed")
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
     parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/parity.md")
     arguments = parser.parse_args()
@@ -442,7 +443,7 @@ def main() -> int:
     chosen = [
         fault
         for fault in (*FAULTS, *UNSEEN)
-        if wanted(fault.model) or any(name in fault.name for name in arguments.names)
+        if not arguments.made and (wanted(fault.model) or any(name in fault.name for name in arguments.names))
     ]
     arguments.folder.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []

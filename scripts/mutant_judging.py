@@ -256,6 +256,8 @@ def _lines_of(mutant: Mutant, source: str) -> tuple[set[int], str]:
     ]
     best: Any = max(around, key=lambda node: node.lineno)
     inside = getattr(best, "body", None)
+    if isinstance(best, ast.FunctionDef):  # a default
+        return set(range(best.body[0].lineno, (best.end_lineno or 0) + 1)), ""
     end = max(best.lineno, inside[0].lineno - 1) if inside else best.end_lineno
     called = re.search(r"(?:detach|no_grad): self\.([\w.]+)\(", mutant.name)
     return set(range(best.lineno, end + 1)), called[1] if called else ""

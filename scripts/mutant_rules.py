@@ -302,6 +302,8 @@ def operators(site: Site) -> Iterator[New]:
 
 
 def _holds_sizes(node: ast.AST) -> bool:
+    if any(isinstance(each, ast.List) for each in ast.iter_child_nodes(node)):
+        return True
     return ".shape[" in _text(node) and "(" not in _text(node).replace("self.", "")
 
 
@@ -328,7 +330,7 @@ def statements(site: Site) -> Iterator[New]:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             target, called = _text(node.targets[0]), _text(node.value.func)
             if called.startswith("nn.") and re.search("Linear|Conv|Norm|Embedding", called):
-                yield f"{_text(node)}\n        {target}.weight.requires_grad_(False)", "frozen", f"{target} is frozen"
+                yield f"{_text(node)}; {target}.weight.requires_grad_(False)", "frozen", f"{target} is frozen"
             if called == "nn.Parameter":
                 yield (
                     f"{target} = nn.Parameter({_text(node.value.args[0])}, requires_grad=False)",

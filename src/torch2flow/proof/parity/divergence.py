@@ -139,6 +139,8 @@ def _why_not_run(text: str) -> tuple[str, ...]:
         return (NO_KERNEL,)
     if "missing required argument" in text:
         return ("an argument is left out, which OneFlow has no default for",)
+    if "not in the model" in text:
+        return ("a buffer or a parameter is not registered here, or has another name",)
     if re.search(r"\(\d+ vs\.? \d+\)|[Ss]hape|[Dd]im", text):
         return ("another shape meets here: two arguments are swapped, or an axis or a size is another",)
     return ()

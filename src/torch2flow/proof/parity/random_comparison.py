@@ -40,7 +40,7 @@ def compare_dropout(runner: Runner, model: Any) -> None:
                 ledger.fault("dropout", name, text, cause)
         for path, text in noted.faults.items():
             name = f"{f'`{path}`' if path else 'the model'} in {mode} mode"
-            ledger.fault("dropout", name, text, "the values that a dropout keeps have another scale")
+            ledger.fault("dropout", name, text, "the values that a dropout keeps have another scale or sign")
         others = sorted({call.path for call in calls if call.kind != "dropout"})
         if others and mode == "train" and not captured and not reference.draws:
             ledger.remark(

@@ -33,6 +33,9 @@ Array = np.ndarray[Any, Any]
 SECONDS, MOST_TRIALS = 10.0, 1500
 """How long changes are tried."""
 
+MOST_HELD = 4
+"""So many tensors that a module holds are tried as one that was left out."""
+
 BETTER = 100.0
 """What explains a difference leaves so many times less of it, if not only noise."""
 
@@ -480,6 +483,8 @@ def _of_function(repair: Repair, owner: Any, home: Any, function: ast.FunctionDe
         finally:
             slot.put(old)
 
+    parts = (part for part in repair.model.modules() if type(part) is owner)
+    held = [f"self.{name}" for part in parts for name in (*part._buffers, *part._parameters)][:MOST_HELD]
     places = behind(function, 0 if owner is home else repair.line)
     for slot in numbers(function, places):
         node = slot.get()
@@ -487,7 +492,7 @@ def _of_function(repair: Repair, owner: Any, home: Any, function: ast.FunctionDe
             what = "another eps" if abs(node.value) < 1e-3 and abs(value) < 1e-2 else "another constant or scale"
             change = f"with `{value:.6g}` instead of `{node.value:.6g}` in line {node.lineno}"
             yield f"{what}: {change}, the numbers are PyTorch's"
-    for edit in edits(function, places):
+    for edit in edits(function, places, held if owner is not home else []):
         if repair.over:
             return
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 ACTIVATIONS = (
     "F.relu({})", "F.gelu({})", "F.silu({})", "flow.tanh({})", "flow.sigmoid({})", "F.softplus({})", "F.relu6({})",
     "F.hardswish({})", "F.hardsigmoid({})", "F.mish({})", "F.elu({}, alpha=1.0)", "F.leaky_relu({}, alpha=0.01)",
+    "F.leaky_relu({}, alpha=0.1)", "F.leaky_relu({}, alpha=0.2)",
     "F.gelu({}, approximate='tanh')", "F.hardtanh({}, min_val=-1.0, max_val=1.0)", "F.log_softmax({}, dim=-1)",
     "flow.exp({})",
 )  # fmt: skip
@@ -149,9 +151,16 @@ def numbers(function: ast.FunctionDef, places: list[Slot]) -> list[Slot]:
     ]
 
 
-def edits(function: ast.FunctionDef, places: list[Slot]) -> Iterator[Edit]:
-    """Every change to a function in these places, the likelier ones first."""
-    families = (_flags, _functions, _operators, _wrapped, _added, _integers, _orders)
+def edits(function: ast.FunctionDef, places: list[Slot], held: list[str]) -> Iterator[Edit]:
+    """Every change to a function in these places, the likelier ones first.
+
+    Args:
+        function: is changed.
+        places: where.
+        held: the tensors that the module holds, as `self.scale`: one may have been left out.
+    """
+    added = functools.partial(_added, held=held)
+    families = (_flags, _functions, _operators, _wrapped, added, _integers, _orders)
     near = [slot for slot in places if getattr(slot.get(), "lineno", 0) in _lines(places)[:NEAR]]
     for family, slot in ((family, slot) for part in (near, places) for family in families for slot in part):
         node = slot.get()
@@ -265,7 +274,7 @@ def _integers(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
             yield ast.Constant(node.value + step), cause
 
 
-def _added(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
+def _added(node: ast.expr, slot: Slot, function: ast.FunctionDef, held: list[str]) -> Found:
     """A residual, a bias or a factor that is left out."""
     step = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.Return)
     given = isinstance(slot.parent, ast.Call) and slot.field == "args" and isinstance(node, ast.Name | ast.Call)
@@ -273,7 +282,7 @@ def _added(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
     if not ((step and isinstance(node, ast.Call | ast.BinOp | ast.Name)) or given or operand):
         return
     line = getattr(node, "lineno", 0)
-    for text in _values_before(function, line):
+    for text in (*_values_before(function, line), *held):
         if text != ast.unparse(node):
             yield (
                 ast.BinOp(node, ast.Add(), _expression(text)),
