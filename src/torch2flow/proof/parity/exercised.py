@@ -137,25 +137,25 @@ class _Around(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> Any:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        text, masks = ast.unparse(node), [ast.unparse(each) for each in node.args]
         self.generic_visit(node)
         module = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) in ("flow", "F")
         if name in ("masked_fill", "where"):
             at = 1 if module and name == "masked_fill" else 0
             if at < len(node.args):
                 mask = node.args[at]
-                number = self.noting.place(mask, node, ast.unparse(mask), frozenset((TRUE, FALSE)))
+                number = self.noting.place(mask, node, masks[at], frozenset((TRUE, FALSE)))
                 node.args[at] = _called("mask", number, mask)
         elif name in CLAMPS and (not module or node.args):
-            return self._clamp(node, module)
+            return self._clamp(node, module, text)
         return node
 
-    def _clamp(self, node: ast.Call, module: bool) -> ast.expr:
+    def _clamp(self, node: ast.Call, module: bool, text: str) -> ast.expr:
         bounds = [*node.args[1 if module else 0 :], *(each.value for each in node.keywords)]
         names = {each.arg for each in node.keywords}
         wanted = {BELOW, ABOVE}
         if len(bounds) == 1 and names & {"min", "max", "min_val", "max_val"}:
             wanted = {BELOW if names & {"min", "min_val"} else ABOVE}
-        text = ast.unparse(node)
         argument = ast.Name("_value", ast.Load())
         if module:
             value, node.args[0] = node.args[0], argument
