@@ -17,11 +17,16 @@ from torch2flow.proof.parity.graph_mode import first_in_graph
 from torch2flow.proof.parity.known_differences import MISSING, known_deviations
 from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line, module_of
 from torch2flow.proof.parity.ledger import PARTS, RUNS, TRAINED, Ledger
-from torch2flow.proof.parity.random_comparison import compare_draws, compare_dropout
+from torch2flow.proof.parity.random_comparison import compare_draws, compare_dropout, random_outputs
 from torch2flow.proof.parity.reference import Reference
 from torch2flow.proof.parity.runner import Runner
 from torch2flow.proof.parity.stored_values import another_weight
-from torch2flow.proof.parity.training import compare_training, compare_training_in_float64, locate_in_backward
+from torch2flow.proof.parity.training import (
+    compare_trainable,
+    compare_training,
+    compare_training_in_float64,
+    locate_in_backward,
+)
 from torch2flow.proof.watching import watched
 
 
@@ -89,6 +94,8 @@ class Run:
             self._try("graph", self._graph, model)
         if self.request.training:
             self._try("dropout", compare_dropout, self.runner, model)
+            if self.reference.names("train.gradient.") or self.reference.metadata.get("training"):
+                self._try("trainable", compare_trainable, self.runner, model)
         del model
         if doubles:
             self._try("float64", self._in_float64, layers)
@@ -179,13 +186,13 @@ class Run:
 
     def _graph(self, model: Any) -> None:
         self.say("running in graph mode")
-        if self.reference.draws:
-            self.ledger.remark("graph mode was not compared: the model is random")
-        else:
-            self.runner.judge("graph", self.runner.in_graph_mode(model), "output.")
-            if self.ledger.verdict("graph") == "different":
-                with self.runner.nothing_dropped(model):
-                    self.ledger.note_graph(first_in_graph(self.flow, model, self.runner.inputs))
+        random = random_outputs(self.reference)
+        if random:
+            self.ledger.remark("in graph mode only what is not random was compared")
+        self.runner.judge("graph", self.runner.in_graph_mode(model), "output.", leave=random)
+        if self.ledger.verdict("graph") == "different":
+            with self.runner.nothing_dropped(model):
+                self.ledger.note_graph(first_in_graph(self.flow, model, self.runner.inputs))
 
     def _in_float64(self, layers: bool) -> None:
         self.say("running in float64")

@@ -14,6 +14,9 @@ from torch2flow.proof.parity.reference import RecordedCall, Reference
 NO_KERNEL = "OneFlow 0.9.0 lacks most kernels for 16-bit numbers on a CPU: convert with --dtype float32, or use a GPU"
 
 
+DOUBTFUL = ("elevated", None)
+
+
 @dataclass(frozen=True, slots=True)
 class Divergence:
     """The first difference.
@@ -113,6 +116,12 @@ def _what_it_is(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
 def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     """The first call, in the order in which calls end, whose inputs or outputs differ or that can't be run."""
     own, inputs = _bad(ledger, "own"), _bad(ledger, "inputs")
+    # What could not be decided in float64 is nothing beside what is different for certain.
+    if any(entry.measure.verdict == "different" for entry in (*own.values(), *inputs.values())):
+        own, inputs = (
+            {name: entry for name, entry in part.items() if (entry.measure.verdict, entry.measure.double) != DOUBTFUL}
+            for part in (own, inputs)
+        )
     for row in reference.calls.values():
         for name in (*row.inputs, *map(row.taken, row.inputs)):
             if name in inputs:

@@ -234,7 +234,8 @@ class OneByOne(Comparison):
         names = row.inputs if row else [f"input.{name}" for name in self.reference.names("input.")]
         cls = type(call.module if call else self.model)
         given = lambda: [self.reference.array(name) for name in names]  # noqa: E731
-        others = lambda: {name: self.reference.array(name) for name in (row.outputs if row else ())}  # noqa: E731
+        given_by = row.outputs if row else [f"output.{name}" for name in self.reference.names("output.")]
+        others = lambda: {name: self.reference.array(name) for name in given_by}  # noqa: E731
         return {"cls": cls, "given": given, "others": others}
 
 

@@ -295,6 +295,7 @@ ANY_CODE = "the code between the layers: another order of what it does, a residu
 """The cause that is told if nothing more precise is known."""
 
 CAUSES = (
+    Cause(lambda e: e.swapped(), "this is what PyTorch gives as {}: two values are swapped"),
     Cause(
         lambda e: "shape" in e.measure.fault,
         "another shape: a stride, a padding, a size or a flag such as keepdim or ceil_mode differs",
@@ -335,7 +336,6 @@ CAUSES = (
         lambda e: e.part == "inputs" and e.found.dtype.kind == "b",
         "another mask: inverted, dropped, or of another axis",
     ),
-    Cause(lambda e: e.swapped(), "this is what PyTorch gives as {}: two values are swapped"),
     Cause(lambda e: e.activation(), "another activation: {}"),
     Cause(
         lambda e: e.reordered(),

@@ -9,8 +9,13 @@ import numpy as np
 
 from torch2flow.proof.parity.compared_models import untouched
 from torch2flow.proof.parity.random_calls import DropoutWatcher
+from torch2flow.proof.parity.reference import Reference
 from torch2flow.proof.parity.runner import Runner
 from torch2flow.proof.random_calls import RandomCall, rates
+
+
+STILL = 1e-9
+"""An output whose deviation over all runs is less is not random."""
 
 
 def compare_dropout(runner: Runner, model: Any) -> None:
@@ -68,6 +73,12 @@ def compare_draws(runner: Runner, model: Any) -> None:
         theirs = (reference.array(f"random.mean.{name}"), reference.array(f"random.deviation.{name}"))
         runner.ledger.judge_draws("random", name, (mean, deviation), theirs, count)
     runner.ledger.remark(f"both sides are random: outputs are compared by mean and deviation of {count} runs")
+
+
+def random_outputs(reference: Reference) -> set[str]:
+    """The outputs that another draw changes."""
+    names = reference.names("random.deviation.")
+    return {f"output.{name}" for name in names if reference.array(f"random.deviation.{name}").max(initial=0) > STILL}
 
 
 def _in_words(found: Counter[float] | None) -> str:

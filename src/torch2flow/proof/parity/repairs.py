@@ -113,9 +113,9 @@ class Tried(OneByOne):
         return output
 
     def _judge(self, part: str, row: RecordedCall, name: str, array: Array, recorded: Array) -> None:
+        own = part == "own" or (name.startswith("inputs.") and name not in self.known)
         super()._judge(part, row, name, array, recorded)
         if isinstance(self.ledger, Trial):
-            own = part == "own" or name in self.ledger.parts.get(part, {})
             self.ledger.meet(name if own else row.taken(name))
 
 
@@ -428,6 +428,11 @@ def _values(repair: Repair, start: float, put: Callable[[float], Any]) -> Iterat
         for value in (1e-5, 1e-6, 1e-12, 1e-3, 1e-8, 1e-4, 1e-7, 1e-10, 0.0):
             if value != start and fits(value):
                 yield value
+    if not repair.where.tensor:  # it can't be run, so there is no difference to solve for
+        for value in (float(round(start)), round(start, 1), start * 2, start / 2, 0.5, 1.0, 2.0):
+            if value != start and fits(value):
+                yield value
+        return
     for value in solved(left, start):
         if repair.over:
             return

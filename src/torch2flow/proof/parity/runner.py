@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -92,9 +92,18 @@ class Runner:
 
     # -- judging ---------------------------------------------------------------------------------------------
 
-    def judge(self, part: str, given: dict[str, Any], prefix: str, before: dict[str, Array] | None = None) -> None:
-        """Judges the values of a part by the recorded ones under a prefix."""
+    def judge(
+        self,
+        part: str,
+        given: dict[str, Any],
+        prefix: str,
+        before: dict[str, Array] | None = None,
+        leave: Collection[str] = (),
+    ) -> None:
+        """Judges the values of a part by the recorded ones under a prefix, but for some that are left out."""
         for name, single, exact in self.reference.pairs(prefix):
+            if prefix + name in leave:
+                continue
             if name in given:
                 found, spread = given[name].detach().numpy(), self.reference.spread.get(prefix + name, 0.0)
                 others = partial(self._others, prefix, part)

@@ -209,6 +209,11 @@ def _flags(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
     if slot.field == "test":
         yield ast.UnaryOp(ast.Not(), node), "a branch is turned round"
     name = _called(node)
+    if isinstance(node, ast.Call) and name == "interpolate":
+        rest = [each for each in node.keywords if each.arg != "mode"]
+        for mode in ("nearest", "bilinear", "bicubic"):
+            made = _with(node, keywords=[*rest, ast.keyword("mode", ast.Constant(mode))])
+            yield made, "another mode of resampling, or the argument is left out"
     if isinstance(node, ast.Call) and node.args:
         if name in ("where", "masked_fill"):
             mask = ast.Call(_expression("flow.logical_not"), [node.args[0]], [])
