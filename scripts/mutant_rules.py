@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-CONSTANT = r"constant|scale|every number|`[^`]*` instead of"
+CONSTANT = r"constant|rate of dropout|scale|every number|`[^`]*` instead of"
 KINDS = {
     "constant": CONSTANT,
     "activation": r"activation|gelu",
@@ -272,6 +272,8 @@ def calls(site: Site) -> Iterator[New]:
 
 
 def _is_layer_call(node: ast.Call) -> bool:
+    if re.search(r"rnn|lstm|gru|attn", _last(node.func)):
+        return False  # which gives a tuple
     return (
         isinstance(node.func, ast.Attribute)
         and _text(node.func).startswith("self.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,13 @@ from torch2flow.proof.parity.reference import RecordedCall, Reference
 
 NO_KERNEL = "OneFlow 0.9.0 lacks most kernels for 16-bit numbers on a CPU: convert with --dtype float32, or use a GPU"
 
+
+WHAT_IT_IS = {
+    "weights": "The weights are not PyTorch's: `{name}`, for one; {fault}.",
+    "form": "The caller gets something else: {fault}.",
+    "dropout": "Dropout differs: {name}, {fault}.",
+    "trainable": "Other parameters are trained: `{name}`; {fault}.",
+}
 
 DOUBTFUL = ("elevated", None)
 
@@ -46,7 +54,8 @@ def explicable(where: Divergence) -> bool:
 
 def first_divergence(ledger: Ledger, reference: Reference) -> Divergence:
     """Finds where the difference starts, as closely as the comparison can tell."""
-    for candidates in (_what_it_is, _layers, _graph, _outputs, _training, _rest):
+    before, after = (functools.partial(_what_it_is, parts) for parts in (("weights", "form"), ("dropout", "trainable")))
+    for candidates in (before, _layers, after, _graph, _outputs, _training, _rest):
         for found in candidates(ledger, reference):
             tensor, text, path = ledger.explained
             if text and tensor == found.tensor and explicable(found):
@@ -95,15 +104,10 @@ def _size(entry: JudgedTensor) -> str:
     return f"{made.relative:.1e} of the largest value, {ratio}x the noise{double}"
 
 
-def _what_it_is(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
-    """What differs before anything is computed: weights, the form of the outputs, what drops, what is trained."""
-    for part, told in (
-        ("weights", "The weights are not PyTorch's: `{name}`, for one; {fault}."),
-        ("form", "The caller gets something else: {fault}."),
-        ("dropout", "Dropout differs: {name}, {fault}."),
-        ("trainable", "Other parameters are trained: `{name}`; {fault}."),
-    ):
-        bad = _bad(ledger, part)
+def _what_it_is(parts: Iterable[str], ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    """What differs and is no number: weights, the form of the outputs, what drops, what is trained."""
+    for part in parts:
+        told, bad = WHAT_IT_IS[part], _bad(ledger, part)
         if bad:
             name, entry = next(iter(bad.items()))
             path = name.split("`")[1] if "`" in name else name.rpartition(".")[0]
@@ -128,6 +132,9 @@ def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
                 yield _before(row, name, inputs[name], reference)
         if row.name in ledger.failures:
             text = ledger.failures[row.name]
+            given = _no_tensor(row, text, reference)
+            if given is not None:
+                yield given
             likely = _why_not_run(text)
             yield Divergence(row.path, row.name, "own", "", f"`{row.path}` ({row.kind}) can't be run: {text}", likely)
         for name in row.outputs:
@@ -140,6 +147,20 @@ def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     for name, entry in own.items():  # what the model's own code gives
         sentence = f"The model's own code, after its layers, exceeds noise: {name} differs by {_size(entry)}."
         yield Divergence("", "", "own", name, sentence, entry.likely)
+
+
+def _no_tensor(row: RecordedCall, text: str, reference: Reference) -> Divergence | None:
+    """Where a layer can't be run since it is given no tensor: the layer or the code that gave it something else."""
+    found = re.search(r"(?:<class ')?'?(tuple|list|dict|NoneType)'", text) if row.inputs else None
+    if found is None:
+        return None
+    kind = found[1].replace("NoneType", "None")
+    giver = reference.calls.get(row.inputs[0].removeprefix("module.").rpartition(".")[0])
+    path = giver.path if giver is not None and kind != "None" else row.path.rpartition(".")[0]
+    where = f"`{path}`" if path else "the model"
+    sentence = f"What {where} gives to `{row.path}` ({row.kind}) is {kind} and no tensor: {text}"
+    likely = "another form: a tuple, a list or nothing is handed on in place of a tensor, or a branch is turned round"
+    return Divergence(path, row.name, "own", "", sentence, (likely,))
 
 
 def _why_not_run(text: str) -> tuple[str, ...]:

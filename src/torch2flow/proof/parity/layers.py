@@ -205,7 +205,7 @@ class OneByOne(Comparison):
             return  # a twin's code between its layers is its own; what it gives is judged with the layers' outputs
         if part == "own" or (name.startswith("inputs.") and name not in self.known):
             self.judge(part, name, array)
-        elif part == "inputs" and not np.array_equal(array, recorded):
+        elif part == "inputs" and (self.double or not np.array_equal(array, recorded)):
             own = name.startswith("inputs.") or self._passed_on(name)
             exact = self.reference.own_exact(name) if own else recorded
             if self.double:

@@ -13,7 +13,6 @@ from torch2flow.proof.parity.reference import Reference
 from torch2flow.proof.parity.runner import Runner
 from torch2flow.proof.random_calls import RandomCall, rates
 
-
 STILL = 1e-9
 """An output whose deviation over all runs is less is not random."""
 

@@ -160,9 +160,11 @@ def edits(function: ast.FunctionDef, places: list[Slot], held: list[str]) -> Ite
         held: the tensors that the module holds, as `self.scale`: one may have been left out.
     """
     added = functools.partial(_added, held=held)
-    families = (_flags, _functions, _operators, _wrapped, added, _integers, _orders)
+    few, many = (_flags, _functions, _operators), (_wrapped, added, _integers, _orders)
     near = [slot for slot in places if getattr(slot.get(), "lineno", 0) in _lines(places)[:NEAR]]
-    for family, slot in ((family, slot) for part in (near, places) for family in families for slot in part):
+    for family, slot in (
+        (family, slot) for families in (few, many) for part in (near, places) for family in families for slot in part
+    ):
         node = slot.get()
         if isinstance(node, ast.expr):
             for new, cause in family(node, slot, function):
