@@ -39,9 +39,7 @@ def test_a_pair(name: str, recorded: Recorded, tmp_path: Path) -> None:
     source = recorded(name)
     result, prepared = zoo.convert(name, tmp_path / "out", source / "weights.pth")
     assert any("every tensor fits" in note for note in result.plan.notes)
-    found = verify_folder(
-        tmp_path / "out", source / "recording.safetensors", Request()
-    )
+    found = verify_folder(tmp_path / "out", source / "recording.safetensors", Request())
     assert found.faithful, found.sentence
     zoo.convert_back(name, tmp_path / "back.pth", tmp_path / "out")
     back = diff(source / "weights.pth", tmp_path / "back.pth")

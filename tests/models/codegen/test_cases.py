@@ -80,6 +80,23 @@ def test_a_case_of_half_precision_says_where_it_runs_and_runs_as_float32(
     assert np.allclose(found, reference.array("output.0").astype(np.float32), atol=2e-2)
 
 
+def test_a_size_that_takes_another_branch_is_refused_in_words(
+    converted: Callable[[str], Result], flow: ModuleType
+) -> None:
+    result = converted("sizes_of_another_branch")
+    assert any("axis 0 of x must be at most 8" in note for note in result.model_source.notes)  # type: ignore[union-attr]
+    model = load_package(result.out).load_model()
+    assert model(flow.ones(8, 4)).shape == (4,)
+    with pytest.raises(ValueError, match="at most 8: PyTorch's code goes another way"):
+        model(flow.ones(9, 4))
+
+
+def test_sizes_are_checked_only_where_a_program_excludes_some(converted: Callable[[str], Result]) -> None:
+    for name in NAMES:
+        if name != "sizes_of_another_branch":
+            assert "goes another way" not in converted(name).model_source.text, name  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_path_and_no_name_of_this_machine_is_in_the_source(name: str, converted: Callable[[str], Result]) -> None:
     head, source = source_of(converted(name))

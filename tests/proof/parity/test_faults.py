@@ -5,6 +5,7 @@ Six small architectures; `make faults` runs all faults there are, in larger mode
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +19,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from scripts.fault_cases import FAULTS
 from scripts.fault_cases_unseen import UNSEEN
 from scripts.fault_kinds import Fault, Source
-from scripts.faults import Outcome, capture, captured, edited, failed, judge_faithful, judge_fault, rates
+from scripts.faults import (
+    GOALS,
+    Outcome,
+    capture,
+    captured,
+    edited,
+    failed,
+    file_of,
+    judge_faithful,
+    judge_fault,
+    percent,
+    rates,
+    reference_of,
+)
+from scripts.mutant_judging import judge_mutants
+from scripts.mutants import mutants, of_source
+from torch2flow.conversion import convert
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ("transformers/bert", "transformers/gpt2", "transformers/llama", "transformers/t5", "timm/convnext",
@@ -47,7 +64,9 @@ def outcomes(folder: Path, request: pytest.FixtureRequest) -> Iterator[dict[str,
                 if "fault" in given:
                     running[item.name] = pool.submit(judge_fault, given["fault"], folder)
                 elif "model" in given:
-                    running[item.name] = pool.submit(judge_faithful, given["model"], folder)
+                    model = given["model"]
+                    out, recording = file_of(folder, model).with_suffix(""), reference_of(folder, model)
+                    running[item.name] = pool.submit(judge_faithful, model, out, recording)
         yield running
         pool.shutdown(cancel_futures=True)
 
@@ -105,17 +124,89 @@ def test_what_is_not_there_once_is_an_error(change: Source) -> None:
         edited(SOURCE, change)
 
 
-def test_one_miss_and_one_false_alarm_are_failures() -> None:
-    good = Outcome("a/b", "fault", True, True, False, "layer", "", (), 0.0)
-    faithful = Outcome("a/b", "", False, False, False, "", "", (), 0.0)
-    assert not failed([good, faithful])
-    assert failed([good, Outcome("a/b", "fault", True, False, False, "other", "", (), 0.0)])
-    assert failed([good, Outcome("a/b", "", True, False, False, "layer", "", (), 0.0)])
-    assert rates([good, faithful])[0].startswith("1 faults in 1 architectures: 1 caught, 1 located")
-    assert rates([good, faithful])[-1] == "1 faithful conversions: 0 false alarms"
+def outcomes_of(caught: int, missed: int = 0, located: bool = True, named: bool = True) -> list[Outcome]:
+    good = Outcome("a/b", "fault", "kind", "caught", located, named, "layer")
+    return [good] * caught + [Outcome("a/b", "fault", "kind", "missed")] * missed
 
 
-def test_what_is_beyond_the_judge_is_counted_and_no_failure() -> None:
-    beyond = Outcome("a/b", "fault", True, False, False, "other", "", (), 0.0, beyond="it shows elsewhere")
-    assert not failed([beyond])
-    assert " 0 located" in rates([beyond])[0]
+def test_goals_decide_and_one_false_alarm_is_a_failure() -> None:
+    faithful = Outcome("a/b", "", outcome="missed")
+    assert not failed([*outcomes_of(100), faithful])
+    assert not failed([*outcomes_of(98, missed=2), faithful])
+    assert failed([*outcomes_of(90, missed=10), faithful])
+    assert failed([*outcomes_of(100, located=False), faithful])
+    assert failed([*outcomes_of(100, named=False), faithful])
+    assert failed([*outcomes_of(100), Outcome("a/b", "", outcome="caught", path="layer")])
+    assert rates([*outcomes_of(1), faithful])[0].startswith("1 faults in 1 models: 1 caught (100.0 %), 1 located")
+    assert rates([*outcomes_of(1), faithful])[-1] == "1 faithful conversions: 0 false alarms"
+
+
+def test_what_is_no_fault_or_unreached_is_not_counted_as_caught() -> None:
+    others = [Outcome("a", "x", "kind", "equivalent"), Outcome("a", "y", "kind", "unreached", told=True)]
+    assert percent([*outcomes_of(3), *others], "caught") == 100
+    assert any("1 more that no run reaches: 1 in lines" in line for line in rates([*outcomes_of(3), *others]))
+
+
+# -- faults that are made by a seed --------------------------------------------------------------------------
+
+SMALL_MODELS = ("VaeMean", "Recommender", "ResNet", "Features")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, torch_python: Path) -> Path:
+    """Small models, captured once and converted."""
+
+    def make(folder: Path) -> None:
+        command = [str(torch_python), "-m", "scripts.small_models", str(folder), *SMALL_MODELS]
+        subprocess.run(command, cwd=ROOT, check=True, env={"OMP_NUM_THREADS": "1"})
+
+    depends = [*CAPTURING, ROOT / "scripts" / "small_models.py", ROOT / "scripts" / "models"]
+    folder = made_once("small-models", depends, make, tmp_path_factory.mktemp("small"))
+    for name in SMALL_MODELS:
+        convert(folder / f"{name}.pt2", folder / name)
+    return folder
+
+
+@pytest.mark.oneflow
+@pytest.mark.parametrize("model", SMALL_MODELS)
+def test_faults_that_are_made_by_a_seed_are_caught_located_and_explained(model: str, small: Path) -> None:
+    reference = small / f"{model}.reference.safetensors"
+    rows = list(judge_mutants(small / model, reference, mutants(small / model, 5, seed=3)))
+    assert len(rows) == 5
+    assert not [row for row in rows if row["outcome"] == "missed"], rows
+    found = [row for row in rows if row["outcome"] == "caught"]
+    assert sum(row["located"] for row in found) >= len(found) - 1, found
+    assert sum(row["named"] for row in found) >= len(found) - 1, found
+    assert set(GOALS) == {"caught", "located", "named"}
+
+
+MADE_OF = """\
+import oneflow.nn as nn
+import oneflow.nn.functional as F
+
+
+class One(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(8)
+        self.drop = nn.Dropout(p=0.1)
+
+    def forward(self, x):
+        y = F.relu(self.norm(x))
+        return x + self.drop(y) * 0.5
+"""
+
+
+def test_faults_of_every_kind_are_made_and_keep_the_lines() -> None:
+    made = of_source(MADE_OF)
+    kinds = {each.kind for each in made}
+    assert {"eps", "momentum", "activation", "dropout rate", "residual", "constant", "detach", "bfloat16"} <= kinds
+    assert len({each.source for each in made}) == len(made)
+    for each in made:
+        line = each.source.splitlines()[each.line - 1]
+        assert line != MADE_OF.splitlines()[each.line - 1], each.name
+
+
+def test_the_same_seed_makes_the_same_faults(small: Path) -> None:
+    one, other, third = (mutants(small / "VaeMean", 8, seed) for seed in (1, 1, 2))
+    assert [each.name for each in one] == [each.name for each in other] != [each.name for each in third]

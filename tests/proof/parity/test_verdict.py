@@ -252,3 +252,69 @@ def test_small_values_beside_large_ones_are_judged_by_themselves(verify: Verify)
 def test_a_random_output_of_another_spread_is_caught(verify: Verify) -> None:
     found = verify("Sampled", (r"(flow\.randn\(.*?\))", r"\1 * 3"))
     assert "random" in parts(found) and found.ledger.remarks
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("Net", (r"F\.relu\(|flow\.relu\(", "F.silu("), "another activation"),
+        ("Net", (r"nn\.LayerNorm\(8\)", "nn.LayerNorm(8, eps=1e-3)"), "another eps: with 1e-05 instead of 0.001"),
+        ("Net", (r"padding=1", "padding=1, dilation=1, stride=2"), "another stride: with (1, 1) instead of (2, 2)"),
+        ("Boxes", (r"flow\.sigmoid|F\.sigmoid", "flow.tanh"), "another activation: with `flow.sigmoid("),
+        ("Held", (r"flow\.matmul\((.*?), (.*)\)", r"flow.matmul(\1, \2) * 0.5"), "another constant or scale: with `1`"),
+    ],
+)
+def test_a_cause_that_was_put_right_is_told_first(
+    name: str, change: tuple[str, str], told: str, verify: Verify
+) -> None:
+    """The one change to the code that gives PyTorch's numbers explains them."""
+    found = verify(name, change)
+    assert found.divergence is not None and told in found.divergence.likely[0], found.divergence
+    assert found.divergence.likely[0].endswith("the numbers are PyTorch's")
+
+
+def test_no_cause_is_put_right_that_is_not_the_cause(verify: Verify) -> None:
+    found = verify("Boxes", (r"return (.*)", r"x = \1\n        return x + flow.sin(x * 3) * 0.01"))
+    assert found.divergence is not None
+    assert not [text for text in found.divergence.likely if "another eps" in text or "activation" in text]
+
+
+def test_a_module_that_differs_in_graph_mode_is_named(verify: Verify) -> None:
+    found = verify(
+        "Routed",
+        (r"(?s)(class Gate.*?)return (.*?\n)", r"\1x = 1.5 if x.is_lazy else 1.0\n        return x * \2"),
+        graph=True,
+    )
+    if "graph" in parts(found):
+        assert found.divergence is not None and found.divergence.path == "gate", found.sentence
+    else:
+        pytest.fail(found.sentence)
+
+
+def test_an_error_is_located_by_line_and_module(verify: Verify) -> None:
+    found = verify("Net", (r"return \{", "x.no_such_method()\n        return {"))
+    assert "no_such_method" in found.sentence and "of model.py" in found.sentence
+
+
+def test_dropout_that_keeps_another_scale_is_named(verify: Verify) -> None:
+    found = verify("Net", (r"\(1 - p\)", "(1 + p)"))
+    assert parts(found) == ["dropout"], found.sentence
+    assert found.divergence is not None and found.divergence.path == "whole"
+    assert "what is kept is multiplied by" in found.sentence
+
+
+def test_what_no_run_has_used_is_said(verify: Verify) -> None:
+    change = (
+        r"return (.*)",
+        r"x = \1\n        if x.shape[0] > 1000:\n            x = x * 2\n        return x.clamp(-1e9, 1e9)",
+    )
+    found = verify("Boxes", change)
+    assert found.faithful, found.sentence
+    assert len(found.notes) == 1
+    assert "not exercised" in found.notes[0] and "`x.shape[0] > 1000` was never true (line " in found.notes[0]
+    assert len(found.to_json()["not_exercised"]) == 3
+
+
+def test_a_layer_of_another_dtype_is_named_itself(verify: Verify) -> None:
+    found = verify("Routed", (r"(?s)(class Gate.*?return )(.*?), (\w+)\n", r"\1(\2).double(), \3\n"))
+    assert found.divergence is not None and found.divergence.path == "gate", found.sentence

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch2flow.models.codegen.literals import attribute, literal
 from torch2flow.models.codegen.names import RESERVED, free_name, is_name, record_name
+from torch2flow.models.codegen.size_checks import size_checks
 from torch2flow.models.program import Graph, Ref, Tree
 
 
@@ -17,7 +18,7 @@ class InputNames:
     Attributes:
         arguments: as Python source has them.
         values: the local name of each input value.
-        unpacking: statements that take nested inputs apart.
+        unpacking: statements that take nested inputs apart, and refuse sizes that the program excludes.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -42,6 +43,7 @@ class InputNames:
         defaults = [literal(None if default is ... else default) for _, default in parameters[first:]]
         declared = [ast.arg("self"), *(ast.arg(name) for name, _ in parameters)]
         self.arguments = ast.arguments([], declared, None, [], [], None, defaults)
+        self.unpacking += size_checks(graph, self.values)
 
     def _parameter(self, name: str, tree: Tree) -> tuple[str, Any]:
         """A parameter's name and its default; `...` where it has none."""

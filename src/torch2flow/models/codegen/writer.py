@@ -19,6 +19,7 @@ from torch2flow.models.codegen.literals import attribute
 from torch2flow.models.codegen.model import ModelWriter
 from torch2flow.models.codegen.names import RESERVED
 from torch2flow.models.codegen.operators import Missing
+from torch2flow.models.codegen.size_checks import size_notes
 from torch2flow.models.codegen.source_text import SourceText, assembled, filled, words
 from torch2flow.models.program import Graph, Ref, SymInt
 from torch2flow.models.program.functional import functionalize
@@ -94,6 +95,7 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
     if metas and not any(isinstance(size, SymInt) for _, meta in metas for size in meta.shape):
         sizes = ", ".join(f"{name} {meta.dtype}{list(meta.shape)}" for name, meta in metas)
         yield f"captured with fixed sizes ({sizes}): other sizes may fail; name the axes that change when capturing"
+    yield from size_notes(graph, writer.inputs_tree.values)
     arguments = writer.inputs_tree.arguments
     pairs = zip(arguments.args[::-1], arguments.defaults[::-1], strict=False)
     fixed = [f"{each.arg}={ast.unparse(value)}" for each, value in pairs if ast.unparse(value) != "None"]

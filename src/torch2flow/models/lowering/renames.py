@@ -7,7 +7,6 @@ RENAMES: dict[str, str] = {
     "aten.absolute": "flow.abs",
     "aten.relu": "F.relu",
     "aten.silu": "F.silu",
-    "aten.mish": "F.mish",
     "aten.selu": "F.selu",
     "aten.hardswish": "F.hardswish",
     "aten.hardsigmoid": "F.hardsigmoid",

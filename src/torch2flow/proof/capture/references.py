@@ -205,8 +205,8 @@ class ReferenceRecorder:
         self.metadata["random_calls"] = json.dumps(self.calls)
         if layers:
             self.metadata["calls"] = json.dumps([dataclasses.asdict(row) for row in self.rows])
+        self.metadata["trainable"] = json.dumps([n for n, p in self.module.named_parameters() if p.requires_grad])
         if self.trained:
-            self.metadata["trainable"] = json.dumps([n for n, p in self.module.named_parameters() if p.requires_grad])
             self.metadata["loss"] = "sum over floating outputs N of sum(output.N * loss.weight.N)"
             self.metadata["optimizer"] = "SGD"
             self.metadata["lr"] = str(LEARNING_RATE)

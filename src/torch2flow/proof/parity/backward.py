@@ -19,6 +19,9 @@ from torch2flow.runtime.nested import leaves, replaced
 STEP = 1e-6
 """The distance of the two points, relative to the values. Rounding in float64 is a billionth of it."""
 
+ASIDE = 1e-3
+"""How far the point is moved from where values may be equal."""
+
 AGREE = 1e-3
 """How much the two slopes may differ. A kink of a relu between the two points makes far less."""
 
@@ -63,10 +66,21 @@ class Backward:
         parameters = [p for name, p in module.named_parameters() if prefix + name in self.trained]
         points = [leaf for leaf in leaves((args, kwargs)) if self._floats(leaf)]
         both = [*parameters, *points]
+        before = [each.numpy().copy() for each in parameters]
         values = [each.numpy().copy() for each in both]
+        # At a kink (equal values in a pool, a relu at zero) there is no slope: the point is moved a little.
+        values = [
+            value + ASIDE * rng.standard_normal(value.shape) * (np.abs(value).mean() if value.size else 0)
+            for value in values
+        ]
         directions = [
             rng.standard_normal(value.shape) * (np.abs(value).mean() if value.size else 0) for value in values
         ]
+        for part in module.modules():  # a row that is never trained has no gradient by intent
+            row = getattr(part, "padding_idx", None)
+            for parameter, way in zip(parameters, directions, strict=False):
+                if row is not None and parameter is getattr(part, "weight", None):
+                    way[row] = 0
 
         def loss(shift: float, track: bool) -> tuple[Any, list[Any]]:
             moved = [flow.tensor(value + shift * way) for value, way in zip(values, directions, strict=True)]
@@ -103,7 +117,7 @@ class Backward:
             return True  # what can't be differentiated has no gradient to compare
         finally:
             with flow.no_grad():
-                for parameter, value in zip(parameters, values, strict=False):
+                for parameter, value in zip(parameters, before, strict=True):
                     parameter.data.copy_(flow.tensor(value))
         measured = (above - below) / (2 * STEP)
         rounding = 1e-12 * max(abs(above), abs(below)) / STEP

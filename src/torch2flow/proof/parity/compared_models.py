@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ import numpy as np
 from torch2flow.checkpoints.dtypes import DTYPES
 from torch2flow.checkpoints.writing.manifest_reading import read_manifest
 from torch2flow.proof.attributes import Attributes
+from torch2flow.proof.parity.exercised import NOTING, Exercised
 from torch2flow.runtime.loading import load_state_dict
 from torch2flow.runtime.nested import replaced
 
@@ -28,6 +29,11 @@ class Subject(Protocol):
         """The names of the weights that were asked to hold other values than PyTorch's, in a narrower dtype."""
         ...
 
+    @property
+    def exercised(self) -> Exercised:
+        """What the runs of the models that were built have used of their code."""
+        ...
+
     def build(self, flow: Any, *, double: bool = False) -> Any:
         """The model in eval mode; in float64 throughout if `double`."""
         ...
@@ -35,9 +41,15 @@ class Subject(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A converted model in its folder."""
+    """A converted model in its folder.
+
+    Attributes:
+        folder: of the model.
+        exercised: what its runs have used of the code.
+    """
 
     folder: Path
+    exercised: Exercised = field(default_factory=Exercised, compare=False)
 
     @property
     def rounded(self) -> frozenset[str]:
@@ -49,7 +61,7 @@ class Package:
 
     def build(self, flow: Any, *, double: bool = False) -> Any:
         """Loads the package, and its weights tensor by tensor: `flow.load` holds all of them a second time."""
-        package = load_package(self.folder, double=double)
+        package = load_package(self.folder, double=double, exercised=self.exercised)
         model = getattr(package, package.__all__[0])()
         load_state_dict(model, self.folder)
         model.eval()  # only now: some of flowvision's models derive tensors from their weights here
@@ -68,7 +80,7 @@ class Live:
     rounded: frozenset[str] = frozenset()
 
     def __init__(self, model: Any) -> None:
-        self.model, self._attributes = model, Attributes(model)
+        self.model, self.exercised, self._attributes = model, Exercised(), Attributes(model)
 
     def __enter__(self) -> Live:
         return self
@@ -122,12 +134,13 @@ def _in_float64(flow: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def load_package(folder: Path, *, double: bool = False) -> ModuleType:
+def load_package(folder: Path, *, double: bool = False, exercised: Exercised | None = None) -> ModuleType:
     """Imports a converted model's package from wherever it lies.
 
     Args:
         folder: the output of a conversion.
         double: turn every float32 in its source into float64, for a comparison without noise.
+        exercised: notes which branches run.
     """
     name = f"torch2flow_converted_{abs(hash(str(folder)))}{'_double' if double else ''}"
     spec = importlib.util.spec_from_file_location(
@@ -137,12 +150,18 @@ def load_package(folder: Path, *, double: bool = False) -> ModuleType:
     package = importlib.util.module_from_spec(spec)
     sys.modules.pop(f"{name}.model", None)
     sys.modules[name] = package
-    if double:
-        source = (folder / "model.py").read_text("utf-8").replace("flow.float32", "flow.float64")
+    if double or exercised is not None:
+        source = (folder / "model.py").read_text("utf-8")
+        if double:
+            source = source.replace("flow.float32", "flow.float64")
         model = ModuleType(f"{name}.model")
         model.__file__ = str(folder / "model.py")
         sys.modules[model.__name__] = model
-        exec(compile(source, str(folder / "model.py"), "exec"), model.__dict__)
+        file = str(folder / "model.py")
+        if exercised is not None:
+            vars(model)[NOTING] = exercised
+        code = compile(source, file, "exec") if exercised is None else exercised.compiled(source, file)
+        exec(code, model.__dict__)
     spec.loader.exec_module(package)
     return package
 

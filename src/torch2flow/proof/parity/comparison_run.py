@@ -13,13 +13,20 @@ from torch2flow.checkpoints.oneflow.dtypes import WIDENED_TO
 from torch2flow.proof.digests import digest
 from torch2flow.proof.outline import first_difference, outline
 from torch2flow.proof.parity.compared_models import Subject
+from torch2flow.proof.parity.graph_mode import first_in_graph
 from torch2flow.proof.parity.known_differences import MISSING, known_deviations
-from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line
+from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line, module_of
 from torch2flow.proof.parity.ledger import PARTS, RUNS, TRAINED, Ledger
-from torch2flow.proof.parity.random_comparison import compare_draws, compare_dropout
+from torch2flow.proof.parity.random_comparison import compare_draws, compare_dropout, random_outputs
 from torch2flow.proof.parity.reference import Reference
 from torch2flow.proof.parity.runner import Runner
-from torch2flow.proof.parity.training import compare_training, compare_training_in_float64, locate_in_backward
+from torch2flow.proof.parity.stored_values import another_weight
+from torch2flow.proof.parity.training import (
+    compare_trainable,
+    compare_training,
+    compare_training_in_float64,
+    locate_in_backward,
+)
 from torch2flow.proof.watching import watched
 
 
@@ -87,6 +94,8 @@ class Run:
             self._try("graph", self._graph, model)
         if self.request.training:
             self._try("dropout", compare_dropout, self.runner, model)
+            if self.reference.names("train.gradient.") or self.reference.metadata.get("training"):
+                self._try("trainable", compare_trainable, self.runner, model)
         del model
         if doubles:
             self._try("float64", self._in_float64, layers)
@@ -96,13 +105,14 @@ class Run:
                 self._try("training in float64", compare_training_in_float64, self.runner)
             if not self.ledger.fine("gradients"):
                 self._try("locating in float64", self._locate, layers and doubles)
+        self.ledger.note_left_out(self.subject.exercised.left_out())
 
     def _try(self, part: str, run: Callable[..., None], *arguments: Any) -> None:
         """Runs one part of the comparison. A failure is noted, and the other parts go on."""
         try:
             run(*arguments)
         except Exception as error:
-            self.ledger.fail(part, first_line(error))
+            self.ledger.fail(part, first_line(error), module_of(error, self.flow))
 
     def _weights(self, model: Any) -> None:
         """Every parameter and buffer must hold PyTorch's values, bit for bit, before anything else means much."""
@@ -116,7 +126,8 @@ class Run:
             if digest(state[new].numpy()) == recorded[old]:
                 self.ledger.agree("weights", new)
             else:
-                self.ledger.fault("weights", new, "it does not hold PyTorch's values")
+                cause = another_weight(new, state[new].numpy(), recorded, old)
+                self.ledger.fault("weights", new, "it does not hold PyTorch's values", cause)
 
     def _outputs(self, model: Any, layers: bool) -> None:
         self.say("running the model")
@@ -150,7 +161,10 @@ class Run:
         found = outline(output, lambda leaf: _dtype_name(leaf) if isinstance(leaf, self.flow.Tensor) else None)
         difference = first_difference(_as_oneflow(expected), found)
         if difference:
-            self.ledger.fault("form", "the output", difference)
+            cause = "another form: a nesting, a key, a field or the order of what is returned"
+            if difference.count("a tensor of") == 2:
+                cause = "another dtype of what is returned"
+            self.ledger.fault("form", "the output", difference, cause)
         else:
             self.ledger.agree("form", "the output")
 
@@ -172,10 +186,13 @@ class Run:
 
     def _graph(self, model: Any) -> None:
         self.say("running in graph mode")
-        if self.reference.draws:
-            self.ledger.remark("graph mode was not compared: the model is random")
-        else:
-            self.runner.judge("graph", self.runner.in_graph_mode(model), "output.")
+        random = random_outputs(self.reference)
+        if random:
+            self.ledger.remark("in graph mode only what is not random was compared")
+        self.runner.judge("graph", self.runner.in_graph_mode(model), "output.", leave=random)
+        if self.ledger.verdict("graph") == "different":
+            with self.runner.nothing_dropped(model):
+                self.ledger.note_graph(first_in_graph(self.flow, model, self.runner.inputs))
 
     def _in_float64(self, layers: bool) -> None:
         self.say("running in float64")

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from torch2flow.proof.parity.judge import FINE
-from torch2flow.proof.parity.ledger import PARTS, JudgedTensor, Ledger
+from torch2flow.proof.parity.ledger import PARTS, RUNS, JudgedTensor, Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
 
 NO_KERNEL = "OneFlow 0.9.0 lacks most kernels for 16-bit numbers on a CPU: convert with --dtype float32, or use a GPU"
+
+
+WHAT_IT_IS = {
+    "weights": "The weights are not PyTorch's: `{name}`, for one; {fault}.",
+    "form": "The caller gets something else: {fault}.",
+    "dropout": "Dropout differs: {name}, {fault}.",
+    "trainable": "Other parameters are trained: `{name}`; {fault}.",
+}
+
+DOUBTFUL = ("elevated", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +46,22 @@ class Divergence:
     likely: tuple[str, ...] = ()
 
 
+def explicable(where: Divergence) -> bool:
+    """Whether the code of one module makes the difference, and nothing but its numbers, or that it can't be run."""
+    layers = where.part in ("own", "inputs") or (where.part == "outputs" and not where.tensor)
+    return layers or (where.part in (*RUNS, "train_outputs") and bool(where.tensor))
+
+
 def first_divergence(ledger: Ledger, reference: Reference) -> Divergence:
     """Finds where the difference starts, as closely as the comparison can tell."""
-    for candidates in (_what_it_is, _layers, _outputs, _training, _rest):
+    before, after = (functools.partial(_what_it_is, parts) for parts in (("weights", "form"), ("dropout", "trainable")))
+    for candidates in (before, _layers, after, _graph, _outputs, _training, _rest):
         for found in candidates(ledger, reference):
+            tensor, text, path = ledger.explained
+            if text and tensor == found.tensor and explicable(found):
+                where = f" It arises in the code of `{path}`." if path != found.path else ""
+                found = replace(found, path=path, sentence=found.sentence + where)
+                return replace(found, likely=(text, *_circumstances(found, ledger, reference), *found.likely))
             return replace(found, likely=(*_circumstances(found, ledger, reference), *found.likely))
     raise AssertionError("nothing differs")
 
@@ -81,15 +104,10 @@ def _size(entry: JudgedTensor) -> str:
     return f"{made.relative:.1e} of the largest value, {ratio}x the noise{double}"
 
 
-def _what_it_is(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
-    """What differs before anything is computed: weights, the form of the outputs, what drops, what is trained."""
-    for part, told in (
-        ("weights", "The weights are not PyTorch's: `{name}`, for one; {fault}."),
-        ("form", "The caller gets something else: {fault}."),
-        ("dropout", "Dropout differs: {name}, {fault}."),
-        ("trainable", "Other parameters are trained: `{name}`; {fault}."),
-    ):
-        bad = _bad(ledger, part)
+def _what_it_is(parts: Iterable[str], ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    """What differs and is no number: weights, the form of the outputs, what drops, what is trained."""
+    for part in parts:
+        told, bad = WHAT_IT_IS[part], _bad(ledger, part)
         if bad:
             name, entry = next(iter(bad.items()))
             path = name.split("`")[1] if "`" in name else name.rpartition(".")[0]
@@ -102,13 +120,22 @@ def _what_it_is(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
 def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     """The first call, in the order in which calls end, whose inputs or outputs differ or that can't be run."""
     own, inputs = _bad(ledger, "own"), _bad(ledger, "inputs")
+    # What could not be decided in float64 is nothing beside what is different for certain.
+    if any(entry.measure.verdict == "different" for entry in (*own.values(), *inputs.values())):
+        own, inputs = (
+            {name: entry for name, entry in part.items() if (entry.measure.verdict, entry.measure.double) != DOUBTFUL}
+            for part in (own, inputs)
+        )
     for row in reference.calls.values():
         for name in (*row.inputs, *map(row.taken, row.inputs)):
             if name in inputs:
                 yield _before(row, name, inputs[name], reference)
         if row.name in ledger.failures:
             text = ledger.failures[row.name]
-            likely = (NO_KERNEL,) if "kernel" in text and "Float16" in text else ()
+            given = _no_tensor(row, text, reference)
+            if given is not None:
+                yield given
+            likely = _why_not_run(text)
             yield Divergence(row.path, row.name, "own", "", f"`{row.path}` ({row.kind}) can't be run: {text}", likely)
         for name in row.outputs:
             if name in own:
@@ -120,6 +147,33 @@ def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     for name, entry in own.items():  # what the model's own code gives
         sentence = f"The model's own code, after its layers, exceeds noise: {name} differs by {_size(entry)}."
         yield Divergence("", "", "own", name, sentence, entry.likely)
+
+
+def _no_tensor(row: RecordedCall, text: str, reference: Reference) -> Divergence | None:
+    """Where a layer can't be run since it is given no tensor: the layer or the code that gave it something else."""
+    found = re.search(r"(?:<class ')?'?(tuple|list|dict|NoneType)'", text) if row.inputs else None
+    if found is None:
+        return None
+    kind = found[1].replace("NoneType", "None")
+    giver = reference.calls.get(row.inputs[0].removeprefix("module.").rpartition(".")[0])
+    path = giver.path if giver is not None and kind != "None" else row.path.rpartition(".")[0]
+    where = f"`{path}`" if path else "the model"
+    sentence = f"What {where} gives to `{row.path}` ({row.kind}) is {kind} and no tensor: {text}"
+    likely = "another form: a tuple, a list or nothing is handed on in place of a tensor, or a branch is turned round"
+    return Divergence(path, row.name, "own", "", sentence, (likely,))
+
+
+def _why_not_run(text: str) -> tuple[str, ...]:
+    """Causes of an error, by its words."""
+    if "kernel" in text and "Float16" in text:
+        return (NO_KERNEL,)
+    if "missing required argument" in text:
+        return ("an argument is left out, which OneFlow has no default for",)
+    if "not in the model" in text:
+        return ("a buffer or a parameter is not registered here, or has another name",)
+    if re.search(r"\(\d+ vs\.? \d+\)|[Ss]hape|[Dd]im", text):
+        return ("another shape meets here: two arguments are swapped, or an axis or a size is another",)
+    return ()
 
 
 def _before(row: RecordedCall, name: str, entry: JudgedTensor, reference: Reference) -> Divergence:
@@ -148,7 +202,8 @@ def _training(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
             path = name.rpartition(".")[0]
             what = "buffer after a training step" if part == "buffers" else "gradient"
             size = bad[name].measure.fault or f"it differs by {_size(bad[name])}"
-            sentence = f"Outputs agree, but training does not: it starts at `{path}`, whose {what} is `{name}`: {size}."
+            at = f"`{path}`" if path else "the model itself"
+            sentence = f"Outputs agree, but training does not: it starts at {at}, whose {what} is `{name}`: {size}."
             if part == "gradients" and ledger.backward:
                 yield _backward(ledger.backward[0], name, bad[name], reference)
             yield Divergence(path, "", part, name, sentence, bad[name].likely)
@@ -173,6 +228,16 @@ def _numbered(reference: Reference) -> Iterator[tuple[int, str]]:
     yield from enumerate([*reference.names("train.gradient."), *reference.names("train.step.")])
 
 
+def _graph(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
+    """A difference in graph mode alone, whose first module was looked for."""
+    bad = _bad(ledger, "graph")
+    if bad and not _bad(ledger, "outputs"):
+        name = next(iter(bad))
+        where = f"the code of `{ledger.graph}`" if ledger.graph else "the model's own code"
+        sentence = f"The outputs in graph mode differ, such as {name} by {_size(bad[name])}; eagerly they agree. "
+        yield Divergence(ledger.graph, "", "graph", name, f"{sentence}It starts in {where}.", bad[name].likely)
+
+
 def _outputs(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     """The difference of the whole model, where layers were not recorded or agree."""
     yield from _anywhere(ledger, reference, ("outputs", "second", "graph"))
@@ -181,7 +246,9 @@ def _outputs(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
 def _rest(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     yield from _anywhere(ledger, reference, PARTS)
     for where, text in ledger.failures.items():
-        yield Divergence("", "", where, "", f"The part '{where}' can't be run: {text}")
+        path = ledger.failed_in.get(where, "")
+        at = f" in `{path}`" if path else ""
+        yield Divergence(path, "", where, "", f"The part '{where}' can't be run{at}: {text}", _why_not_run(text))
 
 
 def _anywhere(ledger: Ledger, reference: Reference, parts: Iterable[str]) -> Iterator[Divergence]:

@@ -6,6 +6,7 @@ layer's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,7 +21,16 @@ from torch2flow.proof.parity.reference import Reference
 
 WORKER = "from torch2flow.proof.parity.worker import main; main()"
 
+LOG_PREFIX = re.compile(r"^[FEWI]\d{8} [\d:.]+ +\d+ ")
+"""What OneFlow's log puts before each line: level, time, thread."""
+
 Say = Callable[[str], None]
+
+MOST_ENDED = 4
+"""After so many changes to the code that end the process, no more are tried."""
+
+MOST_SKIPPED = 10_000
+"""A change to the code with a higher number is not tried."""
 
 MOST_CRASHES = 10
 """After so many crashes the rest is not compared."""
@@ -45,20 +55,38 @@ def compare_isolated(folder: Path, recording: Reference, request: Request, ledge
     versions: dict[str, str] = {}
     for _ in range(MOST_CRASHES):
         inside: list[str] = []
+        phases = ["the model"]
 
-        def take(row: dict[str, Any], inside: list[str] = inside) -> None:
+        def take(row: dict[str, Any], inside: list[str] = inside, phases: list[str] = phases) -> None:
             versions.update(row.get("done", {}))
+            if "say" in row:
+                phases.append(row["say"])
             _take(row, ledger, inside, say)
 
         ending = _run({"folder": str(folder), "reference": str(recording.path), "request": asdict(request)}, take)
         if not ending:
             break
-        name = inside[-1] if inside else "the model"
+        name = inside[-1] if inside else phases[-1]
         ledger.fail(name, ending)
         if not inside or name in request.crashed:
             break
         request = replace(request, crashed=(*request.crashed, name))
     return versions
+
+
+def explain_isolated(folder: Path, recording: Reference, where: Divergence) -> tuple[str, str] | None:
+    """The change to the code that would make a wrong tensor PyTorch's, and the module; None if none was found."""
+    skip = 0
+    for _ in range(MOST_ENDED):
+        rows: list[dict[str, Any]] = []
+        job = {"folder": str(folder), "reference": str(recording.path), "where": asdict(where), "skip": skip}
+        if not _run(job, rows.append):
+            found = next((row["explanation"] for row in rows if "explanation" in row), None)
+            return None if found is None else (found[0], found[1])
+        skip = next((int(row["trying"]) for row in reversed(rows) if "trying" in row), MOST_SKIPPED)
+        if skip >= MOST_SKIPPED:
+            break
+    return None
 
 
 def minimise_isolated(folder: Path, recording: Reference, where: Divergence, out: Path, overwrite: bool = False) -> str:
@@ -104,4 +132,5 @@ def _ending(code: int, said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.lstrip().startswith(("@", "***"))]
     reason = next((line for line in reversed(lines) if "Check failed" in line or "Error" in line), "")
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    reason = LOG_PREFIX.sub("", reason)
     return f"OneFlow ended the whole process ({how}){': ' + reason[:300] if reason else ''}"

@@ -139,7 +139,8 @@ def measure(found: Any, exact: Any, single: Any, spread: float = 0.0) -> Measure
     found, exact, single = np.asarray(found), np.asarray(exact), np.asarray(single)
     if found.shape != single.shape:
         return missing(f"shape {found.shape} instead of {single.shape}")
-    if found.dtype.kind != single.dtype.kind:
+    wider = found.dtype == np.float64 and single.dtype == np.float32
+    if found.dtype.kind != single.dtype.kind or wider:
         return missing(f"dtype {found.dtype} instead of {single.dtype}")
     if not single.size:
         return Measure(0, 0, 0, identical=True)

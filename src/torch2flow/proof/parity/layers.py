@@ -7,7 +7,9 @@ rest is compared all the same.
 
 from __future__ import annotations
 
+import os
 import re
+import traceback
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -203,7 +205,7 @@ class OneByOne(Comparison):
             return  # a twin's code between its layers is its own; what it gives is judged with the layers' outputs
         if part == "own" or (name.startswith("inputs.") and name not in self.known):
             self.judge(part, name, array)
-        elif part == "inputs" and not np.array_equal(array, recorded):
+        elif part == "inputs" and (self.double or not np.array_equal(array, recorded)):
             own = name.startswith("inputs.") or self._passed_on(name)
             exact = self.reference.own_exact(name) if own else recorded
             if self.double:
@@ -232,7 +234,8 @@ class OneByOne(Comparison):
         names = row.inputs if row else [f"input.{name}" for name in self.reference.names("input.")]
         cls = type(call.module if call else self.model)
         given = lambda: [self.reference.array(name) for name in names]  # noqa: E731
-        others = lambda: {name: self.reference.array(name) for name in (row.outputs if row else ())}  # noqa: E731
+        given_by = row.outputs if row else [f"output.{name}" for name in self.reference.names("output.")]
+        others = lambda: {name: self.reference.array(name) for name in given_by}  # noqa: E731
         return {"cls": cls, "given": given, "others": others}
 
 
@@ -256,4 +259,19 @@ def first_line(error: BaseException) -> str:
         text = f"{error.what} at: {error.where}" if error.where else error.what
     else:
         text = f"{type(error).__name__}: " + COLOURS.sub("", str(error).split('\n  File "')[0])
-    return " ".join(text.split())[:400]
+    return " ".join(text.split())[:400].removesuffix(":") + _line_in_the_model(error)
+
+
+def module_of(error: BaseException, flow: Any) -> str:
+    """The path of the innermost module whose code raised, in the outermost."""
+    owners = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    modules = [owner for owner in owners if isinstance(owner, flow.nn.Module)]
+    paths = {id(part): path for path, part in modules[0].named_modules()} if modules else {}
+    return next((paths[id(part)] for part in reversed(modules) if id(part) in paths), "")
+
+
+def _line_in_the_model(error: BaseException) -> str:
+    """The line of the generated source that raised, in words; "" if none did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    line = next((frame.lineno for frame in reversed(frames) if frame.filename.endswith(f"{os.sep}model.py")), None)
+    return f" (line {line} of model.py)" if line else ""

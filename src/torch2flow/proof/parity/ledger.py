@@ -90,10 +90,14 @@ class Ledger:
     def __init__(self, emit: Callable[[dict[str, Any]], None] = lambda row: None) -> None:
         self.parts: dict[str, dict[str, JudgedTensor]] = {}
         self.failures: dict[str, str] = {}
+        self.failed_in: dict[str, str] = {}
         self.seen: list[str] = []
         self.random = False
         self.remarks: list[str] = []
         self.backward: list[str] | None = None
+        self.explained = ("", "", "")
+        self.graph = ""
+        self.left_out: list[tuple[int, int, str]] = []
         self.known: list[Known] = []
         self.emit = emit
 
@@ -166,16 +170,24 @@ class Ledger:
         self.accept({"remark": text})
         self.emit({"remark": text})
 
-    def fault(self, part: str, name: str, text: str) -> None:
-        """Notes what can't be measured: a tensor, or something else that is not the same on both sides."""
-        made, nothing = missing(text), np.zeros(0, np.float32)
-        likely = tuple(likely_causes(Evidence(part, name, nothing, nothing, made)))
-        self._put(part, name, JudgedTensor(made, likely=likely))
+    def fault(self, part: str, name: str, text: str, likely: str = "") -> None:
+        """Notes what can't be measured: a tensor, or something else that is not the same on both sides.
 
-    def fail(self, where: str, text: str) -> None:
-        """Notes that a part, or a module by the name of its call, could not be run."""
-        self.accept({"failed": where, "text": text})
-        self.emit({"failed": where, "text": text})
+        Args:
+            part: one of `PARTS`.
+            name: of what it is.
+            text: the difference.
+            likely: the cause, where it is known.
+        """
+        made, nothing = missing(text), np.zeros(0, np.float32)
+        causes = (likely,) if likely else tuple(likely_causes(Evidence(part, name, nothing, nothing, made)))
+        self._put(part, name, JudgedTensor(made, likely=causes))
+
+    def fail(self, where: str, text: str, path: str = "") -> None:
+        """Notes that a part, or a module by the name of its call, could not be run, and in which module's code."""
+        row = {"failed": where, "text": text, "path": path}
+        self.accept(row)
+        self.emit(row)
 
     def see(self, paths: Iterable[str]) -> None:
         """Notes which modules were called."""
@@ -191,6 +203,21 @@ class Ledger:
         """Notes the calls whose gradient does not fit their own outputs, the innermost first."""
         self.accept({"backward": names})
         self.emit({"backward": names})
+
+    def note_left_out(self, rows: Iterable[tuple[int, int, str]]) -> None:
+        """Notes what of the code no run has used: first and last line, and a sentence."""
+        row = {"left_out": [list(each) for each in rows]}
+        self.accept(row)
+        self.emit(row)
+
+    def note_graph(self, path: str | None) -> None:
+        """Notes the module whose code computes something else in graph mode."""
+        self.accept({"graph": path})
+        self.emit({"graph": path})
+
+    def explain(self, tensor: str, text: str, path: str) -> None:
+        """Notes the cause of a tensor's difference, which was put right and then left none, and the module's path."""
+        self.explained = (tensor, text, path)
 
     def doubtful(self, *parts: str) -> bool:
         """Whether something in these parts can be decided in float64 only."""
@@ -224,12 +251,17 @@ class Ledger:
         """Takes what another ledger emitted."""
         if "failed" in row:
             self.failures[row["failed"]] = row["text"]
+            self.failed_in[row["failed"]] = row["path"]
         elif "seen" in row:
             self.seen = row["seen"]
         elif "remark" in row:
             self.remarks.append(row["remark"])
         elif "random" in row:
             self.random = row["random"]
+        elif "left_out" in row:
+            self.left_out = [tuple(each) for each in row["left_out"]]
+        elif "graph" in row:
+            self.graph = row["graph"]
         elif "backward" in row:
             self.backward = row["backward"]
         else:

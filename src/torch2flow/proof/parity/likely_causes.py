@@ -179,7 +179,8 @@ class Evidence:
         for given in self.given():
             if given.shape == self.found.shape and given.dtype.kind == "f":
                 here, there = (self._function(side, given) for side in self.values)
-                if there and here != there:
+                # A layer that PyTorch's leaves as it is has no function that another could be mistaken for.
+                if there and here != there and (here or there != "nothing"):
                     return f"{here or 'something else'} here, {there} there"
         return ""
 
@@ -294,6 +295,7 @@ ANY_CODE = "the code between the layers: another order of what it does, a residu
 """The cause that is told if nothing more precise is known."""
 
 CAUSES = (
+    Cause(lambda e: e.swapped(), "this is what PyTorch gives as {}: two values are swapped"),
     Cause(
         lambda e: "shape" in e.measure.fault,
         "another shape: a stride, a padding, a size or a flag such as keepdim or ceil_mode differs",
@@ -320,6 +322,10 @@ CAUSES = (
     Cause(lambda e: e.part == "adamw", "the optimizer: another weight decay, eps, betas, or another learning rate"),
     Cause(lambda e: e.part == "sgd", "the optimizer: another learning rate, weight decay or momentum"),
     # -- what the numbers show
+    Cause(
+        lambda e: e.part == "graph",
+        "the code takes another way in graph mode, or OneFlow computes an operator otherwise there",
+    ),
     Cause(lambda e: e.rounded_to(7), "computed in bfloat16: every value is one of bfloat16"),
     Cause(lambda e: e.rounded_to(10) and not e.rounded_to(7), "computed in float16: every value is one of float16"),
     Cause(
@@ -330,7 +336,6 @@ CAUSES = (
         lambda e: e.part == "inputs" and e.found.dtype.kind == "b",
         "another mask: inverted, dropped, or of another axis",
     ),
-    Cause(lambda e: e.swapped(), "this is what PyTorch gives as {}: two values are swapped"),
     Cause(lambda e: e.activation(), "another activation: {}"),
     Cause(
         lambda e: e.reordered(),

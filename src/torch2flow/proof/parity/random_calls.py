@@ -14,9 +14,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from torch2flow.proof.dropout import dropout_off
 from torch2flow.proof.random_calls import RECURRENT, RandomCall, recurrent_rate
 from torch2flow.proof.watching import CallStack, WatchedCall, watched
+
+CLOSE = 1e-3
+"""How much the factor of what is kept may be off."""
 
 RATES = ("p", "drop_prob", "dropout_p", "rate", "prob")
 """Names of a parameter that holds the probability to drop."""
@@ -31,11 +36,13 @@ class DropoutWatcher(CallStack):
 
     Attributes:
         calls: each with the path of the module whose code called it.
+        faults: by path, what a dropout did that is not what its rate says.
         busy: how many dropouts are under way: one inside another is the same.
     """
 
     calls: list[RandomCall] = field(default_factory=list)
     busy: int = 0
+    faults: dict[str, str] = field(default_factory=dict)
 
     def around(
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -56,18 +63,35 @@ class DropoutWatcher(CallStack):
         if not self.busy and rate > 0:
             self.calls.append(RandomCall(path, "dropout", rate))
 
+    def check(self, args: tuple[Any, ...], output: Any, rate: float) -> None:
+        """Notes a dropout that gives its values another factor than 1 / (1 - rate), so that the mean does not stay."""
+        if not args or not hasattr(output, "shape") or getattr(args[0], "shape", None) != output.shape or rate >= 1:
+            return
+        given, made = (each.detach().numpy().astype(np.float64).ravel() for each in (args[0], output))
+        kept = made[given != 0] != 0
+        if not kept.size or not np.isfinite(given).all():
+            return
+        factors = made[given != 0][kept] / given[given != 0][kept]
+        if factors.size and np.abs(factors * (1 - rate) - 1).max() > CLOSE:
+            by, wanted = f"{np.median(factors):.4g}", f"{1 / (1 - rate):.4g}"
+            self.faults[self.path] = f"what is kept is multiplied by {by}, and a rate of {rate:g} asks for {wanted}"
+
     @contextlib.contextmanager
     def noted(self, flow: Any, model: Any) -> Iterator[None]:
         """A context in which the model's dropouts are noted."""
 
         def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
             def noting(*args: Any, **kwargs: Any) -> Any:
-                self.note(self.path, _rate_of_call(function, args, kwargs))
+                rate = _rate_of_call(function, args, kwargs)
+                self.note(self.path, rate)
                 self.busy += 1
                 try:
-                    return function(*args, **kwargs)
+                    output = function(*args, **kwargs)
                 finally:
                     self.busy -= 1
+                if function.__name__ not in (*RECURRENT, "alpha_dropout", "feature_alpha_dropout"):
+                    self.check(args, output, rate)
+                return output
 
             return noting
 

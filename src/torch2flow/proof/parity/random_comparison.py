@@ -9,8 +9,12 @@ import numpy as np
 
 from torch2flow.proof.parity.compared_models import untouched
 from torch2flow.proof.parity.random_calls import DropoutWatcher
+from torch2flow.proof.parity.reference import Reference
 from torch2flow.proof.parity.runner import Runner
 from torch2flow.proof.random_calls import RandomCall, rates
+
+STILL = 1e-9
+"""An output whose deviation over all runs is less is not random."""
 
 
 def compare_dropout(runner: Runner, model: Any) -> None:
@@ -36,7 +40,13 @@ def compare_dropout(runner: Runner, model: Any) -> None:
                 ledger.agree("dropout", name)
             else:
                 text = f"it drops {_in_words(ours.get(path))} instead of {_in_words(theirs.get(path))}"
-                ledger.fault("dropout", name, text)
+                cause = "a dropout is left out, or never active" if path not in ours else "another rate of dropout"
+                if path not in theirs:
+                    cause = "a dropout too much, or one that does not ask for the mode"
+                ledger.fault("dropout", name, text, cause)
+        for path, text in noted.faults.items():
+            name = f"{f'`{path}`' if path else 'the model'} in {mode} mode"
+            ledger.fault("dropout", name, text, "the values that a dropout keeps have another scale or sign")
         others = sorted({call.path for call in calls if call.kind != "dropout"})
         if others and mode == "train" and not captured and not reference.draws:
             ledger.remark(
@@ -64,6 +74,12 @@ def compare_draws(runner: Runner, model: Any) -> None:
         theirs = (reference.array(f"random.mean.{name}"), reference.array(f"random.deviation.{name}"))
         runner.ledger.judge_draws("random", name, (mean, deviation), theirs, count)
     runner.ledger.remark(f"both sides are random: outputs are compared by mean and deviation of {count} runs")
+
+
+def random_outputs(reference: Reference) -> set[str]:
+    """The outputs that another draw changes."""
+    names = reference.names("random.deviation.")
+    return {f"output.{name}" for name in names if reference.array(f"random.deviation.{name}").max(initial=0) > STILL}
 
 
 def _in_words(found: Counter[float] | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from torch2flow.proof.parity.compared_models import Subject, untouched
+from torch2flow.proof.parity.graph_mode import run_as_graph
 from torch2flow.proof.parity.ledger import RUNS, Ledger
 from torch2flow.proof.parity.random_calls import nothing_dropped
 from torch2flow.proof.parity.reference import Reference
@@ -61,18 +62,10 @@ class Runner:
 
     def in_graph_mode(self, model: Any, *, double: bool = False) -> dict[str, Any]:
         """The same of a `flow.nn.Graph`."""
-
-        class ModelGraph(self.flow.nn.Graph):  # type: ignore[misc, name-defined]
-            def __init__(self) -> None:
-                super().__init__()
-                self.model = model
-
-            def build(self, *args: Any, **kwargs: Any) -> Any:
-                return self.model(*args, **kwargs)
-
         args, keywords = self.inputs(double=double)
         with untouched(self.flow, model), self.nothing_dropped(model):
-            return self.numbered(ModelGraph()(*args, **keywords))
+            places, tensors, _ = run_as_graph(self.flow, model, args, keywords)
+        return {str(place): tensor for place, tensor in zip(places, tensors, strict=True)}
 
     def tensor(self, array: Array, double: bool = False) -> Any:
         """A OneFlow tensor of recorded values."""
@@ -98,9 +91,18 @@ class Runner:
 
     # -- judging ---------------------------------------------------------------------------------------------
 
-    def judge(self, part: str, given: dict[str, Any], prefix: str, before: dict[str, Array] | None = None) -> None:
-        """Judges the values of a part by the recorded ones under a prefix."""
+    def judge(
+        self,
+        part: str,
+        given: dict[str, Any],
+        prefix: str,
+        before: dict[str, Array] | None = None,
+        leave: Collection[str] = (),
+    ) -> None:
+        """Judges the values of a part by the recorded ones under a prefix, but for some that are left out."""
         for name, single, exact in self.reference.pairs(prefix):
+            if prefix + name in leave:
+                continue
             if name in given:
                 found, spread = given[name].detach().numpy(), self.reference.spread.get(prefix + name, 0.0)
                 others = partial(self._others, prefix, part)

@@ -27,7 +27,6 @@ class TrainingStep:
         later: buffers after another forward pass, with the parameters after the step.
         before: buffers before.
         parameters: elements of them after the step.
-        trainable: names of the parameters that ask for a gradient.
     """
 
     outputs: dict[str, Any]
@@ -37,14 +36,13 @@ class TrainingStep:
     later: dict[str, Any]
     before: dict[str, Array]
     parameters: dict[str, Any]
-    trainable: set[str]
 
 
 def compare_training(runner: Runner) -> None:
     """Compares one step of training in float32."""
     runner.say("training")
     step = _step(runner)
-    _judge_trainable(runner, step)
+    _judge_gradients_of(runner, step)
     runner.judge("train_outputs", step.outputs, "train.output.")
     runner.judge("gradients", step.gradients, "train.gradient.")
     runner.judge("input_gradients", step.inputs, "train.input_gradient.")
@@ -85,22 +83,35 @@ def locate_in_backward(runner: Runner) -> None:
     runner.ledger.note_backward(backward.failed)
 
 
-def _judge_trainable(runner: Runner, step: TrainingStep) -> None:
+def compare_trainable(runner: Runner, model: Any) -> None:
     """The same parameters must be trained: none more, none less."""
     reference, ledger = runner.reference, runner.ledger
     if "trainable" not in reference.notes or reference.twin:
         return
     wanted = [new for _, new, _ in reference.keys.pairs(reference.notes["trainable"])]
-    recorded = set(reference.names("train.gradient."))
-    for name in sorted({*wanted, *step.trainable}):
-        if name not in step.trainable:
-            ledger.fault("trainable", name, "it is frozen, and PyTorch trains it")
+    trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    for name in sorted({*wanted, *trainable}):
+        if name not in trainable:
+            text = "it is frozen, and PyTorch trains it"
+            ledger.fault("trainable", name, text, "the parameter is frozen here: requires_grad is False")
         elif name not in wanted:
-            ledger.fault("trainable", name, "it is trained, and PyTorch's is frozen")
-        elif name not in recorded and name in step.gradients and step.gradients[name].numpy().any():
-            ledger.fault("trainable", name, "it gets a gradient, and PyTorch's gets none")
+            text = "it is trained, and PyTorch's is frozen"
+            ledger.fault("trainable", name, text, "the parameter is frozen in PyTorch: requires_grad is False there")
         else:
             ledger.agree("trainable", name)
+
+
+def _judge_gradients_of(runner: Runner, step: TrainingStep) -> None:
+    """The same parameters must get a gradient, and most of them one that is not zero."""
+    reference, ledger = runner.reference, runner.ledger
+    if "trainable" not in reference.notes or reference.twin:
+        return
+    wanted = [new for _, new, _ in reference.keys.pairs(reference.notes["trainable"])]
+    recorded = set(reference.names("train.gradient."))
+    for name in set(wanted) - recorded:
+        if name in step.gradients and step.gradients[name].numpy().any():
+            text = "it gets a gradient, and PyTorch's gets none"
+            ledger.fault("trainable", name, text, "PyTorch has a detach or no_grad that is left out here")
     still = sum(not reference.array(f"train.gradient.{name}").any() for name in recorded)
     if still * 2 > len(wanted):
         ledger.remark(
@@ -132,7 +143,6 @@ def _step(runner: Runner, *, double: bool = False, shaken: bool = False) -> Trai
         for parameter in model.parameters():
             values = parameter.numpy()
             parameter.data.copy_(flow.tensor(values * (1 + 2.0**-52 * rng.choice([-1.0, 0.0, 1.0], values.shape))))
-    trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     before = {name: buffer.numpy().copy() for name, buffer in model.named_buffers()}
     inputs: dict[str, Any] = {}
     args, keywords = runner.inputs(double=double, track=inputs)
@@ -147,7 +157,8 @@ def _step(runner: Runner, *, double: bool = False, shaken: bool = False) -> Trai
         )
     weights = {name: runner.tensor(reference.array(f"train.loss.weight.{name}"), double) for name in names}
     loss = sum((outputs[name] * weight).sum() for name, weight in weights.items())
-    loss.backward()
+    if loss.requires_grad:  # else all gradients are missing, and each of them is told
+        loss.backward()
     named = dict(model.named_parameters())
     gradients = {name: parameter.grad.clone() for name, parameter in named.items() if parameter.grad is not None}
     flow.optim.SGD(list(named.values()), lr=reference.learning_rate).step()
@@ -158,7 +169,7 @@ def _step(runner: Runner, *, double: bool = False, shaken: bool = False) -> Trai
         again, keywords = runner.inputs(double=double)
         with runner.nothing_dropped(model), flow.no_grad():
             model(*again, **keywords)
-    return TrainingStep(outputs, gradients, got, buffers, dict(model.named_buffers()), before, stepped, trainable)
+    return TrainingStep(outputs, gradients, got, buffers, dict(model.named_buffers()), before, stepped)
 
 
 def _adamw(runner: Runner, *, double: bool = False) -> dict[str, Any]:

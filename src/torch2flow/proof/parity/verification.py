@@ -15,9 +15,9 @@ from torch2flow._version import __version__
 from torch2flow.checkpoints.writing.manifest_reading import Manifest, read_manifest
 from torch2flow.errors import FormatError, UsageError
 from torch2flow.proof.parity.comparison_run import Request
-from torch2flow.proof.parity.divergence import Divergence, first_divergence
+from torch2flow.proof.parity.divergence import Divergence, explicable, first_divergence
 from torch2flow.proof.parity.fresh_recording import Original, record_against
-from torch2flow.proof.parity.isolated import compare_isolated, minimise_isolated
+from torch2flow.proof.parity.isolated import compare_isolated, explain_isolated, minimise_isolated
 from torch2flow.proof.parity.judge import EXACT, LIMIT, VERDICTS, worst
 from torch2flow.proof.parity.ledger import PARTS, Ledger
 from torch2flow.proof.parity.reference import Reference, reference_of
@@ -29,6 +29,9 @@ SUFFIX = ".reference.safetensors"
 
 NO_TENSORS = ("form", "dropout", "trainable")
 """The parts that compare something else than tensors."""
+
+MOST_TOLD = 5
+"""So many places that no run has used are told in the sentence; all are in the JSON."""
 
 OF_LAYERS = ("own", "inputs")
 """The parts of a comparison that are judged layer by layer."""
@@ -123,7 +126,7 @@ class Verification:
         """Adds what is known at the end: versions of what was involved, and how long it took."""
         if self.by_hand and self.faithful and not self.ledger.fine(*OF_LAYERS):
             self.notes.append("some layers hold other steps than PyTorch's of the same name; the whole decides")
-        self.notes += self.ledger.remarks
+        self.notes += [*self.ledger.remarks, *self.not_exercised]
         self.versions = {
             "torch2flow": __version__,
             "torch": self.reference.metadata.get("torch", "unknown"),
@@ -131,6 +134,15 @@ class Verification:
         }
         self.seconds = seconds
         self.reference.calls  # noqa: B018 - what is kept of a recording that may go now
+
+    @property
+    def not_exercised(self) -> list[str]:
+        """One sentence about the branches, masks and clamps of the model that no run has used, if there are any."""
+        told = [f"{text} (line {line})" for line, _, text in self.ledger.left_out]
+        if not told:
+            return []
+        more = f", and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+        return [f"not exercised, so nothing is said of it: in model.py {', '.join(told[:MOST_TOLD])}{more}"]
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data, without the values that were compared."""
@@ -148,6 +160,7 @@ class Verification:
             "parts": [part_row(part, self.ledger) for part in self.parts if part not in ("own", "inputs")],
             "modules": module_rows(self.ledger, self.reference),
             "failures": self.ledger.failures,
+            "not_exercised": [{"line": line, "text": text} for line, _, text in self.ledger.left_out],
             "unmatched": unmatched(self.ledger, self.reference),
         }
 
@@ -222,6 +235,12 @@ def _verify(
     versions = compare_isolated(folder, recording, request, found.ledger, say)
     if not found.ledger.parts and not found.ledger.failures:
         raise FormatError("There is nothing in the recording to compare.", where=str(recording.path))
+    where = found.divergence
+    if where is not None and not recording.twin and explicable(where):
+        say("looking for the cause")
+        explained = explain_isolated(folder, recording, where)
+        if explained is not None:
+            found.ledger.explain(where.tensor, *explained)
     if minimise is not None and found.divergence is not None:
         found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise, overwrite))
     found.conclude(versions, time.monotonic() - started)

@@ -16,18 +16,25 @@ from torch2flow.proof.parity.comparison_run import Request, Run
 from torch2flow.proof.parity.divergence import Divergence
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import reference_of
+from torch2flow.proof.parity.repairs import explanation
+from torch2flow.proof.parity.runner import Runner
 from torch2flow.proof.parity.smallest_case import minimise
 from torch2flow.runtime import import_oneflow
 from torch2flow.runtime.packages import distribution_version
 
 
 def run(job: dict[str, Any], emit: Emit) -> None:
-    """Runs one job: compares a model with its recording, or shrinks a difference."""
+    """Runs one job: compares a model with its recording, or explains or shrinks a difference."""
     folder = Path(job["folder"])
     flow, subject = import_oneflow(), Package(folder)
     reference = reference_of(read_manifest(folder), folder, job["reference"])
     if "where" in job:
         where = Divergence(**{**job["where"], "likely": tuple(job["where"]["likely"])})
+        if "skip" in job:
+            runner = Runner(flow, subject, reference, Ledger())
+            found = explanation(runner, where, lambda number: emit({"trying": number}), job["skip"])
+            emit({"explanation": found, "done": {}})
+            return
         sentence = minimise(flow, subject, folder, reference, where, Path(job["out"]), job["overwrite"])
         emit({"minimised": sentence, "done": {}})
         return

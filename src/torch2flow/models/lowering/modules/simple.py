@@ -20,7 +20,6 @@ torch_classes("""
     ReLU6(): relu6 hardtanh
     GELU(approximate='none'): gelu
     SiLU(inplace=False): silu
-    Mish(inplace=False): mish
     Sigmoid(): sigmoid
     Tanh(): tanh
     Hardswish(): hardswish
@@ -44,7 +43,7 @@ torch_classes("""
     MaxUnpool{d}d(kernel_size, stride=None, padding=0)
     PixelShuffle(upscale_factor): pixel_shuffle
     CosineSimilarity(dim=1, eps=1e-08)
-    Tanhshrink; Softmin; Softmax2d; RReLU; AlphaDropout; ChannelShuffle; PixelUnshuffle; LocalResponseNorm
+    Mish: mish; Tanhshrink; Softmin; Softmax2d; RReLU; AlphaDropout; ChannelShuffle; PixelUnshuffle; LocalResponseNorm
 """)(same_arguments)
 
 

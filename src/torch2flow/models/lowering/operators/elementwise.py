@@ -24,6 +24,11 @@ def sign(self):
     return flow.sign(self).to(self.dtype)
 
 
+@operator("aten.mish")
+def mish(self):
+    return self * flow.tanh(F.softplus(self))
+
+
 @operator("aten.ceil", "aten.floor", "aten.trunc", "aten.fix", "aten.round")
 def whole(self, *, name):
     return getattr(flow, "trunc" if name == "fix" else name)(self) if is_float(self.dtype) else self

@@ -9,6 +9,13 @@ import oneflow.nn as nn
 import oneflow.nn.functional as F
 
 
+class Mish(nn.Module):
+    """PyTorch's `nn.Mish`; OneFlow 0.9.0's gives NaN from 100 on."""
+
+    def forward(self, x):
+        return x * flow.tanh(F.softplus(x))
+
+
 class Tanhshrink(nn.Module):
     """PyTorch's `nn.Tanhshrink`."""
 

@@ -1,0 +1,132 @@
+"""Runs a model as a `flow.nn.Graph`, and finds the module whose code computes something else there than eagerly.
+
+A Graph calls `forward` of the class, not of the instance, so it is the classes' methods that are wrapped for a while.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from torch2flow.runtime.nested import leaves
+
+SAME = 1e-4
+"""How much float32 results in graph mode may differ from eager ones, relative to the largest value."""
+
+
+@dataclass
+class Events:
+    """What goes into modules and comes out of them, in the order in which it does.
+
+    Attributes:
+        paths: of modules, by their identity.
+        inside: the modules under way.
+        rows: of each event, the path of the module whose code has made the tensors, and the tensors.
+    """
+
+    flow: Any
+    paths: dict[int, str]
+    inside: list[str] = field(default_factory=lambda: [""])
+    rows: list[tuple[str, list[Any]]] = field(default_factory=list)
+
+    def tensors(self, value: Any) -> list[Any]:
+        """The tensors of a nested value."""
+        return [leaf for leaf in leaves(value) if isinstance(leaf, self.flow.Tensor)]
+
+    @contextlib.contextmanager
+    def noted(self, model: Any) -> Iterator[None]:
+        """A context in which all calls of the model's modules are noted."""
+
+        def wrap(forward: Callable[..., Any]) -> Callable[..., Any]:
+            def noting(this: Any, *args: Any, **kwargs: Any) -> Any:
+                origin = this if isinstance(this, self.flow.nn.Module) else this.to(self.flow.nn.Module)
+                path = self.paths.get(id(origin))
+                if path is None:
+                    return forward(this, *args, **kwargs)
+                self.rows.append((self.inside[-1], self.tensors((args, kwargs))))
+                self.inside.append(path)
+                try:
+                    output = forward(this, *args, **kwargs)
+                finally:
+                    self.inside.pop()
+                self.rows.append((path, self.tensors(output)))
+                return output
+
+            return noting
+
+        classes = {type(part) for path, part in model.named_modules() if path}
+        own = {cls: vars(cls).get("forward") for cls in classes}
+        try:
+            for cls in classes:
+                cls.forward = wrap(cls.forward)
+            yield
+        finally:
+            for cls, old in own.items():
+                if old is None:
+                    del cls.forward
+                else:
+                    cls.forward = old
+
+
+def run_as_graph(
+    flow: Any, model: Any, args: Any, keywords: Any, noted: Callable[[Any], list[Any]] = lambda value: []
+) -> tuple[list[int], list[Any], list[Any]]:
+    """Runs a model as a Graph, which gives tensors only.
+
+    Args:
+        flow: the module `oneflow`.
+        model: the model.
+        args: its arguments.
+        keywords: those by keyword.
+        noted: which tensors to give beside the outputs, asked when the model was traced.
+
+    Returns:
+        The places of the tensors among all leaves of the output; the tensors; those that were noted.
+    """
+    places: list[int] = []
+
+    class ModelGraph(flow.nn.Graph):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def build(self, *args: Any, **kwargs: Any) -> Any:
+            output = self.model(*args, **kwargs)
+            found = [(n, leaf) for n, leaf in enumerate(leaves(output)) if isinstance(leaf, flow.Tensor)]
+            places[:] = [place for place, _ in found]
+            return tuple(leaf for _, leaf in found) + tuple(noted(output))
+
+    given = ModelGraph()(*args, **keywords)
+    given = list(given) if isinstance(given, tuple | list) else [given]
+    return places, given[: len(places)], given[len(places) :]
+
+
+def first_in_graph(flow: Any, model: Any, inputs: Callable[[], Any]) -> str | None:
+    """The path of the first module whose code gives something else as a Graph than eagerly; None if there is none."""
+    paths = {id(part): path for path, part in model.named_modules() if path}
+    eager, lazy = Events(flow, paths), Events(flow, paths)
+    args, keywords = inputs()
+    with flow.no_grad(), eager.noted(model):
+        model(*args, **keywords)
+    args, keywords = inputs()
+    with lazy.noted(model):
+        rest = run_as_graph(flow, model, args, keywords, lambda output: [leaf for _, row in lazy.rows for leaf in row])[
+            2
+        ]
+    values = iter(rest)
+    for (path, one), (other_path, other) in zip(eager.rows, lazy.rows, strict=False):
+        found = [next(values).numpy() for _ in other]
+        if path != other_path or len(found) != len(one):
+            return path
+        for leaf, array in zip(one, found, strict=True):
+            wanted = leaf.numpy()
+            if wanted.shape != array.shape:
+                return path
+            size = float(np.abs(wanted).max(initial=0))
+            if wanted.size and float(np.abs(wanted.astype(np.float64) - array).max()) > SAME * size:
+                return path
+    return ""
