@@ -1,0 +1,164 @@
+"""Writes the compatibility module: exactly the functions that some code uses, with what they call, in readable order."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch2flow.models.codegen.source_text import SourceText, formatted
+from torch2flow.port import missing
+from torch2flow.port.compat import SUBSTITUTES
+
+HEAD = '''"""What OneFlow 0.9.0 lacks, or does otherwise than PyTorch, for the code beside this file.
+
+Each function has the signature of PyTorch's, and is said in a line to differ in what. `torch2flow port` wrote this file;
+it needs OneFlow alone, and can be read and changed like any other.
+"""
+
+'''
+_LAZY = {"flow": "import oneflow as flow", "F": "import oneflow.nn.functional as F", "nn": "import oneflow.nn as nn"}
+"""What substitutes are written with, as the imports of the module."""
+
+
+_SERVES = "# It stands for: "
+
+
+def served_names(text: str) -> set[str]:
+    """The names that a module written earlier stands for; empty where it is none of ours."""
+    line = next((each for each in text.splitlines()[:20] if each.startswith(_SERVES)), "")
+    return {name for name in line.removeprefix(_SERVES).split(", ") if name in SUBSTITUTES or name == "missing"}
+
+
+def compat_source(names: Iterable[str]) -> SourceText:
+    """The module for a set of names of PyTorch; `missing` is among them where OneFlow can't have some name.
+
+    Raises:
+        ValueError: two functions of one name would have to be in it.
+    """
+    assembly = _Assembly()
+    wanted = sorted(names)
+    if "missing" in wanted:
+        assembly.add(missing, "missing", "")
+    reasons: dict[Any, list[str]] = {}
+    for name in wanted:
+        if name in SUBSTITUTES:
+            reasons.setdefault(SUBSTITUTES[name].function, []).append(name)
+    for function, served in reasons.items():
+        function_module = inspect.getmodule(inspect.unwrap(function))
+        assert function_module is not None
+        assembly.add(function_module, function.__name__, f"{', '.join(served)}: {SUBSTITUTES[served[0]].because}")
+    methods = [
+        f"flow.Tensor.{name.rpartition('.')[2]} = {SUBSTITUTES[name].function.__name__}"
+        for name in wanted
+        if name.startswith("torch.Tensor.") and name in SUBSTITUTES
+    ]
+    if methods:
+        assembly.imports.add(_LAZY["flow"])
+    return assembly.text(methods, wanted)
+
+
+@dataclass(slots=True)
+class _Assembly:
+    """Definitions in the order in which they are needed, and the imports for them."""
+
+    imports: set[str] = field(default_factory=set)
+    definitions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _under_way: set[str] = field(default_factory=set)
+
+    def add(self, module: ModuleType, name: str, reason: str) -> None:
+        """Takes a definition of a file of ours over, after those that it uses."""
+        known = self.definitions.get(name)
+        if name in self._under_way or (known is not None and known[0] == module.__name__):
+            return
+        if known is not None:
+            raise ValueError(f"{name} is defined in {known[0]} and in {module.__name__}: rename one of them")
+        self._under_way.add(name)
+        nodes, lines = _top_level(module.__name__)
+        node = nodes[name]
+        for used in sorted(_names_in(node, nodes) - {name}):
+            if used in nodes:
+                self._take(module, used, nodes[used])
+        self._under_way.discard(name)
+        self.definitions[name] = (module.__name__, _commented(_written(node, lines, nodes), reason))
+
+    def _take(self, module: ModuleType, name: str, node: ast.stmt) -> None:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch2flow."):
+            if name in _LAZY:
+                self.imports.add(_LAZY[name])
+            else:
+                alias = next(each for each in node.names if (each.asname or each.name) == name)
+                assert alias.asname is None, f"{module.__name__} imports {alias.name} under another name"
+                owner = importlib.import_module(node.module or "")
+                self.add(inspect.getmodule(getattr(owner, name)) or owner, name, "")
+        elif isinstance(node, ast.Import):
+            alias = next(each for each in node.names if (each.asname or each.name.partition(".")[0]) == name)
+            self.imports.add(f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
+        elif isinstance(node, ast.ImportFrom):
+            alias = next(each for each in node.names if (each.asname or each.name) == name)
+            self.imports.add(f"from {node.module} import {alias.name}" + (f" as {name}" if alias.asname else ""))
+        else:
+            self.add(module, name, "")
+
+    def text(self, last: list[str], names: list[str]) -> SourceText:
+        """The whole file."""
+        standard = sorted(each for each in self.imports if "oneflow" not in each)
+        others = sorted(each for each in self.imports if "oneflow" in each)
+        head = HEAD + "\n".join([_SERVES + ", ".join(names), "", "from __future__ import annotations", "", *standard, "", *others, "", ""])
+        body = "\n\n\n".join(text for _, text in self.definitions.values())
+        ending = "\n\n\n# Methods that OneFlow's tensors lack, or have otherwise.\n" + "\n".join(last) if last else ""
+        return formatted(SourceText(f"{head}\n{body}{ending}\n"))
+
+
+@cache
+def _top_level(module: str) -> tuple[dict[str, ast.stmt], list[str]]:
+    """The statements of a file of ours by the names they bind, and its lines."""
+    text = Path(inspect.getfile(importlib.import_module(module))).read_text(encoding="utf-8")
+    found: dict[str, ast.stmt] = {}
+    statements = [
+        inner for node in ast.parse(text).body for inner in (node.body if isinstance(node, ast.With) else [node])
+    ]
+    for node in statements:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found[node.name] = node
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= {alias.asname or alias.name.partition(".")[0]: node for alias in node.names}
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                found |= {each.id: node for each in ast.walk(target) if isinstance(each, ast.Name)}
+    found.pop("annotations", None)
+    return found, text.splitlines()
+
+
+def _is_ours(decorator: ast.expr, nodes: dict[str, ast.stmt]) -> bool:
+    """Whether a decorator only registers a function with us."""
+    name = next((part.id for part in ast.walk(decorator) if isinstance(part, ast.Name)), "")
+    home = nodes.get(name)
+    return isinstance(home, ast.ImportFrom) and (home.module or "").startswith("torch2flow.")
+
+
+def _names_in(node: ast.stmt, nodes: dict[str, ast.stmt]) -> set[str]:
+    """The names that a definition uses, without our decorators."""
+    ours = [each for each in getattr(node, "decorator_list", ()) if _is_ours(each, nodes)]
+    parts = (part for child in ast.iter_child_nodes(node) if child not in ours for part in ast.walk(child))
+    return {part.id for part in parts if isinstance(part, ast.Name)}
+
+
+def _written(node: ast.stmt, lines: list[str], nodes: dict[str, ast.stmt]) -> str:
+    """The text of a definition without our decorators."""
+    kept = [each for each in getattr(node, "decorator_list", ()) if not _is_ours(each, nodes)]
+    decorators = [f"@{ast.unparse(each)}" for each in kept]
+    return textwrap.dedent("\n".join([*decorators, *lines[node.lineno - 1 : node.end_lineno]]))
+
+
+def _commented(text: str, reason: str) -> str:
+    comment = textwrap.wrap(reason, 96)
+    return "\n".join([*(f"# {line}" for line in comment), text])

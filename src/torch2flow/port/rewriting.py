@@ -1,0 +1,453 @@
+"""Rewrites one file: each use of a name of PyTorch becomes the name that OneFlow or the compatibility module has.
+
+Names that are equal in both stay as they are, so that what differs from the author's file is what differs in meaning.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from torch2flow.port import forms
+from torch2flow.port.api import Api
+from torch2flow.port.compat import SUBSTITUTES
+from torch2flow.port.findings import Finding, Tally
+from torch2flow.port.imports import ImportRewriter
+from torch2flow.port.lookup import MODULES, find, is_foreign, longest, module_there
+from torch2flow.port.project import Meaning, Module, Project
+from torch2flow.port.scopes import COMPREHENSIONS, scopes_of
+from torch2flow.port.source import PythonText
+
+ASK = "write it otherwise, or add a function of your own with --rules"
+COMPAT = "flow_compat"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the compatibility module is, as an import of one file says it: `flow_compat`, `..flow_compat`, `a.flow_compat`."""
+
+    module: str = COMPAT
+
+    @property
+    def statement(self) -> str:
+        """Imports the module itself."""
+        holder, point, name = self.module.rpartition(".")
+        if not point:
+            return f"import {name}"
+        return f"from {holder or '.'} import {name}" if holder.strip(".") or not holder else f"from {holder}. import {name}"
+
+
+class Rewriter:
+    """One file on its way.
+
+    Args:
+        source: the file.
+        module: what it is in its tree.
+        project: the tree.
+        name: its path, for findings.
+        place: where the compatibility module is.
+
+    Attributes:
+        tally: what was found.
+    """
+
+    def __init__(
+        self, source: PythonText, module: Module, project: Project, name: str = "", place: Place | None = None
+    ) -> None:
+        self.source, self.module, self.project, self.name = source, module, project, name
+        self.place = place or Place()
+        self.tally = Tally(lines=len(source.starts))
+        self.scopes = scopes_of(source.tree, module.resolve_from)
+        self.scope = self.scopes[source.tree]
+        self.statement: ast.stmt | None = None
+        self.later = self.guarded = False
+        self.needs_compat = self.needs_flow = self.needs_flowvision = False
+        self._marked: set[tuple[int, str]] = set()
+        self._imports = ImportRewriter(self)
+        self._visitors: dict[type, Callable[..., None]] = {
+            ast.Name: self._name, ast.Attribute: self._attribute, ast.Call: self._call, ast.Subscript: self._subscript,
+            ast.Import: self._imports.rewrite, ast.ImportFrom: self._imports.rewrite_from, ast.Try: self._try,
+            ast.FunctionDef: self._function, ast.AsyncFunctionDef: self._function, ast.Lambda: self._lambda,
+            ast.ClassDef: self._class, ast.AnnAssign: self._annotated, ast.Expr: self._expression,
+            ast.Assign: self._assignment,
+        }  # fmt: skip
+        self._visitors |= dict.fromkeys(COMPREHENSIONS, self._comprehension)
+
+    def run(self) -> Tally:
+        """Makes all edits."""
+        self.all(self.source.tree.body)
+        self._imports.finish()
+        return self.tally
+
+    # -- walking -------------------------------------------------------------------------------------------------------
+
+    def all(self, nodes: Iterable[ast.AST | None]) -> None:
+        for node in nodes:
+            if node is not None:
+                self.visit(node)
+
+    def visit(self, node: ast.AST) -> None:
+        if isinstance(node, ast.stmt):
+            self.statement = node
+        visitor = self._visitors.get(type(node))
+        if visitor is not None:
+            visitor(node)
+        else:
+            self.all(ast.iter_child_nodes(node))
+
+    def _within(self, node: ast.AST, children: Iterable[ast.AST | None]) -> None:
+        outer = self.scope
+        self.scope = self.scopes.get(node, outer)
+        self.all(children)
+        self.scope = outer
+
+    def _declared(self, nodes: Iterable[ast.AST | None]) -> None:
+        """What Python evaluates when it reads a definition: defaults, annotations, base classes, decorators."""
+        outer, self.later = self.later, True
+        self.all(nodes)
+        self.later = outer
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self._decorators(node)
+        arguments = node.args
+        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        annotations = [each.annotation for each in every if each is not None]
+        self._declared([*arguments.defaults, *arguments.kw_defaults, *annotations, node.returns])
+        self._within(node, node.body)
+
+    def _lambda(self, node: ast.Lambda) -> None:
+        self._declared([*node.args.defaults, *node.args.kw_defaults])
+        self._within(node, [node.body])
+
+    def _class(self, node: ast.ClassDef) -> None:
+        self._decorators(node)
+        self._declared([*node.bases, *node.keywords])
+        self._within(node, node.body)
+
+    def _comprehension(self, node: ast.ListComp) -> None:
+        self.visit(node.generators[0].iter)
+        for generator in node.generators:
+            self._within(node, [generator.target, *([] if generator is node.generators[0] else [generator.iter])])
+            self._within(node, generator.ifs)
+        self._within(node, [getattr(node, part, None) for part in ("elt", "key", "value")])
+
+    def _annotated(self, node: ast.AnnAssign) -> None:
+        self._declared([node.annotation])
+        self.all([node.target, node.value])
+
+    def _try(self, node: ast.Try) -> None:
+        outer, self.guarded = self.guarded, self.guarded or any(_takes_import_errors(each) for each in node.handlers)
+        self.all(node.body)
+        self.guarded = outer
+        self.all([*node.handlers, *node.orelse, *node.finalbody])
+
+    def _decorators(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
+        for decorator in node.decorator_list:
+            used = self.path_of(decorator.func if isinstance(decorator, ast.Call) else decorator)
+            if used in forms.COMPILER_MARKS:
+                start, end = self.source.span(decorator)
+                start = self.source.text.rindex("@", 0, start)
+                rest = re.compile(r"[ \t]*(#[^\r\n]*)?(\r\n|\r|\n)[ \t]*").match(self.source.text, end)
+                self.source.replace(start, rest.end() if rest else end, "")
+                self._dropped(decorator, used, "OneFlow compiles nothing of this code")
+            else:
+                self._declared([decorator])
+
+    def _expression(self, node: ast.Expr) -> None:
+        value = node.value
+        if isinstance(value, ast.Call):
+            used = self.path_of(value.func)
+            if used.startswith(forms.WITHOUT_EFFECT) and used not in SUBSTITUTES and find(used).status == "cannot":
+                self._nothing(node, used)
+                return
+        self.visit(value)
+
+    def _assignment(self, node: ast.Assign) -> None:
+        for target in node.targets:
+            used = self.path_of(target)
+            if used.startswith(forms.WITHOUT_EFFECT):
+                self._nothing(node, used)
+                return
+        self.all([node.value, *node.targets])
+
+    def _nothing(self, node: ast.stmt, used: str) -> None:
+        """A statement without effect in OneFlow."""
+        first = " ".join(self.source.of(node).split())
+        self.source.replace(*self.source.span(node), "pass")
+        self._dropped(node, used, "OneFlow has no such setting")
+        self.comment(f"left out, since OneFlow has no such setting: {first}")
+
+    # -- names ---------------------------------------------------------------------------------------------------------
+
+    def meaning(self, name: str) -> Meaning:
+        """What a name means in the scope that is read now."""
+        home = self.scope.home(name)
+        meanings = [self.project.meaning(each, self.module) for each in home.imports.get(name, ())]
+        found = next((each for each in meanings if is_foreign(each.path)), None) or next(filter(None, meanings), None)
+        if found is not None:
+            return found
+        if home.parent is None and name not in home.others and name not in home.imports:
+            return self.project.starred(home.stars, name, self.module)
+        return Meaning()
+
+    def chain(self, node: ast.AST) -> tuple[Meaning, list[ast.expr]]:
+        """A dotted name as what its beginning means, and the nodes from that beginning on, the longest last."""
+        nodes: list[ast.expr] = []
+        while isinstance(node, ast.Attribute):
+            nodes.append(node)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return Meaning(), []
+        nodes.append(node)
+        nodes.reverse()
+        found = self.meaning(node.id)
+        while found.path.startswith(".") and len(nodes) > 1:
+            head = nodes[1]
+            assert isinstance(head, ast.Attribute)
+            found = self.project.attribute(found, head.attr)
+            nodes = nodes[1:]
+        return (found, nodes) if is_foreign(found.path) else (Meaning(), [])
+
+    def path_of(self, node: ast.AST) -> str:
+        """The path in PyTorch that a dotted name has; "" for any other expression."""
+        found, nodes = self.chain(node)
+        if not found:
+            return ""
+        path = ".".join([found.path, *(each.attr for each in nodes[1:] if isinstance(each, ast.Attribute))])
+        return find(path).name
+
+    def _name(self, node: ast.Name) -> None:
+        self._use(node)
+
+    def _attribute(self, node: ast.Attribute) -> None:
+        if not self._use(node):
+            self._method(node)
+            self.visit(node.value)
+
+    def _method(self, node: ast.Attribute) -> None:
+        """An attribute of something that may be a tensor: the compatibility module gives tensors what they lack."""
+        path = f"torch.Tensor.{node.attr}"
+        if path in SUBSTITUTES:
+            self.tally.compat.add(path)
+            self.tally.uses["compat"] += 1
+            self.needs_compat = True
+
+    def _use(self, node: ast.Name | ast.Attribute, call: ast.Call | None = None) -> bool:
+        """Rewrites a dotted name, if it is one of PyTorch's."""
+        found, nodes = self.chain(node)
+        if not found or not nodes or not getattr(node, "lineno", 0):
+            return False
+        attributes = [each.attr for each in nodes[1:] if isinstance(each, ast.Attribute)]
+        api, taken = longest([found.path, *attributes])
+        self._write(api, found, nodes, taken, call)
+        return True
+
+    def _write(
+        self, api: Api | None, found: Meaning, nodes: list[ast.expr], taken: int, call: ast.Call | None
+    ) -> None:
+        root, whole = nodes[0], nodes[taken - 1]
+        direct = isinstance(root, ast.Name) and taken == 1 and not found.starred
+        if api is None:  # a module as a value
+            path = ".".join([found.path, *(each.attr for each in nodes[1:taken] if isinstance(each, ast.Attribute))])
+            if module_there(path):
+                self._rename(root, found)
+            else:
+                self._missing(path, root, whole, direct)
+        elif api.name in forms.VALUES:
+            self.tally.uses["compat"] += 1
+            self._put(whole, forms.VALUES[api.name], direct)
+        elif api.name in forms.ANSWERS and call is not None:
+            self._put(call, forms.ANSWERS[api.name], False)
+            self.tally.uses["dropped"] += 1
+        elif api.status == "rule":
+            self.uses_compat(api.name)
+            self._put(whole, f"{COMPAT}.{SUBSTITUTES[api.name].function.__name__}", direct)
+        elif api.status == "cannot":
+            self._missing(api.name, root, whole, direct, api.note)
+        else:
+            self.tally.uses["same"] += 1
+            self._note(api, root)
+            if not direct:
+                self._spell(api, found, root, whole)
+        if call is not None and api is not None and api.status == "part":
+            self._arguments(call, api)
+
+    def _spell(self, api: Api, found: Meaning, root: ast.expr, whole: ast.expr) -> None:
+        """Writes the name that OneFlow has, by the module that the code has a name for where that leads there."""
+        here = module_there(found.path)
+        if here and api.oneflow.startswith(f"{here}.") and not found.starred:
+            start, end = self._last_name(root)
+            name, whole_end = self.source.text[start:end], self.source.span(whole)[1]
+            rest = api.oneflow[len(here) :]
+            if "".join(self.source.text[end:whole_end].split()) == rest:
+                self._rename(root, found)
+            else:
+                self.source.replace(start, whole_end, (found.renamed or name) + rest)
+        elif api.oneflow.startswith("oneflow."):
+            self.needs_flow = True
+            self.source.replace(*self.source.span(whole), self.module.alias + api.oneflow[7:])
+        else:
+            self.needs_flowvision = True
+            self.source.replace(*self.source.span(whole), api.oneflow)
+
+    def _last_name(self, node: ast.expr) -> tuple[int, int]:
+        """Where the last name of a dotted name stands."""
+        start, end = self.source.span(node)
+        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+        return (end - len(name), end) if isinstance(node, ast.Attribute) else (start, end)
+
+    def _rename(self, root: ast.expr, found: Meaning) -> None:
+        if found.renamed:
+            self.source.replace(*self._last_name(root), found.renamed)
+
+    def _put(self, node: ast.AST, text: str, direct: bool) -> None:
+        """Puts a text in the place of a name; what is imported by itself is renamed where it is imported."""
+        if not direct:
+            self.source.replace(*self.source.span(node), text)
+            self.needs_compat |= text.startswith(COMPAT)
+
+    def uses_compat(self, name: str) -> None:
+        """Takes note of a name for which the compatibility module stands."""
+        self.tally.uses["compat"] += 1
+        self.tally.compat.add(name)
+
+    def _missing(self, name: str, root: ast.expr, whole: ast.expr, direct: bool, note: str = "") -> None:
+        self.cannot(root, name, note)
+        self._put(whole, self.missing_call(name, self.later), direct)
+
+    def missing_call(self, name: str, later: bool) -> str:
+        """An expression that raises when it is called, or where a definition calls it only when that is used."""
+        self.tally.compat.add("missing")
+        return f"{COMPAT}.missing({name!r}{', later=True' if later else ''})"
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+
+    def _call(self, node: ast.Call) -> None:
+        used = self.path_of(node.func)
+        if used in forms.COMPILER_MARKS and node.args and not isinstance(node.args[0], ast.Starred):
+            self._first_argument(node, used)
+        elif isinstance(node.func, (ast.Name, ast.Attribute)) and self._use(node.func, node):
+            self.all([*node.args, *(keyword.value for keyword in node.keywords)])
+        else:
+            if isinstance(node.func, ast.Attribute) and node.func.attr in forms.METHODS_WITH_DROPPED:
+                for keyword in node.keywords:
+                    if keyword.arg in ("memory_format", "non_blocking"):
+                        self._drop(node, keyword, f"torch.Tensor.{node.func.attr}")
+                        continue
+            self.visit(node.func)
+            self.all([*node.args, *(keyword.value for keyword in node.keywords)])
+        self._looked_up_by_text(node)
+
+    def _first_argument(self, node: ast.Call, used: str) -> None:
+        """`torch.compile(model, mode="x")` is the model."""
+        start, end = self.source.span(node)
+        first = node.args[0]
+        inner = self.source.span(first)
+        plain = isinstance(first, (ast.Name, ast.Attribute, ast.Call, ast.Subscript))
+        self.source.replace(start, inner[0], "" if plain else "(")
+        self.source.replace(inner[1], end, "" if plain else ")")
+        self._dropped(node, used, "OneFlow compiles nothing of this code")
+        self.visit(first)
+
+    def _arguments(self, call: ast.Call, api: Api) -> None:
+        """Drops what changes nothing, renames what OneFlow calls otherwise, and tells of what it lacks."""
+        for keyword in call.keywords:
+            name = keyword.arg or ""
+            if name in api.renamed:
+                start = self.source.offset(keyword.lineno, keyword.col_offset)
+                self.source.replace(start, start + len(name), api.renamed[name])
+            elif name in api.arguments:
+                nothing = isinstance(keyword.value, ast.Constant) and keyword.value.value is None
+                if nothing or name in forms.DROPPED_ARGUMENTS:
+                    self._drop(call, keyword, api.name)
+                else:
+                    self.cannot(call, f"{api.name}({name}=)", f"OneFlow's {api.oneflow} has no argument {name!r}.")
+
+    def _drop(self, call: ast.Call, keyword: ast.keyword, api: str) -> None:
+        name = keyword.arg or ""
+        start = self.source.offset(keyword.lineno, keyword.col_offset)
+        end = self.source.offset(keyword.end_lineno or 0, keyword.end_col_offset or 0)
+        text = self.source.text
+        after = re.compile(r"\s*,[ \t]*(?:\\?(?:\r\n|\r|\n)[ \t]*)?").match(text, end)
+        before = re.compile(r"\s*,\s*$").search(text, self.source.span(call.func)[1], start)
+        if before and not (after and text[after.end() : after.end() + 1] not in (")", "")):
+            start = before.start()
+        elif after:
+            end = after.end()
+        self.source.replace(start, end, "")
+        self._dropped(call, f"{api}({name}=)", forms.DROPPED_ARGUMENTS.get(name, "it is the default"))
+
+    def _subscript(self, node: ast.Subscript) -> None:
+        if self.path_of(node.value) == "torch.jit.Final":
+            start, end = self.source.span(node)
+            inner = self.source.span(node.slice)
+            self.source.replace(start, inner[0], "")
+            self.source.replace(inner[1], end, "")
+            self._dropped(node, "torch.jit.Final", "it tells PyTorch's compiler something")
+            self.visit(node.slice)
+        else:
+            self.all([node.value, node.slice])
+
+    def _looked_up_by_text(self, node: ast.Call) -> None:
+        """`getattr(nn, name)`: which name that is, is known when the code runs."""
+        if isinstance(node.func, ast.Name) and node.func.id in ("getattr", "setattr") and len(node.args) > 1:
+            used = self.path_of(node.args[0])
+            if used in MODULES:
+                name = node.args[1]
+                if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                    api = find(f"{used}.{name.value}")
+                    if api.status == "equal" or (api.status == "cannot" and len(node.args) > 2):
+                        return
+                    used = api.name
+                self.look(node, used, "The name is looked up as text when the code runs.", "see that OneFlow has it")
+
+    # -- what is told --------------------------------------------------------------------------------------------------
+
+    def tell(self, node: ast.AST, kind: str, api: str, reason: str, remedy: str = "") -> None:
+        """Adds a finding."""
+        line = getattr(node, "lineno", 0) or getattr(self.statement, "lineno", 0)
+        finding = Finding(self.name, line, kind, api, reason, remedy)
+        if finding not in self.tally.findings[-4:]:
+            self.tally.findings.append(finding)
+
+    def look(self, node: ast.AST, api: str, reason: str, remedy: str) -> None:
+        """Tells of what may differ."""
+        self.tell(node, "look", api, reason, remedy)
+
+    def cannot(self, node: ast.AST, api: str, note: str = "") -> None:
+        """Tells of what OneFlow can't do, there and in the ported code."""
+        self.tally.uses["cannot"] += 1
+        self.tell(node, "cannot", api, note or f"OneFlow 0.9.0 has no {api}.", ASK)
+        self.comment(f"OneFlow 0.9.0 can't: {api}")
+
+    def comment(self, text: str) -> None:
+        """Writes a comment above the statement that is read now."""
+        line = getattr(self.statement, "lineno", 1)
+        if (line, text) not in self._marked:
+            self._marked.add((line, text))
+            start = self.source.starts[line - 1]
+            shown = text if len(text) < 100 else text[:97] + "..."
+            shown = "".join(letter if letter.isprintable() else " " for letter in shown)
+            margin = self.source.indentation(line)
+            self.source.replace(start, start, f"{margin}# torch2flow: {shown}{self.source.newline}")
+
+    def _dropped(self, node: ast.AST, api: str, reason: str) -> None:
+        self.tally.uses["dropped"] += 1
+        self.tell(node, "changed", api, f"Left out: {reason}.")
+
+    def _note(self, api: Api, node: ast.AST) -> None:
+        if api.note:
+            self.look(node, api.name, api.note, "see whether the code depends on it")
+
+
+def _takes_import_errors(handler: ast.ExceptHandler) -> bool:
+    """Whether the author has an answer for a name that can't be imported."""
+    if handler.type is None:
+        return True
+    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(isinstance(each, ast.Name) and each.id in _IMPORT_ERRORS for each in types)
+
+
+_IMPORT_ERRORS = ("ImportError", "ModuleNotFoundError", "Exception", "AttributeError", "BaseException")
