@@ -53,6 +53,9 @@ style: setup ## compare the source of well-known models with their authors', for
 operators: setup ## try every operator rule on PyTorch's samples, for docs/operators.md (minutes)
 	@$(ONEFLOW) scripts/operators.py $(ARGS)
 
+api: setup ## compare PyTorch's names with OneFlow's by name, arguments and runs, for docs/api.md (ARGS='--names' for some)
+	@$(ONEFLOW) scripts/api.py $(ARGS)
+
 docs: setup ## write anew what the documentation shows of real runs and of the code: comparison, tables, sessions
 	@$(ONEFLOW) scripts/compare_flow_load.py --write
 	@$(ONEFLOW) scripts/docs_tables.py --write
