@@ -1,4 +1,4 @@
-"""Writes the compatibility module: exactly the functions that some code uses, with what they call, in readable order."""
+"""Writes the compatibility module: exactly the functions that some code uses, with what they call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from torch2flow.models.codegen.source_text import SourceText, formatted
@@ -19,8 +18,8 @@ from torch2flow.port.compat import SUBSTITUTES
 
 HEAD = '''"""What OneFlow 0.9.0 lacks, or does otherwise than PyTorch, for the code beside this file.
 
-Each function has the signature of PyTorch's, and is said in a line to differ in what. `torch2flow port` wrote this file;
-it needs OneFlow alone, and can be read and changed like any other.
+Each function has the signature of PyTorch's, and says in a line what is different in OneFlow. `torch2flow port` wrote
+this file. It needs OneFlow alone, and can be read and changed like any other.
 """
 
 '''
@@ -46,15 +45,13 @@ def compat_source(names: Iterable[str]) -> SourceText:
     assembly = _Assembly()
     wanted = sorted(names)
     if "missing" in wanted:
-        assembly.add(missing, "missing", "")
+        assembly.add(missing.__file__, "missing", "")
     reasons: dict[Any, list[str]] = {}
     for name in wanted:
         if name in SUBSTITUTES:
             reasons.setdefault(SUBSTITUTES[name].function, []).append(name)
     for function, served in reasons.items():
-        function_module = inspect.getmodule(inspect.unwrap(function))
-        assert function_module is not None
-        assembly.add(function_module, function.__name__, f"{', '.join(served)}: {SUBSTITUTES[served[0]].because}")
+        assembly.add(_file_of(function), function.__name__, f"{', '.join(served)}: {SUBSTITUTES[served[0]].because}")
     methods = [
         f"flow.Tensor.{name.rpartition('.')[2]} = {SUBSTITUTES[name].function.__name__}"
         for name in wanted
@@ -73,31 +70,30 @@ class _Assembly:
     definitions: dict[str, tuple[str, str]] = field(default_factory=dict)
     _under_way: set[str] = field(default_factory=set)
 
-    def add(self, module: ModuleType, name: str, reason: str) -> None:
+    def add(self, file: str, name: str, reason: str) -> None:
         """Takes a definition of a file of ours over, after those that it uses."""
         known = self.definitions.get(name)
-        if name in self._under_way or (known is not None and known[0] == module.__name__):
+        if name in self._under_way or (known is not None and known[0] == file):
             return
         if known is not None:
-            raise ValueError(f"{name} is defined in {known[0]} and in {module.__name__}: rename one of them")
+            raise ValueError(f"{name} is defined in {known[0]} and in {file}: rename one of them")
         self._under_way.add(name)
-        nodes, lines = _top_level(module.__name__)
+        nodes, lines = _top_level(file)
         node = nodes[name]
         for used in sorted(_names_in(node, nodes) - {name}):
             if used in nodes:
-                self._take(module, used, nodes[used])
+                self._take(file, used, nodes[used])
         self._under_way.discard(name)
-        self.definitions[name] = (module.__name__, _commented(_written(node, lines, nodes), reason))
+        self.definitions[name] = (file, _commented(_written(node, lines, nodes), reason))
 
-    def _take(self, module: ModuleType, name: str, node: ast.stmt) -> None:
+    def _take(self, file: str, name: str, node: ast.stmt) -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch2flow."):
             if name in _LAZY:
                 self.imports.add(_LAZY[name])
             else:
                 alias = next(each for each in node.names if (each.asname or each.name) == name)
-                assert alias.asname is None, f"{module.__name__} imports {alias.name} under another name"
-                owner = importlib.import_module(node.module or "")
-                self.add(inspect.getmodule(getattr(owner, name)) or owner, name, "")
+                assert alias.asname is None, f"{file} imports {alias.name} under another name"
+                self.add(_file_of(getattr(importlib.import_module(node.module or ""), name)), name, "")
         elif isinstance(node, ast.Import):
             alias = next(each for each in node.names if (each.asname or each.name.partition(".")[0]) == name)
             self.imports.add(f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
@@ -105,32 +101,41 @@ class _Assembly:
             alias = next(each for each in node.names if (each.asname or each.name) == name)
             self.imports.add(f"from {node.module} import {alias.name}" + (f" as {name}" if alias.asname else ""))
         else:
-            self.add(module, name, "")
+            self.add(file, name, "")
 
     def text(self, last: list[str], names: list[str]) -> SourceText:
         """The whole file."""
         standard = sorted(each for each in self.imports if "oneflow" not in each)
         others = sorted(each for each in self.imports if "oneflow" in each)
-        head = HEAD + "\n".join([_SERVES + ", ".join(names), "", "from __future__ import annotations", "", *standard, "", *others, "", ""])
+        head = HEAD + "\n".join(
+            [_SERVES + ", ".join(names), "", "from __future__ import annotations", "", *standard, "", *others, "", ""]
+        )
         body = "\n\n\n".join(text for _, text in self.definitions.values())
         ending = "\n\n\n# Methods that OneFlow's tensors lack, or have otherwise.\n" + "\n".join(last) if last else ""
         return formatted(SourceText(f"{head}\n{body}{ending}\n"))
 
 
+def _file_of(thing: Any) -> str:
+    """The file in which a function or class is defined, also one that was run and not imported."""
+    code = getattr(inspect.unwrap(thing), "__code__", None)
+    methods = (getattr(each, "__code__", None) for each in vars(thing).values()) if code is None else iter(())
+    return str((code or next(filter(None, methods))).co_filename)
+
+
 @cache
-def _top_level(module: str) -> tuple[dict[str, ast.stmt], list[str]]:
+def _top_level(file: str) -> tuple[dict[str, ast.stmt], list[str]]:
     """The statements of a file of ours by the names they bind, and its lines."""
-    text = Path(inspect.getfile(importlib.import_module(module))).read_text(encoding="utf-8")
+    text = Path(file).read_text(encoding="utf-8")
     found: dict[str, ast.stmt] = {}
     statements = [
         inner for node in ast.parse(text).body for inner in (node.body if isinstance(node, ast.With) else [node])
     ]
     for node in statements:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found[node.name] = node
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        elif isinstance(node, ast.Import | ast.ImportFrom):
             found |= {alias.asname or alias.name.partition(".")[0]: node for alias in node.names}
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
                 found |= {each.id: node for each in ast.walk(target) if isinstance(each, ast.Name)}

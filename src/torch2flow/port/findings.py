@@ -39,7 +39,8 @@ class Tally:
 
     Attributes:
         findings: in the order of the lines.
-        uses: how many uses of PyTorch's names stay the `same`, go through `compat`, were `dropped`, or OneFlow `cannot`.
+        uses: how many uses of PyTorch's names stay the `same`, go through `compat`, were `dropped`, or are what
+            OneFlow `cannot` do.
         compat: the names of PyTorch that the compatibility module stands for.
         lines: how many lines were read.
     """

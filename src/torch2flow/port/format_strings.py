@@ -37,9 +37,9 @@ def _place(node: ast.JoinedStr, literal: str, text: str, start: int) -> None:
         line = text.count("\n", 0, start + begin) + 1
         column = len(text[text.rfind("\n", 0, start + begin) + 1 : start + begin].encode("utf-8", "surrogatepass"))
         for old, new in zip(ast.walk(value.value), ast.walk(tree), strict=True):
-            if hasattr(new, "lineno"):
-                _move(old, _shifted(new.lineno, new.col_offset, line, column),
-                      _shifted(new.end_lineno, new.end_col_offset, line, column))
+            if isinstance(new, ast.expr | ast.arg | ast.keyword):
+                start_of = _shifted(new.lineno, new.col_offset, line, column)
+                _move(old, start_of, _shifted(new.end_lineno or 0, new.end_col_offset or 0, line, column))
 
 
 def _shifted(line: int, column: int, first: int, margin: int) -> tuple[int, int]:
@@ -48,9 +48,9 @@ def _shifted(line: int, column: int, first: int, margin: int) -> tuple[int, int]
 
 
 def _move(node: ast.AST, start: tuple[int, int], end: tuple[int, int]) -> None:
-    if hasattr(node, "lineno"):
+    if isinstance(node, ast.expr | ast.arg | ast.keyword):
         node.lineno, node.col_offset = start
-        node.end_lineno, node.end_col_offset = end  # type: ignore[attr-defined]
+        node.end_lineno, node.end_col_offset = end
 
 
 def _formatted(node: ast.JoinedStr) -> Iterator[ast.FormattedValue]:

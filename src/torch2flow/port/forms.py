@@ -28,8 +28,14 @@ VALUES = {
     "torch.nan": 'float("nan")',
     "torch.version.cuda": "None",
     "torch.version.hip": "None",
+    "torch.channels_last": "None",
+    "torch.channels_last_3d": "None",
+    "torch.contiguous_format": "None",
+    "torch.preserve_format": "None",
+    "torchvision.__version__": '"0.14.1"',
 }
-"""Constants. The version is the one whose API ported code sees: what asks for it wants to know what it may call."""
+"""Constants. The version is the one whose API ported code sees: what asks for it wants to know what it may call.
+OneFlow has one memory format: no call keeps the argument for it."""
 
 ANSWERS = {
     "torch.jit.is_scripting": "False",

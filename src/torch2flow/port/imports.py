@@ -43,7 +43,9 @@ class ImportRewriter:
                     rewriter.cannot(node, alias.name, f"OneFlow 0.9.0 has no module {alias.name}.")
                 continue
             root = module_there(alias.name.partition(".")[0])
-            own = root if root == rewriter.module.alias or root == "flowvision" else f"{root} as {rewriter.module.alias}"
+            own = (
+                root if root == rewriter.module.alias or root == "flowvision" else f"{root} as {rewriter.module.alias}"
+            )
             bound = rewriter.scope.home(name).imports[name]
             if alias.name == name or all(each.plain != name for each in bound):
                 parts.append(own)
@@ -109,7 +111,9 @@ class ImportRewriter:
             module, _, name = path.rpartition(".")  # the author has an answer for what can't be imported
             home = module_there(module) or module.replace("torch", "oneflow", 1)
             groups.setdefault(home, []).append(name if name == local else f"{name} as {local}")
-            rewriter.tell(node, "changed", api.name, "OneFlow has none: the answer in the code's own `except` is taken.")
+            rewriter.tell(
+                node, "changed", api.name, "OneFlow has none: the answer in the code's own `except` is taken."
+            )
         elif api.status == "cannot":
             rewriter.cannot(node, api.name, api.note)
             rewriter.needs_compat = True
@@ -161,7 +165,7 @@ class ImportRewriter:
             for part in ("body", "orelse", "finalbody"):
                 block = getattr(parent, part, None)
                 if isinstance(block, list) and node in block:
-                    return [each for each in block if not isinstance(each, (ast.Import, ast.ImportFrom)) or each is node]
+                    return [each for each in block if not isinstance(each, ast.Import | ast.ImportFrom) or each is node]
         return []
 
     def finish(self) -> None:
@@ -184,7 +188,8 @@ class ImportRewriter:
                 head = number + 1
         first = self.first.lineno if self.first is not None else 0
         place = next(
-            (each for each in body[head:] if each.lineno <= first <= (each.end_lineno or 0)), next(iter(body[head:]), None)
+            (each for each in body[head:] if each.lineno <= first <= (each.end_lineno or 0)),
+            next(iter(body[head:]), None),
         )
         text = "".join(f"{line}{source.newline}" for line in lines)
         if place is None:
@@ -201,4 +206,3 @@ class ImportRewriter:
         """Whether `import torch` at the head of the file binds OneFlow already."""
         found = self.rewriter.scopes[self.rewriter.source.tree].imports.get("torch", ())
         return any(each.plain for each in found)
-

@@ -46,7 +46,7 @@ def longest(parts: list[str]) -> tuple[Api | None, int]:
         if has_a_form(path):
             return Api(path, "cannot"), taken
         if path in MODULES:
-            if taken == len(parts):
+            if taken == len(parts) or (parts[taken].startswith("__") and not has_a_form(f"{path}.{parts[taken]}")):
                 return None, taken
             name = ".".join(parts[: taken + 1])
             api = find(name)
@@ -57,3 +57,9 @@ def longest(parts: list[str]) -> tuple[Api | None, int]:
         if api.status != "cannot":
             return api, taken
     return find(".".join(parts[:2])), min(2, len(parts))
+
+
+def oneflow_path(path: str) -> str:
+    """The path that a name has where it stands in the module there that is PyTorch's module here."""
+    home, _, name = path.rpartition(".")
+    return f"{module_there(home)}.{name}"

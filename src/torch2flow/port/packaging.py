@@ -8,8 +8,12 @@ from pathlib import Path
 
 from torch2flow.port.findings import Finding
 
-_FILES = re.compile(r"(.*/)?(requirements[^/]*\.txt|environment[^/]*\.ya?ml|pyproject\.toml|setup\.cfg|README[^/]*|Dockerfile)")
-_LINE = re.compile(r"""^\s*(?:-\s*|["'])?(torch|torchvision|torchaudio|pytorch)\b(?![\w-]*\s*:\s*\n)\s*(?:[=<>~!\[;"',]|$)""")
+_FILES = re.compile(
+    r"(.*/)?(requirements[^/]*\.txt|environment[^/]*\.ya?ml|pyproject\.toml|setup\.cfg|README[^/]*|Dockerfile)"
+)
+_LINE = re.compile(
+    r"""^\s*(?:-\s*|["'])?(torch|torchvision|torchaudio|pytorch)\b(?![\w-]*\s*:\s*\n)\s*(?:[=<>~!\[;"',]|$)"""
+)
 _INSTALL = re.compile(r"\b(?:pip3?|conda|mamba|uv)\b.*\binstall\b.*\b(torch|torchvision|pytorch)\b")
 MOST = 1 << 20
 

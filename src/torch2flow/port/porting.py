@@ -73,7 +73,7 @@ class Port:
 
     Args:
         tree: what is ported.
-        progress: called with the number of files that were done since the last call.
+        progress: called with the number of bytes that were done since the last call.
     """
 
     def __init__(self, tree: Tree, progress: Progress = lambda count: None) -> None:
@@ -98,7 +98,10 @@ class Port:
         """
         single = self.tree.files == [""]
         compat = Output(out.with_name(f"{COMPAT}.py"), _objection_to_compat)
-        outputs = [Output(out, lambda path, entries: _objection(path, entries, overwrite)), *([compat] if single else [])]
+        outputs = [
+            Output(out, lambda path, entries: _objection(path, entries, overwrite)),
+            *([compat] if single else []),
+        ]
         with Staging(*outputs, overwrite=True, work=f"port {self.tree.root}", parts=re.compile(".*")) as staging:
             try:
                 if single:
@@ -134,7 +137,7 @@ class Port:
             if path not in written:
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.tree.file(path), folder / path)
-                self.progress(1)
+                self.progress((folder / path).stat().st_size)
         for path, names in self.result.compat.items():
             _make(folder, path, compat_source(names).encode())
         rows = []
@@ -172,11 +175,11 @@ class Port:
             else:
                 self.result.tally.findings += packaging_findings(path, self.tree.file(path))
                 continue
-            self.progress(1)
+            self.progress(self.tree.file(path).stat().st_size)
 
     def _read(self, path: str) -> PythonText | None:
         try:
-            return read_source(read_whole(self.tree.file(path), LARGEST))
+            return read_source(read_whole(self.tree.file(path), LARGEST), names_only=True)
         except FormatError as error:
             remedy = f"it is copied as it is{'; ' + error.maybe if error.maybe else ''}"
             self.result.tally.findings.append(Finding(path, 0, "error", "", error.what, remedy))
@@ -194,7 +197,7 @@ class Port:
             return original
         data = source.encoded()
         try:
-            read_source(data)
+            read_source(data, names_only=True)
         except FormatError as error:
             reason = f"What it became is no Python any more: {error.what}"
             self.result.tally.findings.append(Finding(path, 0, "error", "", reason, "it is copied as it is; report it"))
@@ -300,6 +303,10 @@ def _objection(out: Path, entries: Entries, overwrite: bool) -> str:
 
 def _objection_to_compat(out: Path, entries: Entries) -> str:
     try:
-        return "" if served_names(read_whole(out).decode("utf-8", "replace")) else "it is none that `torch2flow port` wrote"
+        return (
+            ""
+            if served_names(read_whole(out).decode("utf-8", "replace"))
+            else "it is none that `torch2flow port` wrote"
+        )
     except FormatError as error:
         return error.what

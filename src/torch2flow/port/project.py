@@ -6,6 +6,8 @@ of syntax take 500 bytes a node, and a package of 130,000 lines has 1.5 million.
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -51,6 +53,7 @@ class Project:
     def add(self, module: Module, source: PythonText) -> None:
         """Takes note of a file."""
         module.scope = scopes_of(source.tree, module.resolve_from, whole=False)[source.tree]
+        module.alias = "oneflow" if re.search(r"\bflow\b", source.text) and _has_name(source.tree, "flow") else "flow"
         self.modules[module.path] = module
 
     def meaning(self, imported: Imported, module: Module) -> Meaning:
@@ -98,15 +101,15 @@ class Project:
         path = owner.path[1:]
         if path not in self.modules:
             return Meaning()
-        return self.bound(self.modules[path], name) or (
-            Meaning(f".{path}.{name}") if f"{path}.{name}" in self.modules else Meaning()
-        )
+        found = self.bound(self.modules[path], name)
+        return Meaning(f".{path}.{name}") if not found and f"{path}.{name}" in self.modules else found
 
     def bound(self, module: Module, name: str) -> Meaning:
         """What the module's own scope binds a name to."""
         scope = module.scope
         meanings = [self.meaning(each, module) for each in scope.imports.get(name, ())]
-        found = next((each for each in meanings if is_foreign(each.path)), None) or next(iter(meanings), Meaning())
+        foreign = (each for each in meanings if is_foreign(each.path))
+        found = next(foreign, next(iter(meanings), Meaning()))
         if found or name in scope.others:
             return found
         return self.starred(scope.stars, name, module)
@@ -149,3 +152,8 @@ class Meaning:
     def __bool__(self) -> bool:
         return bool(self.path)
 
+
+def _has_name(tree: ast.Module, name: str) -> bool:
+    """Whether a file has a name of its own that is this one."""
+    parts = ("id", "arg", "name", "asname")
+    return any(getattr(node, part, None) == name for node in ast.walk(tree) for part in parts)

@@ -15,7 +15,7 @@ from torch2flow.port.api import Api
 from torch2flow.port.compat import SUBSTITUTES
 from torch2flow.port.findings import Finding, Tally
 from torch2flow.port.imports import ImportRewriter
-from torch2flow.port.lookup import MODULES, find, is_foreign, longest, module_there
+from torch2flow.port.lookup import MODULES, find, is_foreign, longest, module_there, oneflow_path
 from torch2flow.port.project import Meaning, Module, Project
 from torch2flow.port.scopes import COMPREHENSIONS, scopes_of
 from torch2flow.port.source import PythonText
@@ -26,17 +26,17 @@ COMPAT = "flow_compat"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the compatibility module is, as an import of one file says it: `flow_compat`, `..flow_compat`, `a.flow_compat`."""
+    """Where the compatibility module is for one file: `flow_compat`, `..flow_compat`, `a.flow_compat`."""
 
     module: str = COMPAT
 
     @property
     def statement(self) -> str:
         """Imports the module itself."""
-        holder, point, name = self.module.rpartition(".")
-        if not point:
-            return f"import {name}"
-        return f"from {holder or '.'} import {name}" if holder.strip(".") or not holder else f"from {holder}. import {name}"
+        holder = self.module.removesuffix(COMPAT)
+        return (
+            f"from {holder if not holder.strip('.') else holder[:-1]} import {COMPAT}" if holder else f"import {COMPAT}"
+        )
 
 
 class Rewriter:
@@ -65,13 +65,15 @@ class Rewriter:
         self.later = self.guarded = False
         self.needs_compat = self.needs_flow = self.needs_flowvision = False
         self._marked: set[tuple[int, str]] = set()
+        self._quote = ""
+        self._left_out: set[ast.keyword] = set()
         self._imports = ImportRewriter(self)
         self._visitors: dict[type, Callable[..., None]] = {
             ast.Name: self._name, ast.Attribute: self._attribute, ast.Call: self._call, ast.Subscript: self._subscript,
             ast.Import: self._imports.rewrite, ast.ImportFrom: self._imports.rewrite_from, ast.Try: self._try,
             ast.FunctionDef: self._function, ast.AsyncFunctionDef: self._function, ast.Lambda: self._lambda,
             ast.ClassDef: self._class, ast.AnnAssign: self._annotated, ast.Expr: self._expression,
-            ast.Assign: self._assignment,
+            ast.Assign: self._assignment, ast.JoinedStr: self._format_string,
         }  # fmt: skip
         self._visitors |= dict.fromkeys(COMPREHENSIONS, self._comprehension)
 
@@ -133,6 +135,15 @@ class Rewriter:
             self._within(node, generator.ifs)
         self._within(node, [getattr(node, part, None) for part in ("elt", "key", "value")])
 
+    def _format_string(self, node: ast.JoinedStr) -> None:
+        """An f-string: what is put into it must not have its quotes, for Pythons before 3.12."""
+        outer = self._quote
+        if getattr(node, "lineno", 0):
+            opening = re.compile(r"[A-Za-z]*(['\"])").match(self.source.of(node))
+            self._quote = opening[1] if opening else ""
+        self.all(node.values)
+        self._quote = outer
+
     def _annotated(self, node: ast.AnnAssign) -> None:
         self._declared([node.annotation])
         self.all([node.target, node.value])
@@ -165,11 +176,11 @@ class Rewriter:
         self.visit(value)
 
     def _assignment(self, node: ast.Assign) -> None:
-        for target in node.targets:
-            used = self.path_of(target)
-            if used.startswith(forms.WITHOUT_EFFECT):
-                self._nothing(node, used)
-                return
+        parts = [part for each in node.targets for part in (each.elts if isinstance(each, ast.Tuple) else [each])]
+        used = [self.path_of(part) for part in parts]
+        if all(each.startswith(forms.WITHOUT_EFFECT) for each in used):
+            self._nothing(node, used[0])
+            return
         self.all([node.value, *node.targets])
 
     def _nothing(self, node: ast.stmt, used: str) -> None:
@@ -244,9 +255,7 @@ class Rewriter:
         self._write(api, found, nodes, taken, call)
         return True
 
-    def _write(
-        self, api: Api | None, found: Meaning, nodes: list[ast.expr], taken: int, call: ast.Call | None
-    ) -> None:
+    def _write(self, api: Api | None, found: Meaning, nodes: list[ast.expr], taken: int, call: ast.Call | None) -> None:
         root, whole = nodes[0], nodes[taken - 1]
         direct = isinstance(root, ast.Name) and taken == 1 and not found.starred
         if api is None:  # a module as a value
@@ -254,7 +263,7 @@ class Rewriter:
             if module_there(path):
                 self._rename(root, found)
             else:
-                self._missing(path, root, whole, direct)
+                self._missing(path, found, root, whole, direct)
         elif api.name in forms.VALUES:
             self.tally.uses["compat"] += 1
             self._put(whole, forms.VALUES[api.name], direct)
@@ -265,11 +274,12 @@ class Rewriter:
             self.uses_compat(api.name)
             self._put(whole, f"{COMPAT}.{SUBSTITUTES[api.name].function.__name__}", direct)
         elif api.status == "cannot":
-            self._missing(api.name, root, whole, direct, api.note)
+            self._missing(api.name, found, root, whole, direct, api.note)
         else:
             self.tally.uses["same"] += 1
             self._note(api, root)
-            if not direct:
+            starred = found.starred and taken == 1
+            if not direct and not (starred and api.oneflow == oneflow_path(found.path)):
                 self._spell(api, found, root, whole)
         if call is not None and api is not None and api.status == "part":
             self._arguments(call, api)
@@ -313,14 +323,20 @@ class Rewriter:
         self.tally.uses["compat"] += 1
         self.tally.compat.add(name)
 
-    def _missing(self, name: str, root: ast.expr, whole: ast.expr, direct: bool, note: str = "") -> None:
+    def _missing(
+        self, name: str, found: Meaning, root: ast.expr, whole: ast.expr, direct: bool, note: str = ""
+    ) -> None:
         self.cannot(root, name, note)
-        self._put(whole, self.missing_call(name, self.later), direct)
+        if isinstance(getattr(whole, "ctx", None), ast.Load):
+            self._put(whole, self.missing_call(name, self.later), direct)
+        elif not direct:
+            self._rename(root, found)
 
     def missing_call(self, name: str, later: bool) -> str:
         """An expression that raises when it is called, or where a definition calls it only when that is used."""
         self.tally.compat.add("missing")
-        return f"{COMPAT}.missing({name!r}{', later=True' if later else ''})"
+        mark = "'" if self._quote == '"' else '"'
+        return f"{COMPAT}.missing({mark}{name}{mark}{', later=True' if later else ''})"
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
@@ -328,24 +344,25 @@ class Rewriter:
         used = self.path_of(node.func)
         if used in forms.COMPILER_MARKS and node.args and not isinstance(node.args[0], ast.Starred):
             self._first_argument(node, used)
-        elif isinstance(node.func, (ast.Name, ast.Attribute)) and self._use(node.func, node):
-            self.all([*node.args, *(keyword.value for keyword in node.keywords)])
+            return
+        if isinstance(node.func, ast.Name | ast.Attribute) and self._use(node.func, node):
+            pass
         else:
             if isinstance(node.func, ast.Attribute) and node.func.attr in forms.METHODS_WITH_DROPPED:
                 for keyword in node.keywords:
                     if keyword.arg in ("memory_format", "non_blocking"):
                         self._drop(node, keyword, f"torch.Tensor.{node.func.attr}")
-                        continue
             self.visit(node.func)
-            self.all([*node.args, *(keyword.value for keyword in node.keywords)])
         self._looked_up_by_text(node)
+        self.all(node.args)
+        self.all(keyword.value for keyword in node.keywords if keyword not in self._left_out)
 
     def _first_argument(self, node: ast.Call, used: str) -> None:
         """`torch.compile(model, mode="x")` is the model."""
         start, end = self.source.span(node)
         first = node.args[0]
         inner = self.source.span(first)
-        plain = isinstance(first, (ast.Name, ast.Attribute, ast.Call, ast.Subscript))
+        plain = isinstance(first, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
         self.source.replace(start, inner[0], "" if plain else "(")
         self.source.replace(inner[1], end, "" if plain else ")")
         self._dropped(node, used, "OneFlow compiles nothing of this code")
@@ -367,6 +384,7 @@ class Rewriter:
 
     def _drop(self, call: ast.Call, keyword: ast.keyword, api: str) -> None:
         name = keyword.arg or ""
+        self._left_out.add(keyword)
         start = self.source.offset(keyword.lineno, keyword.col_offset)
         end = self.source.offset(keyword.end_lineno or 0, keyword.end_col_offset or 0)
         text = self.source.text

@@ -7,7 +7,7 @@ binds a name (an argument, an assignment, a loop) makes it a name of the author'
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -100,7 +100,7 @@ class _Binder:
             if type(node.ctx) is not ast.Load:  # type: ignore[attr-defined]
                 scope.others.add(node.id)  # type: ignore[attr-defined]
             return
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
             for name, imported in imported_names(node, self.resolve):
                 if name == "*":
                     scope.stars.append(imported.path)
@@ -124,7 +124,7 @@ class _Binder:
             names = [target for target in node.targets if not isinstance(target, ast.Name)]  # type: ignore[attr-defined]
             self._all(names, scope)
             return
-        if isinstance(node, (ast.Global, ast.Nonlocal)):
+        if isinstance(node, ast.Global | ast.Nonlocal):
             scope.outer |= set(node.names)
         elif isinstance(node, ast.NamedExpr):
             holder = scope
@@ -133,9 +133,9 @@ class _Binder:
             holder.others.add(node.target.id)
             self.visit(node.value, scope)
             return
-        name = getattr(node, "name", None) or getattr(node, "rest", None)  # an exception's, or one of a pattern
-        if isinstance(name, str):
-            scope.others.add(name)
+        bound = getattr(node, "name", None) or getattr(node, "rest", None)  # an exception's, or one of a pattern
+        if isinstance(bound, str):
+            scope.others.add(bound)
         for child in ast.iter_child_nodes(node):
             self.visit(child, scope)
 
@@ -143,7 +143,7 @@ class _Binder:
     def _comprehensions(self) -> list[Scope]:
         return [scope for node, scope in self.scopes.items() if isinstance(node, COMPREHENSIONS)]
 
-    def _all(self, nodes: list[ast.AST] | list[ast.stmt] | list[ast.expr], scope: Scope) -> None:
+    def _all(self, nodes: Iterable[ast.AST], scope: Scope) -> None:
         for node in nodes:
             self.visit(node, scope)
 
@@ -162,7 +162,8 @@ class _Binder:
         inner = self._open(node, "function", scope)
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
         inner.others |= {each.arg for each in every if each is not None}
-        self._all(node.body if isinstance(node.body, list) else [node.body], inner)
+        body: Iterable[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else node.body
+        self._all(body, inner)
 
 
 def imported_names(node: ast.Import | ast.ImportFrom, resolve: ResolveFrom) -> Iterator[tuple[str, Imported]]:
@@ -179,7 +180,10 @@ def imported_names(node: ast.Import | ast.ImportFrom, resolve: ResolveFrom) -> I
             if alias.name == "*":
                 yield "*", Imported(module)
             else:
-                yield alias.asname or alias.name, Imported(f"{module.rstrip('.')}.{alias.name}" if module else alias.name)
+                yield (
+                    alias.asname or alias.name,
+                    Imported(f"{module.rstrip('.')}.{alias.name}" if module else alias.name),
+                )
 
 
 def _is_nothing(value: ast.expr) -> bool:

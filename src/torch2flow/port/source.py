@@ -75,7 +75,7 @@ class PythonText:
         return text[: len(text) - len(text.lstrip(" \t\f"))]
 
     def replace(self, start: int, end: int, text: str) -> None:
-        """Puts a text in the place of a span when `edited` is asked for; one that repeats what is there does nothing."""
+        """Puts a text in the place of a span when `edited` is asked for."""
         if self.text[start:end] != text and (start, end, text) not in self._edits[-8:]:
             self._edits.append((start, end, text))
 
@@ -99,8 +99,12 @@ class PythonText:
         return self.edited().encode(self.encoding, "surrogateescape")
 
 
-def read_source(data: bytes) -> PythonText:
+def read_source(data: bytes, names_only: bool = False) -> PythonText:
     """Reads the bytes of a file of Python source, in whatever encoding its first lines declare (PEP 263).
+
+    Args:
+        data: the bytes.
+        names_only: nothing is to be changed: what stands inside f-strings need not be placed.
 
     Raises:
         FormatError: it is no Python source, or none that this Python can read.
@@ -112,10 +116,10 @@ def read_source(data: bytes) -> PythonText:
         text = data.decode(encoding)
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         raise FormatError(f"It can't be decoded: {str(error)[:200]}.") from None
-    return parse_source(text, encoding)
+    return parse_source(text, encoding, names_only)
 
 
-def parse_source(text: str, encoding: str = "utf-8") -> PythonText:
+def parse_source(text: str, encoding: str = "utf-8", names_only: bool = False) -> PythonText:
     """Reads a text of Python source.
 
     Raises:
@@ -138,5 +142,6 @@ def parse_source(text: str, encoding: str = "utf-8") -> PythonText:
         starts.append(place)
         place += len(line)
     source = PythonText(text, encoding, tree, starts, lines)
-    place_format_strings(tree, source.span, text)
+    if not names_only:
+        place_format_strings(tree, source.span, text)
     return source

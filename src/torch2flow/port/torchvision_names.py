@@ -48,10 +48,8 @@ _OTHER_HOMES = {
     "torchvision.models.vgg": "torchvision.models",
     "torchvision.ops.boxes": "torchvision.ops",
 }
-_TWINS = {
-    f"{home}.{name}": f"{HOMES[home]}.{name}" for home, names in _NAMES.items() for name in names.split()
-}
-_MODELS = "the builder takes `pretrained=`, not `weights=`, and its weights are flowvision's; `torch2flow zoo` has yours"
+_TWINS = {f"{home}.{name}": f"{HOMES[home]}.{name}" for home, names in _NAMES.items() for name in names.split()}
+_MODELS = "builders take `pretrained=`, not `weights=`, and load flowvision's weights; `torch2flow zoo` has yours"
 
 
 def find_in_flowvision(path: str) -> Api:
@@ -62,5 +60,5 @@ def find_in_flowvision(path: str) -> Api:
     if not twin:
         return Api(path, "cannot", note=f"flowvision 0.2.1 has no {path.removeprefix('torchvision.')}.")
     if path.startswith("torchvision.models."):
-        return Api(path, "part", twin, ("weights", "weights_backbone"), {}, f"In flowvision {_MODELS}.")
+        return Api(path, "part", twin, ("weights", "weights_backbone"), {}, f"Flowvision's {_MODELS}.")
     return Api(path, "equal", twin)

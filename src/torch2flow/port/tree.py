@@ -19,7 +19,9 @@ from torch2flow.errors import FormatError, UsageError
 from torch2flow.guards.child_python import bare_python
 from torch2flow.port.findings import Finding
 
-SKIPPED = frozenset({"__pycache__", ".git", ".hg", ".svn", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".tox"})
+SKIPPED = frozenset(
+    {"__pycache__", ".git", ".hg", ".svn", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".tox", ".venv"}
+)
 """Folders that belong to tools, not to the code."""
 
 _SHEBANG = re.compile(rb"#!.*\bpython")
@@ -46,6 +48,10 @@ class Tree:
     def file(self, path: str) -> Path:
         """Where a file of it lies."""
         return self.elsewhere.get(path) or (self.root / path if path else self.root)
+
+    def nbytes(self) -> int:
+        """How large all files are together."""
+        return sum(self.file(path).stat().st_size for path in self.files)
 
     def module(self, path: str) -> str:
         """The dotted path of a file of Python source."""
@@ -83,6 +89,23 @@ def read_tree(source: Path, out: Path | None = None) -> Tree:
     tree = Tree(source, source.resolve().name if (source / "__init__.py").exists() else "")
     _list(tree, "")
     return tree
+
+
+def add_package(tree: Tree, name: str, place: Path) -> None:
+    """Ports an installed package along with a folder: it lies beside the code, under its own name.
+
+    Raises:
+        UsageError: the folder has something of this name already, or there is no folder.
+    """
+    if tree.files == [""] or tree.name or any(path.split("/")[0] in (name, f"{name}.py") for path in tree.files):
+        raise UsageError(f"{name} can be ported along with a folder of scripts that has nothing of this name itself.")
+    other = read_tree(place)
+    for path in other.files:
+        inside = f"{name}/{path}" if path else f"{name}.py"
+        tree.files.append(inside)
+        tree.elsewhere[inside] = other.file(path)
+    tree.findings += other.findings
+    tree.files.sort()
 
 
 def _holds(source: Path, out: Path) -> bool:
@@ -178,10 +201,8 @@ def _import_path(python: str | None) -> list[str]:
     if python is None:
         return [entry for entry in sys.path if entry]
     try:
-        done = subprocess.run(
-            bare_python(python, "import json, sys; print(json.dumps(sys.path))"), capture_output=True, timeout=60, check=True
-        )
+        command = bare_python(python, "import json, sys; print(json.dumps(sys.path))")
+        done = subprocess.run(command, capture_output=True, timeout=60, check=True)
         return [str(entry) for entry in json.loads(done.stdout)]
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise UsageError(f"The interpreter {python!r} can't be asked where its packages are: {error}.") from None
-
