@@ -19,13 +19,43 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "src" / "torch2flow" / "port" / "api.jsonl"
 NAMES = ROOT / "scripts" / "api_names.py"
 
-UNHEEDED = {"layout", "pin_memory", "memory_format", "out", "generator", "values", "indices", "names", "async_op",
-            "foreach", "maximize", "capturable", "differentiable", "fused", "_stacklevel", "split_size_or_sections"}  # fmt: skip
+UNHEEDED = {
+    "layout",
+    "pin_memory",
+    "memory_format",
+    "out",
+    "generator",
+    "values",
+    "indices",
+    "names",
+    "async_op",
+    "foreach",
+    "maximize",
+    "capturable",
+    "differentiable",
+    "fused",
+    "_stacklevel",
+    "split_size_or_sections",
+}
 """Parameters that say nothing when they are missing: hardly any code gives them, or they change no value."""
 
-SAME = {"last_epoch": ["last_step"], "f": ["path", "path_or_buf"], "src": ["other"], "tensor": ["target", "input"], "from": ["a"],
-        "to": ["b"], "mode": ["is_train"], "ext_tensor": ["obj"], "ndarray": ["obj"], "A": ["input"], "t": ["tensor_type"],
-        "new_state": ["state"], "params": ["parameters"], "values": ["parameters"], "defaults": ["options"]}  # fmt: skip
+SAME = {
+    "last_epoch": ["last_step"],
+    "f": ["path", "path_or_buf"],
+    "src": ["other"],
+    "tensor": ["target", "input"],
+    "from": ["a"],
+    "to": ["b"],
+    "mode": ["is_train"],
+    "ext_tensor": ["obj"],
+    "ndarray": ["obj"],
+    "A": ["input"],
+    "t": ["tensor_type"],
+    "new_state": ["state"],
+    "params": ["parameters"],
+    "values": ["parameters"],
+    "defaults": ["options"],
+}
 """PyTorch's parameters, and the names that OneFlow's Python functions have for the same thing in the same place."""
 
 
@@ -85,7 +115,9 @@ def row_of(name: str, taken: list[str], theirs: dict[str, Any]) -> dict[str, Any
         known = [each.rstrip("=!") for each in given]
         missing = [] if any(each.startswith("**") for each in given) else [each for each in taken if each not in known]
         # The same place under another name.
-        renamed = {ours: its for ours, its in zip(taken, known, strict=False) if ours in missing and its in SAME.get(ours, ())}
+        renamed = {
+            ours: its for ours, its in zip(taken, known, strict=False) if ours in missing and its in SAME.get(ours, ())
+        }
     missing = [each for each in missing if each not in UNHEEDED and each not in renamed]
     row: dict[str, Any] = {"name": name}
     if missing:

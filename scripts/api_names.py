@@ -259,7 +259,9 @@ def marked(parameter: inspect.Parameter) -> str:
 def from_text(text: str, name: str) -> list[str] | None:
     """The parameters in the first lines of a docstring: `cat(tensors, dim=0, *, out=None) -> Tensor`."""
     found: list[str] = []
-    for match in re.finditer(rf"^\s*(?:\.\. function:: )?(?:\S*\.)?{re.escape(name)}\((.*?)\)\s*(?:->|$)", text, re.M | re.S):
+    for match in re.finditer(
+        rf"^\s*(?:\.\. function:: )?(?:\S*\.)?{re.escape(name)}\((.*?)\)\s*(?:->|$)", text, re.M | re.S
+    ):
         if (match.start() > 200 and not found) or any(mark in match.group(1) for mark in "[{>"):
             continue
         found += [each for each in split(match.group(1)) if each.rstrip("=!") not in {f.rstrip("=!") for f in found}]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -67,9 +68,11 @@ def values() -> dict[str, np.ndarray[Any, Any]]:
 
     return {
         "x": floats(2, 3, 4), "y": floats(2, 3, 4), "m": floats(3, 4), "k": floats(4, 5), "q": floats(4, 4),
-        "v": floats(4), "u": floats(4), "s": floats(), "r": np.abs(floats(2, 3, 4)) + 0.1, "p": draw.random((3, 4), np.float32),
+        "v": floats(4), "u": floats(4), "s": floats(), "r": np.abs(floats(2, 3, 4)) + 0.1,
+        "p": draw.random((3, 4), np.float32),
         "e": floats(0, 4), "image": floats(2, 3, 8, 8), "volume": floats(2, 3, 4, 6, 6), "signal": floats(2, 3, 9),
-        "i": np.array([[0, 2, 1], [2, 1, 0]]), "j": np.array([3, -7, 0, 5]), "n": np.array(2), "h": np.array([1, 2, 3, 1], np.int32),
+        "i": np.array([[0, 2, 1], [2, 1, 0]]), "j": np.array([3, -7, 0, 5]), "n": np.array(2),
+        "h": np.array([1, 2, 3, 1], np.int32),
         "c": draw.integers(0, 4, (3,)), "b": draw.random((2, 3, 4)) > 0.5, "f": np.array([True, False, True, True]),
         "d": draw.standard_normal((3, 4)), "w": floats(6, 3, 3, 3), "g": np.array([7, 2, 9, 4], np.uint8),
     }  # fmt: skip
@@ -120,7 +123,8 @@ def compare(found: Any, expected: Any, noise: float = 0.0) -> str:
                 return f"{type(one).__name__} instead of a tensor"
             wrong = difference(np.asarray(one.detach().cpu().numpy()), np.asarray(other.detach().cpu().numpy()), noise)
         elif isinstance(other, float) and isinstance(one, float):
-            wrong = "" if one == other or abs(one - other) <= 1e-5 * abs(other) or one != one != other else f"{one} instead of {other}"
+            same = math.isclose(one, other, rel_tol=1e-5) or (math.isnan(one) and math.isnan(other))
+            wrong = "" if same else f"{one} instead of {other}"
         elif isinstance(other, bool | int | str | type(None)):
             wrong = "" if one == other and type(one) is type(other) else f"{one!r} instead of {other!r}"
         else:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from torch2flow.port.compat import SUBSTITUTES
 
@@ -67,9 +67,9 @@ def canonical(name: str) -> str:
 
 
 @cache
-def _table() -> tuple[dict[str, dict[str, object]], dict[str, str]]:
+def _table() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """The rows by name, and the canonical name of each other spelling."""
-    rows: dict[str, dict[str, object]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     spellings: dict[str, str] = {}
     with Path(__file__).with_name("api.jsonl").open(encoding="utf-8") as file:
         for line in file:

@@ -5,12 +5,18 @@ from torch2flow.port.compat.registry import SUBSTITUTES, Substitute, stands_for
 
 with declaring():
     from torch2flow.port.compat import (
-        joining,
+        arithmetic,
+        comparison,
+        creation,
+        shape,
     )
 
 __all__ = [
     "SUBSTITUTES",
     "Substitute",
-    "joining",
+    "arithmetic",
+    "comparison",
+    "creation",
+    "shape",
     "stands_for",
 ]
