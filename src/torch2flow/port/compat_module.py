@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.models.codegen.source_text import SourceText, formatted
-from torch2flow.port import missing
+from torch2flow.port import missing, placement
 from torch2flow.port.compat import SUBSTITUTES
+from torch2flow.port.source import parse_source
 
 HEAD = '''"""What OneFlow 0.9.0 lacks, or does otherwise than PyTorch, for the code beside this file.
 
@@ -27,81 +28,92 @@ _LAZY = {"flow": "import oneflow as flow", "F": "import oneflow.nn.functional as
 """What substitutes are written with, as the imports of the module."""
 
 
+OURS: dict[str, Any] = {"missing": missing.missing, "placement": placement.take_device_and_dtype}
+"""What code may need that stands for no one name of PyTorch."""
+
 _SERVES = "# It stands for: "
 
 
 def served_names(text: str) -> set[str]:
     """The names that a module written earlier stands for; empty where it is none of ours."""
     line = next((each for each in text.splitlines()[:20] if each.startswith(_SERVES)), "")
-    return {name for name in line.removeprefix(_SERVES).split(", ") if name in SUBSTITUTES or name == "missing"}
+    return {name for name in line.removeprefix(_SERVES).split(", ") if name in SUBSTITUTES or name in OURS}
 
 
 def compat_source(names: Iterable[str]) -> SourceText:
-    """The module for a set of names of PyTorch; `missing` is among them where OneFlow can't have some name.
-
-    Raises:
-        ValueError: two functions of one name would have to be in it.
-    """
-    assembly = _Assembly()
+    """The module for a set of names of PyTorch; `missing` is among them where OneFlow can't have some name."""
     wanted = sorted(names)
-    if "missing" in wanted:
-        assembly.add(missing.__file__, "missing", "")
-    reasons: dict[Any, list[str]] = {}
+    reasons: dict[Any, list[str]] = {function: [] for name, function in OURS.items() if name in wanted}
     for name in wanted:
         if name in SUBSTITUTES:
             reasons.setdefault(SUBSTITUTES[name].function, []).append(name)
+    assembly = _Assembly({(_file_of(each), each.__name__): each.__name__ for each in reasons})
     for function, served in reasons.items():
-        assembly.add(_file_of(function), function.__name__, f"{', '.join(served)}: {SUBSTITUTES[served[0]].because}")
+        reason = f"{', '.join(served)}: {SUBSTITUTES[served[0]].because}" if served else ""
+        assembly.add(_file_of(function), function.__name__, reason)
     methods = [
         f"flow.Tensor.{name.rpartition('.')[2]} = {SUBSTITUTES[name].function.__name__}"
         for name in wanted
         if name.startswith("torch.Tensor.") and name in SUBSTITUTES
     ]
+    if "placement" in wanted:
+        methods.insert(0, "take_device_and_dtype()")
     if methods:
         assembly.imports.add(_LAZY["flow"])
     return assembly.text(methods, wanted)
 
 
+Key = tuple[str, str]
+"""A definition of ours: its file and its name there."""
+
+
 @dataclass(slots=True)
 class _Assembly:
-    """Definitions in the order in which they are needed, and the imports for them."""
+    """Definitions in the order in which they are needed, and the imports for them.
 
+    Attributes:
+        names: what each definition is called in the module. What others call first is called as it is here; a helper of
+            the same name as another gets a line before it.
+    """
+
+    names: dict[Key, str]
     imports: set[str] = field(default_factory=set)
-    definitions: dict[str, tuple[str, str]] = field(default_factory=dict)
-    _under_way: set[str] = field(default_factory=set)
+    definitions: dict[Key, str] = field(default_factory=dict)
+    _under_way: set[Key] = field(default_factory=set)
 
-    def add(self, file: str, name: str, reason: str) -> None:
-        """Takes a definition of a file of ours over, after those that it uses."""
-        known = self.definitions.get(name)
-        if name in self._under_way or (known is not None and known[0] == file):
-            return
-        if known is not None:
-            raise ValueError(f"{name} is defined in {known[0]} and in {file}: rename one of them")
-        self._under_way.add(name)
+    def add(self, file: str, name: str, reason: str = "") -> str:
+        """Takes a definition of a file of ours over, after those that it uses; returns its name in the module."""
+        key = (file, name)
+        if key not in self.names:
+            taken = set(self.names.values())
+            while name in taken:
+                name = f"_{name}"
+            self.names[key] = name
+        if key in self._under_way or key in self.definitions:
+            return self.names[key]
+        self._under_way.add(key)
         nodes, lines = _top_level(file)
-        node = nodes[name]
-        for used in sorted(_names_in(node, nodes) - {name}):
-            if used in nodes:
-                self._take(file, used, nodes[used])
-        self._under_way.discard(name)
-        self.definitions[name] = (file, _commented(_written(node, lines, nodes), reason))
+        node = nodes[key[1]]
+        others = {used: self._take(file, used, nodes[used]) for used in sorted(_names_in(node, nodes)) if used in nodes}
+        others[key[1]] = self.names[key]
+        text = _renamed(_written(node, lines, nodes), {old: new for old, new in others.items() if old != new})
+        self.definitions[key] = _commented(text, reason)
+        return self.names[key]
 
-    def _take(self, file: str, name: str, node: ast.stmt) -> None:
+    def _take(self, file: str, name: str, node: ast.stmt) -> str:
+        """Takes over what a definition uses; returns its name in the module."""
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch2flow."):
             if name in _LAZY:
                 self.imports.add(_LAZY[name])
-            else:
-                alias = next(each for each in node.names if (each.asname or each.name) == name)
-                assert alias.asname is None, f"{file} imports {alias.name} under another name"
-                self.add(_file_of(getattr(importlib.import_module(node.module or ""), name)), name, "")
-        elif isinstance(node, ast.Import):
-            alias = next(each for each in node.names if (each.asname or each.name.partition(".")[0]) == name)
-            self.imports.add(f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
-        elif isinstance(node, ast.ImportFrom):
+                return name
             alias = next(each for each in node.names if (each.asname or each.name) == name)
-            self.imports.add(f"from {node.module} import {alias.name}" + (f" as {name}" if alias.asname else ""))
-        else:
-            self.add(file, name, "")
+            return self.add(_file_of(getattr(importlib.import_module(node.module or ""), alias.name)), alias.name)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            alias = next(each for each in node.names if (each.asname or each.name.partition(".")[0]) == name)
+            home = f"from {node.module} " if isinstance(node, ast.ImportFrom) else ""
+            self.imports.add(f"{home}import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
+            return name
+        return self.add(file, name)
 
     def text(self, last: list[str], names: list[str]) -> SourceText:
         """The whole file."""
@@ -110,8 +122,10 @@ class _Assembly:
         head = HEAD + "\n".join(
             [_SERVES + ", ".join(names), "", "from __future__ import annotations", "", *standard, "", *others, "", ""]
         )
-        body = "\n\n\n".join(text for _, text in self.definitions.values())
-        ending = "\n\n\n# Methods that OneFlow's tensors lack, or have otherwise.\n" + "\n".join(last) if last else ""
+        body = "\n\n\n".join(self.definitions.values())
+        ending = (
+            "\n\n\n# What OneFlow's tensors and modules lack, or have otherwise.\n" + "\n".join(last) if last else ""
+        )
         return formatted(SourceText(f"{head}\n{body}{ending}\n"))
 
 
@@ -162,6 +176,20 @@ def _written(node: ast.stmt, lines: list[str], nodes: dict[str, ast.stmt]) -> st
     kept = [each for each in getattr(node, "decorator_list", ()) if not _is_ours(each, nodes)]
     decorators = [f"@{ast.unparse(each)}" for each in kept]
     return textwrap.dedent("\n".join([*decorators, *lines[node.lineno - 1 : node.end_lineno]]))
+
+
+def _renamed(text: str, names: dict[str, str]) -> str:
+    """A definition in which names of others are called otherwise."""
+    if not names:
+        return text
+    source = parse_source(text)
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Name) and node.id in names:
+            source.replace(*source.span(node), names[node.id])
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in names:
+            start = source.text.index(node.name, source.span(node)[0])
+            source.replace(start, start + len(node.name), names[node.name])
+    return source.edited()
 
 
 def _commented(text: str, reason: str) -> str:

@@ -13,7 +13,7 @@ class Missing:
     """Stands for a name of PyTorch: no object is an instance of it, and whatever calls it says what is missing.
 
     A class that inherits from it can be defined, and can't be made. What a definition needs, a default argument or a
-    decorator, is not called before the definition is used (`later`).
+    decorator (`later`), may be called while that is read. What a decorator makes of a function raises when called.
     """
 
     def __init__(self, name: str, later: bool = False) -> None:
@@ -21,7 +21,8 @@ class Missing:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._later:
-            return Missing(f"{self._name}(...)")
+            decorates = len(args) == 1 and callable(args[0]) and not kwargs
+            return Missing(f"{self._name}(...)", not decorates)
         raise NotInOneFlow(f"OneFlow 0.9.0 has no {self._name}, and torch2flow has nothing to put in its place.")
 
     def __getattr__(self, name: str) -> Any:

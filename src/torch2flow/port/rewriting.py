@@ -375,6 +375,9 @@ class Rewriter:
             if name in api.renamed:
                 start = self.source.offset(keyword.lineno, keyword.col_offset)
                 self.source.replace(start, start + len(name), api.renamed[name])
+            elif _is_placed(api) and name in ("device", "dtype", ""):
+                self.needs_compat = True
+                self.tally.compat.add("placement")
             elif name in api.arguments:
                 nothing = isinstance(keyword.value, ast.Constant) and keyword.value.value is None
                 if nothing or name in forms.DROPPED_ARGUMENTS:
@@ -458,6 +461,11 @@ class Rewriter:
     def _note(self, api: Api, node: ast.AST) -> None:
         if api.note:
             self.look(node, api.name, api.note, "see whether the code depends on it")
+
+
+def _is_placed(api: Api) -> bool:
+    """Whether it is a class of modules that OneFlow makes in one place and one dtype."""
+    return "device" in api.arguments and api.name.startswith("torch.nn.") and api.name.rpartition(".")[2][0].isupper()
 
 
 def _takes_import_errors(handler: ast.ExceptHandler) -> bool:
