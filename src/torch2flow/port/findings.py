@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class PortFinding:
     """One place of the code.
 
     Attributes:
@@ -45,7 +45,7 @@ class Tally:
         lines: how many lines were read.
     """
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[PortFinding] = field(default_factory=list)
     uses: Counter[str] = field(default_factory=Counter)
     compat: set[str] = field(default_factory=set)
     lines: int = 0

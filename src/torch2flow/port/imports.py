@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING
 
 from torch2flow.port import forms
 from torch2flow.port.compat import SUBSTITUTES
 from torch2flow.port.lookup import MODULES, has_a_form, is_foreign, longest, module_there
-
-if TYPE_CHECKING:
-    from torch2flow.port.rewriting import Rewriter
+from torch2flow.port.under_way import FileUnderWay
 
 
 class ImportRewriter:
@@ -21,7 +18,7 @@ class ImportRewriter:
         rewriter: the file on its way.
     """
 
-    def __init__(self, rewriter: Rewriter) -> None:
+    def __init__(self, rewriter: FileUnderWay) -> None:
         self.rewriter = rewriter
         self.first: ast.stmt | None = None
 

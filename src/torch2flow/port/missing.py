@@ -9,7 +9,7 @@ class NotInOneFlow(NotImplementedError, AttributeError):
     """Code got to what OneFlow can't do. `hasattr` and `except AttributeError` see that it is not there."""
 
 
-class Missing:
+class MissingName:
     """Stands for a name of PyTorch: no object is an instance of it, and whatever calls it says what is missing.
 
     A class that inherits from it can be defined, and can't be made. What a definition needs, a default argument or a
@@ -22,16 +22,16 @@ class Missing:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._later:
             decorates = len(args) == 1 and callable(args[0]) and not kwargs
-            return Missing(f"{self._name}(...)", not decorates)
+            return MissingName(f"{self._name}(...)", not decorates)
         raise NotInOneFlow(f"OneFlow 0.9.0 has no {self._name}, and torch2flow has nothing to put in its place.")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Missing(f"{self._name}.{name}", self._later)
+        return MissingName(f"{self._name}.{name}", self._later)
 
     def __getitem__(self, key: Any) -> Any:
-        return Missing(f"{self._name}[...]", self._later)
+        return MissingName(f"{self._name}[...]", self._later)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise NotInOneFlow(f"OneFlow 0.9.0 has no {self._name}, so {name} can't be set.")
@@ -58,9 +58,9 @@ class Missing:
         def __new__(cls: Any, *args: Any, **kwargs: Any) -> Any:
             raise NotInOneFlow(f"OneFlow 0.9.0 has no {missing._name}, of which {cls.__name__} is a kind.")
 
-        return (type("Missing" + self._name.rpartition(".")[2].strip("([.])"), (), {"__new__": __new__}),)
+        return (type("MissingName" + self._name.rpartition(".")[2].strip("([.])"), (), {"__new__": __new__}),)
 
 
 def missing(name: str, later: bool = False) -> Any:
     """Stands for a name that OneFlow has not."""
-    return Missing(name, later)
+    return MissingName(name, later)

@@ -9,7 +9,7 @@ from typing import Any
 from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object
 from torch2flow.port.findings import Tally
-from torch2flow.port.project import Module, Project
+from torch2flow.port.project import Project, SourceModule
 from torch2flow.port.rewriting import Rewriter
 from torch2flow.port.scopes import Scope
 from torch2flow.port.source import parse_source
@@ -28,7 +28,7 @@ def port_notebook(data: bytes, name: str, project: Project) -> tuple[bytes, Tall
     cells = notebook.get("cells")
     if not isinstance(cells, list):
         raise FormatError("It is no notebook of version 4: it has no cells.")
-    whole, module = Tally(), Module("")
+    whole, module = Tally(), SourceModule("")
     for cell in cells:
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
             _port_cell(cell, name, module, project, whole)
@@ -37,7 +37,7 @@ def port_notebook(data: bytes, name: str, project: Project) -> tuple[bytes, Tall
     return (text + "\n" * data.endswith(b"\n")).encode("utf-8", "surrogatepass"), whole
 
 
-def _port_cell(cell: dict[str, Any], name: str, module: Module, project: Project, whole: Tally) -> None:
+def _port_cell(cell: dict[str, Any], name: str, module: SourceModule, project: Project, whole: Tally) -> None:
     given = cell.get("source", "")
     text = "".join(map(str, given)) if isinstance(given, list) else str(given)
     if text.lstrip().startswith("%%"):
@@ -46,7 +46,7 @@ def _port_cell(cell: dict[str, Any], name: str, module: Module, project: Project
         source = parse_source(_MAGIC.sub(lambda match: f"{match[1]}{_KEPT}{match[2]}", text))
     except FormatError:
         return  # a cell may be anything, as long as nobody runs it
-    here = Module("")
+    here = SourceModule("")
     scratch = Project(dict(project.modules))
     scratch.add(here, source)
     merged: Scope = module.scope

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from torch2flow.port.findings import Finding
+from torch2flow.port.findings import PortFinding
 
 _FILES = re.compile(
     r"(.*/)?(requirements[^/]*\.txt|environment[^/]*\.ya?ml|pyproject\.toml|setup\.cfg|README[^/]*|Dockerfile)"
@@ -18,7 +18,7 @@ _INSTALL = re.compile(r"\b(?:pip3?|conda|mamba|uv)\b.*\binstall\b.*\b(torch|torc
 MOST = 1 << 20
 
 
-def packaging_findings(path: str, file: Path) -> Iterator[Finding]:
+def packaging_findings(path: str, file: Path) -> Iterator[PortFinding]:
     """The lines that ask for PyTorch to be installed."""
     if not _FILES.fullmatch(path) or file.stat().st_size > MOST:
         return
@@ -26,4 +26,4 @@ def packaging_findings(path: str, file: Path) -> Iterator[Finding]:
         found = _INSTALL.search(line) or (None if "README" in path else _LINE.match(line))
         if found:
             reason = f"It asks for {found[1]}, which the ported code does not import."
-            yield Finding(path, number, "look", found[1], reason, "put oneflow there, or take it out")
+            yield PortFinding(path, number, "look", found[1], reason, "put oneflow there, or take it out")

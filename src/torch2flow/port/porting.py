@@ -19,13 +19,14 @@ from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object, to_json_text
 from torch2flow.guards.regular_files import read_whole
 from torch2flow.port.compat_module import compat_source, served_names
-from torch2flow.port.findings import Finding, Tally
+from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.notebooks import port_notebook
 from torch2flow.port.packaging import packaging_findings
-from torch2flow.port.project import Module, Project
-from torch2flow.port.rewriting import COMPAT, Place, Rewriter
+from torch2flow.port.project import Project, SourceModule
+from torch2flow.port.rewriting import Rewriter
 from torch2flow.port.source import PythonText, read_source
-from torch2flow.port.tree import Tree, is_python
+from torch2flow.port.tree import SourceTree, is_python
+from torch2flow.port.under_way import COMPAT, Place
 
 RECORD = ".torch2flow-port.json"
 """In a ported folder: the files that were written, so that `--overwrite` knows what it may replace."""
@@ -76,11 +77,11 @@ class Port:
         progress: called with the number of bytes that were done since the last call.
     """
 
-    def __init__(self, tree: Tree, progress: Progress = lambda count: None) -> None:
+    def __init__(self, tree: SourceTree, progress: Progress = lambda count: None) -> None:
         self.tree, self.progress = tree, progress
         self.result = Ported()
         self.project = Project()
-        self.modules: dict[str, Module] = {}
+        self.modules: dict[str, SourceModule] = {}
         self._roots: dict[str, str] = {}
         self._aliases: dict[str, str] = {}
 
@@ -161,7 +162,7 @@ class Port:
         for path in python:
             source = self._read(path)
             if source is not None:
-                module = Module(self.tree.module(path), path.rsplit("/", 1)[-1] == "__init__.py")
+                module = SourceModule(self.tree.module(path), path.rsplit("/", 1)[-1] == "__init__.py")
                 self.modules[path] = module
                 self.project.add(module, source)
         self._find_namespaces()
@@ -182,7 +183,7 @@ class Port:
             return read_source(read_whole(self.tree.file(path), LARGEST), names_only=True)
         except FormatError as error:
             remedy = f"it is copied as it is{'; ' + error.maybe if error.maybe else ''}"
-            self.result.tally.findings.append(Finding(path, 0, "error", "", error.what, remedy))
+            self.result.tally.findings.append(PortFinding(path, 0, "error", "", error.what, remedy))
             return None
 
     def _ported(self, path: str) -> bytes:
@@ -200,7 +201,9 @@ class Port:
             read_source(data, names_only=True)
         except FormatError as error:
             reason = f"What it became is no Python any more: {error.what}"
-            self.result.tally.findings.append(Finding(path, 0, "error", "", reason, "it is copied as it is; report it"))
+            self.result.tally.findings.append(
+                PortFinding(path, 0, "error", "", reason, "it is copied as it is; report it")
+            )
             return original
         self.result.changed += 1
         return data
@@ -210,7 +213,7 @@ class Port:
         try:
             data, tally = port_notebook(read_whole(file, LARGEST), path or file.name, self.project)
         except FormatError as error:
-            self.result.tally.findings.append(Finding(path, 0, "error", "", error.what, "it is copied as it is"))
+            self.result.tally.findings.append(PortFinding(path, 0, "error", "", error.what, "it is copied as it is"))
             return
         self.result.files += 1
         self.result.changed += data != file.read_bytes()

@@ -17,7 +17,7 @@ from torch2flow.port.source import PythonText
 
 
 @dataclass(slots=True, eq=False)
-class Module:
+class SourceModule:
     """One file of Python source.
 
     Attributes:
@@ -47,16 +47,16 @@ class Module:
 class Project:
     """All files of a tree, by their dotted paths."""
 
-    modules: dict[str, Module] = field(default_factory=dict)
+    modules: dict[str, SourceModule] = field(default_factory=dict)
     _known: dict[tuple[str, str], Meaning] = field(default_factory=dict)
 
-    def add(self, module: Module, source: PythonText) -> None:
+    def add(self, module: SourceModule, source: PythonText) -> None:
         """Takes note of a file."""
         module.scope = scopes_of(source.tree, module.resolve_from, whole=False)[source.tree]
         module.alias = "oneflow" if re.search(r"\bflow\b", source.text) and _has_name(source.tree, "flow") else "flow"
         self.modules[module.path] = module
 
-    def meaning(self, imported: Imported, module: Module) -> Meaning:
+    def meaning(self, imported: Imported, module: SourceModule) -> Meaning:
         """What an import binds a name to, seen from the file that has it."""
         key = (imported.path, module.package)
         if key not in self._known:
@@ -67,7 +67,7 @@ class Project:
             return Meaning(found.path, "flowvision" if found.path == "torchvision" else module.alias)
         return found
 
-    def _resolve(self, path: str, module: Module) -> Meaning:
+    def _resolve(self, path: str, module: SourceModule) -> Meaning:
         if path.startswith("."):
             return self._inside(path[1:])
         if is_foreign(path) and path.partition(".")[0] not in self.modules:
@@ -75,7 +75,7 @@ class Project:
         start = self.located(path, module)
         return self._inside(start) if start else Meaning()
 
-    def located(self, path: str, module: Module) -> str:
+    def located(self, path: str, module: SourceModule) -> str:
         """The path in this tree of what an absolute import names; "" where it is none of it."""
         folder = module.package
         while True:  # a script finds what lies beside it, a module what lies beside its package
@@ -104,7 +104,7 @@ class Project:
         found = self.bound(self.modules[path], name)
         return Meaning(f".{path}.{name}") if not found and f"{path}.{name}" in self.modules else found
 
-    def bound(self, module: Module, name: str) -> Meaning:
+    def bound(self, module: SourceModule, name: str) -> Meaning:
         """What the module's own scope binds a name to."""
         scope = module.scope
         meanings = [self.meaning(each, module) for each in scope.imports.get(name, ())]
@@ -114,7 +114,7 @@ class Project:
             return found
         return self.starred(scope.stars, name, module)
 
-    def starred(self, stars: Iterable[str], name: str, module: Module) -> Meaning:
+    def starred(self, stars: Iterable[str], name: str, module: SourceModule) -> Meaning:
         """What `from MODULE import *` binds a name to."""
         if name.startswith("_"):
             return Meaning()

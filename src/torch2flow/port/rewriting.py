@@ -8,64 +8,26 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from torch2flow.port import forms
 from torch2flow.port.api import Api
 from torch2flow.port.compat import SUBSTITUTES
-from torch2flow.port.findings import Finding, Tally
+from torch2flow.port.findings import Tally
 from torch2flow.port.imports import ImportRewriter
 from torch2flow.port.lookup import MODULES, find, is_foreign, longest, module_there, oneflow_path
-from torch2flow.port.project import Meaning, Module, Project
-from torch2flow.port.scopes import COMPREHENSIONS, scopes_of
+from torch2flow.port.project import Meaning, Project, SourceModule
+from torch2flow.port.scopes import COMPREHENSIONS
 from torch2flow.port.source import PythonText
-
-ASK = "write it otherwise, or add a function of your own with --rules"
-COMPAT = "flow_compat"
+from torch2flow.port.under_way import COMPAT, FileUnderWay, Place
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the compatibility module is for one file: `flow_compat`, `..flow_compat`, `a.flow_compat`."""
-
-    module: str = COMPAT
-
-    @property
-    def statement(self) -> str:
-        """Imports the module itself."""
-        holder = self.module.removesuffix(COMPAT)
-        return (
-            f"from {holder if not holder.strip('.') else holder[:-1]} import {COMPAT}" if holder else f"import {COMPAT}"
-        )
-
-
-class Rewriter:
-    """One file on its way.
-
-    Args:
-        source: the file.
-        module: what it is in its tree.
-        project: the tree.
-        name: its path, for findings.
-        place: where the compatibility module is.
-
-    Attributes:
-        tally: what was found.
-    """
+class Rewriter(FileUnderWay):
+    """Makes the edits of one file."""
 
     def __init__(
-        self, source: PythonText, module: Module, project: Project, name: str = "", place: Place | None = None
+        self, source: PythonText, module: SourceModule, project: Project, name: str = "", place: Place | None = None
     ) -> None:
-        self.source, self.module, self.project, self.name = source, module, project, name
-        self.place = place or Place()
-        self.tally = Tally(lines=len(source.starts))
-        self.scopes = scopes_of(source.tree, module.resolve_from)
-        self.scope = self.scopes[source.tree]
-        self.statement: ast.stmt | None = None
-        self.later = self.guarded = False
-        self.needs_compat = self.needs_flow = self.needs_flowvision = False
-        self._marked: set[tuple[int, str]] = set()
-        self._quote = ""
+        super().__init__(source, module, project, name, place)
         self._left_out: set[ast.keyword] = set()
         self._imports = ImportRewriter(self)
         self._visitors: dict[type, Callable[..., None]] = {
@@ -137,12 +99,12 @@ class Rewriter:
 
     def _format_string(self, node: ast.JoinedStr) -> None:
         """An f-string: what is put into it must not have its quotes, for Pythons before 3.12."""
-        outer = self._quote
+        outer = self.quote
         if getattr(node, "lineno", 0):
             opening = re.compile(r"[A-Za-z]*(['\"])").match(self.source.of(node))
-            self._quote = opening[1] if opening else ""
+            self.quote = opening[1] if opening else ""
         self.all(node.values)
-        self._quote = outer
+        self.quote = outer
 
     def _annotated(self, node: ast.AnnAssign) -> None:
         self._declared([node.annotation])
@@ -191,17 +153,6 @@ class Rewriter:
         self.comment(f"left out, since OneFlow has no such setting: {first}")
 
     # -- names ---------------------------------------------------------------------------------------------------------
-
-    def meaning(self, name: str) -> Meaning:
-        """What a name means in the scope that is read now."""
-        home = self.scope.home(name)
-        meanings = [self.project.meaning(each, self.module) for each in home.imports.get(name, ())]
-        found = next((each for each in meanings if is_foreign(each.path)), None) or next(filter(None, meanings), None)
-        if found is not None:
-            return found
-        if home.parent is None and name not in home.others and name not in home.imports:
-            return self.project.starred(home.stars, name, self.module)
-        return Meaning()
 
     def chain(self, node: ast.AST) -> tuple[Meaning, list[ast.expr]]:
         """A dotted name as what its beginning means, and the nodes from that beginning on, the longest last."""
@@ -318,11 +269,6 @@ class Rewriter:
             self.source.replace(*self.source.span(node), text)
             self.needs_compat |= text.startswith(COMPAT)
 
-    def uses_compat(self, name: str) -> None:
-        """Takes note of a name for which the compatibility module stands."""
-        self.tally.uses["compat"] += 1
-        self.tally.compat.add(name)
-
     def _missing(
         self, name: str, found: Meaning, root: ast.expr, whole: ast.expr, direct: bool, note: str = ""
     ) -> None:
@@ -331,12 +277,6 @@ class Rewriter:
             self._put(whole, self.missing_call(name, self.later), direct)
         elif not direct:
             self._rename(root, found)
-
-    def missing_call(self, name: str, later: bool) -> str:
-        """An expression that raises when it is called, or where a definition calls it only when that is used."""
-        self.tally.compat.add("missing")
-        mark = "'" if self._quote == '"' else '"'
-        return f"{COMPAT}.missing({mark}{name}{mark}{', later=True' if later else ''})"
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
@@ -423,36 +363,6 @@ class Rewriter:
                         return
                     used = api.name
                 self.look(node, used, "The name is looked up as text when the code runs.", "see that OneFlow has it")
-
-    # -- what is told --------------------------------------------------------------------------------------------------
-
-    def tell(self, node: ast.AST, kind: str, api: str, reason: str, remedy: str = "") -> None:
-        """Adds a finding."""
-        line = getattr(node, "lineno", 0) or getattr(self.statement, "lineno", 0)
-        finding = Finding(self.name, line, kind, api, reason, remedy)
-        if finding not in self.tally.findings[-4:]:
-            self.tally.findings.append(finding)
-
-    def look(self, node: ast.AST, api: str, reason: str, remedy: str) -> None:
-        """Tells of what may differ."""
-        self.tell(node, "look", api, reason, remedy)
-
-    def cannot(self, node: ast.AST, api: str, note: str = "") -> None:
-        """Tells of what OneFlow can't do, there and in the ported code."""
-        self.tally.uses["cannot"] += 1
-        self.tell(node, "cannot", api, note or f"OneFlow 0.9.0 has no {api}.", ASK)
-        self.comment(f"OneFlow 0.9.0 can't: {api}")
-
-    def comment(self, text: str) -> None:
-        """Writes a comment above the statement that is read now."""
-        line = getattr(self.statement, "lineno", 1)
-        if (line, text) not in self._marked:
-            self._marked.add((line, text))
-            start = self.source.starts[line - 1]
-            shown = text if len(text) < 100 else text[:97] + "..."
-            shown = "".join(letter if letter.isprintable() else " " for letter in shown)
-            margin = self.source.indentation(line)
-            self.source.replace(start, start, f"{margin}# torch2flow: {shown}{self.source.newline}")
 
     def _dropped(self, node: ast.AST, api: str, reason: str) -> None:
         self.tally.uses["dropped"] += 1

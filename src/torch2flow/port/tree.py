@@ -17,7 +17,7 @@ from pathlib import Path
 
 from torch2flow.errors import FormatError, UsageError
 from torch2flow.guards.child_python import bare_python
-from torch2flow.port.findings import Finding
+from torch2flow.port.findings import PortFinding
 
 SKIPPED = frozenset(
     {"__pycache__", ".git", ".hg", ".svn", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".tox", ".venv"}
@@ -28,7 +28,7 @@ _SHEBANG = re.compile(rb"#!.*\bpython")
 
 
 @dataclass(slots=True)
-class Tree:
+class SourceTree:
     """What is ported.
 
     Attributes:
@@ -43,7 +43,7 @@ class Tree:
     name: str = ""
     files: list[str] = field(default_factory=list)
     elsewhere: dict[str, Path] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[PortFinding] = field(default_factory=list)
 
     def file(self, path: str) -> Path:
         """Where a file of it lies."""
@@ -63,7 +63,7 @@ class Tree:
         return ".".join([*([self.name] if self.name else []), *parts])
 
 
-def read_tree(source: Path, out: Path | None = None) -> Tree:
+def read_tree(source: Path, out: Path | None = None) -> SourceTree:
     """Lists what there is to port in a file or folder.
 
     Args:
@@ -79,19 +79,19 @@ def read_tree(source: Path, out: Path | None = None) -> Tree:
     except OSError as error:
         raise FormatError(f"It can't be read: {error.strerror}.", where=str(source), remedy="check the path") from None
     if stat.S_ISREG(status.st_mode):
-        return Tree(source, files=[""])
+        return SourceTree(source, files=[""])
     if not stat.S_ISDIR(status.st_mode):
         raise FormatError("This is neither a file nor a folder.", where=str(source))
     if out is not None and _holds(source, out):
         raise UsageError(
             "The output would lie inside the source.", remedy="choose a -o outside, or port the folder inside alone"
         )
-    tree = Tree(source, source.resolve().name if (source / "__init__.py").exists() else "")
+    tree = SourceTree(source, source.resolve().name if (source / "__init__.py").exists() else "")
     _list(tree, "")
     return tree
 
 
-def add_package(tree: Tree, name: str, place: Path) -> None:
+def add_package(tree: SourceTree, name: str, place: Path) -> None:
     """Ports an installed package along with a folder: it lies beside the code, under its own name.
 
     Raises:
@@ -114,24 +114,24 @@ def _holds(source: Path, out: Path) -> bool:
     return inside == folder or folder in inside.parents
 
 
-def _list(tree: Tree, start: str) -> None:
+def _list(tree: SourceTree, start: str) -> None:
     pending = [start]
     while pending:
         folder = pending.pop()
         try:
             entries = sorted(os.scandir(tree.root / folder), key=lambda entry: entry.name)
         except OSError as error:
-            tree.findings.append(Finding(folder, 0, "error", "", f"The folder can't be read: {error.strerror}."))
+            tree.findings.append(PortFinding(folder, 0, "error", "", f"The folder can't be read: {error.strerror}."))
             continue
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
             why = _list_entry(tree, entry, path, pending)
             if why:
-                tree.findings.append(Finding(path, 0, "error", "", why, "it is left out"))
+                tree.findings.append(PortFinding(path, 0, "error", "", why, "it is left out"))
     tree.files.sort()
 
 
-def _list_entry(tree: Tree, entry: os.DirEntry[str], path: str, pending: list[str]) -> str:
+def _list_entry(tree: SourceTree, entry: os.DirEntry[str], path: str, pending: list[str]) -> str:
     """Takes one entry of a folder; returns why it is left out, or ""."""
     try:
         path.encode("utf-8")
