@@ -8,6 +8,10 @@ with declaring():
         arithmetic,
         comparison,
         creation,
+        indexing,
+        linear_algebra,
+        ordering,
+        reduction,
         shape,
     )
 
@@ -17,6 +21,10 @@ __all__ = [
     "arithmetic",
     "comparison",
     "creation",
+    "indexing",
+    "linear_algebra",
+    "ordering",
+    "reduction",
     "shape",
     "stands_for",
 ]
