@@ -16,7 +16,7 @@ from torch2flow.models.lowering.operators.reduction import corrected_variance, m
 from torch2flow.port.compat.common import ValuesAndIndices, along, as_float, dtype_of, promoted, stored
 from torch2flow.port.compat.registry import stands_for
 
-Extremes = namedtuple("Extremes", ["min", "max"])  # noqa: PYI024 - copied into ported code
+Extremes = namedtuple("Extremes", ["min", "max"])
 
 
 def all_of(x, dim):
