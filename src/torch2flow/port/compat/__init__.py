@@ -5,18 +5,34 @@ from torch2flow.port.compat.registry import SUBSTITUTES, Substitute, stands_for
 
 with declaring():
     from torch2flow.port.compat import (
+        activations,
         arithmetic,
         comparison,
         creation,
+        indexing,
+        layers,
+        linear_algebra,
+        losses,
+        ordering,
+        reduction,
+        resampling,
         shape,
     )
 
 __all__ = [
     "SUBSTITUTES",
     "Substitute",
+    "activations",
     "arithmetic",
     "comparison",
     "creation",
+    "indexing",
+    "layers",
+    "linear_algebra",
+    "losses",
+    "ordering",
+    "reduction",
+    "resampling",
     "shape",
     "stands_for",
 ]

@@ -157,7 +157,7 @@ def repeat(self, *sizes):
     if 0 in sizes or self.numel() == 0:
         own = (*[1] * (len(sizes) - self.ndim), *self.shape)
         return flow.zeros([a * b for a, b in zip(own, sizes, strict=True)], dtype=self.dtype, device=self.device)
-    return flow.repeat(self, *sizes)
+    return flow.repeat(self, sizes)
 
 
 @stands_for(
