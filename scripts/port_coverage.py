@@ -34,18 +34,20 @@ def main() -> None:
     parser.add_argument("patterns", nargs="*", default=["*"], help="package/model, with * and ?")
     parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
     parser.add_argument("--seconds", type=int, default=600, help="for one model on one side")
+    parser.add_argument("--rules", action="append", default=[], metavar="FILE.py", help="for `torch2flow port`")
     arguments = parser.parse_args()
     BUILD.mkdir(parents=True, exist_ok=True)
     for package in PACKAGES:
         if any(fnmatch.fnmatch(f"{package}/", f"{pattern.partition('/')[0]}/") for pattern in arguments.patterns):
-            port_package(package)
+            port_package(package, arguments.rules)
             cover(package, arguments)
 
 
-def port_package(package: str) -> None:
+def port_package(package: str, rules: list[str]) -> None:
     """Ports an installed package anew."""
     out = BUILD / "ported" / package
     command = [ONEFLOW, "-m", "torch2flow", "port", "-m", package, "--python", TORCH, "-o", out, "--overwrite", "-q"]
+    command += [part for file in rules for part in ("--rules", file)]
     done = subprocess.run(command, check=False)
     if done.returncode not in (0, 4):
         sys.exit(f"{package} could not be ported")

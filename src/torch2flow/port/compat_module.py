@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import sys
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -107,11 +108,12 @@ class _Assembly:
                 self.imports.add(_LAZY[name])
                 return name
             alias = next(each for each in node.names if (each.asname or each.name) == name)
-            return self.add(_file_of(getattr(importlib.import_module(node.module or ""), alias.name)), alias.name)
+            home = str(importlib.import_module(node.module or "").__file__)
+            return self._take(home, alias.name, _top_level(home)[0][alias.name])
         if isinstance(node, ast.Import | ast.ImportFrom):
             alias = next(each for each in node.names if (each.asname or each.name.partition(".")[0]) == name)
-            home = f"from {node.module} " if isinstance(node, ast.ImportFrom) else ""
-            self.imports.add(f"{home}import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
+            origin = f"from {node.module} " if isinstance(node, ast.ImportFrom) else ""
+            self.imports.add(f"{origin}import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
             return name
         return self.add(file, name)
 
@@ -131,9 +133,11 @@ class _Assembly:
 
 def _file_of(thing: Any) -> str:
     """The file in which a function or class is defined, also one that was run and not imported."""
-    code = getattr(inspect.unwrap(thing), "__code__", None)
-    methods = (getattr(each, "__code__", None) for each in vars(thing).values()) if code is None else iter(())
-    return str((code or next(filter(None, methods))).co_filename)
+    module = sys.modules.get(thing.__module__)
+    if module is not None and module.__file__:
+        return module.__file__
+    parts = [inspect.unwrap(thing), *vars(thing).values()]
+    return str(next(each.__code__.co_filename for each in parts if hasattr(each, "__code__")))
 
 
 @cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import Any
 
 
@@ -13,14 +15,20 @@ class MissingName:
     """Stands for a name of PyTorch: no object is an instance of it, and whatever calls it says what is missing.
 
     A class that inherits from it can be defined, and can't be made. What a definition needs, a default argument or a
-    decorator (`later`), may be called while that is read. What a decorator makes of a function raises when called.
+    decorator (`later`), may be called while that is read. What a decorator makes of a function raises when called. A module that
+    calls it while it is imported gets a warning, so that the rest of it can be used; a program is stopped.
     """
 
     def __init__(self, name: str, later: bool = False) -> None:
         self.__dict__.update(_name=name, _later=later, __doc__=f"{name}, which OneFlow 0.9.0 has not.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._later:
+        caller = sys._getframe(1)
+        at_import = caller.f_code.co_name == "<module>" or "__qualname__" in caller.f_locals
+        spared = at_import and caller.f_globals.get("__name__") != "__main__"
+        if spared and not self._later:
+            warnings.warn(f"OneFlow 0.9.0 has no {self._name}: what needs it will say so.", stacklevel=2)
+        if spared or self._later:
             decorates = len(args) == 1 and callable(args[0]) and not kwargs
             return MissingName(f"{self._name}(...)", not decorates)
         raise NotInOneFlow(f"OneFlow 0.9.0 has no {self._name}, and torch2flow has nothing to put in its place.")

@@ -147,6 +147,8 @@ def _list_entry(tree: SourceTree, entry: os.DirEntry[str], path: str, pending: l
     elif entry.is_dir():
         if entry.name not in SKIPPED and not entry.name.endswith((".egg-info", ".dist-info")):
             pending.append(path)
+    elif entry.is_file() and entry.name.endswith((".so", ".pyd", ".dylib")):
+        return "It is compiled, and what is compiled for PyTorch does not load without it."
     elif entry.is_file():
         if not entry.name.endswith((".pyc", ".pyo")):
             tree.files.append(path)
