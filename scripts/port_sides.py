@@ -20,8 +20,22 @@ NOISE, FLOOR = 10.0, 3e-6
 """How much worse than PyTorch's own float32 an array may be, measured against float64; and what is noise in any case."""
 
 
+def with_nms() -> None:
+    """Today's torchvision does not import without its compiled `nms`, for which today's PyTorch has no build here."""
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    kept.append(library)
+
+
+kept: list[Any] = []
+
+
 def main() -> None:
     role, package, *rest = sys.argv[1:]
+    if role != "ported":
+        with_nms()
     if role == "list":
         print(json.dumps(names_of(package)))
     else:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 CASES = {
-    "a module under another name": ("import torch as th\ny = th.relu(x)\n", "import oneflow as th\ny = th.relu(x)\n"),
-    "a module": ("import torch\ny = torch.relu(x)\n", "import oneflow as flow\ny = flow.relu(x)\n"),
+    "a module under another name": (
+        "import torch as th\ny = th.is_tensor(x)\n",
+        "import oneflow as th\ny = th.is_tensor(x)\n",
+    ),
+    "a module": ("import torch\ny = torch.is_tensor(x)\n", "import oneflow as flow\ny = flow.is_tensor(x)\n"),
     "a part of a module": (
         "from torch import nn\nfrom torch.nn import functional as F, Module\n",
         "from oneflow import nn\nfrom oneflow.nn import functional as F, Module\n",
@@ -21,52 +24,52 @@ CASES = {
         "from oneflow.nn import Conv2d\n",
     ),
     "an argument that shadows": (
-        "import torch\ndef f(torch):\n    return torch.relu\n",
-        "import oneflow as flow\ndef f(torch):\n    return torch.relu\n",
+        "import torch\ndef f(torch):\n    return torch.is_tensor\n",
+        "import oneflow as flow\ndef f(torch):\n    return torch.is_tensor\n",
     ),
     "a local name that shadows in a comprehension": (
-        "import torch\ny = [torch.relu for torch in x]\nz = torch.relu\n",
-        "import oneflow as flow\ny = [torch.relu for torch in x]\nz = flow.relu\n",
+        "import torch\ny = [torch.is_tensor for torch in x]\nz = torch.is_tensor\n",
+        "import oneflow as flow\ny = [torch.is_tensor for torch in x]\nz = flow.is_tensor\n",
     ),
     "a class does not shadow in its methods": (
-        "import torch\nclass A:\n    torch = 1\n    def f(self):\n        return torch.relu\n",
-        "import oneflow as flow\nclass A:\n    torch = 1\n    def f(self):\n        return flow.relu\n",
+        "import torch\nclass A:\n    torch = 1\n    def f(self):\n        return torch.is_tensor\n",
+        "import oneflow as flow\nclass A:\n    torch = 1\n    def f(self):\n        return flow.is_tensor\n",
     ),
     "text and comments": (
-        'import torch\nx = "torch.relu"  # torch.relu\ndef f():\n    """import torch"""\n',
-        'import oneflow as flow\nx = "torch.relu"  # torch.relu\ndef f():\n    """import torch"""\n',
+        'import torch\nx = "torch.is_tensor"  # torch.is_tensor\ndef f():\n    """import torch"""\n',
+        'import oneflow as flow\nx = "torch.is_tensor"  # torch.is_tensor\ndef f():\n    """import torch"""\n',
     ),
     "an f-string": (
-        "import torch\nprint(f'{torch.relu(x)!r:>{width}} {{torch}}' f\"{torch.float32=}\")\n",
-        "import oneflow as flow\nprint(f'{flow.relu(x)!r:>{width}} {{torch}}' f\"{flow.float32=}\")\n",
+        "import torch\nprint(f'{torch.is_tensor(x)!r:>{width}} {{torch}}' f\"{torch.float32=}\")\n",
+        "import oneflow as flow\nprint(f'{flow.is_tensor(x)!r:>{width}} {{torch}}' f\"{flow.float32=}\")\n",
     ),
     "a name that the author uses for something else": (
-        "import torch\ndef warp(flow):\n    return torch.relu(flow)\n",
-        "import oneflow\ndef warp(flow):\n    return oneflow.relu(flow)\n",
+        "import torch\ndef warp(flow):\n    return torch.is_tensor(flow)\n",
+        "import oneflow\ndef warp(flow):\n    return oneflow.is_tensor(flow)\n",
     ),
     "an import that may fail": (
-        "try:\n    import torch\nexcept ImportError:\n    torch = None\nif torch:\n    y = torch.relu(x)\n",
-        "try:\n    import oneflow as flow\nexcept ImportError:\n    flow = None\nif flow:\n    y = flow.relu(x)\n",
+        "try:\n    import torch\nexcept ImportError:\n    torch = None\nif torch:\n    y = torch.is_tensor(x)\n",
+        "try:\n    import oneflow as flow\nexcept ImportError:\n    flow = None\nif flow:\n    y = flow.is_tensor(x)\n",
     ),
     "an import in a function": (
-        "def f(x):\n    import torch.nn.functional as F\n    return F.relu(x)\n",
-        "def f(x):\n    import oneflow.nn.functional as F\n    return F.relu(x)\n",
+        "def f(x):\n    import torch.nn as F\n    return F.Module(x)\n",
+        "def f(x):\n    import oneflow.nn as F\n    return F.Module(x)\n",
     ),
     "two statements in a line": (
-        "import torch; from torch import nn\nif 1: import torch.nn.functional as F\n",
-        "import oneflow as flow; from oneflow import nn\nif 1: import oneflow.nn.functional as F\n",
+        "import torch; from torch import nn\nif 1: import torch.nn as F\n",
+        "import oneflow as flow; from oneflow import nn\nif 1: import oneflow.nn as F\n",
     ),
     "formatting": (
-        "import torch\nx = torch . relu(  # why\n    torch.abs( y ) ,\n)   \n",
-        "import oneflow as flow\nx = flow . relu(  # why\n    flow.abs( y ) ,\n)   \n",
+        "import torch\nx = torch . is_tensor(  # why\n    torch.device( y ) ,\n)   \n",
+        "import oneflow as flow\nx = flow . is_tensor(  # why\n    flow.device( y ) ,\n)   \n",
     ),
     "a star": (
         "from torch.nn import *\nm = Sequential(Linear(1, 2))\n",
         "from oneflow.nn import *\nm = Sequential(Linear(1, 2))\n",
     ),
     "letters of more than one byte": (
-        "import torch\nx = 'äöü—', torch.relu(y), '漢', torch.abs(z)\n",
-        "import oneflow as flow\nx = 'äöü—', flow.relu(y), '漢', flow.abs(z)\n",
+        "import torch\nx = 'äöü—', torch.is_tensor(y), '漢', torch.device(z)\n",
+        "import oneflow as flow\nx = 'äöü—', flow.is_tensor(y), '漢', flow.device(z)\n",
     ),
     "code without PyTorch": ("x = {}\nfor value in x.values():\n    print(value)\n",) * 2,
 }
@@ -84,24 +87,28 @@ TREES = {
         {"a.py": "from .common import nn\nm = nn.ReLU\n"},
     ),
     "PyTorch that another file imports": (
-        {"__init__.py": "", "common.py": "import torch\n", "a.py": "from .common import torch\nm = torch.relu\n"},
-        {"common.py": "import oneflow as flow\n", "a.py": "from .common import flow\nm = flow.relu\n"},
+        {"__init__.py": "", "common.py": "import torch\n", "a.py": "from .common import torch\nm = torch.is_tensor\n"},
+        {"common.py": "import oneflow as flow\n", "a.py": "from .common import flow\nm = flow.is_tensor\n"},
     ),
     "everything that another file has": (
-        {"__init__.py": "", "common.py": "import torch\n", "a.py": "from .common import *\nm = torch.relu\n"},
-        {"a.py": "from .common import *\nm = flow.relu\n"},
+        {"__init__.py": "", "common.py": "import torch\n", "a.py": "from .common import *\nm = torch.is_tensor\n"},
+        {"a.py": "from .common import *\nm = flow.is_tensor\n"},
     ),
     "a module of the package": (
-        {"__init__.py": "", "b.py": "import torch\n", "a.py": "from . import b\nm = b.torch.relu(x)\n"},
-        {"a.py": "from . import b\nm = b.flow.relu(x)\n"},
+        {"__init__.py": "", "b.py": "import torch\n", "a.py": "from . import b\nm = b.torch.is_tensor(x)\n"},
+        {"a.py": "from . import b\nm = b.flow.is_tensor(x)\n"},
     ),
     "a script beside another": (
         {"common.py": "from torch import nn\n", "train.py": "from common import nn\nm = nn.ReLU\n"},
         {"common.py": "from oneflow import nn\n", "train.py": "from common import nn\nm = nn.ReLU\n"},
     ),
     "files that import each other": (
-        {"__init__.py": "", "a.py": "from .b import *\nx = torch.relu\n", "b.py": "from .a import *\nimport torch\n"},
-        {"a.py": "from .b import *\nx = flow.relu\n"},
+        {
+            "__init__.py": "",
+            "a.py": "from .b import *\nx = torch.is_tensor\n",
+            "b.py": "from .a import *\nimport torch\n",
+        },
+        {"a.py": "from .b import *\nx = flow.is_tensor\n"},
     ),
 }
 

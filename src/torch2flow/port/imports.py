@@ -184,20 +184,20 @@ class ImportRewriter:
             if is_docstring or (isinstance(statement, ast.ImportFrom) and statement.module == "__future__"):
                 head = number + 1
         first = self.first.lineno if self.first is not None else 0
-        place = next(
-            (each for each in body[head:] if each.lineno <= first <= (each.end_lineno or 0)),
-            next(iter(body[head:]), None),
-        )
+        begun = (each for each in body[head:] if each.lineno <= first <= (each.end_lineno or 0))
+        place = next(begun, None)
+        if not isinstance(place, ast.Import | ast.ImportFrom | ast.Try | ast.If):
+            place = next(iter(body[head:]), None)
         text = "".join(f"{line}{source.newline}" for line in lines)
         if place is None:
-            source.replace(len(source.text), len(source.text), text)
+            source.insert_first(len(source.text), text)
             return
         line = min([place.lineno, *(each.lineno for each in getattr(place, "decorator_list", ()))])
         start = source.span(place)[0] if line == place.lineno else source.starts[line - 1]
         if source.text[source.starts[line - 1] : start].strip():
-            source.replace(start, start, "; ".join(lines) + "; ")
+            source.insert_first(start, "; ".join(lines) + "; ")
         else:
-            source.replace(source.starts[line - 1], source.starts[line - 1], text)
+            source.insert_first(source.starts[line - 1], text)
 
     def _binds_flow(self) -> bool:
         """Whether `import torch` at the head of the file binds OneFlow already."""

@@ -272,10 +272,12 @@ class Rewriter(FileUnderWay):
     def _missing(
         self, name: str, found: Meaning, root: ast.expr, whole: ast.expr, direct: bool, note: str = ""
     ) -> None:
+        if direct:
+            return  # it is told where it is imported
         self.cannot(root, name, note)
         if isinstance(getattr(whole, "ctx", None), ast.Load):
             self._put(whole, self.missing_call(name, self.later), direct)
-        elif not direct:
+        else:
             self._rename(root, found)
 
     # -- calls ---------------------------------------------------------------------------------------------------------

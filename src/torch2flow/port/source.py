@@ -79,6 +79,10 @@ class PythonText:
         if self.text[start:end] != text and (start, end, text) not in self._edits[-8:]:
             self._edits.append((start, end, text))
 
+    def insert_first(self, place: int, text: str) -> None:
+        """Inserts a text before whatever else is inserted at a place."""
+        self._edits.insert(0, (place, place, text))
+
     @property
     def is_edited(self) -> bool:
         """Whether something is to change."""
