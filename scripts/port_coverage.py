@@ -82,9 +82,8 @@ def compare(package: str, name: str, seconds: int) -> dict[str, Any]:
         for side, python in (("original", TORCH), ("ported", ONEFLOW)):
             path = {**os.environ, "PYTHONPATH": str(BUILD / "ported")} if side == "ported" else dict(os.environ)
             try:
-                done = subprocess.run(
-                    [python, SIDES, side, package, name, folder], capture_output=True, timeout=seconds, env=path, text=True
-                )
+                command = [python, SIDES, side, package, name, folder]
+                done = subprocess.run(command, capture_output=True, timeout=seconds, env=path, text=True)
             except subprocess.TimeoutExpired:
                 return {**row, "verdict": f"{side}: too slow"}
             said = folder / f"{side}.json"

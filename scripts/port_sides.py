@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """One side of `scripts/port_coverage.py`: the original with PyTorch, or the ported package with OneFlow.
 
-    port_sides.py list PACKAGE
-    port_sides.py original PACKAGE MODEL FOLDER     # writes weights, inputs, outputs, gradients into FOLDER
-    port_sides.py ported PACKAGE MODEL FOLDER       # reads them, and writes the verdict
+port_sides.py list PACKAGE
+port_sides.py original PACKAGE MODEL FOLDER     # writes weights, inputs, outputs, gradients into FOLDER
+port_sides.py ported PACKAGE MODEL FOLDER       # reads them, and writes the verdict
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 NOISE, FLOOR = 10.0, 3e-6
-"""How much worse than PyTorch's own float32 an array may be, measured against float64; and what is noise in any case."""
+"""How much worse than PyTorch's own float32 an array may be, against float64; and what is noise in any case."""
 
 
 def with_nms() -> None:
@@ -150,19 +150,20 @@ def ported(package: str, name: str, folder: Path) -> None:
         single, double = np.load(folder / f"single{number}.npz"), np.load(folder / f"double{number}.npz")
         if set(found) != set(single.files):
             missing = sorted(set(found) ^ set(single.files))[:3]
-            (folder / "ported.json").write_text(json.dumps({"verdict": "different", "why": f"not on both sides: {missing}"}))
-            return
+            return tell(folder, "different", f"not on both sides: {missing}")
         for key in single.files:
             if found[key].shape != single[key].shape:
-                why = f"{key}: {found[key].shape}, not {single[key].shape}"
-                (folder / "ported.json").write_text(json.dumps({"verdict": "different", "why": why}))
-                return
+                return tell(folder, "different", f"{key}: {found[key].shape}, not {single[key].shape}")
             ratio = ratio_of(found[key], single[key], double[key])
             if ratio > worst:
                 worst, where = ratio, f"{number}:{key}"
-    verdict = "within noise" if worst <= NOISE else "different"
-    why = "" if verdict == "within noise" else f"{where}: {worst:.3g} times the noise"
-    (folder / "ported.json").write_text(json.dumps({"verdict": verdict, "ratio": round(worst, 3), "why": why}))
+    why = "" if worst <= NOISE else f"{where}: {worst:.3g} times the noise"
+    return tell(folder, "different" if why else "within noise", why, ratio=round(worst, 3))
+
+
+def tell(folder: Path, verdict: str, why: str, **more: Any) -> None:
+    """Writes what was found."""
+    (folder / "ported.json").write_text(json.dumps({"verdict": verdict, "why": why, **more}))
 
 
 def ratio_of(found: np.ndarray, single: np.ndarray, double: np.ndarray) -> float:

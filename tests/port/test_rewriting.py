@@ -87,15 +87,16 @@ CASES = {
         'Tracer = flow_compat.missing("torch.fx.Tracer")\n\nclass A(Tracer):\n    pass\n',
     ),
     "torchvision": (
-        "import torchvision\nfrom torchvision import transforms as T\nx = T.ToTensor(), torchvision.utils.make_grid(y)\n",
-        "import flowvision\nfrom flowvision import transforms as T\nx = T.ToTensor(), flowvision.utils.make_grid(y)\n",
+        "import torchvision\nfrom torchvision import transforms as T\nx = T.Pad(1), torchvision.utils.make_grid(y)\n",
+        "import flowvision\nfrom flowvision import transforms as T\nx = T.Pad(1), flowvision.utils.make_grid(y)\n",
     ),
     "dictionaries and loggers": (
         "import torch\nfor v in d.values():\n    log.log(v)\n    names.index(v)\n",
         "import oneflow as flow\nfor v in d.values():\n    log.log(v)\n    names.index(v)\n",
     ),
     "the head of a file": (
-        '#!/usr/bin/env python3\n"""Text."""\nfrom __future__ import annotations\n\nimport os\nimport torch\nx = torch.cat\n',
+        '#!/usr/bin/env python3\n"""Text."""\nfrom __future__ import annotations\n\nimport os\n'
+        "import torch\nx = torch.cat\n",
         '#!/usr/bin/env python3\n"""Text."""\nfrom __future__ import annotations\n\nimport os\n'
         "import flow_compat\nimport oneflow as flow\nx = flow_compat.cat\n",
     ),

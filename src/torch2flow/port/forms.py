@@ -59,6 +59,7 @@ WITHOUT_EFFECT = (
     "torch._dynamo.",
     "torch._inductor.",
     "torch._C._jit_",
+    "torch._C._log_api_usage_once",
     "torch._C._debug_",
     "torch._C._set_",
     "torch._logging.",

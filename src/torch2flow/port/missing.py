@@ -15,8 +15,8 @@ class MissingName:
     """Stands for a name of PyTorch: no object is an instance of it, and whatever calls it says what is missing.
 
     A class that inherits from it can be defined, and can't be made. What a definition needs, a default argument or a
-    decorator (`later`), may be called while that is read. What a decorator makes of a function raises when called. A module that
-    calls it while it is imported gets a warning, so that the rest of it can be used; a program is stopped.
+    decorator (`later`), may be called while that is read. What a decorator makes of a function raises when called. A
+    module that calls it while it is imported gets a warning, so that the rest can be used; a program is stopped.
     """
 
     def __init__(self, name: str, later: bool = False) -> None:
