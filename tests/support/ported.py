@@ -87,6 +87,7 @@ def evaluate(expression: str, library: Any, tensor: Any, extra: dict[str, Any]) 
     inputs = {name: tensor(value) for name, value in values().items()}
     floats = [value for value in inputs.values() if value.is_floating_point()]
     namespace = {"torch": library, "F": library.nn.functional, "nn": library.nn, "np": np, **inputs, **extra}
+    namespace |= {"settled": lambda module: settled(module, tensor), "trained": trained}
     if expression.startswith("grad "):
         expression = expression.removeprefix("grad ")
         for value in floats:
@@ -106,6 +107,28 @@ def evaluate(expression: str, library: Any, tensor: Any, extra: dict[str, Any]) 
         total.backward()  # type: ignore[union-attr]
         gradients = [None if value.grad is None else value.grad for value in floats]
     return result, gradients
+
+
+def settled(module: Any, tensor: Any) -> Any:
+    """A module whose parameters have the same numbers in both libraries."""
+    for value in module.parameters():
+        numbers = 0.3 * np.cos(np.arange(value.numel(), dtype=np.float64)).astype(np.float32).reshape(tuple(value.shape))
+        value.data.copy_(tensor(numbers).to(value.dtype))
+    return module
+
+
+def trained(module: Any, optimizer: Any, *inputs: Any, schedule: Any = None, steps: int = 4) -> list[Any]:
+    """The parameters after some steps, and the rates of the steps."""
+    rates = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = (module(*inputs) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+        if schedule is not None:
+            schedule.step()
+    return [*[value.detach() for value in module.parameters()], rates]
 
 
 def leaves(value: Any) -> list[Any]:
