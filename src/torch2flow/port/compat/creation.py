@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 
-import numpy as np
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.indexing import diag_embed, diagflat
 from torch2flow.models.lowering.operators.linear_algebra import block_diag, cartesian_prod
@@ -57,7 +55,9 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 
 @stands_for("torch.tensor", because="OneFlow's makes float32 of a list of float64 arrays or numbers of NumPy's.")
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
-    if isinstance(data, list | tuple) and data and isinstance(data[0], np.generic | np.ndarray):
+    if isinstance(data, list | tuple) and data and hasattr(data[0], "tobytes") and not isinstance(data[0], flow.Tensor):
+        import numpy as np
+
         data = np.asarray(data)
     elif isinstance(data, range):
         data = list(data)
@@ -173,6 +173,8 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
 
 @stands_for("torch.poisson", because="OneFlow has no `poisson`.")
 def poisson(input, generator=None):
+    import numpy as np
+
     drawn = np.random.default_rng().poisson(input.detach().cpu().numpy())
     return flow.tensor(drawn, dtype=input.dtype, device=input.device)
 
