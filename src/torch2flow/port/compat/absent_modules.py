@@ -116,13 +116,21 @@ class LossModule(nn.Module):
         self.reduction = reduction
 
 
-@stands_for("torch.nn.MSELoss", because="OneFlow's takes no `size_average` and no `reduce`, and no two dtypes.")
+@stands_for(
+    "torch.nn.MSELoss",
+    because="OneFlow's takes no `size_average` and no `reduce`, and no two dtypes.",
+    only_with=("size_average", "reduce"),
+)
 class MSELoss(LossModule):
     def forward(self, input, target):
         return mse_loss(input, target, reduction=self.reduction)
 
 
-@stands_for("torch.nn.BCELoss", because="OneFlow's takes no `size_average` and no `reduce`.")
+@stands_for(
+    "torch.nn.BCELoss",
+    because="OneFlow's takes no `size_average` and no `reduce`.",
+    only_with=("size_average", "reduce"),
+)
 class BCELoss(LossModule):
     def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean"):
         super().__init__(size_average, reduce, reduction)
@@ -291,7 +299,11 @@ def register_forward_pre_hook(self, hook):
 MODULE_TO = nn.Module.to
 
 
-@stands_for("torch.nn.Module.to", because="OneFlow's takes one argument alone, and no `non_blocking`.")
+@stands_for(
+    "torch.nn.Module.to",
+    because="OneFlow's takes one argument alone, and no `non_blocking`.",
+    only_with=("non_blocking", "memory_format"),
+)
 def module_to(self, *args, device=None, dtype=None, non_blocking=False, memory_format=None):
     for each in (*args, device, dtype):
         if isinstance(each, flow.Tensor):

@@ -47,7 +47,9 @@ def edges_of(padding):
     return [side for each in reversed(padding) for side in (each, each)]
 
 
-@stands_for("torch.nn.Linear", because="OneFlow's takes no vector, no `device=` and no `dtype=`.")
+@stands_for(
+    "torch.nn.Linear", because="OneFlow's takes no vector, no `device=` and no `dtype=`.", only_with=("device", "dtype")
+)
 class Linear(nn.Linear):
     def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
         super().__init__(in_features, out_features, bias)
@@ -57,7 +59,11 @@ class Linear(nn.Linear):
         return linear(input, self.weight, self.bias)
 
 
-@stands_for("torch.nn.Conv1d", because="OneFlow's wants a batch, and takes no `padding_mode`, `device` or `dtype`.")
+@stands_for(
+    "torch.nn.Conv1d",
+    because="OneFlow's wants a batch, and takes no `padding_mode`, `device` or `dtype`.",
+    only_with=("padding_mode", "device", "dtype"),
+)
 class Conv1d(nn.Conv1d):
     def __init__(
         self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
@@ -71,7 +77,11 @@ class Conv1d(nn.Conv1d):
         return convolved_by(self, conv1d, input)
 
 
-@stands_for("torch.nn.Conv2d", because="OneFlow's wants a batch, and takes no `padding_mode`, `device` or `dtype`.")
+@stands_for(
+    "torch.nn.Conv2d",
+    because="OneFlow's wants a batch, and takes no `padding_mode`, `device` or `dtype`.",
+    only_with=("padding_mode", "device", "dtype"),
+)
 class Conv2d(nn.Conv2d):
     def __init__(
         self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
@@ -85,7 +95,11 @@ class Conv2d(nn.Conv2d):
         return convolved_by(self, conv2d, input)
 
 
-@stands_for("torch.nn.Conv3d", because="OneFlow's wants a batch, and takes no `padding_mode`, `device` or `dtype`.")
+@stands_for(
+    "torch.nn.Conv3d",
+    because="OneFlow's wants a batch, and takes no `padding_mode`, `device` or `dtype`.",
+    only_with=("padding_mode", "device", "dtype"),
+)
 class Conv3d(nn.Conv3d):
     def __init__(
         self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
@@ -109,7 +123,7 @@ def convolved_by(module, convolve, x):
     return convolve(x, *options, 0, module.dilation, module.groups)
 
 
-@stands_for("torch.nn.ConvTranspose1d", because=f"{PLACES}, and no `output_size`.")
+@stands_for("torch.nn.ConvTranspose1d", because=f"{PLACES}, and no `output_size`.", only_with=("device", "dtype"))
 class ConvTranspose1d(nn.ConvTranspose1d):
     def __init__(
         self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
@@ -124,7 +138,7 @@ class ConvTranspose1d(nn.ConvTranspose1d):
         return grown_by(self, F.conv_transpose1d, input, output_size)
 
 
-@stands_for("torch.nn.ConvTranspose2d", because=f"{PLACES}, and no `output_size`.")
+@stands_for("torch.nn.ConvTranspose2d", because=f"{PLACES}, and no `output_size`.", only_with=("device", "dtype"))
 class ConvTranspose2d(nn.ConvTranspose2d):
     def __init__(
         self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
@@ -139,7 +153,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return grown_by(self, F.conv_transpose2d, input, output_size)
 
 
-@stands_for("torch.nn.ConvTranspose3d", because=f"{PLACES}, and no `output_size`.")
+@stands_for("torch.nn.ConvTranspose3d", because=f"{PLACES}, and no `output_size`.", only_with=("device", "dtype"))
 class ConvTranspose3d(nn.ConvTranspose3d):
     def __init__(
         self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
@@ -186,7 +200,9 @@ def normalized_by(module, x):
     return batch_norm(x, mean, var, module.weight, module.bias, training, momentum, module.eps)
 
 
-@stands_for("torch.nn.BatchNorm1d", because=f"{PLACES}, and no `momentum=None`.")
+@stands_for(
+    "torch.nn.BatchNorm1d", because=f"{PLACES}, and no `momentum=None`.", only_with=("momentum=None", "device", "dtype")
+)
 class BatchNorm1d(nn.BatchNorm1d):
     def __init__(
         self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None
@@ -198,7 +214,9 @@ class BatchNorm1d(nn.BatchNorm1d):
         return normalized_by(self, input)
 
 
-@stands_for("torch.nn.BatchNorm2d", because=f"{PLACES}, and no `momentum=None`.")
+@stands_for(
+    "torch.nn.BatchNorm2d", because=f"{PLACES}, and no `momentum=None`.", only_with=("momentum=None", "device", "dtype")
+)
 class BatchNorm2d(nn.BatchNorm2d):
     def __init__(
         self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None
@@ -210,7 +228,9 @@ class BatchNorm2d(nn.BatchNorm2d):
         return normalized_by(self, input)
 
 
-@stands_for("torch.nn.BatchNorm3d", because=f"{PLACES}, and no `momentum=None`.")
+@stands_for(
+    "torch.nn.BatchNorm3d", because=f"{PLACES}, and no `momentum=None`.", only_with=("momentum=None", "device", "dtype")
+)
 class BatchNorm3d(nn.BatchNorm3d):
     def __init__(
         self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None
@@ -229,7 +249,11 @@ def normalized_alone(module, x):
     return instance_norm(x, mean, var, module.weight, module.bias, own, module.momentum or 0.0, module.eps)
 
 
-@stands_for("torch.nn.InstanceNorm1d", because=f"{PLACES}, and never uses its running statistics.")
+@stands_for(
+    "torch.nn.InstanceNorm1d",
+    because=f"{PLACES}, and never uses its running statistics.",
+    only_with=("track_running_stats=True", "device", "dtype"),
+)
 class InstanceNorm1d(nn.InstanceNorm1d):
     def __init__(
         self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None, dtype=None
@@ -241,7 +265,11 @@ class InstanceNorm1d(nn.InstanceNorm1d):
         return normalized_alone(self, input)
 
 
-@stands_for("torch.nn.InstanceNorm2d", because=f"{PLACES}, and never uses its running statistics.")
+@stands_for(
+    "torch.nn.InstanceNorm2d",
+    because=f"{PLACES}, and never uses its running statistics.",
+    only_with=("track_running_stats=True", "device", "dtype"),
+)
 class InstanceNorm2d(nn.InstanceNorm2d):
     def __init__(
         self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None, dtype=None
@@ -253,7 +281,11 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         return normalized_alone(self, input)
 
 
-@stands_for("torch.nn.InstanceNorm3d", because=f"{PLACES}, and never uses its running statistics.")
+@stands_for(
+    "torch.nn.InstanceNorm3d",
+    because=f"{PLACES}, and never uses its running statistics.",
+    only_with=("track_running_stats=True", "device", "dtype"),
+)
 class InstanceNorm3d(nn.InstanceNorm3d):
     def __init__(
         self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None, dtype=None
@@ -265,7 +297,11 @@ class InstanceNorm3d(nn.InstanceNorm3d):
         return normalized_alone(self, input)
 
 
-@stands_for("torch.nn.LayerNorm", because=f"{PLACES}, no `bias=`, and no input of its own shape alone.")
+@stands_for(
+    "torch.nn.LayerNorm",
+    because=f"{PLACES}, no `bias=`, and no input of its own shape alone.",
+    only_with=("bias", "device", "dtype"),
+)
 class LayerNorm(nn.LayerNorm):
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None, dtype=None):
         super().__init__(normalized_shape, eps, elementwise_affine)
@@ -277,14 +313,18 @@ class LayerNorm(nn.LayerNorm):
         return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
 
-@stands_for("torch.nn.GroupNorm", because=f"{PLACES}.")
+@stands_for("torch.nn.GroupNorm", because=f"{PLACES}.", only_with=("device", "dtype"))
 class GroupNorm(nn.GroupNorm):
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None):
         super().__init__(num_groups, num_channels, eps, affine)
         placed(self, device, dtype)
 
 
-@stands_for("torch.nn.Embedding", because=f"{PLACES}, no `max_norm`, and has no `from_pretrained`.")
+@stands_for(
+    "torch.nn.Embedding",
+    because=f"{PLACES}, no `max_norm`, and has no `from_pretrained`.",
+    only_with=("max_norm", "norm_type", "sparse", "device", "dtype"),
+)
 class Embedding(nn.Embedding):
     def __init__(
         self, num_embeddings, embedding_dim, padding_idx=None, max_norm=None, norm_type=2.0,
@@ -308,6 +348,11 @@ class Embedding(nn.Embedding):
         )
         made.weight = nn.Parameter(embeddings.detach(), requires_grad=not freeze)
         return made
+
+
+@stands_for("torch.nn.Embedding.from_pretrained", because="OneFlow has no `from_pretrained`.")
+def embedding_of(embeddings, *args, **named):
+    return Embedding.from_pretrained(embeddings, *args, **named)
 
 
 @stands_for("torch.nn.LSTM", because=f"{PLACES}, and has no `flatten_parameters`.")
@@ -340,7 +385,7 @@ class RNN(nn.RNN):
         """Nothing: OneFlow lays out no weights for cuDNN."""
 
 
-@stands_for("torch.nn.MaxPool1d", because="OneFlow's wants a batch.")
+@stands_for("torch.nn.MaxPool1d", because="OneFlow's wants a batch.", only_with=())
 class MaxPool1d(nn.MaxPool1d):
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
         super().__init__(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
@@ -351,7 +396,9 @@ class MaxPool1d(nn.MaxPool1d):
         return max_pool1d(input, *self.pooling)
 
 
-@stands_for("torch.nn.MaxPool2d", because="OneFlow's ends the process without a batch, and keeps sizes as pairs.")
+@stands_for(
+    "torch.nn.MaxPool2d", because="OneFlow's ends the process without a batch, and keeps sizes as pairs.", only_with=()
+)
 class MaxPool2d(nn.MaxPool2d):
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
         super().__init__(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
@@ -363,7 +410,7 @@ class MaxPool2d(nn.MaxPool2d):
         return max_pool2d(input, *options)
 
 
-@stands_for("torch.nn.MaxPool3d", because="OneFlow's wants a batch.")
+@stands_for("torch.nn.MaxPool3d", because="OneFlow's wants a batch.", only_with=())
 class MaxPool3d(nn.MaxPool3d):
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
         super().__init__(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
@@ -374,7 +421,7 @@ class MaxPool3d(nn.MaxPool3d):
         return max_pool3d(input, *self.pooling)
 
 
-@stands_for("torch.nn.AvgPool1d", because="OneFlow's wants a batch.")
+@stands_for("torch.nn.AvgPool1d", because="OneFlow's wants a batch.", only_with=())
 class AvgPool1d(nn.AvgPool1d):
     def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
         super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
@@ -384,7 +431,9 @@ class AvgPool1d(nn.AvgPool1d):
         return avg_pool1d(input, *self.pooling)
 
 
-@stands_for("torch.nn.AvgPool2d", because="OneFlow's wants a batch, and keeps sizes as pairs.")
+@stands_for(
+    "torch.nn.AvgPool2d", because="OneFlow's wants a batch, and keeps sizes as pairs.", only_with=("divisor_override",)
+)
 class AvgPool2d(nn.AvgPool2d):
     def __init__(
         self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
@@ -401,7 +450,7 @@ class AvgPool2d(nn.AvgPool2d):
         )  # fmt: skip
 
 
-@stands_for("torch.nn.AvgPool3d", because="OneFlow's wants a batch.")
+@stands_for("torch.nn.AvgPool3d", because="OneFlow's wants a batch.", only_with=("divisor_override",))
 class AvgPool3d(nn.AvgPool3d):
     def __init__(
         self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
@@ -413,19 +462,19 @@ class AvgPool3d(nn.AvgPool3d):
         return avg_pool3d(input, *self.pooling)
 
 
-@stands_for("torch.nn.AdaptiveAvgPool1d", because="OneFlow's wants a batch.")
+@stands_for("torch.nn.AdaptiveAvgPool1d", because="OneFlow's wants a batch.", only_with=())
 class AdaptiveAvgPool1d(nn.AdaptiveAvgPool1d):
     def forward(self, input):
         return adaptive_avg_pool1d(input, self.output_size)
 
 
-@stands_for("torch.nn.AdaptiveAvgPool2d", because="OneFlow's wants a batch.")
+@stands_for("torch.nn.AdaptiveAvgPool2d", because="OneFlow's wants a batch.", only_with=())
 class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
     def forward(self, input):
         return adaptive_avg_pool2d(input, self.output_size)
 
 
-@stands_for("torch.nn.AdaptiveAvgPool3d", because="OneFlow's wants a batch.")
+@stands_for("torch.nn.AdaptiveAvgPool3d", because="OneFlow's wants a batch.", only_with=())
 class AdaptiveAvgPool3d(nn.AdaptiveAvgPool3d):
     def forward(self, input):
         return adaptive_avg_pool3d(input, self.output_size)
@@ -454,7 +503,11 @@ class Dropout3d(Dropout1d):
     pass
 
 
-@stands_for("torch.nn.Upsample", because="OneFlow's has no mode `nearest-exact` and no `recompute_scale_factor`.")
+@stands_for(
+    "torch.nn.Upsample",
+    because="OneFlow's has no mode `nearest-exact` and no `recompute_scale_factor`.",
+    only_with=("mode=nearest-exact", "recompute_scale_factor"),
+)
 class Upsample(nn.Module):
     def __init__(self, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None):
         super().__init__()
@@ -468,13 +521,13 @@ class Upsample(nn.Module):
         )
 
 
-@stands_for("torch.nn.UpsamplingBilinear2d", because="OneFlow's is less exact.")
+@stands_for("torch.nn.UpsamplingBilinear2d", because="OneFlow's is less exact.", only_with=())
 class UpsamplingBilinear2d(Upsample):
     def __init__(self, size=None, scale_factor=None):
         super().__init__(size, scale_factor, "bilinear", True)
 
 
-@stands_for("torch.nn.Threshold", because="OneFlow's takes no `inplace`.")
+@stands_for("torch.nn.Threshold", because="OneFlow's takes no `inplace`.", only_with=("inplace",))
 class Threshold(nn.Threshold):
     def __init__(self, threshold, value, inplace=False):
         super().__init__(threshold, value)
