@@ -14,6 +14,7 @@ import json
 import math
 import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,7 +49,7 @@ class Ported:
             if value is None:
                 break
         inside = any(each.startswith(f"{name}.") for each in self._substitutes)
-        if name != "torch.Tensor" and (isinstance(value, ModuleType) or inside):
+        if not isinstance(value, type) and (isinstance(value, ModuleType) or inside):
             return Ported(name, self._flow, self._substitutes)
         if value is None:
             raise AttributeError(f"no {name}")
@@ -56,11 +57,12 @@ class Ported:
 
 
 def install_methods(flow: Any, substitutes: dict[str, Any]) -> None:
-    """All substitutes for methods, on OneFlow's tensor: each must do without the method that it replaces."""
+    """All substitutes for methods, on OneFlow's classes: each must do without the method that it replaces."""
     for name, substitute in substitutes.items():
-        if name.startswith("torch.Tensor."):
+        owner, _, method = name.rpartition(".")
+        if owner in ("torch.Tensor", "torch.nn.Module", "torch.nn.Sequential"):
             function = property(substitute.function) if substitute.attribute else substitute.function
-            setattr(flow.Tensor, name.removeprefix("torch.Tensor."), function)
+            setattr(attrgetter(owner.removeprefix("torch."))(flow), method, function)
 
 
 def values() -> dict[str, np.ndarray[Any, Any]]:
@@ -112,7 +114,9 @@ def evaluate(expression: str, library: Any, tensor: Any, extra: dict[str, Any]) 
 def settled(module: Any, tensor: Any) -> Any:
     """A module whose parameters have the same numbers in both libraries."""
     for value in module.parameters():
-        numbers = 0.3 * np.cos(np.arange(value.numel(), dtype=np.float64)).astype(np.float32).reshape(tuple(value.shape))
+        numbers = 0.3 * np.cos(np.arange(value.numel(), dtype=np.float64)).astype(np.float32).reshape(
+            tuple(value.shape)
+        )
         value.data.copy_(tensor(numbers).to(value.dtype))
     return module
 

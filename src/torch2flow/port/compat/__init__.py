@@ -5,6 +5,7 @@ from torch2flow.port.compat.registry import SUBSTITUTES, Substitute, stands_for
 
 with declaring():
     from torch2flow.port.compat import (
+        absent_modules,
         activations,
         arithmetic,
         comparison,
@@ -14,6 +15,7 @@ with declaring():
         linear_algebra,
         losses,
         methods,
+        modules,
         ordering,
         reduction,
         resampling,
@@ -23,6 +25,7 @@ with declaring():
 __all__ = [
     "SUBSTITUTES",
     "Substitute",
+    "absent_modules",
     "activations",
     "arithmetic",
     "comparison",
@@ -32,6 +35,7 @@ __all__ = [
     "linear_algebra",
     "losses",
     "methods",
+    "modules",
     "ordering",
     "reduction",
     "resampling",

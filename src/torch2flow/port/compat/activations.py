@@ -19,7 +19,9 @@ def own(x, inplace):
     return x.clone() if inplace else x
 
 
-@stands_for("torch.relu", "torch.nn.functional.relu", because="OneFlow's takes no keyword `input=`.")
+@stands_for(
+    "torch.relu", "torch.nn.functional.relu", because="OneFlow's takes no keyword `input=`.", only_with=("input",)
+)
 def relu(input, inplace=False):
     return F.relu(input, inplace) if input.dtype.is_floating_point else flow.clamp(input, min=0)
 
@@ -29,7 +31,11 @@ def relu_(input):
     return F.relu(input, True)
 
 
-@stands_for("torch.nn.functional.relu6", because="OneFlow's does not work in place on what needs a gradient.")
+@stands_for(
+    "torch.nn.functional.relu6",
+    because="OneFlow's does not work in place on what needs a gradient.",
+    only_with=("inplace",),
+)
 def relu6(input, inplace=False):
     return hardtanh(input, 0.0, 6.0, inplace)
 
@@ -56,37 +62,48 @@ def elu_(input, alpha=1.0):
     return elu(input, alpha, True)
 
 
-@stands_for("torch.nn.functional.selu", "torch.selu", because="OneFlow's takes no `inplace`.")
+@stands_for(
+    "torch.nn.functional.selu", "torch.selu", because="OneFlow's takes no `inplace`.", only_with=("input", "inplace")
+)
 def selu(input, inplace=False):
     return finished(input, F.selu(own(input, inplace)), inplace)
 
 
-@stands_for("torch.nn.functional.celu", "torch.celu", because="OneFlow's takes `alpha` by its name alone.")
+@stands_for(
+    "torch.nn.functional.celu",
+    "torch.celu",
+    because="OneFlow's takes `alpha` by its name alone.",
+    only_with=("alpha", "inplace"),
+)
 def celu(input, alpha=1.0, inplace=False):
     return finished(input, F.celu(own(input, inplace), alpha=alpha), inplace)
 
 
-@stands_for("torch.nn.functional.gelu", because="OneFlow's takes no keyword `input=`.")
+@stands_for("torch.nn.functional.gelu", because="OneFlow's takes no keyword `input=`.", only_with=("input",))
 def gelu(input, approximate="none"):
     return F.gelu(input, approximate=approximate)
 
 
-@stands_for("torch.nn.functional.silu", because="OneFlow's takes no `inplace`.")
+@stands_for("torch.nn.functional.silu", because="OneFlow's takes no `inplace`.", only_with=("input", "inplace"))
 def silu(input, inplace=False):
     return finished(input, F.silu(own(input, inplace)), inplace)
 
 
-@stands_for("torch.nn.functional.mish", because="OneFlow's takes no `inplace`.")
+@stands_for("torch.nn.functional.mish", because="OneFlow's takes no `inplace`.", only_with=("input", "inplace"))
 def mish(input, inplace=False):
     return finished(input, F.mish(own(input, inplace)), inplace)
 
 
-@stands_for("torch.nn.functional.hardswish", because="OneFlow's takes no `inplace`.")
+@stands_for("torch.nn.functional.hardswish", because="OneFlow's takes no `inplace`.", only_with=("input", "inplace"))
 def hardswish(input, inplace=False):
     return finished(input, F.hardswish(own(input, inplace)), inplace)
 
 
-@stands_for("torch.nn.functional.hardsigmoid", because="OneFlow's does not work in place on what needs a gradient.")
+@stands_for(
+    "torch.nn.functional.hardsigmoid",
+    because="OneFlow's does not work in place on what needs a gradient.",
+    only_with=("inplace",),
+)
 def hardsigmoid(input, inplace=False):
     return finished(input, F.hardsigmoid(own(input, inplace)), inplace)
 
@@ -103,7 +120,12 @@ def softshrink(input, lambd=0.5):
     return F.softshrink(input, alpha=lambd)
 
 
-@stands_for("torch.nn.functional.hardshrink", "torch.hardshrink", because="OneFlow's takes the bound by name alone.")
+@stands_for(
+    "torch.nn.functional.hardshrink",
+    "torch.hardshrink",
+    because="OneFlow's takes the bound by name alone.",
+    only_with=("lambd",),
+)
 def hardshrink(input, lambd=0.5):
     return F.hardshrink(input, lambd=lambd)
 
@@ -113,12 +135,14 @@ def tanhshrink(input):
     return input - flow.tanh(input)
 
 
-@stands_for("torch.nn.functional.softsign", because="OneFlow's takes no integers and no keyword `input=`.")
+@stands_for(
+    "torch.nn.functional.softsign", because="OneFlow's takes no integers and no keyword `input=`.", only_with=("input",)
+)
 def softsign(input):
     return input / (1 + flow.abs(input))
 
 
-@stands_for("torch.nn.functional.softplus", because="OneFlow's takes no keyword `input=`.")
+@stands_for("torch.nn.functional.softplus", because="OneFlow's takes no keyword `input=`.", only_with=("input",))
 def softplus(input, beta=1, threshold=20):
     return F.softplus(input, beta=beta, threshold=threshold)
 
@@ -140,7 +164,7 @@ def parametric_relu(input, weight):
     return prelu(input, weight)
 
 
-@stands_for("torch.nn.functional.glu", because="OneFlow's takes no keyword `input=`.")
+@stands_for("torch.nn.functional.glu", because="OneFlow's takes no keyword `input=`.", only_with=("input",))
 def glu(input, dim=-1):
     return F.glu(input, dim)
 
@@ -151,6 +175,7 @@ def glu(input, dim=-1):
     "torch.Tensor.softmax",
     "torch.special.softmax",
     because="OneFlow's takes no `dtype=` and no keyword `input=`, and ends the process for a scalar.",
+    only_with=("input", "dtype", "_stacklevel"),
 )
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
     input = input if dtype is None else input.to(dtype)
@@ -165,6 +190,7 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
     "torch.Tensor.log_softmax",
     "torch.special.log_softmax",
     because="OneFlow's takes no `dtype=` and no keyword `input=`, and ends the process for a scalar.",
+    only_with=("input", "dtype", "_stacklevel"),
 )
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     input = input if dtype is None else input.to(dtype)
@@ -198,7 +224,10 @@ def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
 
 
 @stands_for(
-    "torch.nn.functional.dropout", "torch.dropout", because="OneFlow's does not work in place, and wants other names."
+    "torch.nn.functional.dropout",
+    "torch.dropout",
+    because="OneFlow's does not work in place, and wants other names.",
+    only_with=("inplace",),
 )
 def dropout(input, p=0.5, training=True, inplace=False):
     if not training or p == 0:

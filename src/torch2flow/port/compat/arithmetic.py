@@ -18,12 +18,12 @@ def subtract(input, other, *, alpha=1, out=None):
     return stored(input - other if alpha == 1 else input - alpha * other, out)
 
 
-@stands_for("torch.Tensor.sub", because="OneFlow's method takes no `alpha=`.")
+@stands_for("torch.Tensor.sub", because="OneFlow's method takes no `alpha=`.", only_with=("alpha",))
 def sub(self, other, *, alpha=1):
     return subtract(self, other, alpha=alpha)
 
 
-@stands_for("torch.Tensor.sub_", because="OneFlow's method takes no `alpha=`.")
+@stands_for("torch.Tensor.sub_", because="OneFlow's method takes no `alpha=`.", only_with=("alpha",))
 def sub_(self, other, *, alpha=1):
     return flow._C.sub(self, other if alpha == 1 else alpha * other, inplace=True)
 
@@ -47,6 +47,7 @@ def multiply(input, other, *, out=None):
     "torch.Tensor.divide",
     "torch.Tensor.true_divide",
     because="OneFlow's takes no `rounding_mode=`.",
+    only_with=("rounding_mode",),
 )
 def div(input, other, *, rounding_mode=None, out=None):
     if rounding_mode == "floor":
@@ -59,7 +60,7 @@ def div(input, other, *, rounding_mode=None, out=None):
     return stored(flow.trunc(input / other), out)
 
 
-@stands_for("torch.Tensor.div_", because="OneFlow's takes no `rounding_mode=`.")
+@stands_for("torch.Tensor.div_", because="OneFlow's takes no `rounding_mode=`.", only_with=("rounding_mode",))
 def div_(self, other, *, rounding_mode=None):
     if rounding_mode is None:
         return flow._C.div(self, other, inplace=True) if False else self.__itruediv__(other)
@@ -170,7 +171,12 @@ def trunc(input, *, out=None):
     return stored(flow.trunc(input) if input.dtype.is_floating_point else input.clone(), out)
 
 
-@stands_for("torch.round", "torch.Tensor.round", because="OneFlow's takes no `decimals=`, and no integers.")
+@stands_for(
+    "torch.round",
+    "torch.Tensor.round",
+    because="OneFlow's takes no `decimals=`, and no integers.",
+    only_with=("decimals",),
+)
 def round_to(input, *, decimals=0, out=None):
     if not input.dtype.is_floating_point:
         return stored(input.clone(), out)

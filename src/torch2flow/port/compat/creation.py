@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 
-import numpy as np
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.indexing import diag_embed, diagflat
 from torch2flow.models.lowering.operators.linear_algebra import block_diag, cartesian_prod
@@ -14,13 +12,21 @@ from torch2flow.port.compat.common import dtype_of, number, sized
 from torch2flow.port.compat.registry import stands_for
 
 
-@stands_for("torch.zeros", because="OneFlow's takes no `size=`, `out=`, `layout=` or `pin_memory=`.")
+@stands_for(
+    "torch.zeros",
+    because="OneFlow's takes no `size=`, `out=`, `layout=` or `pin_memory=`.",
+    only_with=("size", "out", "layout", "pin_memory"),
+)
 def zeros(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, **named):
     result = flow.zeros(sized(size or (named["size"],)), dtype=dtype, device=device, requires_grad=requires_grad)
     return result if out is None else out.copy_(result)
 
 
-@stands_for("torch.ones", because="OneFlow's takes no `size=`, `out=`, `layout=` or `pin_memory=`.")
+@stands_for(
+    "torch.ones",
+    because="OneFlow's takes no `size=`, `out=`, `layout=` or `pin_memory=`.",
+    only_with=("size", "out", "layout", "pin_memory"),
+)
 def ones(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, **named):
     result = flow.ones(sized(size or (named["size"],)), dtype=dtype, device=device, requires_grad=requires_grad)
     return result if out is None else out.copy_(result)
@@ -38,17 +44,29 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, re
     return flow.full(size, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@stands_for("torch.zeros_like", because="OneFlow's takes no `memory_format=` or `layout=`, and no keyword `input=`.")
+@stands_for(
+    "torch.zeros_like",
+    because="OneFlow's takes no `memory_format=` or `layout=`, and no keyword `input=`.",
+    only_with=("input", "layout", "memory_format"),
+)
 def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
     return flow.zeros_like(input, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@stands_for("torch.ones_like", because="OneFlow's takes no `memory_format=` or `layout=`, and no keyword `input=`.")
+@stands_for(
+    "torch.ones_like",
+    because="OneFlow's takes no `memory_format=` or `layout=`, and no keyword `input=`.",
+    only_with=("input", "layout", "memory_format"),
+)
 def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
     return flow.ones_like(input, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@stands_for("torch.empty_like", because="OneFlow's fails for a tensor without dimensions.")
+@stands_for(
+    "torch.empty_like",
+    because="OneFlow's fails for a tensor without dimensions.",
+    only_with=("input", "layout", "memory_format"),
+)
 def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
     if input.ndim == 0:
         return flow.zeros_like(input, dtype=dtype, device=device, requires_grad=requires_grad)
@@ -57,7 +75,9 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 
 @stands_for("torch.tensor", because="OneFlow's makes float32 of a list of float64 arrays or numbers of NumPy's.")
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
-    if isinstance(data, list | tuple) and data and isinstance(data[0], np.generic | np.ndarray):
+    if isinstance(data, list | tuple) and data and hasattr(data[0], "tobytes") and not isinstance(data[0], flow.Tensor):
+        import numpy as np
+
         data = np.asarray(data)
     elif isinstance(data, range):
         data = list(data)
@@ -147,7 +167,11 @@ def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fals
     return flow.rand(tuple(input.shape), dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@stands_for("torch.randn_like", because="OneFlow's takes no `memory_format=` or `layout=`, and no keyword `input=`.")
+@stands_for(
+    "torch.randn_like",
+    because="OneFlow's takes no `memory_format=` or `layout=`, and no keyword `input=`.",
+    only_with=("input", "layout", "memory_format"),
+)
 def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
     dtype, device = dtype or input.dtype, device or input.device
     return flow.randn(tuple(input.shape), dtype=dtype, device=device, requires_grad=requires_grad)
@@ -173,11 +197,17 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
 
 @stands_for("torch.poisson", because="OneFlow has no `poisson`.")
 def poisson(input, generator=None):
+    import numpy as np
+
     drawn = np.random.default_rng().poisson(input.detach().cpu().numpy())
     return flow.tensor(drawn, dtype=input.dtype, device=input.device)
 
 
-@stands_for("torch.Tensor.new_zeros", because="OneFlow's takes no keyword `size=` or `layout=`.")
+@stands_for(
+    "torch.Tensor.new_zeros",
+    because="OneFlow's takes no keyword `size=` or `layout=`.",
+    only_with=("size", "layout", "pin_memory"),
+)
 def new_zeros(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, **named):
     size = sized(size or (named["size"],))
     return flow.zeros(size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)

@@ -19,7 +19,12 @@ from torch2flow.port.compat.common import written
 from torch2flow.port.compat.registry import stands_for
 
 
-@stands_for("torch.gather", "torch.Tensor.gather", because="OneFlow's takes no `sparse_grad=` and no scalar.")
+@stands_for(
+    "torch.gather",
+    "torch.Tensor.gather",
+    because="OneFlow's takes no `sparse_grad=` and no scalar.",
+    only_with=("sparse_grad", "out"),
+)
 def gather(input, dim, index, *, sparse_grad=False, out=None):
     if input.ndim == 0:
         return input.reshape(1)[index]
@@ -74,6 +79,7 @@ def argwhere(input):
     "torch.scatter",
     "torch.Tensor.scatter",
     because="OneFlow's takes no keyword `value=`, and its method no numbers at all.",
+    only_with=("value",),
 )
 def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     src = value if src is None else src
@@ -84,7 +90,7 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     return scatter_part(input, dim, index, src.to(input.dtype), reduce)
 
 
-@stands_for("torch.Tensor.scatter_", because="OneFlow's takes no keyword `value=`, and no bools.")
+@stands_for("torch.Tensor.scatter_", because="OneFlow's takes no keyword `value=`, and no bools.", only_with=("value",))
 def scatter_(self, dim, index, src=None, *, value=None, reduce=None):
     return written(self, scatter(self, dim, index, src, value=value, reduce=reduce))
 

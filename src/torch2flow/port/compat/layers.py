@@ -30,21 +30,30 @@ def bilinear_of(input1, input2, weight, bias=None):
 
 
 @stands_for(
-    "torch.nn.functional.conv1d", "torch.conv1d", because="OneFlow's wants a batch, and no padding `same` or `valid`."
+    "torch.nn.functional.conv1d",
+    "torch.conv1d",
+    because="OneFlow's wants a batch, and no padding `same` or `valid`.",
+    only_with=(),
 )
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return convolved(F.conv1d, input, weight, bias, stride, padding, dilation, groups)
 
 
 @stands_for(
-    "torch.nn.functional.conv2d", "torch.conv2d", because="OneFlow's wants a batch, and no padding `same` or `valid`."
+    "torch.nn.functional.conv2d",
+    "torch.conv2d",
+    because="OneFlow's wants a batch, and no padding `same` or `valid`.",
+    only_with=(),
 )
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return convolved(F.conv2d, input, weight, bias, stride, padding, dilation, groups)
 
 
 @stands_for(
-    "torch.nn.functional.conv3d", "torch.conv3d", because="OneFlow's wants a batch, and no padding `same` or `valid`."
+    "torch.nn.functional.conv3d",
+    "torch.conv3d",
+    because="OneFlow's wants a batch, and no padding `same` or `valid`.",
+    only_with=(),
 )
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return convolved(F.conv3d, input, weight, bias, stride, padding, dilation, groups)
@@ -59,17 +68,23 @@ def convolved(convolve, x, weight, bias, stride, padding, dilation, groups):
     return convolve(x, weight, bias, stride, padding, dilation, groups)
 
 
-@stands_for("torch.nn.functional.conv_transpose1d", "torch.conv_transpose1d", because="OneFlow's wants a batch.")
+@stands_for(
+    "torch.nn.functional.conv_transpose1d", "torch.conv_transpose1d", because="OneFlow's wants a batch.", only_with=()
+)
 def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     return convolved_back(F.conv_transpose1d, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-@stands_for("torch.nn.functional.conv_transpose2d", "torch.conv_transpose2d", because="OneFlow's wants a batch.")
+@stands_for(
+    "torch.nn.functional.conv_transpose2d", "torch.conv_transpose2d", because="OneFlow's wants a batch.", only_with=()
+)
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     return convolved_back(F.conv_transpose2d, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-@stands_for("torch.nn.functional.conv_transpose3d", "torch.conv_transpose3d", because="OneFlow's wants a batch.")
+@stands_for(
+    "torch.nn.functional.conv_transpose3d", "torch.conv_transpose3d", because="OneFlow's wants a batch.", only_with=()
+)
 def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     return convolved_back(F.conv_transpose3d, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
@@ -83,21 +98,30 @@ def convolved_back(convolve, x, weight, bias, stride, padding, output_padding, g
 
 
 @stands_for(
-    "torch.nn.functional.max_pool1d", "torch.max_pool1d", because="OneFlow's orders arguments otherwise, wants a batch."
+    "torch.nn.functional.max_pool1d",
+    "torch.max_pool1d",
+    because="OneFlow's orders arguments otherwise, wants a batch.",
+    only_with=("input", "ceil_mode", "return_indices"),
 )
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     return largest_of_windows(F.max_pool1d, input, 3, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 @stands_for(
-    "torch.nn.functional.max_pool2d", "torch.max_pool2d", because="OneFlow's orders arguments otherwise, wants a batch."
+    "torch.nn.functional.max_pool2d",
+    "torch.max_pool2d",
+    because="OneFlow's orders arguments otherwise, wants a batch.",
+    only_with=("input", "ceil_mode", "return_indices"),
 )
 def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     return largest_of_windows(F.max_pool2d, input, 4, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 @stands_for(
-    "torch.nn.functional.max_pool3d", "torch.max_pool3d", because="OneFlow's orders arguments otherwise, wants a batch."
+    "torch.nn.functional.max_pool3d",
+    "torch.max_pool3d",
+    because="OneFlow's orders arguments otherwise, wants a batch.",
+    only_with=("input", "ceil_mode", "return_indices"),
 )
 def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     return largest_of_windows(F.max_pool3d, input, 5, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
@@ -117,7 +141,7 @@ def plain(size):
     return int(size) if isinstance(size, int) or not hasattr(size, "__iter__") else tuple(int(each) for each in size)
 
 
-@stands_for("torch.nn.functional.avg_pool1d", "torch.avg_pool1d", because="OneFlow's wants a batch.")
+@stands_for("torch.nn.functional.avg_pool1d", "torch.avg_pool1d", because="OneFlow's wants a batch.", only_with=())
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     options = {"stride": stride or None, "padding": padding, "ceil_mode": ceil_mode}
     x = input if input.ndim == 3 else input.unsqueeze(0)
@@ -125,7 +149,11 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     return found if input.ndim == 3 else found.squeeze(0)
 
 
-@stands_for("torch.nn.functional.avg_pool2d", because="OneFlow's wants a batch, and a number as `divisor_override`.")
+@stands_for(
+    "torch.nn.functional.avg_pool2d",
+    because="OneFlow's wants a batch, and a number as `divisor_override`.",
+    only_with=("divisor_override",),
+)
 def avg_pool2d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
@@ -133,7 +161,11 @@ def avg_pool2d(
     return mean_of_windows(F.avg_pool2d, input, 4, kernel_size, *options)
 
 
-@stands_for("torch.nn.functional.avg_pool3d", because="OneFlow's wants a batch, and a number as `divisor_override`.")
+@stands_for(
+    "torch.nn.functional.avg_pool3d",
+    because="OneFlow's wants a batch, and a number as `divisor_override`.",
+    only_with=("divisor_override",),
+)
 def avg_pool3d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
@@ -159,6 +191,7 @@ def mean_of_windows(pool, x, ndim, kernel_size, stride, padding, ceil_mode, coun
     "torch.nn.functional.adaptive_avg_pool1d",
     "torch.adaptive_avg_pool1d",
     because="OneFlow's ends the process without a batch.",
+    only_with=(),
 )
 def adaptive_avg_pool1d(input, output_size):
     return pooled_to(F.adaptive_avg_pool1d, input, 1, output_size)
@@ -167,6 +200,7 @@ def adaptive_avg_pool1d(input, output_size):
 @stands_for(
     "torch.nn.functional.adaptive_avg_pool2d",
     because="OneFlow's ends the process without a batch, and takes no None for a size.",
+    only_with=(),
 )
 def adaptive_avg_pool2d(input, output_size):
     return pooled_to(F.adaptive_avg_pool2d, input, 2, output_size)
@@ -175,12 +209,15 @@ def adaptive_avg_pool2d(input, output_size):
 @stands_for(
     "torch.nn.functional.adaptive_avg_pool3d",
     because="OneFlow's ends the process without a batch, and takes no None for a size.",
+    only_with=(),
 )
 def adaptive_avg_pool3d(input, output_size):
     return pooled_to(F.adaptive_avg_pool3d, input, 3, output_size)
 
 
-@stands_for("torch.nn.functional.adaptive_max_pool1d", because="OneFlow's ends the process without a batch.")
+@stands_for(
+    "torch.nn.functional.adaptive_max_pool1d", because="OneFlow's ends the process without a batch.", only_with=()
+)
 def adaptive_max_pool1d(input, output_size, return_indices=False):
     return pooled_to(F.adaptive_max_pool1d, input, 1, output_size, return_indices)
 
@@ -188,6 +225,7 @@ def adaptive_max_pool1d(input, output_size, return_indices=False):
 @stands_for(
     "torch.nn.functional.adaptive_max_pool2d",
     because="OneFlow's ends the process without a batch, and takes no None for a size.",
+    only_with=(),
 )
 def adaptive_max_pool2d(input, output_size, return_indices=False):
     return pooled_to(F.adaptive_max_pool2d, input, 2, output_size, return_indices)
@@ -196,6 +234,7 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
 @stands_for(
     "torch.nn.functional.adaptive_max_pool3d",
     because="OneFlow's ends the process without a batch, and takes no None for a size.",
+    only_with=(),
 )
 def adaptive_max_pool3d(input, output_size, return_indices=False):
     return pooled_to(F.adaptive_max_pool3d, input, 3, output_size, return_indices)
@@ -236,7 +275,11 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
     return spread_to(input, indices, tuple(output_size)[-2:])
 
 
-@stands_for("torch.nn.functional.embedding", because="OneFlow's takes no keyword arguments of PyTorch's and no scalar.")
+@stands_for(
+    "torch.nn.functional.embedding",
+    because="OneFlow's takes no keyword arguments of PyTorch's and no scalar.",
+    only_with=("max_norm", "norm_type", "scale_grad_by_freq", "sparse"),
+)
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     if max_norm is not None:
         with flow.no_grad():
@@ -326,7 +369,9 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     return input / (k + alpha / size * total) ** beta
 
 
-@stands_for("torch.nn.functional.normalize", because="OneFlow's takes no `out=`, and fails for some powers.")
+@stands_for(
+    "torch.nn.functional.normalize", because="OneFlow's takes no `out=`, and fails for some powers.", only_with=("out",)
+)
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     return input / flow.clamp(flow.linalg.vector_norm(input, p, dim, True), min=eps)
 

@@ -44,12 +44,17 @@ def matmul_from_left(self, other):
     return matmul(other, self)
 
 
-@stands_for("torch.mm", "torch.Tensor.mm", because="OneFlow's ends the process for no elements.")
+@stands_for("torch.mm", "torch.Tensor.mm", because="OneFlow's ends the process for no elements.", only_with=("out",))
 def mm(input, mat2, *, out=None):
     return matmul(input, mat2, out=out)
 
 
-@stands_for("torch.bmm", "torch.Tensor.bmm", because="OneFlow's ends the process for no elements, and has other names.")
+@stands_for(
+    "torch.bmm",
+    "torch.Tensor.bmm",
+    because="OneFlow's ends the process for no elements, and has other names.",
+    only_with=("input", "mat2", "out"),
+)
 def bmm(input, mat2, *, out=None):
     return matmul(input, mat2, out=out)
 
@@ -76,7 +81,7 @@ def outer(input, vec2):
     return input.unsqueeze(1) * vec2
 
 
-@stands_for("torch.einsum", because="OneFlow's takes no list of tensors.")
+@stands_for("torch.einsum", because="OneFlow's takes no list of tensors.", only_with=())
 def einsum(equation, *operands):
     operands = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
     return flow.einsum(equation, *promoted(*operands))

@@ -33,13 +33,21 @@ def way_of(reduction, size_average=None, reduce=None):
     return {"none": 0, "mean": 1, "sum": 2}[reduction]
 
 
-@stands_for("torch.nn.functional.mse_loss", because="OneFlow's takes no `size_average` and no two dtypes.")
+@stands_for(
+    "torch.nn.functional.mse_loss",
+    because="OneFlow's takes no `size_average` and no two dtypes.",
+    only_with=("size_average", "reduce"),
+)
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     input, target = promoted(input, target)
     return summarized(flow.square(input - target), reduction, size_average, reduce)
 
 
-@stands_for("torch.nn.functional.l1_loss", because="OneFlow's takes no `size_average` and no two dtypes.")
+@stands_for(
+    "torch.nn.functional.l1_loss",
+    because="OneFlow's takes no `size_average` and no two dtypes.",
+    only_with=("size_average", "reduce"),
+)
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     input, target = promoted(input, target)
     return summarized(flow.abs(input - target), reduction, size_average, reduce)
@@ -57,7 +65,11 @@ def huber_loss(input, target, reduction="mean", delta=1.0):
     return summarized(delta * smooth_distance(input - target, delta), reduction)
 
 
-@stands_for("torch.nn.functional.cross_entropy", because="OneFlow's ends the process without a batch.")
+@stands_for(
+    "torch.nn.functional.cross_entropy",
+    because="OneFlow's ends the process without a batch.",
+    only_with=("size_average", "reduce"),
+)
 def cross_entropy(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean",
     label_smoothing=0.0,
@@ -73,7 +85,11 @@ def negative_log_likelihood(
     return nll_loss(input, target, weight, way_of(reduction, size_average, reduce), ignore_index)
 
 
-@stands_for("torch.nn.functional.binary_cross_entropy", because="OneFlow's takes no `size_average`.")
+@stands_for(
+    "torch.nn.functional.binary_cross_entropy",
+    because="OneFlow's takes no `size_average`.",
+    only_with=("size_average", "reduce"),
+)
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     loss = entropy_of_bits(input, target.to(input.dtype))
     return summarized(loss if weight is None else loss * weight, reduction, size_average, reduce)
@@ -83,6 +99,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     "torch.nn.functional.binary_cross_entropy_with_logits",
     "torch.binary_cross_entropy_with_logits",
     because="OneFlow's takes no `size_average`, and a weight of the full shape alone.",
+    only_with=("size_average", "reduce"),
 )
 def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
@@ -94,7 +111,10 @@ def binary_cross_entropy_with_logits(
 
 
 @stands_for(
-    "torch.nn.functional.kl_div", "torch.kl_div", because="OneFlow's is less exact, and takes no `size_average`."
+    "torch.nn.functional.kl_div",
+    "torch.kl_div",
+    because="OneFlow's is less exact, and takes no `size_average`.",
+    only_with=("size_average", "reduce"),
 )
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     loss = flow.exp(target) * (target - input) if log_target else divergence(input, target)

@@ -196,7 +196,11 @@ def resize_(self, *sizes, memory_format=None):
     return reshaped(self, flow.reshape(flat, sizes))
 
 
-@stands_for("torch.Tensor.to", because="OneFlow's takes no `non_blocking` and no `memory_format`.")
+@stands_for(
+    "torch.Tensor.to",
+    because="OneFlow's takes no `non_blocking` and no `memory_format`.",
+    only_with=("non_blocking", "memory_format"),
+)
 def to(self, *args, non_blocking=False, memory_format=None, **named):
     args = [each for each in args if not (isinstance(each, bool) or (isinstance(each, str) and "_format" in each))]
     if args and isinstance(args[0], int):
@@ -208,29 +212,33 @@ def to(self, *args, non_blocking=False, memory_format=None, **named):
     return flow._C.to(self, *args, **named) if args or named else self
 
 
-@stands_for("torch.Tensor.cuda", because="OneFlow's takes no `non_blocking` and no `memory_format`.")
+@stands_for(
+    "torch.Tensor.cuda",
+    because="OneFlow's takes no `non_blocking` and no `memory_format`.",
+    only_with=("non_blocking", "memory_format"),
+)
 def cuda(self, device=None, non_blocking=False, memory_format=None):
     if device is None or isinstance(device, int):
         device = "cuda" if device is None else f"cuda:{device}"
     return flow._C.to(self, device)
 
 
-@stands_for("torch.Tensor.cpu", because="OneFlow's takes no `memory_format`.")
+@stands_for("torch.Tensor.cpu", because="OneFlow's takes no `memory_format`.", only_with=("memory_format",))
 def cpu(self, memory_format=None):
     return flow._C.to(self, "cpu")
 
 
-@stands_for("torch.Tensor.contiguous", because="OneFlow's takes no `memory_format`.")
+@stands_for("torch.Tensor.contiguous", because="OneFlow's takes no `memory_format`.", only_with=("memory_format",))
 def contiguous(self, memory_format=None):
     return flow._C.contiguous(self)
 
 
-@stands_for("torch.Tensor.is_contiguous", because="OneFlow's takes no `memory_format`.")
+@stands_for("torch.Tensor.is_contiguous", because="OneFlow's takes no `memory_format`.", only_with=("memory_format",))
 def is_contiguous(self, memory_format=None):
     return IS_CONTIGUOUS(self)
 
 
-@stands_for("torch.Tensor.clone", because="OneFlow's takes no `memory_format`.")
+@stands_for("torch.Tensor.clone", because="OneFlow's takes no `memory_format`.", only_with=("memory_format",))
 def clone(self, *, memory_format=None):
     return CLONE(self)
 
@@ -245,12 +253,12 @@ def type_of(self, dtype=None, non_blocking=False):
     return flow._C.to(self, getattr(flow, DTYPES_BY_TENSOR_TYPE[text.rpartition(".")[2].strip("'>")]))
 
 
-@stands_for("torch.Tensor.size", because="OneFlow's takes no keyword `dim=`.")
+@stands_for("torch.Tensor.size", because="OneFlow's takes no keyword `dim=`.", only_with=("dim",))
 def size(self, dim=None):
     return self.shape if dim is None else self.shape[dim]
 
 
-@stands_for("torch.Tensor.stride", because="OneFlow's takes no dimension.")
+@stands_for("torch.Tensor.stride", because="OneFlow's takes no dimension.", only_with=("dim",))
 def stride(self, dim=None):
     return STRIDE_OF_TENSOR(self) if dim is None else STRIDE_OF_TENSOR(self)[dim]
 

@@ -27,7 +27,10 @@ def all_of(x, dim):
 
 
 @stands_for(
-    "torch.sum", "torch.Tensor.sum", because="OneFlow's takes no `axis=`, no `dtype=`, and no keyword `input=`."
+    "torch.sum",
+    "torch.Tensor.sum",
+    because="OneFlow's takes no `axis=`, no `dtype=`, and no keyword `input=`.",
+    only_with=("input", "axis", "dtype", "out"),
 )
 def sum_over(input, dim=None, keepdim=False, *, axis=None, dtype=None, out=None):
     x = input if dtype is None else input.to(dtype)
@@ -41,6 +44,7 @@ def sum_over(input, dim=None, keepdim=False, *, axis=None, dtype=None, out=None)
     "torch.mean",
     "torch.Tensor.mean",
     because="OneFlow's takes no `axis=` and no `dtype=`, and gives 0 for the mean of nothing.",
+    only_with=("input", "axis", "dtype", "out"),
 )
 def mean_over(input, dim=None, keepdim=False, *, axis=None, dtype=None, out=None):
     x = input if dtype is None else input.to(dtype)
@@ -74,6 +78,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     "torch.var",
     "torch.Tensor.var",
     because="OneFlow's takes no `correction=`, and fails when it is given all dimensions by number.",
+    only_with=("correction", "axis"),
 )
 def var(input, dim=None, unbiased=True, keepdim=False, *, correction=None, axis=None):
     dim, unbiased = (None, dim) if isinstance(dim, bool) else (along(dim, axis), unbiased)
@@ -84,6 +89,7 @@ def var(input, dim=None, unbiased=True, keepdim=False, *, correction=None, axis=
     "torch.std",
     "torch.Tensor.std",
     because="OneFlow's takes no `correction=`, and fails when it is given all dimensions by number.",
+    only_with=("correction", "axis"),
 )
 def std(input, dim=None, unbiased=True, keepdim=False, *, correction=None, axis=None):
     return flow.sqrt(var(input, dim, unbiased, keepdim, correction=correction, axis=axis))
@@ -106,6 +112,7 @@ def std_mean(input, dim=None, unbiased=True, keepdim=False, *, correction=None):
     "torch.Tensor.max",
     because="OneFlow's takes a tensor without dimensions for a number of a dimension, ends the process for a scalar, "
     "and has no kernel for bools.",
+    only_with=("axis", "other"),
 )
 def maximum_along(input, dim=None, keepdim=False, *, other=None, axis=None):
     return extreme_along(input, along(dim, axis), keepdim, other, "max")
@@ -116,6 +123,7 @@ def maximum_along(input, dim=None, keepdim=False, *, other=None, axis=None):
     "torch.Tensor.min",
     because="OneFlow's takes a tensor without dimensions for a number of a dimension, ends the process for a scalar, "
     "and has no kernel for bools.",
+    only_with=("axis", "other"),
 )
 def minimum_along(input, dim=None, keepdim=False, *, other=None, axis=None):
     return extreme_along(input, along(dim, axis), keepdim, other, "min")
@@ -136,12 +144,22 @@ def extreme_along(x, dim, keepdim, other, name):
     return ValuesAndIndices(values.to(x.dtype), indices)
 
 
-@stands_for("torch.amax", "torch.Tensor.amax", because="OneFlow's ends the process for a tensor without dimensions.")
+@stands_for(
+    "torch.amax",
+    "torch.Tensor.amax",
+    because="OneFlow's ends the process for a tensor without dimensions.",
+    only_with=(),
+)
 def amax(input, dim=(), keepdim=False):
     return flow.amax(input, dim=all_of(input, dim), keepdim=keepdim) if input.ndim else input
 
 
-@stands_for("torch.amin", "torch.Tensor.amin", because="OneFlow's ends the process for a tensor without dimensions.")
+@stands_for(
+    "torch.amin",
+    "torch.Tensor.amin",
+    because="OneFlow's ends the process for a tensor without dimensions.",
+    only_with=(),
+)
 def amin(input, dim=(), keepdim=False):
     return flow.amin(input, dim=all_of(input, dim), keepdim=keepdim) if input.ndim else input
 
@@ -155,6 +173,7 @@ def aminmax(input, *, dim=None, keepdim=False):
     "torch.argmax",
     "torch.Tensor.argmax",
     because="OneFlow's fails for a tensor without dimensions, and takes no bools and no keyword `input=`.",
+    only_with=("input", "axis"),
 )
 def argmax(input, dim=None, keepdim=False, *, axis=None):
     return place_of(flow.argmax, input, along(dim, axis), keepdim)
@@ -164,6 +183,7 @@ def argmax(input, dim=None, keepdim=False, *, axis=None):
     "torch.argmin",
     "torch.Tensor.argmin",
     because="OneFlow's fails for a tensor without dimensions, and takes no bools and no keyword `input=`.",
+    only_with=("input", "axis"),
 )
 def argmin(input, dim=None, keepdim=False, *, axis=None):
     return place_of(flow.argmin, input, along(dim, axis), keepdim)
@@ -181,7 +201,10 @@ def place_of(find, x, dim, keepdim):
 
 
 @stands_for(
-    "torch.median", "torch.Tensor.median", because="OneFlow's ends the process for a tensor without dimensions."
+    "torch.median",
+    "torch.Tensor.median",
+    because="OneFlow's ends the process for a tensor without dimensions.",
+    only_with=(),
 )
 def median(input, dim=None, keepdim=False):
     if dim is None:
@@ -234,7 +257,9 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     return norm(x, ord, dim, keepdim, dtype=dtype)
 
 
-@stands_for("torch.logsumexp", "torch.Tensor.logsumexp", because="OneFlow's takes no integers and no scalar.")
+@stands_for(
+    "torch.logsumexp", "torch.Tensor.logsumexp", because="OneFlow's takes no integers and no scalar.", only_with=()
+)
 def logsumexp(input, dim, keepdim=False):
     x = as_float(input)
     return flow.logsumexp(x, dim=all_of(x, dim), keepdim=keepdim) if x.ndim else x

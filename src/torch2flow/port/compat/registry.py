@@ -26,6 +26,10 @@ class Substitute:
         function: the function or class, written in OneFlow.
         because: what OneFlow lacks or does otherwise, in one sentence for the reader of the ported code.
         attribute: it is read without a call: `x.mT`.
+        only_with: None where every use needs it: OneFlow's own would be silently different, end the process or is not
+            there. Else the arguments, given in whichever way, that alone need it, `mode=nearest-exact` by that value:
+            without them OneFlow's own does, and what it can't do it refuses in words. Where it is empty, hardly any
+            code has the input that needs it, such as one without a batch.
     """
 
     name: str
@@ -69,7 +73,9 @@ Memory formats are names that substitutes ignore: OneFlow's tensors are contiguo
 the substitutes cover."""
 
 
-def stands_for(*names: str, because: str, attribute: bool = False) -> Callable[[Function], Function]:
+def stands_for(
+    *names: str, because: str, attribute: bool = False, only_with: tuple[str, ...] | None = None
+) -> Callable[[Function], Function]:
     """Registers a function or class of ours for one or more public names of PyTorch.
 
     Raises:
@@ -80,7 +86,7 @@ def stands_for(*names: str, because: str, attribute: bool = False) -> Callable[[
         for name in names:
             if name in SUBSTITUTES:
                 raise ValueError(f"{name} has a substitute already: {SUBSTITUTES[name].function.__qualname__}")
-            SUBSTITUTES[name] = Substitute(name, function, because, attribute)
+            SUBSTITUTES[name] = Substitute(name, function, because, attribute, only_with)
         return function
 
     return register

@@ -11,6 +11,7 @@ from torch2flow.port.compat.registry import stands_for
 @stands_for(
     "torch.nn.functional.pad",
     because="OneFlow's has no circular padding, no reflection in three dimensions, and no value for bools.",
+    only_with=("mode",),
 )
 def pad(input, pad, mode="constant", value=None):
     widths = [int(each) for each in pad]
@@ -32,7 +33,11 @@ def pad_constant(x, widths, value):
     return flow.full(shape, value, dtype=x.dtype, device=x.device)
 
 
-@stands_for("torch.nn.functional.interpolate", because="OneFlow's has no mode `nearest-exact` and no `antialias`.")
+@stands_for(
+    "torch.nn.functional.interpolate",
+    because="OneFlow's has no mode `nearest-exact` and no `antialias`.",
+    only_with=("antialias", "mode=nearest-exact"),
+)
 def interpolate(
     input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
     antialias=False,
@@ -69,14 +74,20 @@ def upsample_bilinear(input, size=None, scale_factor=None):
     return interpolate(input, size, scale_factor, "bilinear", True)
 
 
-@stands_for("torch.nn.functional.unfold", because="OneFlow's takes no keyword `input=`, and wants a batch.")
+@stands_for(
+    "torch.nn.functional.unfold",
+    because="OneFlow's takes no keyword `input=`, and wants a batch.",
+    only_with=("input",),
+)
 def unfold_patches(input, kernel_size, dilation=1, padding=0, stride=1):
     if input.ndim == 3:
         return F.unfold(input.unsqueeze(0), kernel_size, dilation, padding, stride).squeeze(0)
     return F.unfold(input, kernel_size, dilation, padding, stride)
 
 
-@stands_for("torch.nn.functional.fold", because="OneFlow's takes no keyword `input=`, and wants a batch.")
+@stands_for(
+    "torch.nn.functional.fold", because="OneFlow's takes no keyword `input=`, and wants a batch.", only_with=("input",)
+)
 def fold_patches(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     if input.ndim == 2:
         return F.fold(input.unsqueeze(0), output_size, kernel_size, dilation, padding, stride).squeeze(0)

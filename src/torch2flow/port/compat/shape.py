@@ -23,6 +23,7 @@ from torch2flow.port.compat.registry import stands_for
     "torch.concat",
     "torch.concatenate",
     because="OneFlow's takes no `axis=`, no `out=`, and refuses the empty tensor that PyTorch leaves out.",
+    only_with=("tensors", "axis", "out"),
 )
 def cat(tensors, dim=0, *, axis=None, out=None):
     tensors = together(tensors)
@@ -33,7 +34,11 @@ def cat(tensors, dim=0, *, axis=None, out=None):
     return stored(flow.cat(tensors, dim=along(dim, axis)), out)
 
 
-@stands_for("torch.stack", because="OneFlow's takes no `axis=`, no `out=`, and refuses tensors of two dtypes.")
+@stands_for(
+    "torch.stack",
+    because="OneFlow's takes no `axis=`, no `out=`, and refuses tensors of two dtypes.",
+    only_with=("tensors", "axis", "out"),
+)
 def stack(tensors, dim=0, *, axis=None, out=None):
     return stored(flow.stack(together(tensors), dim=along(dim, axis)), out)
 
@@ -47,7 +52,12 @@ def together(tensors):
     return tensors
 
 
-@stands_for("torch.split", "torch.Tensor.split", because="OneFlow's knows the sizes and the tensor by other names.")
+@stands_for(
+    "torch.split",
+    "torch.Tensor.split",
+    because="OneFlow's knows the sizes and the tensor by other names.",
+    only_with=("tensor", "split_size"),
+)
 def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
     sizes = split_size if split_size_or_sections is None else split_size_or_sections
     return flow.split(tensor, sizes if isinstance(sizes, int) else list(sizes), dim)
@@ -71,7 +81,7 @@ def dsplit(input, indices_or_sections):
     return tensor_split(input, indices_or_sections, 2)
 
 
-@stands_for("torch.Tensor.reshape", because="OneFlow's takes no keyword `shape=`.")
+@stands_for("torch.Tensor.reshape", because="OneFlow's takes no keyword `shape=`.", only_with=("shape",))
 def reshape(self, *shape, **named):
     return flow.reshape(self, sized(shape or (named["shape"],)))
 
@@ -108,7 +118,7 @@ def transpose(input, dim0, dim1):
     return flow.transpose(input, dim0, dim1) if input.ndim else input
 
 
-@stands_for("torch.Tensor.permute", because="OneFlow's takes no keyword `dims=`.")
+@stands_for("torch.Tensor.permute", because="OneFlow's takes no keyword `dims=`.", only_with=("dims",))
 def permute(self, *dims, **named):
     return flow.permute(self, sized(dims or (named["dims"],)))
 
