@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import signal
 import subprocess
 import sys
 from operator import attrgetter
@@ -223,7 +224,7 @@ def try_all(expressions: list[str], python: Path, folder: Path, *options: str) -
                 started = number
                 if result:
                     found[expressions[number]] = result[0]
-        if expressions[started] in found and done.returncode:
+        if not done.stdout or (expressions[started] in found and done.returncode):
             raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}\n{done.stderr[-2000:]}")
         found.setdefault(expressions[started], f"aborts: the process ended with {done.returncode}")
         first = started + 1
@@ -247,6 +248,7 @@ def main() -> None:
     ported = Ported("torch", flow, substitutes)
     for number in range(int(arguments[1]) if len(arguments) > 1 else 0, len(expressions)):
         print(json.dumps([number]), flush=True)
+        signal.alarm(30)
         try:
             wrong = outcome(expressions[number], torch, ported, flow, ({}, {}))
         except Exception as error:

@@ -36,6 +36,7 @@ class Substitute:
     function: Callable[..., Any]
     because: str
     attribute: bool = False
+    only_with: tuple[str, ...] | None = None
 
 
 SUBSTITUTES: dict[str, Substitute] = {}
