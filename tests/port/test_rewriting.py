@@ -6,12 +6,12 @@ import pytest
 
 CASES = {
     "a function that OneFlow has otherwise": (
-        "import torch\ny = torch.cat([x, x])\n",
-        "import flow_compat\nimport oneflow as flow\ny = flow_compat.cat([x, x])\n",
+        "import torch\ny = torch.matmul(x, x)\n",
+        "import flow_compat\nimport oneflow as flow\ny = flow_compat.matmul(x, x)\n",
     ),
     "such a function by itself": (
-        "from torch import cat, is_tensor, stack as st\ny = is_tensor(cat(x)), st(x)\n",
-        "from flow_compat import cat, stack as st\nfrom oneflow import is_tensor\ny = is_tensor(cat(x)), st(x)\n",
+        "from torch import matmul, is_tensor, dot as st\ny = is_tensor(matmul(x)), st(x)\n",
+        "from flow_compat import matmul, dot as st\nfrom oneflow import is_tensor\ny = is_tensor(matmul(x)), st(x)\n",
     ),
     "marks for the compiler": (
         """
@@ -57,7 +57,7 @@ CASES = {
     ),
     "the version": (
         "import torch\nnew = torch.__version__ >= '1.8'\n",
-        "import oneflow as flow\nnew = \"1.13.1\" >= '1.8'\n",
+        "import oneflow as flow\nnew = \"2.0.1\" >= '1.8'\n",
     ),
     "settings of kernels": (
         """
@@ -96,13 +96,13 @@ CASES = {
     ),
     "the head of a file": (
         '#!/usr/bin/env python3\n"""Text."""\nfrom __future__ import annotations\n\nimport os\n'
-        "import torch\nx = torch.cat\n",
+        "import torch\nx = torch.dot\n",
         '#!/usr/bin/env python3\n"""Text."""\nfrom __future__ import annotations\n\nimport os\n'
-        "import flow_compat\nimport oneflow as flow\nx = flow_compat.cat\n",
+        "import flow_compat\nimport oneflow as flow\nx = flow_compat.dot\n",
     ),
     "an import in a function that needs the module": (
-        "import os\n\ndef f(x):\n    import torch\n    return torch.cat(x)\n",
-        "import flow_compat\nimport os\n\ndef f(x):\n    import oneflow as flow\n    return flow_compat.cat(x)\n",
+        "import os\n\ndef f(x):\n    import torch\n    return torch.dot(x)\n",
+        "import flow_compat\nimport os\n\ndef f(x):\n    import oneflow as flow\n    return flow_compat.dot(x)\n",
     ),
 }
 

@@ -17,6 +17,7 @@ from torch2flow.models.codegen.source_text import SourceText, formatted
 from torch2flow.port import missing, placement
 from torch2flow.port.compat import SUBSTITUTES
 from torch2flow.port.source import parse_source
+from torch2flow.port.substituting import methods_called
 
 HEAD = '''"""What OneFlow 0.9.0 lacks, or does otherwise than PyTorch, for the code beside this file.
 
@@ -53,9 +54,10 @@ def compat_source(names: Iterable[str]) -> SourceText:
         reason = f"{', '.join(served)}: {SUBSTITUTES[served[0]].because}" if served else ""
         assembly.add(_file_of(function), function.__name__, reason)
     methods = [
-        f"flow.Tensor.{name.rpartition('.')[2]} = {SUBSTITUTES[name].function.__name__}"
-        for name in wanted
-        if name.startswith("torch.Tensor.") and name in SUBSTITUTES
+        f"flow{name[5:]} = " + ("property({})" if SUBSTITUTES[name].attribute else "{}").format(function.__name__)
+        for function, served in reasons.items()
+        for name in served
+        if name in methods_called(name.rpartition(".")[2])
     ]
     if "placement" in wanted:
         methods.insert(0, "take_device_and_dtype()")

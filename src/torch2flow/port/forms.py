@@ -6,6 +6,8 @@ nothing of what is ported.
 
 from __future__ import annotations
 
+from torch2flow.port.compat import registry
+
 COMPILER_MARKS = frozenset(
     {
         "torch._dynamo.allow_in_graph", "torch._dynamo.disable", "torch.compile", "torch.compiler.allow_in_graph",
@@ -19,23 +21,8 @@ COMPILER_MARKS = frozenset(
 )  # fmt: skip
 """As a decorator they go; called with a module or a function they are that."""
 
-VALUES = {
-    "torch.__version__": '"1.13.1"',
-    "torch.version.__version__": '"1.13.1"',
-    "torch.pi": "3.141592653589793",
-    "torch.e": "2.718281828459045",
-    "torch.inf": 'float("inf")',
-    "torch.nan": 'float("nan")',
-    "torch.version.cuda": "None",
-    "torch.version.hip": "None",
-    "torch.channels_last": "None",
-    "torch.channels_last_3d": "None",
-    "torch.contiguous_format": "None",
-    "torch.preserve_format": "None",
-    "torchvision.__version__": '"0.14.1"',
-}
-"""Constants. The version is the one whose API ported code sees: what asks for it wants to know what it may call.
-OneFlow has one memory format: no call keeps the argument for it."""
+VALUES = {**registry.VALUES, "torchvision.__version__": '"0.15.2"'}
+"""Constants. The version is the one whose names ported code may call, which is what code asks for it for."""
 
 ANSWERS = {
     "torch.jit.is_scripting": "False",

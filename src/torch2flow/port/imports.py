@@ -8,6 +8,7 @@ import re
 from torch2flow.port import forms
 from torch2flow.port.compat import SUBSTITUTES
 from torch2flow.port.lookup import MODULES, has_a_form, is_foreign, longest, module_there
+from torch2flow.port.substituting import has_own
 from torch2flow.port.under_way import FileUnderWay
 
 
@@ -95,12 +96,13 @@ class ImportRewriter:
                 groups.setdefault(home, []).append(name if name == local else f"{name} as {local}")
             return
         if api.name in forms.VALUES:
-            extra.append(f"{local} = {forms.VALUES[api.name]}")
+            rewriter.needs_flow |= "flow." in forms.VALUES[api.name]
+            extra.append(f"{local} = {rewriter.value_of(api.name)}")
         elif api.name == "torch.jit.Final":
             groups.setdefault("typing", []).append("Final" if local == "Final" else f"Final as {local}")
         elif has_a_form(api.name):
             return  # every use of it is written otherwise
-        elif api.status == "rule":
+        elif api.status == "rule" and not has_own(api.name, api.oneflow):
             rewriter.uses_compat(api.name)
             name = SUBSTITUTES[api.name].function.__name__
             groups.setdefault(rewriter.place.module, []).append(name if name == local else f"{name} as {local}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object
-from torch2flow.port.findings import Tally
+from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.project import Project, SourceModule
 from torch2flow.port.rewriting import Rewriter
 from torch2flow.port.scopes import Scope
@@ -40,12 +40,17 @@ def port_notebook(data: bytes, name: str, project: Project) -> tuple[bytes, Tall
 def _port_cell(cell: dict[str, Any], name: str, module: SourceModule, project: Project, whole: Tally) -> None:
     given = cell.get("source", "")
     text = "".join(map(str, given)) if isinstance(given, list) else str(given)
+    for line in text.splitlines():
+        if line.lstrip().startswith(("%", "!")) and "torch" in line:
+            reason = f"A line that is no Python names PyTorch: {line.strip()[:80]}"
+            whole.findings.append(PortFinding(name, 0, "look", "torch", reason, "change it by hand"))
     if text.lstrip().startswith("%%"):
         return
     try:
         source = parse_source(_MAGIC.sub(lambda match: f"{match[1]}{_KEPT}{match[2]}", text))
-    except FormatError:
-        return  # a cell may be anything, as long as nobody runs it
+    except FormatError as error:
+        whole.findings.append(PortFinding(name, 0, "error", "", f"A cell is no Python. {error.what}", "it is kept"))
+        return
     here = SourceModule("")
     scratch = Project(dict(project.modules))
     scratch.add(here, source)

@@ -18,6 +18,7 @@ from torch2flow.port.lookup import MODULES, find, is_foreign, longest, module_th
 from torch2flow.port.project import Meaning, Project, SourceModule
 from torch2flow.port.scopes import COMPREHENSIONS
 from torch2flow.port.source import PythonText
+from torch2flow.port.substituting import PLACE, has_own, is_placed, methods_called, needs_substitute
 from torch2flow.port.under_way import COMPAT, FileUnderWay, Place
 
 
@@ -185,16 +186,16 @@ class Rewriter(FileUnderWay):
 
     def _attribute(self, node: ast.Attribute) -> None:
         if not self._use(node):
-            self._method(node)
+            self._method(node, None)
             self.visit(node.value)
 
-    def _method(self, node: ast.Attribute) -> None:
-        """An attribute of something that may be a tensor: the compatibility module gives tensors what they lack."""
-        path = f"torch.Tensor.{node.attr}"
-        if path in SUBSTITUTES:
-            self.tally.compat.add(path)
-            self.tally.uses["compat"] += 1
-            self.needs_compat = True
+    def _method(self, node: ast.Attribute, call: ast.Call | None) -> None:
+        """An attribute of what may be a tensor or a module: the compatibility module gives these what they lack."""
+        for path in methods_called(node.attr):
+            substitute = SUBSTITUTES[path]
+            if substitute.attribute is (call is None) and needs_substitute(substitute, call, bound=True):
+                self.uses_compat(path)
+                self.needs_compat = True
 
     def _use(self, node: ast.Name | ast.Attribute, call: ast.Call | None = None) -> bool:
         """Rewrites a dotted name, if it is one of PyTorch's."""
@@ -217,13 +218,14 @@ class Rewriter(FileUnderWay):
                 self._missing(path, found, root, whole, direct)
         elif api.name in forms.VALUES:
             self.tally.uses["compat"] += 1
-            self._put(whole, forms.VALUES[api.name], direct)
+            self._put(whole, self.value_of(api.name), direct)
         elif api.name in forms.ANSWERS and call is not None:
             self._put(call, forms.ANSWERS[api.name], False)
             self.tally.uses["dropped"] += 1
-        elif api.status == "rule":
+        elif api.status == "rule" and (not api.oneflow or needs_substitute(SUBSTITUTES[api.name], call)):
             self.uses_compat(api.name)
-            self._put(whole, f"{COMPAT}.{SUBSTITUTES[api.name].function.__name__}", direct)
+            name = SUBSTITUTES[api.name].function.__name__
+            self._put(whole, f"{COMPAT}.{name}", direct and not has_own(api.name, api.oneflow))
         elif api.status == "cannot":
             self._missing(api.name, found, root, whole, direct, api.note)
         else:
@@ -232,8 +234,17 @@ class Rewriter(FileUnderWay):
             starred = found.starred and taken == 1
             if not direct and not (starred and api.oneflow == oneflow_path(found.path)):
                 self._spell(api, found, root, whole)
-        if call is not None and api is not None and api.status == "part":
-            self._arguments(call, api)
+        if call is not None and api is not None:
+            self._place(call, api)
+            if api.status == "part":
+                self._arguments(call, api)
+
+    def _place(self, call: ast.Call, api: Api) -> None:
+        """Takes note of modules that are made in a place or a dtype, which OneFlow's classes have no argument for."""
+        lacking = (SUBSTITUTES[api.name].only_with or ()) if api.status == "rule" else api.arguments
+        if is_placed(api.name, lacking) and any(keyword.arg in (*PLACE, None) for keyword in call.keywords):
+            self.needs_compat = True
+            self.tally.compat.add("placement")
 
     def _spell(self, api: Api, found: Meaning, root: ast.expr, whole: ast.expr) -> None:
         """Writes the name that OneFlow has, by the module that the code has a name for where that leads there."""
@@ -294,7 +305,12 @@ class Rewriter(FileUnderWay):
                 for keyword in node.keywords:
                     if keyword.arg in ("memory_format", "non_blocking"):
                         self._drop(node, keyword, f"torch.Tensor.{node.func.attr}")
-            self.visit(node.func)
+            if isinstance(node.func, ast.Attribute):
+                kept = [keyword for keyword in node.keywords if keyword not in self._left_out]
+                self._method(node.func, ast.Call(node.func, node.args, kept))
+                self.visit(node.func.value)
+            else:
+                self.visit(node.func)
         self._looked_up_by_text(node)
         self.all(node.args)
         self.all(keyword.value for keyword in node.keywords if keyword not in self._left_out)
@@ -317,9 +333,8 @@ class Rewriter(FileUnderWay):
             if name in api.renamed:
                 start = self.source.offset(keyword.lineno, keyword.col_offset)
                 self.source.replace(start, start + len(name), api.renamed[name])
-            elif _is_placed(api) and name in ("device", "dtype", ""):
-                self.needs_compat = True
-                self.tally.compat.add("placement")
+            elif is_placed(api.name, api.arguments) and name in PLACE:
+                pass  # the compatibility module gives OneFlow's classes these
             elif name in api.arguments:
                 nothing = isinstance(keyword.value, ast.Constant) and keyword.value.value is None
                 if nothing or name in forms.DROPPED_ARGUMENTS:
@@ -371,13 +386,8 @@ class Rewriter(FileUnderWay):
         self.tell(node, "changed", api, f"Left out: {reason}.")
 
     def _note(self, api: Api, node: ast.AST) -> None:
-        if api.note:
+        if api.note and api.status == "part":
             self.look(node, api.name, api.note, "see whether the code depends on it")
-
-
-def _is_placed(api: Api) -> bool:
-    """Whether it is a class of modules that OneFlow makes in one place and one dtype."""
-    return "device" in api.arguments and api.name.startswith("torch.nn.") and api.name.rpartition(".")[2][0].isupper()
 
 
 def _takes_import_errors(handler: ast.ExceptHandler) -> bool:

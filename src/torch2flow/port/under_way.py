@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
+from torch2flow.port import forms
 from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.lookup import is_foreign
 from torch2flow.port.project import Meaning, Project, SourceModule
@@ -79,6 +80,10 @@ class FileUnderWay:
         """Takes note of a name for which the compatibility module stands."""
         self.tally.uses["compat"] += 1
         self.tally.compat.add(name)
+
+    def value_of(self, name: str) -> str:
+        """The expression that stands for a constant."""
+        return forms.VALUES[name].replace("flow.", f"{self.module.alias}.")
 
     def missing_call(self, name: str, later: bool) -> str:
         """An expression that raises when it is called, or where a definition calls it only when that is used."""
