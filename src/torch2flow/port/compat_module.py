@@ -18,6 +18,7 @@ from torch2flow.port import missing, placement
 from torch2flow.port.compat import SUBSTITUTES
 from torch2flow.port.source import parse_source
 from torch2flow.port.substituting import methods_called
+from torch2flow.port.torch_modules import MODULES
 
 HEAD = '''"""What OneFlow 0.9.0 lacks, or does otherwise than PyTorch, for the code beside this file.
 
@@ -33,18 +34,24 @@ _LAZY = {"flow": "import oneflow as flow", "F": "import oneflow.nn.functional as
 OURS: dict[str, Any] = {"missing": missing.missing, "placement": placement.take_device_and_dtype}
 """What code may need that stands for no one name of PyTorch."""
 
+NAMES_OF = "names of "
+"""Before the name of a module of PyTorch's: all of its names are wanted, since code looks them up by text."""
+
 _SERVES = "# It stands for: "
 
 
 def served_names(text: str) -> set[str]:
     """The names that a module written earlier stands for; empty where it is none of ours."""
     line = next((each for each in text.splitlines()[:20] if each.startswith(_SERVES)), "")
-    return {name for name in line.removeprefix(_SERVES).split(", ") if name in SUBSTITUTES or name in OURS}
+    found = line.removeprefix(_SERVES).split(", ")
+    return {name for name in found if name in SUBSTITUTES or name in OURS or name.removeprefix(NAMES_OF) in MODULES}
 
 
 def compat_source(names: Iterable[str]) -> SourceText:
     """The module for a set of names of PyTorch; `missing` is among them where OneFlow can't have some name."""
     wanted = sorted(names)
+    places = [name.removeprefix(NAMES_OF) for name in wanted if name.startswith(NAMES_OF)]
+    wanted += sorted(name for name in SUBSTITUTES if name.rpartition(".")[0] in places and name not in wanted)
     reasons: dict[Any, list[str]] = {function: [] for name, function in OURS.items() if name in wanted}
     for name in wanted:
         if name in SUBSTITUTES:
@@ -59,11 +66,19 @@ def compat_source(names: Iterable[str]) -> SourceText:
         for name in served
         if name in methods_called(name.rpartition(".")[2])
     ]
+    for place in places:
+        given = ", ".join(
+            f"{name.rpartition('.')[2]}={SUBSTITUTES[name].function.__name__}"
+            for name in wanted
+            if name.rpartition(".")[0] == place and name in SUBSTITUTES
+        )
+        methods.append(f"{place.replace('.', '_')} = SimpleNamespace(**{{**vars(flow{place[5:]}), **dict({given})}})")
+        assembly.imports.add("from types import SimpleNamespace")
     if "placement" in wanted:
         methods.insert(0, "take_device_and_dtype()")
     if methods:
         assembly.imports.add(_LAZY["flow"])
-    return assembly.text(methods, wanted)
+    return assembly.text(methods, sorted(names))
 
 
 Key = tuple[str, str]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from torch2flow.port import forms
 from torch2flow.port.api import Api
 from torch2flow.port.compat import SUBSTITUTES
+from torch2flow.port.compat_module import NAMES_OF
 from torch2flow.port.findings import Tally
 from torch2flow.port.imports import ImportRewriter
 from torch2flow.port.lookup import MODULES, find, is_foreign, longest, module_there, oneflow_path
@@ -369,16 +370,15 @@ class Rewriter(FileUnderWay):
             self.all([node.value, node.slice])
 
     def _looked_up_by_text(self, node: ast.Call) -> None:
-        """`getattr(nn, name)`: which name that is, is known when the code runs."""
-        if isinstance(node.func, ast.Name) and node.func.id in ("getattr", "setattr") and len(node.args) > 1:
-            used = self.path_of(node.args[0])
-            if used in MODULES:
-                name = node.args[1]
-                if isinstance(name, ast.Constant) and isinstance(name.value, str):
-                    api = find(f"{used}.{name.value}")
-                    if api.status == "equal" or (api.status == "cannot" and len(node.args) > 2):
-                        return
-                    used = api.name
+        """`getattr(optim, name)`: which name that is, is known when the code runs, so all substitutes are at hand."""
+        if not isinstance(node.func, ast.Name) or node.func.id != "getattr" or len(node.args) < 2:
+            return
+        used, name = self.path_of(node.args[0]), node.args[1]
+        if used in MODULES and module_there(used).startswith("oneflow"):
+            known = isinstance(name, ast.Constant) and isinstance(name.value, str)
+            if not known or find(f"{used}.{name.value}").status == "rule":  # type: ignore[attr-defined]
+                self.tally.compat.add(NAMES_OF + used)
+                self._put(node.args[0], f"{COMPAT}.{used.replace('.', '_')}", False)
                 self.look(node, used, "The name is looked up as text when the code runs.", "see that OneFlow has it")
 
     def _dropped(self, node: ast.AST, api: str, reason: str) -> None:
