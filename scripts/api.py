@@ -58,6 +58,13 @@ SAME = {
 }
 """PyTorch's parameters, and the names that OneFlow's Python functions have for the same thing in the same place."""
 
+NOTES = {
+    "torch.set_rng_state": "The numbers that are drawn after it are not those that were drawn after `get_rng_state`.",
+    "torch.utils.data.DataLoader": "With `batch_size=None`, items that are plain numbers are refused.",
+    "torch.nn.SyncBatchNorm": "It needs a GPU.",
+}
+"""What runs of single calls don't show."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -120,6 +127,8 @@ def row_of(name: str, taken: list[str], theirs: dict[str, Any]) -> dict[str, Any
         }
     missing = [each for each in missing if each not in UNHEEDED and each not in renamed]
     row: dict[str, Any] = {"name": name}
+    if name in NOTES:
+        row["note"] = NOTES[name]
     if missing:
         row["arguments"] = missing
     if renamed:

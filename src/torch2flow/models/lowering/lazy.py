@@ -68,7 +68,7 @@ class _ForShow(type):
     """The class of classes that stand for OneFlow's in a class statement; called, they are decorators."""
 
     def __getattr__(cls, name: str) -> Any:
-        if name.startswith("_"):
+        if name.startswith("__"):
             raise AttributeError(name)
         return _ForShow(name, (), {})
 

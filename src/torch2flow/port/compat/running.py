@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from torch2flow.models.lowering.lazy import flow, nn
-from torch2flow.port.compat.common import common_dtype, described
+from torch2flow.models.lowering.promotion import common_dtype
+from torch2flow.port.compat.common import described
 from torch2flow.port.compat.registry import stands_for
 
 
@@ -293,7 +294,7 @@ def grad(
     for each in inputs:
         try:
             found.append(flow.autograd.grad(outputs, [each], grad_outputs, True, create_graph)[0])
-        except RuntimeError:  # Nothing of the outputs comes from it.
+        except Exception:  # Nothing of the outputs comes from it, which OneFlow tells by a bare Exception.
             found.append(None)
     return tuple(found)
 
