@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 from pathlib import Path
 
@@ -349,10 +350,10 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=False, mmap=N
             return unpacked(pickle.load(f)["data"], place)
         f = getattr(f, "name", f)
     try:
-        from torch2flow import load as load_any
+        reader = importlib.import_module("torch2flow")
     except ImportError:
         return flow.load(str(f), map_location=place)
-    return load_any(f)
+    return reader.load(f)
 
 
 def packed(value):
