@@ -408,3 +408,27 @@ def erfinv(input, *, out=None):
         # One step of Newton's that changes no value: its derivative is that of the inverse.
         found = found + (input - input.detach()) * (math.sqrt(math.pi) / 2) * flow.exp(found * found)
     return stored(found, out)
+
+
+@stands_for("torch.digamma", "torch.special.digamma", "torch.Tensor.digamma", because="OneFlow has no `digamma`.")
+def digamma(input):
+    """The derivative of `lgamma`: a series for what is above 8, which smaller numbers are brought to step by step."""
+    x, total = input.to(flow.float64), 0.0
+    for _ in range(8):
+        small = (x < 8).to(flow.float64)
+        total = total - small / x
+        x = x + small
+    square = 1 / (x * x)
+    series = square * (1 / 12 - square * (1 / 120 - square * (1 / 252 - square * (1 / 240 - square / 132))))
+    return (total + flow.log(x) - 0.5 / x - series).to(as_float(input).dtype)
+
+
+@stands_for(
+    "torch.lgamma", "torch.special.gammaln", "torch.Tensor.lgamma", because="The gradient of OneFlow's is 0 everywhere."
+)
+def lgamma(input, *, out=None):
+    found = flow.lgamma(as_float(input).detach())
+    if input.requires_grad:
+        # No value changes, and the derivative is that of `lgamma`.
+        found = found + (input - input.detach()) * digamma(input.detach())
+    return stored(found, out)

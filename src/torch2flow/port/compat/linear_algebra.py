@@ -203,3 +203,34 @@ def det(A):
         order = flow.argsort(chosen.to(flow.int32) * size + flow.arange(size, device=A.device), dim=-1)[..., : size - 1]
         x = flow.gather(rest, -2, order.to(flow.int64).unsqueeze(-1).expand(*rest.shape[:-2], size - 1, size))[..., 1:]
     return result
+
+
+@stands_for("torch.linalg.solve", because="OneFlow has no `solve`: the inverse does it.")
+def solve(A, B):
+    return matmul(flow.inverse(A), B)
+
+
+@stands_for("torch.logdet", "torch.Tensor.logdet", because="OneFlow has no `logdet`.")
+def logdet(A):
+    return flow.log(det(A))
+
+
+@stands_for("torch.linalg.slogdet", "torch.slogdet", because="OneFlow has no `slogdet`.")
+def slogdet(A):
+    found = det(A)
+    return flow.sign(found), flow.log(flow.abs(found))
+
+
+@stands_for("torch.linalg.cholesky", "torch.cholesky", "torch.Tensor.cholesky", because="OneFlow has no `cholesky`.")
+def cholesky(A, *, upper=False):
+    """Column by column, for small matrices."""
+    columns = []
+    for place in range(A.shape[-1]):
+        rest = A[..., place]
+        for column in columns:
+            rest = rest - column * column[..., place : place + 1]
+        rest = rest / flow.sqrt(rest[..., place : place + 1])
+        below = (flow.arange(A.shape[-1], device=A.device) >= place).to(A.dtype)
+        columns.append(rest * below)
+    lower = flow.stack(columns, dim=-1)
+    return flow.transpose(lower, -2, -1) if upper else lower

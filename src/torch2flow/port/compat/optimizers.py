@@ -7,10 +7,8 @@ import math
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.registry import stands_for
 
-OneFlowGroup = flow.optim.optimizer.ParamGroup
 
-
-class GroupOfParameters(OneFlowGroup):
+class GroupOfParameters(flow.optim.optimizer.ParamGroup):
     """OneFlow's group of parameters, which gives them as `group["params"]` too."""
 
     def __getitem__(self, key):
@@ -37,53 +35,105 @@ def listed(params):
     ]
 
 
-def completed(optimizer, **defaults):
-    """Gives an optimizer of OneFlow's what code reads of PyTorch's."""
-    optimizer.defaults = defaults
-    for group in optimizer.param_groups:
-        group.__class__ = GroupOfParameters
+class OptimizerMethods:
+    """What an optimizer of OneFlow's lacks of PyTorch's."""
+
+    def complete(self, **defaults):
+        self.defaults = defaults
+        for group in self.param_groups:
+            group.__class__ = GroupOfParameters
+
+    def add_param_group(self, param_group):
+        super().add_param_group(listed([param_group])[0])
+        if hasattr(self, "defaults"):
+            self.complete(**self.defaults)
+
+    def state_dict(self):
+        found = super().state_dict()
+        for group in found["param_groups"]:
+            group.update(group["_options"])
+        return found
+
+    def load_state_dict(self, state_dict):
+        groups = [
+            {
+                "_options": {key: value for key, value in group.items() if key not in ("params", "_options")},
+                "_enable_clip_grad": False,
+                **group,
+            }
+            for group in state_dict["param_groups"]
+        ]
+        super().load_state_dict({**state_dict, "param_groups": groups})
+
+    def turn_gradients(self):
+        """Where the aim is the largest value, the gradients point the other way; OneFlow ignores that."""
+        if self.defaults["maximize"]:
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        parameter.grad = -parameter.grad
 
 
-@stands_for("torch.optim.SGD", because='OneFlow\'s has no `defaults` and no `group["params"]`.')
-class SGD(flow.optim.SGD):
+@stands_for("torch.optim.SGD", because="OneFlow's ignores `maximize`, and dampens the first step too.")
+class SGD(OptimizerMethods, flow.optim.SGD):
     def __init__(
         self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False,
         foreach=None, differentiable=False, fused=None,
     ):  # fmt: skip
-        super().__init__(listed(params), lr, momentum, dampening, weight_decay, nesterov, maximize)
-        completed(self, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
+        super().__init__(listed(params), lr, momentum, dampening, weight_decay, nesterov)
+        self.complete(
+            lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,
+            maximize=maximize,
+        )  # fmt: skip
+        self.started = False
 
-    def add_param_group(self, param_group):
-        super().add_param_group(listed([param_group])[0])
-        completed(self, **self.defaults)
+    def step(self, closure=None):
+        loss = closure() if closure is not None else None
+        self.turn_gradients()
+        if not self.started:
+            for group in self.param_groups:
+                kept, decay = 1 - group["dampening"], group["weight_decay"]
+                for parameter in group["params"] if group["momentum"] and kept != 1 else []:
+                    if parameter.grad is not None:
+                        decayed = decay * parameter.detach()
+                        parameter.grad = (parameter.grad + decayed) / kept - decayed
+        self.started = True
+        super().step()
+        return loss
 
 
-@stands_for("torch.optim.Adam", because='OneFlow\'s has no `defaults` and no `group["params"]`.')
-class Adam(flow.optim.Adam):
+@stands_for("torch.optim.Adam", because="OneFlow's has no `maximize`, no `defaults` and no group of dictionaries.")
+class Adam(OptimizerMethods, flow.optim.Adam):
     def __init__(
         self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, foreach=None,
         maximize=False, capturable=False, differentiable=False, fused=None,
     ):  # fmt: skip
         super().__init__(listed(params), lr, tuple(betas), eps, weight_decay, amsgrad)
-        completed(self, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad)
+        options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        self.complete(**options, maximize=maximize)
 
-    def add_param_group(self, param_group):
-        super().add_param_group(listed([param_group])[0])
-        completed(self, **self.defaults)
+    def step(self, closure=None):
+        loss = closure() if closure is not None else None
+        self.turn_gradients()
+        super().step()
+        return loss
 
 
 @stands_for("torch.optim.AdamW", because="OneFlow's decays weights by 0 where PyTorch's does by 0.01.")
-class AdamW(flow.optim.AdamW):
+class AdamW(OptimizerMethods, flow.optim.AdamW):
     def __init__(
         self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False,
         foreach=None, capturable=False, differentiable=False, fused=None,
     ):  # fmt: skip
         super().__init__(listed(params), lr, tuple(betas), eps, weight_decay, amsgrad)
-        completed(self, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad)
+        options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        self.complete(**options, maximize=maximize)
 
-    def add_param_group(self, param_group):
-        super().add_param_group(listed([param_group])[0])
-        completed(self, **self.defaults)
+    def step(self, closure=None):
+        loss = closure() if closure is not None else None
+        self.turn_gradients()
+        super().step()
+        return loss
 
 
 @stands_for(
@@ -144,7 +194,7 @@ class Optimizer(flow.optim.Optimizer):
         return [each for group in self.param_groups for each in group["params"]]
 
 
-class StateOfParameters(dict):
+class StateOfParameters(dict):  # type: ignore[type-arg]
     """A dictionary of each parameter, by the parameter itself; OneFlow's tensors compare by value."""
 
     def __getitem__(self, parameter):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 from pathlib import Path
 
 from torch2flow.models.lowering.lazy import flow, nn
-from torch2flow.port.compat.common import common_dtype, described
+from torch2flow.models.lowering.promotion import common_dtype
+from torch2flow.port.compat.common import described
 from torch2flow.port.compat.registry import stands_for
 
 
@@ -293,7 +295,7 @@ def grad(
     for each in inputs:
         try:
             found.append(flow.autograd.grad(outputs, [each], grad_outputs, True, create_graph)[0])
-        except RuntimeError:  # Nothing of the outputs comes from it.
+        except Exception:  # Nothing of the outputs comes from it, which OneFlow tells by a bare Exception.
             found.append(None)
     return tuple(found)
 
@@ -348,10 +350,10 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=False, mmap=N
             return unpacked(pickle.load(f)["data"], place)
         f = getattr(f, "name", f)
     try:
-        from torch2flow import load as load_any
+        reader = importlib.import_module("torch2flow")
     except ImportError:
         return flow.load(str(f), map_location=place)
-    return load_any(f)
+    return reader.load(f)
 
 
 def packed(value):

@@ -7,30 +7,13 @@ import math
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.registry import stands_for
 
-Schedule = flow.optim.lr_scheduler._LRScheduler
-
-
-class ScheduleMethods:
-    """What PyTorch's schedules have and OneFlow's lack: `last_epoch`, and a step to an epoch."""
-
-    @property
-    def last_epoch(self):
-        return self.last_step
-
-    def step(self, epoch=None):
-        if epoch is None:
-            self.last_step += 1
-        else:
-            self.last_step = epoch
-        self.update_lrs([self.get_lr(rate, self.last_step) for rate in self.base_lrs])
-
 
 @stands_for(
     "torch.optim.lr_scheduler._LRScheduler",
     "torch.optim.lr_scheduler.LRScheduler",
     because="OneFlow's asks `get_lr` for the rate of each group at each step.",
 )
-class ScheduleOfOnesOwn(Schedule):
+class ScheduleOfOnesOwn(flow.optim.lr_scheduler._LRScheduler):
     """PyTorch's base of schedules, whose `get_lr` gives the rates of all groups from `self.last_epoch`."""
 
     def __init__(self, optimizer, last_epoch=-1, verbose=False):
@@ -43,22 +26,72 @@ class ScheduleOfOnesOwn(Schedule):
         self.update_lrs(self.get_lr())
 
 
+class ScheduleByFactor(ScheduleOfOnesOwn):
+    """A schedule that gives each group's first rate times one factor."""
+
+    def get_lr(self):
+        return [rate * self.factor_at(self.last_epoch) for rate in self.base_lrs]
+
+
 @stands_for("torch.optim.lr_scheduler.StepLR", because="OneFlow's has no `last_epoch` and no step to an epoch.")
-class StepLR(ScheduleMethods, flow.optim.lr_scheduler.StepLR):
+class StepLR(ScheduleByFactor):
     def __init__(self, optimizer, step_size, gamma=0.1, last_epoch=-1, verbose=False):
-        super().__init__(optimizer, step_size, gamma, last_epoch, bool(verbose))
+        self.step_size, self.gamma = step_size, gamma
+        super().__init__(optimizer, last_epoch, verbose)
+
+    def factor_at(self, epoch):
+        return self.gamma ** (epoch // self.step_size)
 
 
 @stands_for("torch.optim.lr_scheduler.MultiStepLR", because="OneFlow's has no `last_epoch` and no step to an epoch.")
-class MultiStepLR(ScheduleMethods, flow.optim.lr_scheduler.MultiStepLR):
+class MultiStepLR(ScheduleByFactor):
     def __init__(self, optimizer, milestones, gamma=0.1, last_epoch=-1, verbose=False):
-        super().__init__(optimizer, list(milestones), gamma, last_epoch, bool(verbose))
+        self.milestones, self.gamma = sorted(milestones), gamma
+        super().__init__(optimizer, last_epoch, verbose)
+
+    def factor_at(self, epoch):
+        return self.gamma ** sum(milestone <= epoch for milestone in self.milestones)
 
 
 @stands_for("torch.optim.lr_scheduler.ExponentialLR", because="OneFlow's has no `last_epoch` and no step to an epoch.")
-class ExponentialLR(ScheduleMethods, flow.optim.lr_scheduler.ExponentialLR):
+class ExponentialLR(ScheduleByFactor):
     def __init__(self, optimizer, gamma, last_epoch=-1, verbose=False):
-        super().__init__(optimizer, gamma, last_epoch, bool(verbose))
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch, verbose)
+
+    def factor_at(self, epoch):
+        return self.gamma**epoch
+
+
+@stands_for("torch.optim.lr_scheduler.LinearLR", because="OneFlow's has no `last_epoch`.")
+class LinearLR(ScheduleByFactor):
+    def __init__(self, optimizer, start_factor=1.0 / 3, end_factor=1.0, total_iters=5, last_epoch=-1, verbose=False):
+        self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
+        super().__init__(optimizer, last_epoch, verbose)
+
+    def factor_at(self, epoch):
+        share = min(epoch, self.total_iters) / self.total_iters
+        return self.start_factor + (self.end_factor - self.start_factor) * share
+
+
+@stands_for("torch.optim.lr_scheduler.ConstantLR", because="OneFlow's has no `last_epoch`.")
+class ConstantLR(ScheduleByFactor):
+    def __init__(self, optimizer, factor=1.0 / 3, total_iters=5, last_epoch=-1, verbose=False):
+        self.factor, self.total_iters = factor, total_iters
+        super().__init__(optimizer, last_epoch, verbose)
+
+    def factor_at(self, epoch):
+        return self.factor if epoch < self.total_iters else 1.0
+
+
+@stands_for("torch.optim.lr_scheduler.PolynomialLR", because="OneFlow's ends at another rate, and has other names.")
+class PolynomialLR(ScheduleByFactor):
+    def __init__(self, optimizer, total_iters=5, power=1.0, last_epoch=-1, verbose=False):
+        self.total_iters, self.power = total_iters, power
+        super().__init__(optimizer, last_epoch, verbose)
+
+    def factor_at(self, epoch):
+        return (1 - min(epoch, self.total_iters) / self.total_iters) ** self.power
 
 
 @stands_for("torch.optim.lr_scheduler.LambdaLR", because="OneFlow's has no `last_epoch` and no step to an epoch.")
@@ -72,7 +105,9 @@ class LambdaLR(ScheduleOfOnesOwn):
         return [rate * factor(self.last_epoch) for factor, rate in zip(self.lr_lambdas, self.base_lrs, strict=True)]
 
     def state_dict(self):
-        return {key: value for key, value in self.__dict__.items() if key not in ("optimizer", "lr_lambdas")}
+        return {
+            key: value for key, value in self.__dict__.items() if key not in ("optimizer", "lr_lambdas", "scale_fn")
+        }
 
 
 @stands_for("torch.optim.lr_scheduler.MultiplicativeLR", because="OneFlow has no `MultiplicativeLR`.")
@@ -85,9 +120,41 @@ class MultiplicativeLR(LambdaLR):
 
 
 @stands_for("torch.optim.lr_scheduler.CosineAnnealingLR", because="OneFlow's has no `last_epoch`.")
-class CosineAnnealingLR(ScheduleMethods, flow.optim.lr_scheduler.CosineAnnealingLR):
+class CosineAnnealingLR(ScheduleOfOnesOwn):
     def __init__(self, optimizer, T_max, eta_min=0, last_epoch=-1, verbose=False):
-        super().__init__(optimizer, T_max, eta_min, last_epoch, bool(verbose))
+        self.T_max, self.eta_min = T_max, eta_min
+        super().__init__(optimizer, last_epoch, verbose)
+
+    def get_lr(self):
+        share = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
+        return [self.eta_min + (rate - self.eta_min) * share for rate in self.base_lrs]
+
+
+@stands_for("torch.optim.lr_scheduler.SequentialLR", because="OneFlow's starts the later ones at another step.")
+class SequentialLR:
+    def __init__(self, optimizer, schedulers, milestones, last_epoch=-1, verbose=False):
+        self.optimizer, self._schedulers, self._milestones = optimizer, list(schedulers), list(milestones)
+        self.last_epoch = last_epoch + 1
+        self._schedulers[0].step(0)
+
+    def step(self):
+        self.last_epoch += 1
+        place = sum(milestone <= self.last_epoch for milestone in self._milestones)
+        if place and self._milestones[place - 1] == self.last_epoch:
+            self._schedulers[place].step(0)
+        else:
+            self._schedulers[place].step()
+
+    def get_last_lr(self):
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self):
+        return {"last_epoch": self.last_epoch, "_schedulers": [each.state_dict() for each in self._schedulers]}
+
+    def load_state_dict(self, state_dict):
+        self.last_epoch = state_dict["last_epoch"]
+        for each, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
+            each.load_state_dict(state)
 
 
 @stands_for("torch.optim.lr_scheduler.CosineAnnealingWarmRestarts", because="OneFlow's orders arguments otherwise.")
@@ -102,29 +169,6 @@ class CosineAnnealingWarmRestarts(ScheduleOfOnesOwn):
             start, length = start + length, length * self.T_mult
         share = (1 + math.cos(math.pi * (self.last_epoch - start) / length)) / 2
         return [self.eta_min + (rate - self.eta_min) * share for rate in self.base_lrs]
-
-
-@stands_for("torch.optim.lr_scheduler.LinearLR", because="OneFlow's has no `last_epoch`.")
-class LinearLR(ScheduleMethods, flow.optim.lr_scheduler.LinearLR):
-    def __init__(self, optimizer, start_factor=1.0 / 3, end_factor=1.0, total_iters=5, last_epoch=-1, verbose=False):
-        super().__init__(optimizer, start_factor, end_factor, total_iters, last_epoch, bool(verbose))
-
-
-@stands_for("torch.optim.lr_scheduler.ConstantLR", because="OneFlow's has no `last_epoch`.")
-class ConstantLR(ScheduleMethods, flow.optim.lr_scheduler.ConstantLR):
-    def __init__(self, optimizer, factor=1.0 / 3, total_iters=5, last_epoch=-1, verbose=False):
-        super().__init__(optimizer, factor, total_iters, last_epoch, bool(verbose))
-
-
-@stands_for("torch.optim.lr_scheduler.PolynomialLR", because="OneFlow's ends at another rate, and has other names.")
-class PolynomialLR(ScheduleOfOnesOwn):
-    def __init__(self, optimizer, total_iters=5, power=1.0, last_epoch=-1, verbose=False):
-        self.total_iters, self.power = total_iters, power
-        super().__init__(optimizer, last_epoch, verbose)
-
-    def get_lr(self):
-        share = (1 - min(self.last_epoch, self.total_iters) / self.total_iters) ** self.power
-        return [rate * share for rate in self.base_lrs]
 
 
 @stands_for("torch.optim.lr_scheduler.OneCycleLR", because="OneFlow has no `OneCycleLR`.")
