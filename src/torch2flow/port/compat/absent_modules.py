@@ -256,6 +256,16 @@ def append_module(self, module):
     return self
 
 
+@stands_for("torch.nn.Module.share_memory", because="OneFlow has no `share_memory`.")
+def share_memory(self):
+    return self
+
+
+@stands_for("torch.nn.ModuleList.__add__", because="OneFlow has no sum of lists of modules.")
+def joined_modules(self, other):
+    return nn.ModuleList([*self, *other])
+
+
 @stands_for("torch.nn.Module.type", because="OneFlow has no `type`.")
 def module_to_type(self, dst_type):
     return self.to(dst_type)

@@ -275,6 +275,49 @@ def Variable(data, requires_grad=False, volatile=False):
     return data.detach().requires_grad_() if requires_grad else data
 
 
+@stands_for(
+    "torch.autograd.Function",
+    "torch.autograd.function.Function",
+    because="OneFlow's takes tensors alone, and tells no `needs_input_grad`.",
+)
+class FunctionOfAnyArguments(flow.autograd.Function):
+    @classmethod
+    def apply(cls, *args):
+        places = [place for place, each in enumerate(args) if isinstance(each, flow.Tensor)]
+        needed = tuple(isinstance(each, flow.Tensor) and each.requires_grad for each in args)
+
+        def forward(ctx, *tensors):
+            given = list(args)
+            for place, each in zip(places, tensors, strict=True):
+                given[place] = each
+            ctx.needs_input_grad = needed
+            return cls.forward(ctx, *given)
+
+        def backward(ctx, *gradients):
+            found = cls.backward(ctx, *gradients)
+            found = found if isinstance(found, tuple | list) else (found,)
+            return tuple(found[place] for place in places)
+
+        base = flow.autograd.Function.__mro__[1]
+        return base.apply(cls.__name__, forward, backward, *[args[place] for place in places])
+
+
+@stands_for("torch.autograd.backward", because="OneFlow's wants `grad_tensors`.")
+def backward_of(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
+    tensors = [tensors] if isinstance(tensors, flow.Tensor) else list(tensors)
+    if grad_tensors is None:
+        grad_tensors = [flow.ones_like(each) for each in tensors]
+    grad_tensors = [grad_tensors] if isinstance(grad_tensors, flow.Tensor) else list(grad_tensors)
+    kept = create_graph if retain_graph is None else retain_graph
+    flow.autograd.backward(tensors, grad_tensors, bool(kept), create_graph)
+
+
+@stands_for("torch.utils.tensorboard.SummaryWriter", "torch.utils.tensorboard.writer.SummaryWriter",
+            because="OneFlow has none: the package tensorboardX writes the same.")  # fmt: skip
+def SummaryWriter(*args, **named):
+    return importlib.import_module("tensorboardX").SummaryWriter(*args, **named)
+
+
 @stands_for("torch.autograd.grad", because="OneFlow's takes no `only_inputs`, and nothing that is not used.")
 def grad(
     outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, allow_unused=False,
