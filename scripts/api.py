@@ -41,6 +41,10 @@ UNHEEDED = {
     "differentiable",
     "fused",
     "_stacklevel",
+    "orig_func",
+    "padding_side",
+    "args",
+    "kwargs",
     "split_size_or_sections",
 }
 """Parameters that say nothing when they are missing: hardly any code gives them, or they change no value."""
