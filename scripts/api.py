@@ -41,6 +41,10 @@ UNHEEDED = {
     "differentiable",
     "fused",
     "_stacklevel",
+    "orig_func",
+    "padding_side",
+    "args",
+    "kwargs",
     "split_size_or_sections",
 }
 """Parameters that say nothing when they are missing: hardly any code gives them, or they change no value."""
@@ -201,8 +205,10 @@ is a function that `torch2flow port` writes beside the ported code where a use n
 that are not there and how it shows; or *cannot*. Written by `make api` (`scripts/api.py`) from both libraries and from
 runs on a CPU: PyTorch's own samples of operators, each name called as code calls it, in processes that may end. A count
 such as 7/8 says how many samples of float32, int64 and bool gave PyTorch's values, dtypes and shapes; many samples are
-corners no model turns. What has no count was compared by name and arguments, and what has a rule by the expressions in
-`tests/port/compat/expressions`. Names of TorchScript's compiler, quantization and PyTorch's inner workings are not here.
+corners no model turns.
+
+What has no count was compared by name and arguments; what has a rule, by the expressions of
+`tests/port/compat/expressions`. TorchScript's compiler, quantization and PyTorch's inner workings are not here.
 
 | | names |
 |---|---|

@@ -32,7 +32,10 @@ MODULES = (
     "distributions.constraints", "distributions.transforms", "jit", "backends", "backends.cudnn", "backends.cuda",
     "backends.cuda.matmul", "backends.mps", "backends.mkldnn", "backends.openmp", "random", "multiprocessing", "hub",
     "onnx", "fx", "profiler", "sparse", "futures", "overrides", "testing", "version", "mps", "compiler", "func",
-    "nn.attention", "library", "_C", "quantization", "ao.quantization",
+    "nn.attention", "library", "_C", "quantization", "ao.quantization", "nn.Module", "nn.Sequential", "nn.ModuleList",
+    "nn.ModuleDict", "nn.ParameterList", "nn.Parameter", "optim.Optimizer", "autograd.Function", "Size", "Generator",
+    "optim.lr_scheduler.LRScheduler", "utils.data.Dataset", "utils.data.Sampler", "nn.LSTM", "nn.Linear", "nn.Conv2d",
+    "nn.LayerNorm", "nn.BatchNorm2d", "nn.Embedding",
 )  # fmt: skip
 PRIVATE = (
     "torch._assert", "torch.nn.modules.conv._ConvNd", "torch.nn.modules.conv._ConvTransposeNd",
@@ -112,7 +115,7 @@ def add(names: dict[str, Any], objects: dict[int, str], name: str, value: Any) -
 def is_public(owner: Any, name: str, value: Any) -> bool:
     """Whether a module or class owns this name, rather than having imported it from another library."""
     if name.startswith("_"):
-        return isinstance(owner, type) and name in OPERATORS
+        return isinstance(owner, type) and (name in OPERATORS if owner.__name__ == "Tensor" else name in OVERRIDDEN)
     if isinstance(value, types.ModuleType):
         return value.__name__.startswith("torch") and name not in ("torch",)
     if isinstance(owner, type):
@@ -136,6 +139,13 @@ OPERATORS = (
     "__setitem__", "__len__", "__iter__", "__contains__", "__bool__", "__int__", "__float__", "__index__",
     "__array__", "__hash__", "__deepcopy__", "__reversed__",
 )  # fmt: skip
+
+OVERRIDDEN = (
+    "__init__", "__call__", "__setattr__", "__getattr__", "__repr__", "__len__", "__iter__", "__getitem__",
+    "__setitem__", "__contains__", "__new__", "_load_from_state_dict", "_save_to_state_dict", "_apply",
+    "_get_name", "_named_members",
+)  # fmt: skip
+"""Names with an underscore that classes of real code override or call by the class."""
 
 
 def spellings() -> Iterator[tuple[str, Any]]:

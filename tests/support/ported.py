@@ -61,7 +61,7 @@ def install_methods(flow: Any, substitutes: dict[str, Any]) -> None:
     """All substitutes for methods, on OneFlow's classes: each must do without the method that it replaces."""
     for name, substitute in substitutes.items():
         owner, _, method = name.rpartition(".")
-        if owner in ("torch.Tensor", "torch.nn.Module", "torch.nn.Sequential"):
+        if owner in ("torch.Tensor", "torch.nn.Module", "torch.nn.Sequential", "torch.nn.ModuleList"):
             function = property(substitute.function) if substitute.attribute else substitute.function
             setattr(attrgetter(owner.removeprefix("torch."))(flow), method, function)
 

@@ -230,6 +230,52 @@ class TripletMarginWithDistanceLoss(LossModule):
         return summarized(nn.functional.relu(near - far + self.margin), self.reduction)
 
 
+@stands_for("torch.nn.quantized.FloatFunctional", "torch.ao.nn.quantized.FloatFunctional",
+            because="OneFlow has no quantization: this computes as it is.")  # fmt: skip
+class FloatFunctional(nn.Module):
+    def add(self, x, y):
+        return x + y
+
+    def mul(self, x, y):
+        return x * y
+
+    def cat(self, x, dim=0):
+        return flow.cat(x, dim=dim)
+
+    def add_relu(self, x, y):
+        return nn.functional.relu(x + y)
+
+
+@stands_for("torch.ao.quantization.QuantStub", "torch.ao.quantization.DeQuantStub", "torch.quantization.QuantStub",
+            "torch.quantization.DeQuantStub", because="OneFlow has no quantization: this changes nothing.")  # fmt: skip
+class QuantStub(nn.Module):
+    def __init__(self, qconfig=None):
+        super().__init__()
+
+    def forward(self, x):
+        return x
+
+
+MODULE_SETATTR = nn.Module.__setattr__
+
+
+@stands_for("torch.nn.Buffer", because="OneFlow has no `Buffer`: a module registers what it is given as one.")
+class Buffer:
+    """A tensor that becomes a buffer of the module that it is assigned to."""
+
+    def __init__(self, data=None, *, persistent=True):
+        self.data, self.persistent = data, persistent
+        nn.Module.__setattr__ = set_attribute
+
+
+def set_attribute(self, name, value):
+    """Sets an attribute of a module, and registers a `Buffer`."""
+    if isinstance(value, Buffer):
+        self.register_buffer(name, value.data, value.persistent)
+    else:
+        MODULE_SETATTR(self, name, value)
+
+
 @stands_for("torch.nn.Module.get_submodule", because="OneFlow has no `get_submodule`.")
 def get_submodule(self, target):
     found = self
@@ -254,6 +300,16 @@ def get_buffer(self, target):
 def append_module(self, module):
     self.add_module(str(len(self)), module)
     return self
+
+
+@stands_for("torch.nn.Module.share_memory", because="OneFlow has no `share_memory`.")
+def share_memory(self):
+    return self
+
+
+@stands_for("torch.nn.ModuleList.__add__", because="OneFlow has no sum of lists of modules.")
+def joined_modules(self, other):
+    return nn.ModuleList([*self, *other])
 
 
 @stands_for("torch.nn.Module.type", because="OneFlow has no `type`.")

@@ -237,3 +237,21 @@ def new(self, *data, device=None):
     if len(data) == 1 and not isinstance(data[0], int | flow.Size):
         return flow.tensor(data[0], dtype=self.dtype, device=device)
     return flow.zeros(sized(data) if data else (0,), dtype=self.dtype, device=device)
+
+
+@stands_for("torch.clone", because="OneFlow has the method alone.")
+def clone_of(input, *, memory_format=None):
+    return input.clone()
+
+
+@stands_for("torch.detach", because="OneFlow has the method alone.")
+def detached(input):
+    return input.detach()
+
+
+@stands_for("torch.frombuffer", because="OneFlow has no `frombuffer`.")
+def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
+    import numpy as np
+
+    found = np.frombuffer(buffer, dtype=str(dtype).rpartition(".")[2], count=count, offset=offset)
+    return flow.tensor(found.copy(), requires_grad=requires_grad)

@@ -197,3 +197,15 @@ def masked_scatter_(self, mask, source):
 @stands_for("torch.Tensor.masked_fill_", because="OneFlow's takes no tensor as the value.")
 def masked_fill_(self, mask, value):
     return written(self, masked_fill(self, mask, value))
+
+
+@stands_for(
+    "torch.diagonal", "torch.Tensor.diagonal", because="The gradient of OneFlow's has its dimensions in another order."
+)
+def diagonal(input, offset=0, dim1=0, dim2=1):
+    x = flow.movedim(input, [dim1, dim2], [-2, -1])
+    rows, columns = x.shape[-2:]
+    count = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
+    places = flow.arange(count, device=input.device)
+    flat = (places + max(-offset, 0)) * columns + places + max(offset, 0)
+    return flow.index_select(flow.reshape(x, (*x.shape[:-2], rows * columns)), x.ndim - 2, flat)

@@ -210,6 +210,16 @@ def solve(A, B):
     return matmul(flow.inverse(A), B)
 
 
+@stands_for("torch.linalg.solve_triangular", because="OneFlow has no `solve_triangular`: the inverse does it.")
+def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
+    if unitriangular:
+        size = A.shape[-1]
+        one = flow.eye(size, dtype=A.dtype, device=A.device)
+        A = A * (1 - one) + one
+    inverse_of = flow.inverse(flow.triu(A) if upper else flow.tril(A))
+    return matmul(inverse_of, B) if left else matmul(B, inverse_of)
+
+
 @stands_for("torch.logdet", "torch.Tensor.logdet", because="OneFlow has no `logdet`.")
 def logdet(A):
     return flow.log(det(A))

@@ -50,6 +50,7 @@ VALUES: dict[str, str] = {
     "torch.newaxis": "None",
     "torch.strided": '"strided"',
     "torch.contiguous_format": '"contiguous_format"',
+    "torch.legacy_contiguous_format": '"contiguous_format"',
     "torch.preserve_format": '"preserve_format"',
     "torch.channels_last": '"channels_last"',
     "torch.channels_last_3d": '"channels_last_3d"',

@@ -33,6 +33,10 @@ from torch2flow.port.compat.registry import stands_for
     "torch.backends.mkldnn.is_available",
     "torch.backends.openmp.is_available",
     "torch.compiled_with_cxx11_abi",
+    "torch.compiler.is_compiling",
+    "torch.compiler.is_exporting",
+    "torch.compiler.is_dynamo_compiling",
+    "torch._dynamo.is_compiling",
     "torch.set_flush_denormal",
     because="OneFlow has none of this.",
 )
@@ -55,6 +59,10 @@ def is_not_so(*args, **named):
     "torch.jit.freeze",
     "torch.jit.optimize_for_inference",
     "torch.fx.wrap",
+    "torch.compiler.disable",
+    "torch.compiler.allow_in_graph",
+    "torch._dynamo.disable",
+    "torch._dynamo.allow_in_graph",
     "torch.compile",
     "torch.cuda.amp.custom_fwd",
     "torch.cuda.amp.custom_bwd",
@@ -78,6 +86,28 @@ def is_of_type(obj, target_type):
 @stands_for("torch.jit.ScriptModule", because="OneFlow has no TorchScript.")
 class ScriptModule(nn.Module):
     pass
+
+
+@stands_for("torch.jit.Final", because="OneFlow has no TorchScript.")
+class Final:
+    def __class_getitem__(cls, kind):
+        return kind
+
+
+@stands_for("torch._check", because="OneFlow has no `_check`.")
+def check(cond, message=None):
+    if not cond:
+        raise RuntimeError("Expected cond to be True, but got False." if message is None else str(message()))
+
+
+@stands_for("torch._check_is_size", because="OneFlow has no `_check_is_size`.")
+def check_size(i, message=None, *, max=None):
+    check(i >= 0, message)
+
+
+@stands_for("torch.get_autocast_gpu_dtype", "torch.get_autocast_dtype", because="OneFlow tells no such dtype.")
+def dtype_of_autocast(device_type="cuda"):
+    return flow.float16 if device_type == "cuda" else flow.bfloat16
 
 
 @stands_for("torch._assert", because="OneFlow has no `_assert`.")
@@ -219,6 +249,16 @@ class LossScaler:
     "torch.backends.cuda.enable_math_sdp",
     "torch.jit.enable_onednn_fusion",
     "torch.jit.set_fusion_strategy",
+    "torch._dynamo.mark_static_address",
+    "torch._dynamo.mark_dynamic",
+    "torch._dynamo.reset",
+    "torch._C._jit_set_profiling_executor",
+    "torch._C._jit_set_profiling_mode",
+    "torch._C._jit_override_can_fuse_on_gpu",
+    "torch._C._jit_override_can_fuse_on_cpu",
+    "torch._C._jit_set_texpr_fuser_enabled",
+    "torch._C._jit_set_nvfuser_enabled",
+    "torch.serialization.add_safe_globals",
     because="OneFlow has no such switch: it does nothing.",
 )
 def does_nothing(*args, **named):
@@ -231,6 +271,7 @@ def does_nothing(*args, **named):
     "torch.backends.cuda.sdp_kernel",
     "torch.nn.attention.sdpa_kernel",
     "torch.jit.optimized_execution",
+    "torch.serialization.safe_globals",
     "torch.autograd.profiler.record_function",
     "torch.profiler.record_function",
     because="OneFlow has no such switch: the block runs as it is.",
@@ -273,6 +314,49 @@ def count_of_threads():
 @stands_for("torch.autograd.Variable", because="OneFlow has tensors alone.")
 def Variable(data, requires_grad=False, volatile=False):
     return data.detach().requires_grad_() if requires_grad else data
+
+
+@stands_for(
+    "torch.autograd.Function",
+    "torch.autograd.function.Function",
+    because="OneFlow's takes tensors alone, and tells no `needs_input_grad`.",
+)
+class FunctionOfAnyArguments(flow.autograd.Function):
+    @classmethod
+    def apply(cls, *args):
+        places = [place for place, each in enumerate(args) if isinstance(each, flow.Tensor)]
+        needed = tuple(isinstance(each, flow.Tensor) and each.requires_grad for each in args)
+
+        def forward(ctx, *tensors):
+            given = list(args)
+            for place, each in zip(places, tensors, strict=True):
+                given[place] = each
+            ctx.needs_input_grad = needed
+            return cls.forward(ctx, *given)
+
+        def backward(ctx, *gradients):
+            found = cls.backward(ctx, *gradients)
+            found = found if isinstance(found, tuple | list) else (found,)
+            return tuple(found[place] for place in places)
+
+        base = flow.autograd.Function.__mro__[1]
+        return base.apply(cls.__name__, forward, backward, *[args[place] for place in places])
+
+
+@stands_for("torch.autograd.backward", because="OneFlow's wants `grad_tensors`.")
+def backward_of(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
+    tensors = [tensors] if isinstance(tensors, flow.Tensor) else list(tensors)
+    if grad_tensors is None:
+        grad_tensors = [flow.ones_like(each) for each in tensors]
+    grad_tensors = [grad_tensors] if isinstance(grad_tensors, flow.Tensor) else list(grad_tensors)
+    kept = create_graph if retain_graph is None else retain_graph
+    flow.autograd.backward(tensors, grad_tensors, bool(kept), create_graph)
+
+
+@stands_for("torch.utils.tensorboard.SummaryWriter", "torch.utils.tensorboard.writer.SummaryWriter",
+            because="OneFlow has none: the package tensorboardX writes the same.")  # fmt: skip
+def SummaryWriter(*args, **named):
+    return importlib.import_module("tensorboardX").SummaryWriter(*args, **named)
 
 
 @stands_for("torch.autograd.grad", because="OneFlow's takes no `only_inputs`, and nothing that is not used.")
