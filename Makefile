@@ -1,6 +1,6 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test-quick test attacks fuzz bench faults coverage zoo golden style operators docs lint types clean distclean
+.PHONY: help setup demo quick test-quick test attacks fuzz bench faults coverage zoo golden style operators port-coverage docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 # Arguments for pytest: make test ARGS='-k conv -x'
@@ -44,6 +44,9 @@ coverage: setup ## capture, convert, run and judge every model, for docs/coverag
 zoo: setup ## load every model of the zoo into its flowvision twin and compare, for docs/zoo.md (hours; ARGS='vit_*')
 	@$(ONEFLOW) scripts/zoo.py $(ARGS)
 
+port-coverage: setup ## port torchvision and timm, and compare every model with its original (hours; ARGS='torchvision/*')
+	@$(ONEFLOW) scripts/port_coverage.py $(ARGS)
+
 golden: setup ## write anew the source that tests keep of well-known models and of the cases; read the difference
 	TORCH2FLOW_GOLDEN=1 $(ONEFLOW) -m pytest tests/models/test_models.py tests/models/codegen/test_cases.py -k reads $(ARGS)
 
@@ -52,6 +55,9 @@ style: setup ## compare the source of well-known models with their authors', for
 
 operators: setup ## try every operator rule on PyTorch's samples, for docs/operators.md (minutes)
 	@$(ONEFLOW) scripts/operators.py $(ARGS)
+
+api: setup ## compare PyTorch's names with OneFlow's by name, arguments and runs, for docs/api.md (ARGS='--names' for some)
+	@$(ONEFLOW) scripts/api.py $(ARGS)
 
 docs: setup ## write anew what the documentation shows of real runs and of the code: comparison, tables, sessions
 	@$(ONEFLOW) scripts/compare_flow_load.py --write

@@ -14,6 +14,7 @@ import click
 from torch2flow._version import __version__
 from torch2flow.cli.command_group import OrderedGroup
 from torch2flow.cli.options import PATH, RANKS, SEED, check_arguments
+from torch2flow.cli.port import port
 from torch2flow.cli.printing import print_json
 from torch2flow.cli.scale import launch, libai, plan
 from torch2flow.cli.zoo import zoo
@@ -28,7 +29,8 @@ Exit codes:
   1  a check found a difference
   2  the request can't be carried out: a wrong option, a key that is not there
   3  the input is broken, hostile, or no checkpoint
-  4  the target can't hold some tensors, and no option said what becomes of them; PyTorch can't export the model
+  4  the target can't hold some tensors, and no option said what becomes of them; PyTorch can't export the model;
+     ported code uses what OneFlow can't do
   5  the output exists or can't be written or printed; the system refuses something
   6  OneFlow or PyTorch is needed and missing: see 'torch2flow doctor'
   70  a defect of torch2flow: please report it
@@ -400,7 +402,7 @@ def capture(model: str, inputs: tuple[str, ...], out: Path, quiet: bool, as_json
         display.show_capture(captured)
 
 
-for command in (zoo, plan, launch, libai):
+for command in (port, zoo, plan, launch, libai):
     cli.add_command(command)
 
 

@@ -105,7 +105,7 @@ def changed(converted: Path, captured: Path, tmp_path: Path, flow: ModuleType) -
 
 @pytest.mark.oneflow
 def test_a_recording_has_its_inputs_nested_as_they_were(reference: Reference) -> None:
-    args, keywords = reference.inputs(lambda array: array.shape)
+    args, keywords = reference.inputs(lambda name, array: array.shape)
     assert (args, keywords) == ([(4, 3, 6, 6)], {"options": {"scale": (8,)}})
 
 
@@ -339,5 +339,5 @@ def test_a_package_is_loaded_from_wherever_it_lies(converted: Path, flow: Module
 
 def test_a_package_in_float64_computes_in_float64(converted: Path, reference: Reference, flow: ModuleType) -> None:
     model: Any = load_package(converted, double=True).load_model().to(flow.float64)
-    args, keywords = reference.inputs(lambda array: flow.tensor(array.astype(np.float64)))
+    args, keywords = reference.inputs(lambda name, array: flow.tensor(array.astype(np.float64)))
     assert model(*args, **keywords)["logits"].dtype == flow.float64

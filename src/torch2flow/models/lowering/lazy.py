@@ -6,6 +6,7 @@ imported. The recorder is `codegen/recording.py`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -47,6 +48,34 @@ def recorded_defaults() -> dict[str, Any]:
     return _recordings[-1].defaults if _recordings else {}
 
 
+_only_declaring: list[bool] = []
+
+
+@contextmanager
+def declaring() -> Iterator[None]:
+    """A class that is defined in this block gets a base for show where OneFlow is not imported yet.
+
+    Its source is all that porting needs. To use the class, import OneFlow first.
+    """
+    _only_declaring.append(True)
+    try:
+        yield
+    finally:
+        _only_declaring.pop()
+
+
+class _ForShow(type):
+    """The class of classes that stand for OneFlow's in a class statement; called, they are decorators."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _ForShow(name, (), {})
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return lambda function: function
+
+
 class _Library:
     def __init__(self, module: str, name: str) -> None:
         self._module, self._name = module, name
@@ -54,6 +83,8 @@ class _Library:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)  # Python asks, as `inspect.unwrap` does: OneFlow is not imported for that.
+        if _only_declaring and self._module.partition(".")[0] not in sys.modules:
+            return _ForShow(name, (), {})
         found = _recordings[-1].library(self._name) if _recordings else import_module(self._module)
         return getattr(found, name)
 

@@ -25,17 +25,59 @@ class Substitute:
         name: the name in PyTorch: `torch.cat`, `torch.Tensor.ravel`, `torch.nn.MultiheadAttention`.
         function: the function or class, written in OneFlow.
         because: what OneFlow lacks or does otherwise, in one sentence for the reader of the ported code.
+        attribute: it is read without a call: `x.mT`.
+        only_with: None where every use needs it: OneFlow's own would be silently different, end the process or is not
+            there. Else the arguments, given in whichever way, that alone need it, `mode=nearest-exact` by that value:
+            without them OneFlow's own does, and what it can't do it refuses in words. Where it is empty, hardly any
+            code has the input that needs it, such as one without a batch.
     """
 
     name: str
     function: Callable[..., Any]
     because: str
+    attribute: bool = False
+    only_with: tuple[str, ...] | None = None
 
 
 SUBSTITUTES: dict[str, Substitute] = {}
 
 
-def stands_for(*names: str, because: str) -> Callable[[Function], Function]:
+VALUES: dict[str, str] = {
+    "torch.pi": "3.141592653589793",
+    "torch.e": "2.718281828459045",
+    "torch.inf": 'float("inf")',
+    "torch.nan": 'float("nan")',
+    "torch.newaxis": "None",
+    "torch.strided": '"strided"',
+    "torch.contiguous_format": '"contiguous_format"',
+    "torch.legacy_contiguous_format": '"contiguous_format"',
+    "torch.preserve_format": '"preserve_format"',
+    "torch.channels_last": '"channels_last"',
+    "torch.channels_last_3d": '"channels_last_3d"',
+    "torch.__version__": '"2.0.1"',
+    "torch.version.__version__": '"2.0.1"',
+    "torch.version.cuda": "None",
+    "torch.version.hip": "None",
+    "torch.short": "flow.int32",
+    "torch.int16": "flow.int32",
+    "torch.backends.cudnn.benchmark": "False",
+    "torch.backends.cudnn.enabled": "True",
+    "torch.backends.cudnn.deterministic": "True",
+    "torch.backends.cudnn.allow_tf32": "False",
+    "torch.backends.cuda.matmul.allow_tf32": "False",
+    "torch.utils.data.dataset.T_co": "object",
+    "torch._six.string_classes": "(str, bytes)",
+    "torch._six.int_classes": "int",
+    "torch._six.inf": 'float("inf")',
+}
+"""Constants of PyTorch's, and the Python expression that stands for each; an assignment to one of them does nothing.
+Memory formats are names that substitutes ignore: OneFlow's tensors are contiguous. The version is the one whose names
+the substitutes cover."""
+
+
+def stands_for(
+    *names: str, because: str, attribute: bool = False, only_with: tuple[str, ...] | None = None
+) -> Callable[[Function], Function]:
     """Registers a function or class of ours for one or more public names of PyTorch.
 
     Raises:
@@ -46,7 +88,7 @@ def stands_for(*names: str, because: str) -> Callable[[Function], Function]:
         for name in names:
             if name in SUBSTITUTES:
                 raise ValueError(f"{name} has a substitute already: {SUBSTITUTES[name].function.__qualname__}")
-            SUBSTITUTES[name] = Substitute(name, function, because)
+            SUBSTITUTES[name] = Substitute(name, function, because, attribute, only_with)
         return function
 
     return register

@@ -2,9 +2,7 @@
 # mypy: ignore-errors
 # ruff: noqa: B905, RUF007 - a generated model may run in a Python that has neither
 
-import oneflow as flow
-import oneflow.nn as nn
-import oneflow.nn.functional as F
+from torch2flow.models.lowering.lazy import F, flow, nn
 
 
 class MultiheadAttention(nn.Module):

@@ -1,9 +1,7 @@
 """Convolutions whose edges are not zeros, or not the same on both sides."""
 # mypy: ignore-errors
 
-import oneflow as flow
-import oneflow.nn as nn
-import oneflow.nn.functional as F
+from torch2flow.models.lowering.lazy import F, flow, nn
 
 
 def pad_edges(x, padding, mode="constant", value=0.0):

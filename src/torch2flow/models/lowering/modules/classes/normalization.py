@@ -1,9 +1,7 @@
 """Normalizations that OneFlow 0.9.0 lacks, or has without an argument of PyTorch's."""
 # mypy: ignore-errors
 
-import oneflow as flow
-import oneflow.nn as nn
-import oneflow.nn.functional as F
+from torch2flow.models.lowering.lazy import F, flow, nn
 
 
 class LayerNorm(nn.LayerNorm):

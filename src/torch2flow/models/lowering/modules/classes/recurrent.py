@@ -1,9 +1,7 @@
 """Cells of recurrent networks; OneFlow 0.9.0's have no CPU kernel."""
 # mypy: ignore-errors
 
-import oneflow as flow
-import oneflow.nn as nn
-import oneflow.nn.functional as F
+from torch2flow.models.lowering.lazy import F, flow, nn
 
 
 class RecurrentCell(nn.Module):

@@ -4,9 +4,7 @@
 
 import math
 
-import oneflow as flow
-import oneflow.nn as nn
-import oneflow.nn.functional as F
+from torch2flow.models.lowering.lazy import F, flow, nn
 
 
 class Mish(nn.Module):

@@ -3,10 +3,7 @@
 
 import copy
 
-import oneflow as flow
-import oneflow.nn as nn
-import oneflow.nn.functional as F
-
+from torch2flow.models.lowering.lazy import F, flow, nn
 from torch2flow.models.lowering.modules.classes.attention import MultiheadAttention
 from torch2flow.models.lowering.modules.classes.normalization import LayerNorm
 

@@ -1,0 +1,100 @@
+"""`torch.distributed` on OneFlow's launcher: a process knows its rank from the environment, and there is one group."""
+
+from __future__ import annotations
+
+from torch2flow.models.lowering.lazy import flow, nn
+from torch2flow.port.compat.registry import stands_for
+
+
+@stands_for("torch.distributed.is_available", because="OneFlow has no such question: it is always there.")
+def is_available():
+    return True
+
+
+@stands_for("torch.distributed.is_initialized", because="OneFlow starts its ranks by itself.")
+def is_initialized():
+    return flow.env.get_world_size() > 1
+
+
+@stands_for("torch.distributed.init_process_group", "torch.distributed.destroy_process_group",
+            because="OneFlow starts and ends its ranks by itself.")  # fmt: skip
+def process_group(*args, **named):
+    return None
+
+
+@stands_for("torch.distributed.get_rank", because="OneFlow has it in `env`.")
+def get_rank(group=None):
+    return flow.env.get_rank()
+
+
+@stands_for("torch.distributed.get_world_size", because="OneFlow has it in `env`.")
+def get_world_size(group=None):
+    return flow.env.get_world_size()
+
+
+@stands_for("torch.distributed.get_backend", because="OneFlow tells no backend.")
+def get_backend(group=None):
+    return "nccl" if flow.cuda.is_available() else "gloo"
+
+
+@stands_for("torch.distributed.barrier", because="OneFlow has it in `comm`.")
+def barrier(group=None, async_op=False, device_ids=None):
+    if flow.env.get_world_size() > 1:
+        flow.comm.barrier()
+
+
+@stands_for("torch.distributed.ReduceOp", "torch.distributed.reduce_op", because="OneFlow has sums alone.")
+class ReduceOp:
+    SUM, AVG, PRODUCT, MIN, MAX = "sum", "avg", "product", "min", "max"
+
+
+@stands_for("torch.distributed.all_reduce", because="OneFlow has it in `comm`, and sums alone.")
+def all_reduce(tensor, op="sum", group=None, async_op=False):
+    if op not in ("sum", "avg"):
+        raise NotImplementedError(f"OneFlow can't reduce by {op}")
+    if flow.env.get_world_size() > 1:
+        flow.comm.all_reduce(tensor)
+        if op == "avg":
+            tensor.div_(flow.env.get_world_size())
+
+
+@stands_for("torch.distributed.reduce", because="OneFlow has it in `comm`, and sums alone.")
+def reduce(tensor, dst, op="sum", group=None, async_op=False):
+    if flow.env.get_world_size() > 1:
+        flow.comm.reduce(tensor, dst)
+
+
+@stands_for("torch.distributed.broadcast", because="OneFlow has it in `comm`.")
+def broadcast(tensor, src, group=None, async_op=False):
+    if flow.env.get_world_size() > 1:
+        flow.comm.broadcast(tensor, src)
+
+
+@stands_for("torch.distributed.all_gather", because="OneFlow has it in `comm`.")
+def all_gather(tensor_list, tensor, group=None, async_op=False):
+    if flow.env.get_world_size() > 1:
+        flow.comm.all_gather(tensor_list, tensor)
+    else:
+        tensor_list[0][...] = tensor
+
+
+@stands_for("torch.distributed.new_group", because="OneFlow has one group, of all ranks.")
+def new_group(ranks=None, *args, **named):
+    if ranks is not None and sorted(ranks) != list(range(flow.env.get_world_size())):
+        raise NotImplementedError("OneFlow has one group, of all ranks")
+
+
+@stands_for(
+    "torch.nn.parallel.DistributedDataParallel",
+    "torch.nn.parallel.distributed.DistributedDataParallel",
+    because="OneFlow's changes the module itself, and takes no `device_ids`: this keeps `.module`.",
+)
+class DistributedDataParallel(nn.Module):
+    def __init__(self, module, device_ids=None, output_device=None, dim=0, broadcast_buffers=True, **named):
+        super().__init__()
+        if flow.env.get_world_size() > 1:
+            module = nn.parallel.DistributedDataParallel(module, broadcast_buffers=broadcast_buffers)
+        self.module = module
+
+    def forward(self, *inputs, **named):
+        return self.module(*inputs, **named)

@@ -1,0 +1,246 @@
+"""Products of matrices and vectors, and what is made of them."""
+
+from __future__ import annotations
+
+from torch2flow.models.lowering.lazy import flow
+from torch2flow.models.lowering.operators.linear_algebra import (
+    cosine_similarity,
+    cross_product,
+    inner_product,
+    kron,
+    length_of,
+    matrix_power,
+    multi_dot,
+    pdist,
+)
+from torch2flow.port.compat.common import promoted, stored
+from torch2flow.port.compat.registry import stands_for
+
+
+@stands_for(
+    "torch.matmul",
+    "torch.linalg.matmul",
+    "torch.Tensor.matmul",
+    "torch.Tensor.__matmul__",
+    because="OneFlow's takes no two vectors, and ends the process for a matrix times a vector or for no elements.",
+)
+def matmul(input, other, *, out=None):
+    if input.ndim == 1 and other.ndim == 1:
+        return stored((input * other).sum(), out)
+    if input.ndim == 1:
+        return stored(matmul(input.unsqueeze(0), other).squeeze(-2), out)
+    if other.ndim == 1:
+        return stored(matmul(input, other.unsqueeze(-1)).squeeze(-1), out)
+    if 0 in input.shape or 0 in other.shape:
+        outer = flow.broadcast_shapes(tuple(input.shape[:-2]), tuple(other.shape[:-2]))
+        return flow.zeros((*outer, input.shape[-2], other.shape[-1]), dtype=input.dtype, device=input.device)
+    if not input.dtype.is_floating_point:
+        return stored(flow.matmul(input.to(flow.float64), other.to(flow.float64)).to(input.dtype), out)
+    return stored(flow.matmul(input, other), out)
+
+
+@stands_for("torch.Tensor.__rmatmul__", because="OneFlow's goes to its own product.")
+def matmul_from_left(self, other):
+    return matmul(other, self)
+
+
+@stands_for("torch.mm", "torch.Tensor.mm", because="OneFlow's ends the process for no elements.", only_with=("out",))
+def mm(input, mat2, *, out=None):
+    return matmul(input, mat2, out=out)
+
+
+@stands_for(
+    "torch.bmm",
+    "torch.Tensor.bmm",
+    because="OneFlow's ends the process for no elements, and has other names.",
+    only_with=("input", "mat2", "out"),
+)
+def bmm(input, mat2, *, out=None):
+    return matmul(input, mat2, out=out)
+
+
+@stands_for("torch.mv", "torch.Tensor.mv", because="OneFlow's has no integers.")
+def mv(input, vec):
+    return matmul(input, vec)
+
+
+@stands_for("torch.dot", "torch.vdot", "torch.Tensor.dot", because="OneFlow's has no integers.")
+def dot(input, other):
+    return (input * other).sum()
+
+
+@stands_for("torch.inner", "torch.Tensor.inner", because="OneFlow has no `inner`.")
+def inner(input, other):
+    if input.ndim == 1 and other.ndim == 1:
+        return (input * other).sum()
+    return inner_product(input, other)
+
+
+@stands_for("torch.outer", "torch.ger", "torch.Tensor.outer", "torch.Tensor.ger", because="OneFlow has no `outer`.")
+def outer(input, vec2):
+    return input.unsqueeze(1) * vec2
+
+
+@stands_for("torch.einsum", because="OneFlow's takes no list of tensors.", only_with=())
+def einsum(equation, *operands):
+    operands = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
+    return flow.einsum(equation, *promoted(*operands))
+
+
+@stands_for("torch.addmm", "torch.Tensor.addmm", because="OneFlow's does not broadcast, and has no integers.")
+def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
+    return stored(weighted_sum(input, matmul(mat1, mat2), beta, alpha), out)
+
+
+@stands_for("torch.Tensor.addmm_", because="OneFlow has no `addmm_`.")
+def addmm_(self, mat1, mat2, *, beta=1, alpha=1):
+    return stored(addmm(self, mat1, mat2, beta=beta, alpha=alpha), self)
+
+
+def weighted_sum(x, product, beta, alpha):
+    """`beta * x + alpha * product`; `x` counts for nothing where beta is 0, even a NaN."""
+    product = product if alpha == 1 else alpha * product
+    return product if beta == 0 else product + (x if beta == 1 else beta * x)
+
+
+@stands_for("torch.addmv", "torch.Tensor.addmv", because="OneFlow has no `addmv`.")
+def addmv(input, mat, vec, *, beta=1, alpha=1):
+    return weighted_sum(input, matmul(mat, vec), beta, alpha)
+
+
+@stands_for("torch.addr", "torch.Tensor.addr", because="OneFlow has no `addr`.")
+def addr(input, vec1, vec2, *, beta=1, alpha=1):
+    return weighted_sum(input, vec1.unsqueeze(1) * vec2, beta, alpha)
+
+
+@stands_for(
+    "torch.baddbmm", "torch.Tensor.baddbmm", because="OneFlow's has no method, and reads the input where beta is 0."
+)
+def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+    return stored(weighted_sum(input, matmul(batch1, batch2), beta, alpha), out)
+
+
+@stands_for("torch.addbmm", "torch.Tensor.addbmm", because="OneFlow has no `addbmm`.")
+def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
+    return weighted_sum(input, matmul(batch1, batch2).sum(dim=0), beta, alpha)
+
+
+stands_for("torch.kron", "torch.Tensor.kron", because="OneFlow has no `kron`.")(kron)
+
+
+@stands_for("torch.cross", "torch.Tensor.cross", because="OneFlow's does not broadcast, and its method fails.")
+def cross(input, other, dim=None):
+    return cross_product(input, other, dim)
+
+
+@stands_for("torch.linalg.cross", because="OneFlow's does not broadcast.")
+def linalg_cross(input, other, *, dim=-1):
+    return cross_product(input, other, dim)
+
+
+@stands_for("torch.linalg.multi_dot", because="OneFlow has no `multi_dot`.")
+def product_of_all(tensors):
+    return multi_dot(tensors)
+
+
+@stands_for("torch.chain_matmul", because="OneFlow has no `chain_matmul`.")
+def chain_matmul(*matrices):
+    return multi_dot(matrices)
+
+
+@stands_for("torch.matrix_power", "torch.linalg.matrix_power", "torch.Tensor.matrix_power", because="OneFlow has none.")
+def power_of_matrix(A, n):
+    return matrix_power(A, n)
+
+
+@stands_for("torch.linalg.vecdot", because="OneFlow has no `vecdot`.")
+def vecdot(x, y, *, dim=-1):
+    return (x * y).sum(dim=dim)
+
+
+@stands_for("torch.linalg.diagonal", because="OneFlow's takes no tensor by place.")
+def linalg_diagonal(A, *, offset=0, dim1=-2, dim2=-1):
+    return flow.diagonal(A, offset, dim1, dim2)
+
+
+@stands_for(
+    "torch.linalg.inv", "torch.inverse", "torch.Tensor.inverse", because="OneFlow's ends the process for no elements."
+)
+def inverse(A):
+    return flow.inverse(A) if A.numel() else A
+
+
+@stands_for("torch.trace", "torch.Tensor.trace", because="OneFlow has no `trace`.")
+def trace(input):
+    return flow.diagonal(input, 0, 0, 1).sum()
+
+
+@stands_for("torch.cdist", because="OneFlow has no `cdist`.")
+def cdist(x1, x2, p=2.0, compute_mode=None):
+    return length_of(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)
+
+
+stands_for("torch.pdist", "torch.nn.functional.pdist", because="OneFlow has no `pdist`.")(pdist)
+stands_for("torch.cosine_similarity", "torch.nn.functional.cosine_similarity",
+           because="OneFlow's differs where a vector is nearly 0.")(cosine_similarity)  # fmt: skip
+
+
+@stands_for("torch.det", "torch.linalg.det", "torch.Tensor.det", because="OneFlow has no `det`.")
+def det(A):
+    """The determinant, by elimination with the largest pivot of each column, for small matrices."""
+    x, sign = A, flow.ones(A.shape[:-2] or (1,), dtype=A.dtype, device=A.device).reshape(tuple(A.shape[:-2]))
+    result = sign
+    for _ in range(A.shape[-1]):
+        column = x[..., :, 0]
+        place = flow.argmax(flow.abs(column), dim=-1)
+        chosen = flow.arange(x.shape[-2], device=A.device) == place.unsqueeze(-1)
+        pivot = (chosen.to(A.dtype).unsqueeze(-1) * x).sum(dim=-2)
+        result = result * pivot[..., 0] * (1 - 2 * (place % 2).to(A.dtype))
+        factor = column / flow.where(pivot[..., :1] == 0, flow.ones_like(pivot[..., :1]), pivot[..., :1])
+        rest = x - factor.unsqueeze(-1) * pivot.unsqueeze(-2)
+        size = x.shape[-1]
+        # The rows that are left, in order; the one chosen goes away.
+        order = flow.argsort(chosen.to(flow.int32) * size + flow.arange(size, device=A.device), dim=-1)[..., : size - 1]
+        x = flow.gather(rest, -2, order.to(flow.int64).unsqueeze(-1).expand(*rest.shape[:-2], size - 1, size))[..., 1:]
+    return result
+
+
+@stands_for("torch.linalg.solve", because="OneFlow has no `solve`: the inverse does it.")
+def solve(A, B):
+    return matmul(flow.inverse(A), B)
+
+
+@stands_for("torch.linalg.solve_triangular", because="OneFlow has no `solve_triangular`: the inverse does it.")
+def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
+    if unitriangular:
+        size = A.shape[-1]
+        one = flow.eye(size, dtype=A.dtype, device=A.device)
+        A = A * (1 - one) + one
+    inverse_of = flow.inverse(flow.triu(A) if upper else flow.tril(A))
+    return matmul(inverse_of, B) if left else matmul(B, inverse_of)
+
+
+@stands_for("torch.logdet", "torch.Tensor.logdet", because="OneFlow has no `logdet`.")
+def logdet(A):
+    return flow.log(det(A))
+
+
+@stands_for("torch.linalg.slogdet", "torch.slogdet", because="OneFlow has no `slogdet`.")
+def slogdet(A):
+    found = det(A)
+    return flow.sign(found), flow.log(flow.abs(found))
+
+
+@stands_for("torch.linalg.cholesky", "torch.cholesky", "torch.Tensor.cholesky", because="OneFlow has no `cholesky`.")
+def cholesky(A, *, upper=False):
+    """Column by column, for small matrices."""
+    columns = []
+    for place in range(A.shape[-1]):
+        rest = A[..., place]
+        for column in columns:
+            rest = rest - column * column[..., place : place + 1]
+        rest = rest / flow.sqrt(rest[..., place : place + 1])
+        below = (flow.arange(A.shape[-1], device=A.device) >= place).to(A.dtype)
+        columns.append(rest * below)
+    lower = flow.stack(columns, dim=-1)
+    return flow.transpose(lower, -2, -1) if upper else lower

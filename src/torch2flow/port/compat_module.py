@@ -1,0 +1,218 @@
+"""Writes the compatibility module: exactly the functions that some code uses, with what they call."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from torch2flow.models.codegen.source_text import SourceText, formatted
+from torch2flow.port import missing, placement
+from torch2flow.port.compat import SUBSTITUTES
+from torch2flow.port.source import parse_source
+from torch2flow.port.substituting import methods_called
+from torch2flow.port.torch_modules import MODULES
+
+HEAD = '''"""What OneFlow 0.9.0 lacks, or does otherwise than PyTorch, for the code beside this file.
+
+Each function has the signature of PyTorch's, and says in a line what is different in OneFlow. `torch2flow port` wrote
+this file. It needs OneFlow alone, and can be read and changed like any other.
+"""
+
+'''
+_LAZY = {"flow": "import oneflow as flow", "F": "import oneflow.nn.functional as F", "nn": "import oneflow.nn as nn"}
+"""What substitutes are written with, as the imports of the module."""
+
+
+OURS: dict[str, Any] = {"missing": missing.missing, "placement": placement.take_device_and_dtype}
+"""What code may need that stands for no one name of PyTorch."""
+
+NAMES_OF = "names of "
+"""Before the name of a module of PyTorch's: all of its names are wanted, since code looks them up by text."""
+
+_SERVES = "# It stands for: "
+
+
+def served_names(text: str) -> set[str]:
+    """The names that a module written earlier stands for; empty where it is none of ours."""
+    line = next((each for each in text.splitlines()[:20] if each.startswith(_SERVES)), "")
+    found = line.removeprefix(_SERVES).split(", ")
+    return {name for name in found if name in SUBSTITUTES or name in OURS or name.removeprefix(NAMES_OF) in MODULES}
+
+
+def compat_source(names: Iterable[str]) -> SourceText:
+    """The module for a set of names of PyTorch; `missing` is among them where OneFlow can't have some name."""
+    wanted = sorted(names)
+    places = [name.removeprefix(NAMES_OF) for name in wanted if name.startswith(NAMES_OF)]
+    wanted += sorted(name for name in SUBSTITUTES if name.rpartition(".")[0] in places and name not in wanted)
+    reasons: dict[Any, list[str]] = {function: [] for name, function in OURS.items() if name in wanted}
+    for name in wanted:
+        if name in SUBSTITUTES:
+            reasons.setdefault(SUBSTITUTES[name].function, []).append(name)
+    assembly = _Assembly({(_file_of(each), each.__name__): each.__name__ for each in reasons})
+    for function, served in reasons.items():
+        reason = f"{', '.join(served)}: {SUBSTITUTES[served[0]].because}" if served else ""
+        assembly.add(_file_of(function), function.__name__, reason)
+    methods = [
+        f"flow{name[5:]} = " + ("property({})" if SUBSTITUTES[name].attribute else "{}").format(function.__name__)
+        for function, served in reasons.items()
+        for name in served
+        if name in methods_called(name.rpartition(".")[2])
+    ]
+    for place in places:
+        given = ", ".join(
+            f"{name.rpartition('.')[2]}={SUBSTITUTES[name].function.__name__}"
+            for name in wanted
+            if name.rpartition(".")[0] == place and name in SUBSTITUTES
+        )
+        methods.append(f"{place.replace('.', '_')} = SimpleNamespace(**{{**vars(flow{place[5:]}), **dict({given})}})")
+        assembly.imports.add("from types import SimpleNamespace")
+    if "placement" in wanted:
+        methods.insert(0, "take_device_and_dtype()")
+    if methods:
+        assembly.imports.add(_LAZY["flow"])
+    return assembly.text(methods, sorted(names))
+
+
+Key = tuple[str, str]
+"""A definition of ours: its file and its name there."""
+
+
+@dataclass(slots=True)
+class _Assembly:
+    """Definitions in the order in which they are needed, and the imports for them.
+
+    Attributes:
+        names: what each definition is called in the module. What others call first is called as it is here; a helper of
+            the same name as another gets a line before it.
+    """
+
+    names: dict[Key, str]
+    imports: set[str] = field(default_factory=set)
+    definitions: dict[Key, str] = field(default_factory=dict)
+    _under_way: set[Key] = field(default_factory=set)
+
+    def add(self, file: str, name: str, reason: str = "") -> str:
+        """Takes a definition of a file of ours over, after those that it uses; returns its name in the module."""
+        key = (file, name)
+        if key not in self.names:
+            taken = set(self.names.values())
+            while name in taken:
+                name = f"_{name}"
+            self.names[key] = name
+        if key in self._under_way or key in self.definitions:
+            return self.names[key]
+        self._under_way.add(key)
+        nodes, lines = _top_level(file)
+        node = nodes[key[1]]
+        others = {used: self._take(file, used, nodes[used]) for used in sorted(_names_in(node, nodes)) if used in nodes}
+        others[key[1]] = self.names[key]
+        text = _renamed(_written(node, lines, nodes), {old: new for old, new in others.items() if old != new})
+        self.definitions[key] = _commented(text, reason)
+        return self.names[key]
+
+    def _take(self, file: str, name: str, node: ast.stmt) -> str:
+        """Takes over what a definition uses; returns its name in the module."""
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch2flow."):
+            if name in _LAZY:
+                self.imports.add(_LAZY[name])
+                return name
+            alias = next(each for each in node.names if (each.asname or each.name) == name)
+            home = str(importlib.import_module(node.module or "").__file__)
+            return self._take(home, alias.name, _top_level(home)[0][alias.name])
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            alias = next(each for each in node.names if (each.asname or each.name.partition(".")[0]) == name)
+            origin = f"from {node.module} " if isinstance(node, ast.ImportFrom) else ""
+            self.imports.add(f"{origin}import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
+            return name
+        return self.add(file, name)
+
+    def text(self, last: list[str], names: list[str]) -> SourceText:
+        """The whole file."""
+        standard = sorted(each for each in self.imports if "oneflow" not in each)
+        others = sorted(each for each in self.imports if "oneflow" in each)
+        head = HEAD + "\n".join(
+            [_SERVES + ", ".join(names), "", "from __future__ import annotations", "", *standard, "", *others, "", ""]
+        )
+        body = "\n\n\n".join(self.definitions.values())
+        ending = (
+            "\n\n\n# What OneFlow's tensors and modules lack, or have otherwise.\n" + "\n".join(last) if last else ""
+        )
+        return formatted(SourceText(f"{head}\n{body}{ending}\n"))
+
+
+def _file_of(thing: Any) -> str:
+    """The file in which a function or class is defined, also one that was run and not imported."""
+    module = sys.modules.get(thing.__module__)
+    if module is not None and module.__file__:
+        return module.__file__
+    parts = [inspect.unwrap(thing), *vars(thing).values()]
+    return str(next(each.__code__.co_filename for each in parts if hasattr(each, "__code__")))
+
+
+@cache
+def _top_level(file: str) -> tuple[dict[str, ast.stmt], list[str]]:
+    """The statements of a file of ours by the names they bind, and its lines."""
+    text = Path(file).read_text(encoding="utf-8")
+    found: dict[str, ast.stmt] = {}
+    statements = [
+        inner for node in ast.parse(text).body for inner in (node.body if isinstance(node, ast.With) else [node])
+    ]
+    for node in statements:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = node
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name.partition(".")[0]: node for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                found |= {each.id: node for each in ast.walk(target) if isinstance(each, ast.Name)}
+    found.pop("annotations", None)
+    return found, text.splitlines()
+
+
+def _is_ours(decorator: ast.expr, nodes: dict[str, ast.stmt]) -> bool:
+    """Whether a decorator only registers a function with us."""
+    name = next((part.id for part in ast.walk(decorator) if isinstance(part, ast.Name)), "")
+    home = nodes.get(name)
+    return isinstance(home, ast.ImportFrom) and (home.module or "").startswith("torch2flow.")
+
+
+def _names_in(node: ast.stmt, nodes: dict[str, ast.stmt]) -> set[str]:
+    """The names that a definition uses, without our decorators."""
+    ours = [each for each in getattr(node, "decorator_list", ()) if _is_ours(each, nodes)]
+    parts = (part for child in ast.iter_child_nodes(node) if child not in ours for part in ast.walk(child))
+    return {part.id for part in parts if isinstance(part, ast.Name)}
+
+
+def _written(node: ast.stmt, lines: list[str], nodes: dict[str, ast.stmt]) -> str:
+    """The text of a definition without our decorators."""
+    kept = [each for each in getattr(node, "decorator_list", ()) if not _is_ours(each, nodes)]
+    decorators = [f"@{ast.unparse(each)}" for each in kept]
+    return textwrap.dedent("\n".join([*decorators, *lines[node.lineno - 1 : node.end_lineno]]))
+
+
+def _renamed(text: str, names: dict[str, str]) -> str:
+    """A definition in which names of others are called otherwise."""
+    if not names:
+        return text
+    source = parse_source(text)
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Name) and node.id in names:
+            source.replace(*source.span(node), names[node.id])
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in names:
+            start = source.text.index(node.name, source.span(node)[0])
+            source.replace(start, start + len(node.name), names[node.name])
+    return source.edited()
+
+
+def _commented(text: str, reason: str) -> str:
+    comment = textwrap.wrap(reason, 96)
+    return "\n".join([*(f"# {line}" for line in comment), text])

@@ -1,0 +1,70 @@
+"""Notebooks: each cell of code is ported by itself, with the names that the cells before it bind."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from torch2flow.errors import FormatError
+from torch2flow.guards.json_text import parse_object
+from torch2flow.port.findings import PortFinding, Tally
+from torch2flow.port.project import Project, SourceModule
+from torch2flow.port.rewriting import Rewriter
+from torch2flow.port.scopes import Scope
+from torch2flow.port.source import parse_source
+
+_MAGIC = re.compile(r"^(\s*)([%!?].*)$", re.MULTILINE)
+_KEPT = "pass  #torch2flow-cell "
+
+
+def port_notebook(data: bytes, name: str, project: Project) -> tuple[bytes, Tally]:
+    """The notebook with its code ported.
+
+    Raises:
+        FormatError: it is no notebook.
+    """
+    notebook = parse_object(data, name)
+    cells = notebook.get("cells")
+    if not isinstance(cells, list):
+        raise FormatError("It is no notebook of version 4: it has no cells.")
+    whole, module = Tally(), SourceModule("")
+    for cell in cells:
+        if isinstance(cell, dict) and cell.get("cell_type") == "code":
+            _port_cell(cell, name, module, project, whole)
+    indent = len(re.match(rb"\{\s*?\n?( *)", data)[1])  # type: ignore[index]
+    text = json.dumps(notebook, indent=indent or None, ensure_ascii=False)
+    return (text + "\n" * data.endswith(b"\n")).encode("utf-8", "surrogatepass"), whole
+
+
+def _port_cell(cell: dict[str, Any], name: str, module: SourceModule, project: Project, whole: Tally) -> None:
+    given = cell.get("source", "")
+    text = "".join(map(str, given)) if isinstance(given, list) else str(given)
+    for line in text.splitlines():
+        if line.lstrip().startswith(("%", "!")) and "torch" in line:
+            reason = f"A line that is no Python names PyTorch: {line.strip()[:80]}"
+            whole.findings.append(PortFinding(name, 0, "look", "torch", reason, "change it by hand"))
+    if text.lstrip().startswith("%%"):
+        return
+    try:
+        source = parse_source(_MAGIC.sub(lambda match: f"{match[1]}{_KEPT}{match[2]}", text))
+    except FormatError as error:
+        whole.findings.append(PortFinding(name, 0, "error", "", f"A cell is no Python. {error.what}", "it is kept"))
+        return
+    here = SourceModule("")
+    scratch = Project(dict(project.modules))
+    scratch.add(here, source)
+    merged: Scope = module.scope
+    for bound, imports in here.scope.imports.items():
+        merged.imports[bound] = imports
+        merged.others.discard(bound)
+    merged.others |= here.scope.others
+    merged.stars += here.scope.stars
+    rewriter = Rewriter(source, module, project, name)
+    own = rewriter.scopes[source.tree]
+    own.imports, own.others, own.stars = dict(merged.imports), set(merged.others), list(merged.stars)
+    tally = rewriter.run()
+    whole.add(tally)
+    if source.is_edited:
+        edited = source.edited().replace(_KEPT, "")
+        cell["source"] = edited.splitlines(keepends=True) if isinstance(given, list) else edited

@@ -1,0 +1,315 @@
+"""Ports a tree: reads every file once for its names and once to rewrite it, and writes all of it or nothing."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch2flow._version import __version__
+from torch2flow.checkpoints.writing.kernel_copy import write_file
+from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
+from torch2flow.errors import FormatError
+from torch2flow.guards.json_text import parse_object, to_json_text
+from torch2flow.guards.regular_files import read_whole
+from torch2flow.port.compat_module import compat_source, served_names
+from torch2flow.port.findings import PortFinding, Tally
+from torch2flow.port.notebooks import port_notebook
+from torch2flow.port.packaging import packaging_findings
+from torch2flow.port.project import Project, SourceModule
+from torch2flow.port.rewriting import Rewriter
+from torch2flow.port.source import PythonText, read_source
+from torch2flow.port.tree import SourceTree, is_python
+from torch2flow.port.under_way import COMPAT, Place
+
+RECORD = ".torch2flow-port.json"
+"""In a ported folder: the files that were written, so that `--overwrite` knows what it may replace."""
+
+LARGEST = 1 << 26
+"""Bytes of the largest file that is read as source."""
+
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Ported:
+    """What a port did.
+
+    Attributes:
+        tally: findings and counts over all files.
+        files: how many files of Python were read.
+        changed: how many of them differ from the author's.
+        compat: the compatibility modules, each with the names of PyTorch that it stands for.
+        out: what was written; None for `--check`.
+    """
+
+    tally: Tally = field(default_factory=Tally)
+    files: int = 0
+    changed: int = 0
+    compat: dict[str, set[str]] = field(default_factory=dict)
+    out: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "torch2flow": __version__,
+            "out": str(self.out) if self.out is not None else None,
+            "files": self.files,
+            "lines": self.tally.lines,
+            "changed": self.changed,
+            "uses": {name: self.tally.uses[name] for name in ("same", "compat", "dropped", "cannot")},
+            "compat": {path: sorted(names) for path, names in sorted(self.compat.items())},
+            "findings": [finding.to_json() for finding in self.tally.findings],
+        }
+
+
+class Port:
+    """A tree on its way.
+
+    Args:
+        tree: what is ported.
+        progress: called with the number of bytes that were done since the last call.
+    """
+
+    def __init__(self, tree: SourceTree, progress: Progress = lambda count: None) -> None:
+        self.tree, self.progress = tree, progress
+        self.result = Ported()
+        self.project = Project()
+        self.modules: dict[str, SourceModule] = {}
+        self._roots: dict[str, str] = {}
+        self._aliases: dict[str, str] = {}
+
+    def check(self) -> Ported:
+        """Finds what there is to find, and writes nothing."""
+        for _ in self._texts():
+            pass
+        return self._ended()
+
+    def write(self, out: Path, overwrite: bool) -> Ported:
+        """Writes the ported tree.
+
+        Raises:
+            OutputError: it exists, or can't be written.
+        """
+        single = self.tree.files == [""]
+        compat = Output(out.with_name(f"{COMPAT}.py"), _objection_to_compat)
+        outputs = [
+            Output(out, lambda path, entries: _objection(path, entries, overwrite)),
+            *([compat] if single else []),
+        ]
+        with Staging(*outputs, overwrite=True, work=f"port {self.tree.root}", parts=re.compile(".*")) as staging:
+            try:
+                if single:
+                    self._write_single(staging.paths, compat.path)
+                else:
+                    self._write_folder(staging.paths[0])
+            except OSError as error:
+                raise output_error(error, out) from None
+            if self.result.files or not single:
+                staging.commit()
+        self.result.out = out
+        return self._ended()
+
+    def _write_single(self, paths: list[Path], standing: Path) -> None:
+        for _, data in self._texts():
+            write_file(paths[0], data)
+        if not self.result.files:
+            raise FormatError(self.result.tally.findings[0].reason, where=str(self.tree.root))
+        for names in self.result.compat.values():
+            with suppress(FormatError):
+                names |= served_names(read_whole(standing).decode("utf-8", "replace"))
+            write_file(paths[1], compat_source(names).encode())
+        if not self.result.compat and standing.exists():
+            shutil.copyfile(standing, paths[1])
+
+    def _write_folder(self, folder: Path) -> None:
+        folder.mkdir()
+        written: dict[str, bytes | None] = {}
+        for path, data in self._texts():
+            written[path] = data
+            _make(folder, path, data)
+        for path in self.tree.files:
+            if path not in written:
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self.tree.file(path), folder / path)
+                self.progress((folder / path).stat().st_size)
+        for path, names in self.result.compat.items():
+            _make(folder, path, compat_source(names).encode())
+        rows = []
+        for path in sorted({*self.tree.files, *self.result.compat}):
+            if (folder / path).is_file():
+                data = (folder / path).read_bytes()
+                rows.append({"path": path, "sha256": hashlib.sha256(data).hexdigest()})
+        head = {"torch2flow": __version__, "kind": "port", "files": rows}
+        write_file(folder / RECORD, (to_json_text(head, indent=1) + "\n").encode())
+
+    def _ended(self) -> Ported:
+        self.result.tally.findings.sort()
+        return self.result
+
+    # -- reading and rewriting -----------------------------------------------------------------------------------------
+
+    def _texts(self) -> Iterator[tuple[str, bytes]]:
+        """The ported files, one after the other."""
+        self.result.tally.findings += self.tree.findings
+        python = [path for path in self.tree.files if is_python(path, self.tree.file(path))]
+        for path in python:
+            source = self._read(path)
+            if source is not None:
+                module = SourceModule(self.tree.module(path), path.rsplit("/", 1)[-1] == "__init__.py")
+                self.modules[path] = module
+                self.project.add(module, source)
+        self._find_namespaces()
+        for path in self.tree.files:
+            if path in self.modules:
+                yield path, self._ported(path)
+            elif (path or self.tree.root.name).endswith(".ipynb"):
+                yield from self._notebook(path)
+            elif path in python:
+                yield path, self.tree.file(path).read_bytes()
+            else:
+                self.result.tally.findings += packaging_findings(path, self.tree.file(path))
+                continue
+            self.progress(self.tree.file(path).stat().st_size)
+
+    def _read(self, path: str) -> PythonText | None:
+        try:
+            return read_source(read_whole(self.tree.file(path), LARGEST), names_only=True)
+        except FormatError as error:
+            remedy = f"it is copied as it is{'; ' + error.maybe if error.maybe else ''}"
+            self.result.tally.findings.append(PortFinding(path, 0, "error", "", error.what, remedy))
+            return None
+
+    def _ported(self, path: str) -> bytes:
+        file = self.tree.file(path)
+        original = read_whole(file, LARGEST)
+        self.result.files += 1
+        source = read_source(original)
+        rewriter = Rewriter(source, self.modules[path], self.project, path or file.name, self._place(path, source))
+        tally = rewriter.run()
+        self._note(path, tally)
+        if not source.is_edited:
+            return original
+        data = source.encoded()
+        try:
+            read_source(data, names_only=True)
+        except FormatError as error:
+            reason = f"What it became is no Python any more: {error.what}"
+            self.result.tally.findings.append(
+                PortFinding(path, 0, "error", "", reason, "it is copied as it is; report it")
+            )
+            return original
+        self.result.changed += 1
+        return data
+
+    def _notebook(self, path: str) -> Iterator[tuple[str, bytes]]:
+        file = self.tree.file(path)
+        try:
+            data, tally = port_notebook(read_whole(file, LARGEST), path or file.name, self.project)
+        except FormatError as error:
+            self.result.tally.findings.append(PortFinding(path, 0, "error", "", error.what, "it is copied as it is"))
+            return
+        self.result.files += 1
+        self.result.changed += data != file.read_bytes()
+        self._note(path, tally)
+        yield path, data
+
+    def _note(self, path: str, tally: Tally) -> None:
+        self.result.tally.add(tally)
+        if tally.compat:
+            self.result.compat.setdefault(self._compat_file(path), set()).update(tally.compat)
+
+    # -- where the compatibility module is -----------------------------------------------------------------------------
+
+    def _folder(self, path: str) -> str:
+        return path.rpartition("/")[0]
+
+    def _compat_folder(self, path: str) -> str:
+        """The folder of the compatibility module: the outermost package around a file, or where imports of it begin."""
+        folder = self._folder(path)
+        if self._is_package(folder):
+            while folder and self._is_package(self._folder(folder)):
+                folder = self._folder(folder)
+            return folder
+        return self._roots.get(folder, folder)
+
+    def _compat_file(self, path: str) -> str:
+        folder = self._compat_folder(path)
+        return f"{folder}/{COMPAT}.py" if folder else f"{COMPAT}.py"
+
+    def _is_package(self, folder: str) -> bool:
+        return (f"{folder}/__init__.py" if folder else "__init__.py") in self.modules
+
+    def _place(self, path: str, source: PythonText) -> Place:
+        folder, home = self._folder(path), self._compat_folder(path)
+        if not self._is_package(folder):
+            return Place()
+        depth = folder[len(home) :].strip("/").count("/") + 1 if folder != home else 0
+        if _is_script(source) and (home or self.tree.name):
+            top = home.replace("/", ".").rpartition(".")[2] if home else self.tree.name
+            return Place(f"{top}.{COMPAT}")
+        return Place("." * (depth + 1) + COMPAT)
+
+    def _find_namespaces(self) -> None:
+        """Folders without `__init__.py` that are imported by a dotted name all the same: that begins further up."""
+        for module in self.modules.values():
+            found = [each for many in module.scope.imports.values() for each in many]
+            paths = {each.plain or each.path for each in found} | set(module.scope.stars)
+            for path in paths:
+                located = self.project.located(path.lstrip("."), module)
+                if located:
+                    start = located[: len(located) - len(path.lstrip("."))].strip(".").replace(".", "/")
+                    folder = located.replace(".", "/").rpartition("/")[0]
+                    while folder and folder != start:
+                        if not self._is_package(folder):
+                            self._roots.setdefault(folder, start)
+                        folder = self._folder(folder)
+
+
+def _is_script(source: PythonText) -> bool:
+    """Whether a file of a package is also run as a program: then a relative import in it would fail."""
+    relative = any(isinstance(node, ast.ImportFrom) and node.level for node in source.tree.body)
+    return not relative and bool(re.search(r"^if __name__ *== *['\"]__main__['\"]", source.text, re.MULTILINE))
+
+
+def _make(folder: Path, path: str, data: bytes) -> None:
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    write_file(folder / path, data)
+
+
+def _objection(out: Path, entries: Entries, overwrite: bool) -> str:
+    """Why what has the name of the output is not replaced; "" where it may be."""
+    if not overwrite:
+        return "--overwrite was not given"
+    if out.is_file():
+        return "" if out.suffix in (".py", ".pyw", ".ipynb", "") else "it is no Python source"
+    try:
+        rows = parse_object(read_whole(out / RECORD), str(out / RECORD))["files"]
+        known = {row["path"]: row["sha256"] for row in rows}
+    except (FormatError, KeyError, TypeError):
+        return "it is no folder that `torch2flow port` wrote"
+    for path, _ in entries:
+        file = out / path
+        compiled = "__pycache__" in path.split("/")
+        if path == RECORD or compiled or (file.is_dir() and not file.is_symlink()):
+            continue
+        if path not in known or hashlib.sha256(file.read_bytes()).hexdigest() != known[path]:
+            return f"it holds {path!r}, which was added or changed"
+    return ""
+
+
+def _objection_to_compat(out: Path, entries: Entries) -> str:
+    try:
+        return (
+            ""
+            if served_names(read_whole(out).decode("utf-8", "replace"))
+            else "it is none that `torch2flow port` wrote"
+        )
+    except FormatError as error:
+        return error.what
