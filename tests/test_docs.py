@@ -169,7 +169,14 @@ def test_formats_md_names_the_constructor_of_tensors() -> None:
 
 
 OF_OTHERS = {
-    *("FILE.py", "case.py", "train.py", "preprocessing.py", "out/model.py", "flow_compat.py"),  # a user's, or what a command writes
+    *(
+        "FILE.py",
+        "case.py",
+        "train.py",
+        "preprocessing.py",
+        "out/model.py",
+        "flow_compat.py",
+    ),  # a user's, or what a command writes
     *("build/", "resnet18/", "cut/rank_3/", "code/", "constants/"),  # folders of outputs, and inside archives
     *("oneflow/framework/check_point_v2.py", "torch/serialization.py"),
     *("eval()", ".eval()", "x.float()", "load_model()", "torch.serialization.skip_data()"),
