@@ -59,6 +59,10 @@ CASES = {
         "import torch\nnew = torch.__version__ >= '1.8'\n",
         "import oneflow as flow\nnew = \"2.0.1\" >= '1.8'\n",
     ),
+    "einops": (
+        "from einops.layers.torch import Rearrange\nfrom einops import rearrange\n",
+        "from einops.layers.oneflow import Rearrange\nfrom einops import rearrange\n",
+    ),
     "a value inside an f-string": (
         "import torch\nx = f\"{torch.__version__}\", f'{torch.__version__}'\n",
         "import oneflow as flow\nx = f\"{'2.0.1'}\", f'{\"2.0.1\"}'\n",
