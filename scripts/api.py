@@ -202,7 +202,7 @@ INTRODUCTION = """# What OneFlow has of PyTorch's API
 
 Every public name of PyTorch 1.13 and 2.13, and what OneFlow 0.9.0 has for it: *equal*; *equal through a rule*, which
 is a function that `torch2flow port` writes beside the ported code where a use needs it; *in part*, with the arguments
-that are not there and how it shows; or *cannot*. Written by `make api` (`scripts/api.py`) from both libraries and from
+that are not there and how it shows; or nothing. Written by `make api` (`scripts/api.py`) from both libraries and from
 runs on a CPU: PyTorch's own samples of operators, each name called as code calls it, in processes that may end. A count
 such as 7/8 says how many samples of float32, int64 and bool gave PyTorch's values, dtypes and shapes; many samples are
 corners no model turns.
@@ -244,11 +244,13 @@ def page(names: dict[str, Any], runs: dict[str, dict[str, Counter[str]]]) -> str
     table = "\n".join(f"| {words} | {counts[status]} |" for status, words in STATUSES.items())
     parts = [INTRODUCTION.format(counts=table)]
     for module, lines in sorted(modules.items()):
-        if any("| cannot |" not in line for line in lines):
-            parts.append("\n".join([f"## {module}", "", "| name | | samples | |", "|---|---|---|---|", *lines, ""]))
-        else:
-            names_alone = ", ".join(line.split("|")[1].strip() for line in lines)
-            parts.append(f"## {module}\n\nNothing of it: {names_alone}.\n")
+        there = [line for line in lines if "| cannot |" not in line]
+        absent = ", ".join(line.split("|")[1].strip() for line in lines if "| cannot |" in line)
+        parts += [f"## {module}", ""]
+        if there:
+            parts += ["| name | | samples | |", "|---|---|---|---|", *there, ""]
+        if absent:
+            parts += [f"Nothing for: {absent}.", ""]
     return "\n".join(parts)
 
 

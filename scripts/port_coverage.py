@@ -91,6 +91,7 @@ def compare(package: str, name: str, seconds: int) -> dict[str, Any]:
                 last = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
                 return {**row, "verdict": f"{side} fails", "why": last}
             row |= json.loads(said.read_text())
+            row.pop("metadata", None)
         return row
     finally:
         shutil.rmtree(folder)

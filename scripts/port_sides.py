@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ def original(package: str, name: str, folder: Path) -> None:
             if key.endswith(("running_mean", "running_var")):
                 buffer += torch.tensor(generator.random(tuple(buffer.shape)) * 0.1, dtype=buffer.dtype)
     model.eval()
+    metadata = getattr(model.state_dict(), "_metadata", {})
     np.savez(folder / "weights.npz", **{key: value.numpy() for key, value in model.state_dict().items()})
     inputs = [[generator.standard_normal(shape).astype(np.float32) for shape in each] for each in shapes]
     if shapes[0][0][0] == 3 and len(shapes[0][0]) == 3:
@@ -132,7 +134,9 @@ def original(package: str, name: str, folder: Path) -> None:
             np.savez(folder / f"{'double' if double else 'single'}{number}.npz", **found)
     for number, given in enumerate(inputs):
         np.savez(folder / f"inputs{number}.npz", *given)
-    (folder / "original.json").write_text(json.dumps({"parameters": sum(p.numel() for p in model.parameters())}))
+    (folder / "original.json").write_text(
+        json.dumps({"parameters": sum(p.numel() for p in model.parameters()), "metadata": metadata})
+    )
 
 
 def ported(package: str, name: str, folder: Path) -> None:
@@ -142,7 +146,9 @@ def ported(package: str, name: str, folder: Path) -> None:
     model, shapes = build(package, name)
     model.eval()
     weights = np.load(folder / "weights.npz")
-    model.load_state_dict({key: flow.tensor(weights[key]) for key in weights.files}, strict=True)
+    state: Any = OrderedDict((key, flow.tensor(weights[key])) for key in weights.files)
+    state._metadata = json.loads((folder / "original.json").read_text())["metadata"]  # some classes read their version
+    model.load_state_dict(state, strict=True)
     worst, where = 0.0, ""
     for number in range(len(shapes)):
         with np.load(folder / f"inputs{number}.npz") as given:

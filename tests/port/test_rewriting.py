@@ -59,6 +59,14 @@ CASES = {
         "import torch\nnew = torch.__version__ >= '1.8'\n",
         "import oneflow as flow\nnew = \"2.0.1\" >= '1.8'\n",
     ),
+    "einops": (
+        "from einops.layers.torch import Rearrange\nfrom einops import rearrange\n",
+        "from einops.layers.oneflow import Rearrange\nfrom einops import rearrange\n",
+    ),
+    "a value inside an f-string": (
+        "import torch\nx = f\"{torch.__version__}\", f'{torch.__version__}'\n",
+        "import oneflow as flow\nx = f\"{'2.0.1'}\", f'{\"2.0.1\"}'\n",
+    ),
     "settings of kernels": (
         """
         import torch
@@ -73,8 +81,8 @@ CASES = {
         """,
     ),
     "what the author can do without": (
-        "try:\n    from torch.nn.attention import sdpa_kernel\nexcept ImportError:\n    sdpa_kernel = None\n",
-        "try:\n    from oneflow.nn.attention import sdpa_kernel\nexcept ImportError:\n    sdpa_kernel = None\n",
+        "try:\n    from torch.export import Dim\nexcept ImportError:\n    Dim = None\n",
+        "try:\n    from oneflow.export import Dim\nexcept ImportError:\n    Dim = None\n",
     ),
     "what OneFlow can't": (
         "import torch\ndef f(x):\n    return torch.fft.fft2(x)\n",

@@ -93,6 +93,9 @@ METHODS_WITH_DROPPED = frozenset(
 )
 """Methods of tensors and modules whose `memory_format` and `non_blocking` OneFlow's have not."""
 
+OF_OTHER_PACKAGES = {"einops.layers.torch": "einops.layers.oneflow"}
+"""Modules of other packages that make modules of PyTorch, and those that make OneFlow's (einops 0.6.1 or newer)."""
+
 NEEDS_PYTORCH = {
     "torchvision": "flowvision has many of its parts; `--with torchvision` ports your own copy along",
     "torchaudio": "",

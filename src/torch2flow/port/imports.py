@@ -30,7 +30,8 @@ class ImportRewriter:
             name = alias.asname or alias.name.partition(".")[0]
             found = rewriter.meaning(name)
             if not is_foreign(alias.name) or not is_foreign(found.path):
-                parts.append(f"{alias.name} as {alias.asname}" if alias.asname else alias.name)
+                other = forms.OF_OTHER_PACKAGES.get(alias.name, alias.name) if alias.asname else alias.name
+                parts.append(f"{other} as {alias.asname}" if alias.asname else alias.name)
                 self._of_others(node, alias.name)
                 continue
             self._note_first(node)
@@ -59,6 +60,8 @@ class ImportRewriter:
         module = rewriter.module.resolve_from(node.level, node.module)
         if not is_foreign(module) or module.partition(".")[0] in rewriter.project.modules:
             self._from_the_tree(node)
+            if module in forms.OF_OTHER_PACKAGES:
+                self._move(node, forms.OF_OTHER_PACKAGES[module])
             if not node.level:
                 self._of_others(node, module)
             return
@@ -77,12 +80,16 @@ class ImportRewriter:
         lines = [line.removeprefix("from  ") for line in lines]
         kept = [f"{alias.name} as {alias.asname}" if alias.asname else alias.name for alias in node.names]
         if not extra and len(groups) == 1 and next(iter(groups.values())) == kept:
-            start, end = rewriter.source.span(node)
-            match = re.compile(r"from[\s\\]+([\w.]+)").match(rewriter.source.text, start)
-            if match:
-                rewriter.source.replace(match.start(1), match.end(1), next(iter(groups)))
-                return
+            self._move(node, next(iter(groups)))
+            return
         self._replace(node, lines + extra)
+
+    def _move(self, node: ast.ImportFrom, module: str) -> None:
+        """Takes all names of an import from another module."""
+        source = self.rewriter.source
+        match = re.compile(r"from[\s\\]+([\w.]+)").match(source.text, source.span(node)[0])
+        if match:
+            source.replace(match.start(1), match.end(1), module)
 
     def _one(
         self, node: ast.ImportFrom, path: str, alias: ast.alias, groups: dict[str, list[str]], extra: list[str]

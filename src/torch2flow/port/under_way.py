@@ -83,7 +83,8 @@ class FileUnderWay:
 
     def value_of(self, name: str) -> str:
         """The expression that stands for a constant."""
-        return forms.VALUES[name].replace("flow.", f"{self.module.alias}.")
+        value = forms.VALUES[name].replace("flow.", f"{self.module.alias}.")
+        return value.replace('"', "'") if self.quote == '"' else value
 
     def missing_call(self, name: str, later: bool) -> str:
         """An expression that raises when it is called, or where a definition calls it only when that is used."""

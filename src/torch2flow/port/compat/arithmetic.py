@@ -54,7 +54,7 @@ def div(input, other, *, rounding_mode=None, out=None):
         return stored(floor_divide(input, other), out)
     input, other = promoted(input, other)
     if rounding_mode is None:
-        return stored(input / other, out)
+        return stored(as_float(input) / other, out)
     if not input.dtype.is_floating_point:
         return stored(flow.trunc(input.to(flow.float64) / other).to(dtype_of(input, other)), out)
     return stored(flow.trunc(input / other), out)

@@ -175,6 +175,9 @@ def avg_pool3d(
 
 def mean_of_windows(pool, x, ndim, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
     """Average pooling, of one sample too."""
+    stride, padding = (
+        each[0] if isinstance(each, list | tuple) and len(each) == 1 else each for each in (stride, padding)
+    )
     options = {
         "stride": stride,
         "padding": padding,

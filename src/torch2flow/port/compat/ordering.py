@@ -51,11 +51,15 @@ def msort(input):
 
 @stands_for("torch.kthvalue", "torch.Tensor.kthvalue", because="OneFlow has no `kthvalue`.")
 def kthvalue(input, k, dim=-1, keepdim=False):
+    if input.ndim == 0:
+        return ValuesAndIndices(input, flow.zeros_like(input, dtype=flow.int64))
     return ValuesAndIndices(*kth_value(input, k, dim, keepdim))
 
 
 @stands_for("torch.mode", "torch.Tensor.mode", because="OneFlow has no `mode`.")
 def mode(input, dim=-1, keepdim=False):
+    if input.ndim == 0:
+        return ValuesAndIndices(input, flow.zeros_like(input, dtype=flow.int64))
     x = flow.movedim(input, dim, -1)
     counts = (x.unsqueeze(-1) == x.unsqueeze(-2)).to(flow.int64).sum(dim=-1)
     most = flow.amax(counts, dim=-1, keepdim=True)

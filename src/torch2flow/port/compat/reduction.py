@@ -166,7 +166,8 @@ def amin(input, dim=(), keepdim=False):
 
 @stands_for("torch.aminmax", "torch.Tensor.aminmax", because="OneFlow has no `aminmax`.")
 def aminmax(input, *, dim=None, keepdim=False):
-    return Extremes(amin(input, dim, keepdim), amax(input, dim, keepdim))
+    found = amin(input, dim, keepdim), amax(input, dim, keepdim)
+    return Extremes(*(each.reshape(1) if input.ndim == 0 and keepdim else each for each in found))
 
 
 @stands_for(
@@ -216,7 +217,8 @@ def median(input, dim=None, keepdim=False):
 
 @stands_for("torch.quantile", "torch.Tensor.quantile", because="OneFlow's takes matrices alone, and one number.")
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
-    x = flow.reshape(input, (-1,)) if dim is None else flow.movedim(input, dim, -1)
+    flat = dim is None or input.ndim == 0
+    x = flow.reshape(input, (-1,)) if flat else flow.movedim(input, dim, -1)
     x = flow.sort(x, -1)[0]
     found = []
     for each in q.reshape(-1).tolist() if isinstance(q, flow.Tensor) else [q]:
@@ -230,7 +232,7 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
         }.get(interpolation, float(round(place) > low))
         found.append(x[..., low] * (1 - share) + x[..., high] * share)
     if keepdim:
-        found = [each.reshape([1] * input.ndim) if dim is None else each.unsqueeze(dim) for each in found]
+        found = [each.reshape([1] * input.ndim) if flat else each.unsqueeze(dim) for each in found]
     return flow.stack(found) if isinstance(q, flow.Tensor) and q.ndim else found[0]
 
 
@@ -328,17 +330,24 @@ def cumulated(run, x, dim, dtype):
 
 @stands_for("torch.cummax", "torch.Tensor.cummax", because="OneFlow has no `cummax`.")
 def cummax(input, dim):
-    return ValuesAndIndices(*running_extreme(input, dim, 1))
+    return running(input, dim, 1)
 
 
 @stands_for("torch.cummin", "torch.Tensor.cummin", because="OneFlow has no `cummin`.")
 def cummin(input, dim):
-    return ValuesAndIndices(*running_extreme(input, dim, -1))
+    return running(input, dim, -1)
+
+
+def running(x, dim, sign):
+    """The extreme so far, and where it is."""
+    if x.ndim == 0:
+        return ValuesAndIndices(x, flow.zeros_like(x, dtype=flow.int64))
+    return ValuesAndIndices(*running_extreme(x, dim, sign))
 
 
 @stands_for("torch.logcumsumexp", "torch.Tensor.logcumsumexp", because="OneFlow has no `logcumsumexp`.")
 def logcumsumexp(input, dim):
-    return log_cumulative_sum_of_exp(input, dim)
+    return log_cumulative_sum_of_exp(input, dim) if input.ndim else input
 
 
 @stands_for("torch.cov", "torch.Tensor.cov", because="OneFlow has no `cov`.")

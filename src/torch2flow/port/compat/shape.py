@@ -225,3 +225,15 @@ def unshuffle_pixels(input, downscale_factor):
 @stands_for("torch.channel_shuffle", "torch.nn.functional.channel_shuffle", because="OneFlow has no `channel_shuffle`.")
 def shuffle_channels(input, groups):
     return channel_shuffle(input, groups, in_shape=input.shape)
+
+
+@stands_for(
+    "torch.broadcast_to", "torch.Tensor.broadcast_to", because="OneFlow's fails for no dimensions.", only_with=()
+)
+def broadcast_to(input, size):
+    return input.expand(*size) if len(size) else input
+
+
+@stands_for("torch.Tensor.expand_as", because="OneFlow's fails for no dimensions.", only_with=())
+def expand_as(self, other):
+    return flow.expand(self, *other.shape) if other.ndim else self

@@ -166,7 +166,8 @@ def trace(self):
 @operator("aten.cosine_similarity")
 @helper
 def cosine_similarity(x1, x2, dim=1, eps=1e-08):
-    """PyTorch's `cosine_similarity`: each length is at least `eps`."""
+    """PyTorch's `cosine_similarity`: each length is at least `eps`, and is that of the broadcast vector."""
+    x1, x2 = flow.broadcast_tensors(x1, x2)
     x_length = flow.clamp(flow.linalg.vector_norm(x1, dim=dim, keepdim=True), min=eps)
     y_length = flow.clamp(flow.linalg.vector_norm(x2, dim=dim, keepdim=True), min=eps)
     return (x1 / x_length * (x2 / y_length)).sum(dim=dim)
