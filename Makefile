@@ -35,7 +35,7 @@ fuzz: setup ## read damaged files of every kind for an hour, and count (SECONDS=
 bench: setup ## measure speed and memory (minutes, and some 20 GB of disk)
 	@$(ONEFLOW) benchmarks/run.py $(ARGS)
 
-faults: setup ## put faults into converted models, and count how many verification catches and locates (minutes)
+faults: setup ## put faults into converted models, and count how many verification catches and locates (an hour; goes on where it was ended)
 	@$(ONEFLOW) scripts/faults.py $(ARGS)
 
 coverage: setup ## capture, convert, run and judge every model, for docs/coverage.md (hours; ARGS='timm/*' for some)

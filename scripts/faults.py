@@ -402,7 +402,8 @@ def page_table(outcomes: list[Outcome]) -> str:
     for kind in sorted({each.kind for each in counted}):
         group = [each for each in counted if each.kind == kind]
         sums = [str(sum(bool(getattr(each, mark)) for each in group)) for mark in ("caught", "located", "named")]
-        example = next((each for each in group if each.named), group[0])
+        right = [each for each in group if each.named] or group
+        example = next((each for each in right if "numbers are PyTorch's" in "".join(each.likely[:1])), right[0])
         such = f"{(example.likely or ('nothing is told',))[0]}".replace("|", "\\|")
         lines.append(f"| {kind} | {len(group)} | {' | '.join(sums)} | {such} |")
     missed = [each for each in counted if not each.caught] + [

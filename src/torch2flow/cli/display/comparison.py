@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -104,9 +105,9 @@ def show_verification(found: Verification, *, brief: bool = False) -> None:
             table.add_row(
                 PARTS[part],
                 f"{len(measures):,}",
-                f"{max(each.ratio for each in measures):,.2f}",
-                f"{max(each.error for each in measures) / (max(each.scale for each in measures) or 1):.0e}",
-                "" if double is None else f"{double:.0e}",
+                _number(max(each.ratio for each in measures), ",.2f"),
+                _number(max(each.error for each in measures) / (max(each.scale for each in measures) or 1), ".0e"),
+                _number(double, ".0e"),
                 f"[{COLOURS[verdict]}]{verdict}[/]",
             )
         out.print(table)
@@ -118,6 +119,11 @@ def show_verification(found: Verification, *, brief: bool = False) -> None:
         out.print(f"  likely: {shown(text, 400)}")
     for note in found.notes:
         out.print(f"  {shown(note, 400)}")
+
+
+def _number(value: float | None, form: str) -> str:
+    """A cell of a table; "-" for what can't be measured, such as another shape."""
+    return "" if value is None else format(value, form) if math.isfinite(value) else "-"
 
 
 def show_predictions(found: list[Prediction]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator
@@ -97,11 +98,17 @@ def _size(entry: JudgedTensor) -> str:
     made = entry.measure
     if made.fault:
         return made.fault
+    if not math.isfinite(made.ratio):
+        return f"{made.error:.1e} where PyTorch has 0 throughout"
     ratio = f"{made.ratio:,.0f}" if made.ratio >= 10 else f"{made.ratio:.1f}"
-    double = "" if made.double is None else f", {made.double:.1e} in float64"
+    double = f", {made.double:.1e} in float64" if made.double is not None and math.isfinite(made.double) else ""
     if made.verdict == "loses digits":
         double += ", so float32 loses digits that PyTorch keeps"
     return f"{made.relative:.1e} of the largest value, {ratio}x the noise{double}"
+
+
+def _differs(entry: JudgedTensor) -> str:
+    return f"differs: {entry.measure.fault}" if entry.measure.fault else f"differs by {_size(entry)}"
 
 
 def _what_it_is(parts: Iterable[str], ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
@@ -145,7 +152,7 @@ def _layers(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
                 sentence += f"{_size(entry)}; its inputs agree."
                 yield Divergence(row.path, row.name, "own", name, sentence, entry.likely)
     for name, entry in own.items():  # what the model's own code gives
-        sentence = f"The model's own code, after its layers, exceeds noise: {name} differs by {_size(entry)}."
+        sentence = f"The model's own code, after its layers, exceeds noise: {name} {_differs(entry)}."
         yield Divergence("", "", "own", name, sentence, entry.likely)
 
 
@@ -154,7 +161,7 @@ def _no_tensor(row: RecordedCall, text: str, reference: Reference) -> Divergence
     found = re.search(r"(?:<class ')?'?(tuple|list|dict|NoneType)'", text) if row.inputs else None
     if found is None:
         return None
-    kind = found[1].replace("NoneType", "None")
+    kind = "None" if found[1] == "NoneType" else f"a {found[1]}"
     giver = reference.calls.get(row.inputs[0].removeprefix("module.").rpartition(".")[0])
     path = giver.path if giver is not None and kind != "None" else row.path.rpartition(".")[0]
     where = f"`{path}`" if path else "the model"
@@ -201,9 +208,9 @@ def _training(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
             name = choose(bad, key=lambda each: rank.get(each, 0))
             path = name.rpartition(".")[0]
             what = "buffer after a training step" if part == "buffers" else "gradient"
-            size = bad[name].measure.fault or f"it differs by {_size(bad[name])}"
             at = f"`{path}`" if path else "the model itself"
-            sentence = f"Outputs agree, but training does not: it starts at {at}, whose {what} is `{name}`: {size}."
+            sentence = f"Outputs agree, but training does not: it starts at {at}, whose {what} is `{name}`: it "
+            sentence += f"{_differs(bad[name])}."
             if part == "gradients" and ledger.backward:
                 yield _backward(ledger.backward[0], name, bad[name], reference)
             yield Divergence(path, "", part, name, sentence, bad[name].likely)
@@ -212,7 +219,7 @@ def _training(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
         if bad:
             name = next(iter(bad))
             sentence = f"Gradients agree, but {PARTS[part]} do not: {len(bad)} of {len(ledger.parts[part])} differ, "
-            sentence += f"such as `{name}` by {_size(bad[name])}; it is the optimizer."
+            sentence += f"`{name}`, for one, {_differs(bad[name])}; it is the optimizer."
             yield Divergence("", "", part, name, sentence, bad[name].likely)
 
 
@@ -234,7 +241,7 @@ def _graph(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     if bad and not _bad(ledger, "outputs"):
         name = next(iter(bad))
         where = f"the code of `{ledger.graph}`" if ledger.graph else "the model's own code"
-        sentence = f"The outputs in graph mode differ, such as {name} by {_size(bad[name])}; eagerly they agree. "
+        sentence = f"The outputs in graph mode differ: {name}, for one, {_differs(bad[name])}; eagerly they agree. "
         yield Divergence(ledger.graph, "", "graph", name, f"{sentence}It starts in {where}.", bad[name].likely)
 
 
@@ -260,5 +267,5 @@ def _anywhere(ledger: Ledger, reference: Reference, parts: Iterable[str]) -> Ite
         bad = _bad(ledger, part)
         if bad:
             name, title = next(iter(bad)), PARTS[part]
-            sentence = f"The {title} differ: {len(bad)} of {len(ledger.parts[part])}, such as {name} by "
-            yield Divergence("", "", part, name, f"{sentence}{_size(bad[name])}.{hint}", bad[name].likely)
+            sentence = f"The {title} differ: {len(bad)} of {len(ledger.parts[part])}; {name}, for one, "
+            yield Divergence("", "", part, name, f"{sentence}{_differs(bad[name])}.{hint}", bad[name].likely)

@@ -134,6 +134,13 @@ class Evidence:
             return False
         return self.same(*(np.sort(side, axis=None) for side in self.values))
 
+    def tied(self) -> bool:
+        """Whether each row holds the same whole numbers, as the indices of a sort among equal values do."""
+        if self.found.shape != self.exact.shape or self.found.dtype.kind not in "iu" or not self.found.ndim:
+            return False
+        found, exact = (np.sort(side, axis=-1) for side in (self.found, self.exact))
+        return bool(np.array_equal(found, exact))
+
     def swapped(self) -> str:
         """Which other value of PyTorch's this is; "" if it is none."""
         if self.found.dtype.kind not in "fi" or not self.found.size:
@@ -159,7 +166,8 @@ class Evidence:
             rows = _correlations(
                 *(np.moveaxis(each, axis, -1).reshape(-1, each.shape[axis]) for each in (difference, exact))
             )
-            if max(float(np.median(np.abs(alike))), float(np.median(np.abs(rows)))) > 0.7:
+            # Another eps makes all of them smaller, or all of them larger.
+            if max(abs(float(np.median(alike))), abs(float(np.median(rows)))) > 0.9:
                 return True
         return False
 
@@ -328,6 +336,10 @@ CAUSES = (
     ),
     Cause(lambda e: e.rounded_to(7), "computed in bfloat16: every value is one of bfloat16"),
     Cause(lambda e: e.rounded_to(10) and not e.rounded_to(7), "computed in float16: every value is one of float16"),
+    Cause(
+        lambda e: e.does("sort", "topk", "argmax") and e.tied(),
+        "equal values are sorted in another order, which neither library promises: sort by a second key, or break ties",
+    ),
     Cause(
         lambda e: e.part == "inputs" and e.found.dtype.kind in "iu",
         "other indices: positions or types that count from another number, another offset or another padding",

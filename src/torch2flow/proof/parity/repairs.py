@@ -25,7 +25,7 @@ from torch2flow.proof.parity.layers import OneByOne
 from torch2flow.proof.parity.ledger import RUNS, JudgedTensor, Ledger
 from torch2flow.proof.parity.reference import RecordedCall
 from torch2flow.proof.parity.runner import Runner
-from torch2flow.proof.parity.source_edits import ACTIVATIONS, Edit, Slot, behind, edits, numbers, solved
+from torch2flow.proof.parity.source_edits import ACTIVATIONS, Edit, NodeSlot, behind, edits, numbers, solved
 from torch2flow.proof.watching import WatchedCall, watched
 
 Array = np.ndarray[Any, Any]
@@ -136,7 +136,7 @@ class Entered(OneByOne):
 
 
 @dataclass
-class Repair:
+class ModuleRepair:
     """A module that differs, and how to run it alone.
 
     Attributes:
@@ -223,7 +223,7 @@ class Repair:
 
 
 @dataclass
-class WholeRepair(Repair):
+class ModelRepair(ModuleRepair):
     """The whole model in a run of which only the outputs were recorded.
 
     Attributes:
@@ -266,7 +266,7 @@ def explanation(
         return None  # a twin's layers are other layers
     if where.part in PREFIXES and where.tensor:
         model = runner.model()
-        whole = WholeRepair(runner, where, model, (model, "forward", (), {}), prefix=PREFIXES[where.part])
+        whole = ModelRepair(runner, where, model, (model, "forward", (), {}), prefix=PREFIXES[where.part])
         return _found(whole, trying, skip, _of_any_class(whole))
     repair = _prepared(runner, where)
     if repair is None:
@@ -279,7 +279,7 @@ def explanation(
 
 
 def _found(
-    repair: Repair, trying: Callable[[int], None], skip: int, candidates: Iterator[Explained]
+    repair: ModuleRepair, trying: Callable[[int], None], skip: int, candidates: Iterator[Explained]
 ) -> Explained | None:
     repair.until = time.monotonic() + SECONDS
     if not repair.before:
@@ -289,7 +289,7 @@ def _found(
     return next(candidates, None) if repair.where.tensor in repair.before else None
 
 
-def _of_any_class(repair: Repair) -> Iterator[Explained]:
+def _of_any_class(repair: ModuleRepair) -> Iterator[Explained]:
     """Changes to each class of the model, the model's own first."""
     done = set()
     for path, part in repair.model.named_modules():
@@ -299,7 +299,7 @@ def _of_any_class(repair: Repair) -> Iterator[Explained]:
             yield from ((text, path) for text in _of_source(repair, cls, "forward"))
 
 
-def _prepared(runner: Runner, where: Divergence) -> Repair | None:
+def _prepared(runner: Runner, where: Divergence) -> ModuleRepair | None:
     model = runner.model()
     call: Any
     if where.path:
@@ -314,7 +314,7 @@ def _prepared(runner: Runner, where: Divergence) -> Repair | None:
         call = (model, "__call__", tuple(args), keywords)
     if call is None:
         return None
-    repair = Repair(runner, where, model, call)
+    repair = ModuleRepair(runner, where, model, call)
     first = repair.run(where.tensor)
     repair.line = first.line if first is not None else repair.line
     first = repair.run()
@@ -332,7 +332,7 @@ def _line_of(error: BaseException, cls: type) -> int:
     return next((frame.lineno or 0 for frame in frames if frame.filename == getattr(home, "__file__", "")), 0)
 
 
-def _of_attributes(repair: Repair) -> Iterator[str]:
+def _of_attributes(repair: ModuleRepair) -> Iterator[str]:
     module, flow = repair.call[0], repair.runner.flow
     for name in ATTRIBUTES:
         value = getattr(module, name, None)
@@ -411,7 +411,7 @@ def _attribute(module: Any, name: str, value: Any) -> Iterator[None]:
             del vars(module)[name]
 
 
-def _values(repair: Repair, start: float, put: Callable[[float], Any]) -> Iterator[float]:
+def _values(repair: ModuleRepair, start: float, put: Callable[[float], Any]) -> Iterator[float]:
     """A value of a number that explains the difference: one by which many have been mistaken, or the one that fits."""
     tensor = repair.where.tensor
 
@@ -445,7 +445,7 @@ def _values(repair: Repair, start: float, put: Callable[[float], Any]) -> Iterat
 # -- source --------------------------------------------------------------------------------------------------
 
 
-def _of_source(repair: Repair, cls: type, method: str) -> Iterator[str]:
+def _of_source(repair: ModuleRepair, cls: type, method: str) -> Iterator[str]:
     home = sys.modules.get(cls.__module__)
     file = getattr(home, "__file__", None)
     if home is None or file is None:
@@ -471,7 +471,7 @@ def _of_source(repair: Repair, cls: type, method: str) -> Iterator[str]:
         yield from _of_function(repair, cls if each is function else home, home, each)
 
 
-def _of_function(repair: Repair, owner: Any, home: Any, function: ast.FunctionDef) -> Iterator[str]:
+def _of_function(repair: ModuleRepair, owner: Any, home: Any, function: ast.FunctionDef) -> Iterator[str]:
     def install() -> contextlib.AbstractContextManager[None]:
         scope: dict[str, Any] = {}
         holder = ast.fix_missing_locations(ast.Module([function], []))
@@ -479,7 +479,7 @@ def _of_function(repair: Repair, owner: Any, home: Any, function: ast.FunctionDe
         return _replaced(owner, function.name, scope[function.name])
 
     @contextlib.contextmanager
-    def changed(slot: Slot, new: ast.AST) -> Iterator[None]:
+    def changed(slot: NodeSlot, new: ast.AST) -> Iterator[None]:
         old = slot.get()
         slot.put(new)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -64,6 +65,15 @@ def _worst(ledger: Ledger, part: str, names: Iterable[str]) -> dict[str, Any] | 
     if not entries:
         return None
     return measure_row(*max(entries, key=lambda each: (VERDICTS.index(each[1].measure.verdict), each[1].measure.ratio)))
+
+
+def finite(value: Any) -> Any:
+    """Plain data in which a number that is none, or infinite, is None: JSON has neither."""
+    if isinstance(value, dict):
+        return {name: finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def unmatched(ledger: Ledger, reference: Reference) -> dict[str, list[str]]:

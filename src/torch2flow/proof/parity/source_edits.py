@@ -38,7 +38,7 @@ MOST_NAMES = 4
 
 
 @dataclass(frozen=True)
-class Slot:
+class NodeSlot:
     """Where a node of the tree stands.
 
     Attributes:
@@ -68,12 +68,12 @@ class Slot:
 class Edit:
     """One change: what is put where, and which cause it would show."""
 
-    slot: Slot
+    slot: NodeSlot
     new: Any
     cause: str
 
 
-def slots(statement: ast.AST, *, whole: bool) -> Iterator[Slot]:
+def slots(statement: ast.AST, *, whole: bool) -> Iterator[NodeSlot]:
     """Every place in a statement: what layers are called with only if it is asked for whole."""
     layer = _is_layer(statement)
     for field, value in ast.iter_fields(statement):
@@ -81,12 +81,12 @@ def slots(statement: ast.AST, *, whole: bool) -> Iterator[Slot]:
             continue
         if field == "func":  # a method: what it is called of
             if isinstance(value, ast.Attribute):
-                yield Slot(value, "value", None)
+                yield NodeSlot(value, "value", None)
                 yield from slots(value.value, whole=whole)
             continue
         for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(node, ast.AST) and not (isinstance(node, ast.stmt)):
-                yield Slot(statement, field, index)
+                yield NodeSlot(statement, field, index)
                 yield from slots(node, whole=whole)
 
 
@@ -101,7 +101,7 @@ def _is_layer(node: ast.AST) -> bool:
     return own or isinstance(node.func, ast.Subscript) or (isinstance(node.func, ast.Name) and node.func.id == "layer")
 
 
-def behind(function: ast.FunctionDef, line: int) -> list[Slot]:
+def behind(function: ast.FunctionDef, line: int) -> list[NodeSlot]:
     """The places that make a value which a line hands on, back to what layers gave; the nearest first.
 
     Args:
@@ -115,7 +115,7 @@ def behind(function: ast.FunctionDef, line: int) -> list[Slot]:
     if line:
         first = [node for node in simple if node.lineno <= line <= (node.end_lineno or 0)] or first
     waiting = [(node, True) for node in first]
-    found: dict[int, list[Slot]] = {}  # by the statement, in the order in which they were met
+    found: dict[int, list[NodeSlot]] = {}  # by the statement, in the order in which they were met
     while waiting:
         node, whole = waiting.pop(0)
         if id(node) in found:
@@ -134,16 +134,16 @@ def behind(function: ast.FunctionDef, line: int) -> list[Slot]:
             waiting += [(group[-1], False) for group in (before, turns) if group]
     tests = [node for node in statements if isinstance(node, ast.If)]
     made = [slot for each in found.values() for slot in each]
-    return made + [Slot(node, "test", None) for node in tests]
+    return made + [NodeSlot(node, "test", None) for node in tests]
 
 
 def _stored(node: ast.stmt) -> set[str]:
     return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
 
 
-def numbers(function: ast.FunctionDef, places: list[Slot]) -> list[Slot]:
+def numbers(function: ast.FunctionDef, places: list[NodeSlot]) -> list[NodeSlot]:
     """The places of float literals, which may have another value."""
-    defaults = [Slot(function.args, "defaults", n) for n, _ in enumerate(function.args.defaults)]
+    defaults = [NodeSlot(function.args, "defaults", n) for n, _ in enumerate(function.args.defaults)]
     return [
         slot
         for slot in (*places, *defaults)
@@ -151,7 +151,7 @@ def numbers(function: ast.FunctionDef, places: list[Slot]) -> list[Slot]:
     ]
 
 
-def edits(function: ast.FunctionDef, places: list[Slot], held: list[str]) -> Iterator[Edit]:
+def edits(function: ast.FunctionDef, places: list[NodeSlot], held: list[str]) -> Iterator[Edit]:
     """Every change to a function in these places, the likelier ones first.
 
     Args:
@@ -171,10 +171,10 @@ def edits(function: ast.FunctionDef, places: list[Slot], held: list[str]) -> Ite
                 yield Edit(slot, new, cause)
         elif isinstance(node, ast.keyword) and family is _flags and isinstance(slot.parent, ast.Call):
             rest = [each for each in slot.parent.keywords if each is not node]
-            yield Edit(Slot(slot.parent, "keywords", None), rest, f"`{node.arg}` is not PyTorch's")
+            yield Edit(NodeSlot(slot.parent, "keywords", None), rest, f"`{node.arg}` is not PyTorch's")
 
 
-def _lines(places: list[Slot]) -> list[int]:
+def _lines(places: list[NodeSlot]) -> list[int]:
     return list(dict.fromkeys(getattr(slot.get(), "lineno", 0) for slot in places))
 
 
@@ -199,7 +199,7 @@ def _with(node: Any, **fields: Any) -> Any:
     return made
 
 
-def _flags(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
+def _flags(node: ast.expr, slot: NodeSlot, function: ast.FunctionDef) -> Found:
     if isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield ast.Constant(not node.value), "another flag"
     inner = node.args[0] if isinstance(node, ast.Call) and len(node.args) == 1 else None
@@ -225,7 +225,7 @@ def _flags(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
             yield _expression(f"flow.ones_like({ast.unparse(node.args[0])})"), "a mask is inverted"
 
 
-def _functions(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
+def _functions(node: ast.expr, slot: NodeSlot, function: ast.FunctionDef) -> Found:
     name = _called(node)
     if not isinstance(node, ast.Call):
         return
@@ -239,7 +239,7 @@ def _functions(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
         yield node.func.value, f"computed in {to}" if to else f"`{name}` too much"
 
 
-def _operators(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
+def _operators(node: ast.expr, slot: NodeSlot, function: ast.FunctionDef) -> Found:
     if not isinstance(node, ast.BinOp) or not isinstance(node.op, OPERATORS):
         return
     for other in OPERATORS:
@@ -252,7 +252,7 @@ def _operators(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
             yield side, "a residual, a factor or another value too much"
 
 
-def _orders(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
+def _orders(node: ast.expr, slot: NodeSlot, function: ast.FunctionDef) -> Found:
     if isinstance(node, ast.Tuple | ast.List) and 2 <= len(node.elts) <= 4 and isinstance(slot.parent, ast.Call):
         for turn in range(1, len(node.elts)):
             yield _with(node, elts=[*node.elts[turn:], *node.elts[:turn]]), "values in another order, or swapped"
@@ -264,7 +264,7 @@ def _orders(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
                 yield _with(node, args=given), "two arguments are swapped"
 
 
-def _wrapped(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
+def _wrapped(node: ast.expr, slot: NodeSlot, function: ast.FunctionDef) -> Found:
     """An activation that is left out: of what a step gives, or of what another is given."""
     step = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.Return)
     operand = isinstance(slot.parent, ast.BinOp) and not isinstance(node, ast.Constant)
@@ -274,14 +274,14 @@ def _wrapped(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
             yield _expression(text.format(ast.unparse(node))), "an activation is left out"
 
 
-def _integers(node: ast.expr, slot: Slot, function: ast.FunctionDef) -> Found:
+def _integers(node: ast.expr, slot: NodeSlot, function: ast.FunctionDef) -> Found:
     if isinstance(node, ast.Constant) and type(node.value) is int:
         for step in (1, -1, 2, -2):
             cause = "another axis, size or number"
             yield ast.Constant(node.value + step), cause
 
 
-def _added(node: ast.expr, slot: Slot, function: ast.FunctionDef, held: list[str]) -> Found:
+def _added(node: ast.expr, slot: NodeSlot, function: ast.FunctionDef, held: list[str]) -> Found:
     """A residual, a bias or a factor that is left out."""
     step = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.Return)
     given = isinstance(slot.parent, ast.Call) and slot.field == "args" and isinstance(node, ast.Name | ast.Call)

@@ -21,7 +21,7 @@ from torch2flow.proof.parity.isolated import compare_isolated, explain_isolated,
 from torch2flow.proof.parity.judge import EXACT, LIMIT, VERDICTS, worst
 from torch2flow.proof.parity.ledger import PARTS, Ledger
 from torch2flow.proof.parity.reference import Reference, reference_of
-from torch2flow.proof.parity.result_rows import module_rows, part_row, unmatched
+from torch2flow.proof.parity.result_rows import finite, module_rows, part_row, unmatched
 
 Say = Callable[[str], None]
 
@@ -147,7 +147,7 @@ class Verification:
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data, without the values that were compared."""
         divergence = self.divergence
-        return {
+        told = {
             "verdict": self.verdict,
             "sentence": self.sentence,
             "likely": [] if divergence is None else list(divergence.likely),
@@ -163,6 +163,8 @@ class Verification:
             "not_exercised": [{"line": line, "text": text} for line, _, text in self.ledger.left_out],
             "unmatched": unmatched(self.ledger, self.reference),
         }
+        made: dict[str, Any] = finite(told)
+        return made
 
 
 def verify_folder(
