@@ -29,7 +29,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Place:
+class UsedPlace:
     """A test, a mask or a clamp of the source.
 
     Attributes:
@@ -53,7 +53,7 @@ class Exercised:
         seen: what was seen of each.
     """
 
-    places: list[Place] = field(default_factory=list)
+    places: list[UsedPlace] = field(default_factory=list)
     seen: dict[int, set[str]] = field(default_factory=dict)
 
     def compiled(self, source: str, file: str) -> Any:
@@ -65,7 +65,7 @@ class Exercised:
     def place(self, node: ast.expr, around: ast.AST, text: str, wanted: frozenset[str]) -> ast.expr:
         """The number of a new place, as an expression."""
         end = getattr(around, "end_lineno", None) or node.lineno
-        self.places.append(Place(node.lineno, end, text, wanted))
+        self.places.append(UsedPlace(node.lineno, end, text, wanted))
         return ast.Constant(len(self.places) - 1)
 
     # -- called by the compiled source -------------------------------------------------------------------------
