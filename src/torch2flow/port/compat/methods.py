@@ -36,11 +36,16 @@ def copy_(self, src, non_blocking=False):
     return self
 
 
-@stands_for("torch.Tensor.fill_", because="OneFlow's changes nothing in a part of a tensor that is not contiguous.")
+@stands_for("torch.Tensor.fill_", because="OneFlow's writes beside a part of a tensor that is not contiguous.")
 def fill_(self, value):
     if self.numel():
         self[...] = value.to(self.dtype) if isinstance(value, flow.Tensor) else value
     return self
+
+
+@stands_for("torch.Tensor.zero_", because="OneFlow's writes beside a part of a tensor that is not contiguous.")
+def zero_(self):
+    return fill_(self, 0)
 
 
 @stands_for("torch.Tensor.pow_", because="OneFlow has no `pow_`.")
