@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from torch2flow.models.codegen.source_text import SourceText, formatted
+from torch2flow.models.codegen.source_text import SourceText, copied, formatted
 from torch2flow.port import missing, placement
 from torch2flow.port.compat import SUBSTITUTES
 from torch2flow.port.source import parse_source
@@ -145,7 +145,7 @@ class _Assembly:
         ending = (
             "\n\n\n# What OneFlow's tensors and modules lack, or have otherwise.\n" + "\n".join(last) if last else ""
         )
-        return formatted(SourceText(f"{head}\n{body}{ending}\n"))
+        return formatted(copied(f"{head}\n{body}{ending}\n"))
 
 
 def _file_of(thing: Any) -> str:

@@ -19,7 +19,8 @@ def bounds(graph: Graph) -> Iterator[tuple[str, int, int | None, int | None]]:
     """Each size of an input that the program bounds: the value, the axis, the smallest and the largest size."""
     told = set()
     for value in graph.inputs:
-        shape = graph.metas[value.name].shape if isinstance(value, Ref) else ()
+        meta = graph.metas.get(value.name) if isinstance(value, Ref) else None
+        shape = meta.shape if meta is not None else ()
         for axis, size in enumerate(shape):
             if isinstance(value, Ref) and isinstance(size, SymInt) and size.text not in told:
                 low, high = graph.ranges.get(size.text, (None, None))

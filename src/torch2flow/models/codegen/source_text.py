@@ -50,6 +50,16 @@ def filled(template: str, **parts: SourceText) -> SourceText:
     return SourceText(template.format(**parts) if parts else template)
 
 
+def copied(code: str) -> SourceText:
+    """The source of functions of ours, or of a user's rules, as Python has read it; never a text of a checkpoint.
+
+    Raises:
+        SyntaxError: it is no source.
+    """
+    ast.parse(code)
+    return SourceText(code)
+
+
 def unparsed(tree: ast.AST | Sequence[ast.stmt]) -> SourceText:
     """A tree, or statements, as source.
 
