@@ -262,6 +262,10 @@ class BertForMaskedLM(nn.Module):
         self.cls.predictions.decoder.bias = self.cls.predictions.bias
 
     def forward(self, input_ids, attention_mask):
+        if input_ids.shape[1] > 64:
+            raise ValueError(
+                "input_ids.shape[1] must be at most 64: PyTorch's code goes another way for other sizes"
+            )
         outputs = self.bert(input_ids, attention_mask)
         prediction_scores = self.cls(outputs.last_hidden_state)
         return MaskedLMOutput(logits=prediction_scores)

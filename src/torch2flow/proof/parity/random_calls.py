@@ -23,6 +23,9 @@ from torch2flow.proof.watching import CallStack, WatchedCall, watched
 CLOSE = 1e-3
 """How much the factor of what is kept may be off."""
 
+SMALLEST = 1e-30
+"""What is smaller has too few digits for a factor."""
+
 RATES = ("p", "drop_prob", "dropout_p", "rate", "prob")
 """Names of a parameter that holds the probability to drop."""
 
@@ -63,15 +66,15 @@ class DropoutWatcher(CallStack):
         if not self.busy and rate > 0:
             self.calls.append(RandomCall(path, "dropout", rate))
 
-    def check(self, args: tuple[Any, ...], output: Any, rate: float) -> None:
+    def check(self, given: Any, output: Any, rate: float) -> None:
         """Notes a dropout that gives its values another factor than 1 / (1 - rate), so that the mean does not stay."""
-        if not args or not hasattr(output, "shape") or getattr(args[0], "shape", None) != output.shape or rate >= 1:
+        if given is None or getattr(output, "shape", None) != given.shape or rate >= 1:
             return
-        given, made = (each.detach().numpy().astype(np.float64).ravel() for each in (args[0], output))
-        kept = made[given != 0] != 0
-        if not kept.size or not np.isfinite(given).all():
+        before, made = (each.detach().numpy().astype(np.float64).ravel() for each in (given, output))
+        if not np.isfinite(before).all():
             return
-        factors = made[given != 0][kept] / given[given != 0][kept]
+        kept = (np.abs(before) > SMALLEST) & (made != 0)
+        factors = made[kept] / before[kept]
         if factors.size and np.abs(factors * (1 - rate) - 1).max() > CLOSE:
             by, wanted = f"{np.median(factors):.4g}", f"{1 / (1 - rate):.4g}"
             self.faults[self.path] = f"what is kept is multiplied by {by}, and a rate of {rate:g} asks for {wanted}"
@@ -84,13 +87,15 @@ class DropoutWatcher(CallStack):
             def noting(*args: Any, **kwargs: Any) -> Any:
                 rate = _rate_of_call(function, args, kwargs)
                 self.note(self.path, rate)
+                # A copy: it may be changed in place.
+                given = args[0].clone() if args and isinstance(args[0], flow.Tensor) else None
                 self.busy += 1
                 try:
                     output = function(*args, **kwargs)
                 finally:
                     self.busy -= 1
                 if function.__name__ not in (*RECURRENT, "alpha_dropout", "feature_alpha_dropout"):
-                    self.check(args, output, rate)
+                    self.check(given, output, rate)
                 return output
 
             return noting
