@@ -42,6 +42,9 @@ ADAMW = {"lr": 2.0**-10, "betas": (0.875, 1 - 2.0**-10), "eps": 2.0**-27, "weigh
 DOUBLE = "float64/"
 """What the names of float64 values begin with."""
 
+SMALL = 2.0**-10
+"""By how much a float64 value may differ from float32's, relative to the largest, if the difference is kept in float32."""
+
 SHAKES = 3
 """How often PyTorch computes once more with its weights off by one rounding, to see how far float32 spreads."""
 
@@ -118,17 +121,22 @@ class ReferenceRecorder:
         self.recording.add(f"{self.prefix}{name}", dtype, tuple(value.shape), data)
 
     def _remainder(self, name: str, value: Any) -> Any:
-        """Of a float64 value what it differs from the recorded one by, in float32: the two together have 48 bits of it.
+        """Of a float64 value what it differs from the recorded one by, in float32: together they have 34 bits or more.
 
-        Where one of them is infinite the difference says nothing, and the float64 value stays.
+        Where float32 is so noisy that they have less, and where one is infinite, the float64 value stays.
         """
         if self.prefix != DOUBLE or not value.is_floating_point() or name not in self.recording.names:
             return value
         value, recorded = value.double(), self.recorded(name)
         if recorded.dtype is not self.torch.float32 or recorded.shape != value.shape:
             return value
-        finite = bool(recorded.isfinite().all() & value.isfinite().all())
-        return (value - recorded).float() if finite else value
+        remainder = value - recorded
+        if not remainder.numel() or not bool(remainder.isfinite().all()):
+            return value
+        # Channel by channel, as they are judged.
+        rows = [each.abs().reshape(-1, each.shape[-1] if each.ndim > 1 else 1) for each in (remainder, value)]
+        off, size = (each.amax(0) for each in rows)
+        return remainder.float() if bool((off <= SMALL * size.clamp(min=1e-6 * float(size.max()))).all()) else value
 
     def _exact(self, name: str) -> Any:
         """The float64 value of a recorded tensor."""
