@@ -43,7 +43,7 @@ DOUBLE = "float64/"
 """What the names of float64 values begin with."""
 
 SMALL = 2.0**-10
-"""By how much a float64 value may differ from float32's, relative to the largest, if the difference is kept in float32."""
+"""By how much a float64 value may differ from float32's, relative to the largest, to be kept as that difference."""
 
 SHAKES = 3
 """How often PyTorch computes once more with its weights off by one rounding, to see how far float32 spreads."""
