@@ -204,6 +204,13 @@ class Reference:
         """The names of all parameters and buffers; empty where they were not recorded."""
         return {new for _, new, _ in self.keys.pairs(self.notes.get("state_dict", []))}
 
+    @property
+    def trainable(self) -> list[str] | None:
+        """OneFlow's names of the parameters that PyTorch trains; None where they were not recorded."""
+        if "trainable" not in self.notes:
+            return None
+        return [new for _, new, _ in self.keys.pairs(self.notes["trainable"])]
+
     def single(self, name: str, exact: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A recorded tensor with the noise of float32: one of bfloat16 or float16 is moved nearer to float64."""
         recorded, kind = self.array(name), self.checkpoint[name].dtype.name

@@ -86,9 +86,9 @@ def locate_in_backward(runner: Runner) -> None:
 def compare_trainable(runner: Runner, model: Any) -> None:
     """The same parameters must be trained: none more, none less."""
     reference, ledger = runner.reference, runner.ledger
-    if "trainable" not in reference.notes or reference.twin:
+    wanted = reference.trainable
+    if wanted is None or reference.twin:
         return
-    wanted = [new for _, new, _ in reference.keys.pairs(reference.notes["trainable"])]
     trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     for name in sorted({*wanted, *trainable}):
         if name not in trainable:
@@ -104,9 +104,9 @@ def compare_trainable(runner: Runner, model: Any) -> None:
 def _judge_gradients_of(runner: Runner, step: TrainingStep) -> None:
     """The same parameters must get a gradient, and most of them one that is not zero."""
     reference, ledger = runner.reference, runner.ledger
-    if "trainable" not in reference.notes or reference.twin:
+    wanted = reference.trainable
+    if wanted is None or reference.twin:
         return
-    wanted = [new for _, new, _ in reference.keys.pairs(reference.notes["trainable"])]
     recorded = set(reference.names("train.gradient."))
     for name in set(wanted) - recorded:
         if name in step.gradients and step.gradients[name].numpy().any():
