@@ -462,7 +462,7 @@ def test_a_full_disk_leaves_nothing(torch: Any, tmp_path: Path) -> None:
         f"ulimit -f 8; exec {sys.executable} -m torch2flow capture '{HERE}/nets.py:Net(width=512)' -o net.pt2 --input"
     )
     done = subprocess.run(["bash", "-c", f"{command} 'float32[2,3,8,8]'"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 5 and "can't be written" in done.stderr, done.stderr
+    assert done.returncode == 5 and "can't be written" in done.stderr and "at: net.pt2" in done.stderr, done.stderr
     assert os.listdir(tmp_path) == []
 
 

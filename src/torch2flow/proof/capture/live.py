@@ -231,10 +231,10 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
             torch.export.save(exported.program, sink, extra_files={FILE: to_text(facts)})
     except Exception as error:
         if sink.error is not None:
-            raise output_error(sink.error, path) from None
+            raise output_error(sink.error, out) from None
         raise refusal("PyTorch exports the model but can't save it", error, job.model, job.train) from None
     if sink.error is not None:
-        raise output_error(sink.error, path)
+        raise output_error(sink.error, out)
     captured = Captured(
         out=out,
         reference=None,
@@ -255,7 +255,7 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
                 captured.reference_nbytes = recording.save(target, metadata)
                 captured.recorded = len(recording)
         except OSError as error:
-            raise output_error(error, target) from None
+            raise output_error(error, beside) from None
         captured.reference = beside
     return captured
 
