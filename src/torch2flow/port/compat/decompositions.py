@@ -173,7 +173,8 @@ def inverse_differences(values):
     """`1 / (values[j] - values[i])`, and 0 where they are the same one."""
     differences = values.unsqueeze(-2) - values.unsqueeze(-1)
     same = differences == 0
-    return flow.where(same, flow.zeros_like(differences), 1 / flow.where(same, flow.ones_like(differences), differences))
+    inverses = 1 / flow.where(same, flow.ones_like(differences), differences)
+    return flow.where(same, flow.zeros_like(differences), inverses)
 
 
 @stands_for("torch.linalg.eigh", because="OneFlow has no `eigh`.")

@@ -56,7 +56,7 @@ def load_state_dict_from_url(
 ):
     folder = Path(model_dir or Path(get_dir()) / "checkpoints")
     folder.mkdir(parents=True, exist_ok=True)
-    name = file_name or os.path.basename(url.partition("?")[0])
+    name = file_name or url.partition("?")[0].rpartition("/")[2]
     found = re.search(r"-([a-f0-9]*)\.", name) if check_hash else None
     if not (folder / name).exists():
         download_url_to_file(url, folder / name, found[1] if found else None, progress)
