@@ -115,9 +115,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     return matmul(inverse_of, B) if left else matmul(B, inverse_of)
 
 
-@stands_for(
-    "torch.triangular_solve", "torch.Tensor.triangular_solve", because="OneFlow has none: the inverse does it."
-)
+@stands_for("torch.triangular_solve", "torch.Tensor.triangular_solve", because="OneFlow has none: the inverse does it.")
 def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
     factor = swapped(A) if transpose else A
     return solve_triangular(factor, b, upper=upper != transpose, unitriangular=unitriangular), A
