@@ -6,10 +6,12 @@ import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from torch2flow.cli.options import PATH
+from torch2flow.cli.port_proof import check_proof, proof_options, prove
 from torch2flow.cli.printing import print_json
 from torch2flow.errors import UnsupportedError, UsageError
 
@@ -21,19 +23,21 @@ Examples:
   torch2flow port some_nets -o ported/some_nets         a package stays one: import it with `ported` on the path
   torch2flow port my-repository -o my-repository-oneflow
   torch2flow port -m timm -o ported/timm --python /path/to/python
-  torch2flow port my-repository --check                 how portable is it? Writes nothing"""
+  torch2flow port my-repository --check                 how portable is it? Writes nothing
+  torch2flow port nets.py -o flow_nets.py --verify 'nets:Net(width=64)' --input 'float32[batch,3,64,64]'"""
 )
 @click.argument("source", metavar="SRC", type=PATH)
 @click.option("-o", "--output", "out", type=PATH, help="The ported file or folder.")
 @click.option("-m", "as_module", is_flag=True, help="SRC is the name of an installed package, or of a module of one.")
-@click.option("--python", type=str, metavar="PATH", help="With -m: the interpreter in which it is installed.")
+@click.option("--python", type=str, metavar="PATH", help="With -m and --verify: the interpreter that has it.")
 @click.option("--with", "along", multiple=True, metavar="NAME", help="Port this installed package along. Repeatable.")
 @click.option("--check", is_flag=True, help="Say what there is to say, and write nothing.")
 @click.option("--rules", multiple=True, type=PATH, metavar="FILE.py", help="Your own substitutes. Runs it.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier port wrote at -o.")
 @click.option("--all", "every", is_flag=True, help="Show also what was left out because it has no effect.")
+@proof_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors and verdicts only.")
 def port(
     source: Path,
     out: Path | None,
@@ -46,6 +50,7 @@ def port(
     every: bool,
     as_json: bool,
     quiet: bool,
+    **proof: Any,
 ) -> None:
     """Turns PyTorch source code into OneFlow source code that stays its author's. SRC is read, never run.
 
@@ -58,22 +63,31 @@ def port(
 
     if (out is None) == (not check):
         raise UsageError("Give either -o OUT or --check.", remedy="torch2flow port --help shows examples")
+    check_proof(proof, check, overwrite)
     for path in rules:
         load_rules(path)
+    as_is = bool(proof["as_is"])
     tree = read_tree(installed(str(source), python) if as_module else source, out)
     for name in along:
         add_package(tree, name, installed(name, python))
-    with contextlib.ExitStack() as stack:
-        advance: Callable[[int], None] = lambda count: None  # noqa: E731
-        if not (quiet or as_json):
-            from torch2flow.cli import display
+    told: dict[str, Any] = {}
+    code = 0
+    if not as_is:
+        with contextlib.ExitStack() as stack:
+            advance: Callable[[int], None] = lambda count: None  # noqa: E731
+            if not (quiet or as_json):
+                from torch2flow.cli import display
 
-            advance = stack.enter_context(display.progress_bar("porting", tree.nbytes()))
-        work = Port(tree, advance)
-        done = work.check() if out is None else work.write(out.absolute(), overwrite)
+                advance = stack.enter_context(display.progress_bar("porting", tree.nbytes()))
+            work = Port(tree, advance)
+            done = work.check() if out is None else work.write(out.absolute(), overwrite)
+        told, code = done.to_json(), UnsupportedError.exit_code if done.tally.uses["cannot"] else 0
+        if not (quiet or as_json):
+            display.show_port(done, every=every)
+    if proof["verify"] is not None and out is not None:
+        loud = not (quiet or as_json)
+        told["models"], found = prove(tree, out, python, proof, overwrite=overwrite, loud=loud, quiet=quiet)
+        code = found or code
     if as_json:
-        print_json(done.to_json())
-    elif not quiet:
-        display.show_port(done, every=every)
-    if done.tally.uses["cannot"]:
-        sys.exit(UnsupportedError.exit_code)
+        print_json(told)
+    sys.exit(code)

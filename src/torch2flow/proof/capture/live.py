@@ -29,8 +29,8 @@ from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resi
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
 from torch2flow.proof.capture.factories import in_words, raised, unwrapped
 from torch2flow.proof.capture.facts import FILE, describe_modules, to_text
-from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
 from torch2flow.proof.capture.module_state import untouched
+from torch2flow.proof.capture.more_runs import more_runs
 from torch2flow.proof.capture.random_calls import random_calls
 from torch2flow.proof.capture.reasons import refusal
 from torch2flow.proof.capture.recording import Recording
@@ -75,10 +75,6 @@ class Captured:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return {**asdict(self), "out": str(self.out), "reference": self.reference and str(self.reference)}
-
-
-LARGER = 100.0
-"""What floating inputs are multiplied with for the run that tries clamps, saturation and overflow."""
 
 
 @dataclass
@@ -360,54 +356,21 @@ def _record(
 def _more_runs(
     job: CaptureJob, exported: Exported, program: Any, reference: ReferenceRecorder, captured: Captured
 ) -> dict[str, Call]:
-    """Records outputs of what one sample does not try: other sizes, odd ones, large inputs, a second call."""
+    """Records outputs of what one sample does not try, as far as the program takes it too."""
     free = {name: job.sizes[name] for name, axis in exported.axes.items() if axis.dynamic}
-    runs: dict[str, Call] = {}
-    for prefix, ideas in (("second.", [second_sizes(free, attempt) for attempt in range(len(GROWTH))]),
-                          ("third.", odd_sizes(free))):  # fmt: skip
-        for sizes in ideas if free else []:
-            call = _one_more(job, program, reference, captured, prefix, {**job.sizes, **sizes})
-            if call is not None:
-                runs[prefix] = call
-                if prefix == "second.":
-                    captured.second = {**job.sizes, **sizes}
-                break
+
+    def compare(call: Call, outputs: list[Any]) -> None:
+        _compare(job, _run_program(job, program, reference.copies(*call)), outputs, captured, " at other sizes")
+
+    runs, captured.second = more_runs(
+        reference, job.call, free, lambda sizes: job.second({**job.sizes, **sizes}), compare
+    )
+    captured.second = {**job.sizes, **captured.second} if captured.second else {}
     if free and "second." not in runs:
         captured.notes.append(
             "the model takes none of the other sizes that were tried: dynamic axes are not in the reference"
         )
-    args, kwargs = job.call
-    if any(_floats(job.torch, leaf) for _, leaf in input_leaves(*job.call)):
-        large = replaced(job.call, lambda leaf: leaf * LARGER if _floats(job.torch, leaf) else leaf)
-        outputs = reference.run(*large)
-        if all(leaf.isfinite().all() for leaf in reference.leaves(outputs) if _floats(job.torch, leaf)):
-            reference.inputs("large.input", *large)
-            reference.outputs("large.output", outputs)
-            runs["large."] = large
-    reference.forward(args, kwargs, "again.", layers=False)
-    return {**runs, "again.": job.call}
-
-
-def _one_more(
-    job: CaptureJob, program: Any, reference: ReferenceRecorder, captured: Captured, prefix: str, sizes: dict[str, int]
-) -> Call | None:
-    """Records a run at other sizes, if the module and its program take them."""
-    try:
-        call = job.second(sizes)
-        output = reference.run(*call)
-        found = _run_program(job, program, reference.copies(*call))
-    except Torch2FlowError:
-        raise
-    except Exception:
-        return None
-    reference.inputs(f"{prefix}input", *call)
-    outputs = reference.outputs(f"{prefix}output", output)
-    _compare(job, found, outputs, captured, " at other sizes")
-    return call
-
-
-def _floats(torch: Any, leaf: Any) -> bool:
-    return isinstance(leaf, torch.Tensor) and bool(leaf.is_floating_point())
+    return runs
 
 
 def _run_program(job: CaptureJob, program: Any, call: Call) -> list[Any] | None:
