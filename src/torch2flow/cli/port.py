@@ -6,12 +6,14 @@ import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from torch2flow.cli.options import PATH
+from torch2flow.cli.port_script import script_options, verify_ported_script
 from torch2flow.cli.printing import print_json
-from torch2flow.errors import UnsupportedError, UsageError
+from torch2flow.errors import DifferenceError, UnsupportedError, UsageError
 
 
 @click.command(
@@ -21,7 +23,8 @@ Examples:
   torch2flow port some_nets -o ported/some_nets         a package stays one: import it with `ported` on the path
   torch2flow port my-repository -o my-repository-oneflow
   torch2flow port -m timm -o ported/timm --python /path/to/python
-  torch2flow port my-repository --check                 how portable is it? Writes nothing"""
+  torch2flow port my-repository --check                 how portable is it? Writes nothing
+  torch2flow port my-repository -o OUT --verify-script 'train.py --epochs 1' --torch-python /path/to/python"""
 )
 @click.argument("source", metavar="SRC", type=PATH)
 @click.option("-o", "--output", "out", type=PATH, help="The ported file or folder.")
@@ -34,6 +37,7 @@ Examples:
 @click.option("--all", "every", is_flag=True, help="Show also what was left out because it has no effect.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@script_options
 def port(
     source: Path,
     out: Path | None,
@@ -46,6 +50,7 @@ def port(
     every: bool,
     as_json: bool,
     quiet: bool,
+    **script: Any,
 ) -> None:
     """Turns PyTorch source code into OneFlow source code that stays its author's. SRC is read, never run.
 
@@ -71,9 +76,17 @@ def port(
             advance = stack.enter_context(display.progress_bar("porting", tree.nbytes()))
         work = Port(tree, advance)
         done = work.check() if out is None else work.write(out.absolute(), overwrite)
-    if as_json:
-        print_json(done.to_json())
-    elif not quiet:
+    silent = as_json or quiet
+    if not silent:
         display.show_port(done, every=every)
+    run = verify_ported_script(script, tree.root, done.out, tree.name, silent=silent)
+    if as_json:
+        print_json(done.to_json() | ({"script": run.to_json()} if run else {}))
+    elif run is not None:
+        from torch2flow.cli import display
+
+        display.show_script(run)
+    if run is not None and not run.is_same:
+        sys.exit(DifferenceError.exit_code)
     if done.tally.uses["cannot"]:
         sys.exit(UnsupportedError.exit_code)
