@@ -1,6 +1,6 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test-quick test test-all attacks fuzz bench faults coverage zoo golden style operators port-coverage docs lint types clean distclean
+.PHONY: help setup demo quick test-quick test test-all attacks fuzz bench faults coverage zoo golden style operators port-coverage port-scripts docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 # Arguments for pytest: make test ARGS='-k conv -x'
@@ -49,6 +49,9 @@ zoo: setup ## load every model of the zoo into its flowvision twin and compare, 
 
 port-coverage: setup ## port torchvision and timm, and compare every model with its original (hours; ARGS='torchvision/*')
 	@$(ONEFLOW) scripts/port_coverage.py $(ARGS)
+
+port-scripts: setup ## port the training scripts of the tests, and compare their losses step by step (minutes; ARGS='dcgan')
+	@$(ONEFLOW) scripts/port_scripts.py $(ARGS)
 
 golden: setup ## write anew the source that tests keep of well-known models and of the cases; read the difference
 	TORCH2FLOW_GOLDEN=1 $(ONEFLOW) -m pytest tests/models/test_models.py tests/models/codegen/test_cases.py -k reads $(ARGS)

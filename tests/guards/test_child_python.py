@@ -106,6 +106,8 @@ def test_nothing_is_imported_from_the_current_folder(hostile: Path, tmp_path: Pa
         ("launch", "--nproc-per-node", 2, script),
         ("zoo", "list"),
         ("port", script, "-o", tmp_path / "ported.py"),
+        ("run", script),
+        ("run", "--check", script),
         ("libai", "gpt2", source, "-o", "f"),
         ("zoo", "convert", "alexnet", "--weights", source, "-o", tmp_path / "g"),
         ("zoo", "predict", "alexnet", source, "--weights", source),

@@ -16,6 +16,7 @@ from torch2flow.cli.command_group import OrderedGroup
 from torch2flow.cli.options import PATH, RANKS, SEED, check_arguments
 from torch2flow.cli.port import port
 from torch2flow.cli.printing import print_json
+from torch2flow.cli.run import run as run_program
 from torch2flow.cli.scale import launch, libai, plan
 from torch2flow.cli.zoo import zoo
 from torch2flow.errors import DifferenceError, InstallationError, OutputError, UsageError
@@ -402,7 +403,7 @@ def capture(model: str, inputs: tuple[str, ...], out: Path, quiet: bool, as_json
         display.show_capture(captured)
 
 
-for command in (port, zoo, plan, launch, libai):
+for command in (port, run_program, zoo, plan, launch, libai):
     cli.add_command(command)
 
 

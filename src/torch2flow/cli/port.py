@@ -12,6 +12,7 @@ import click
 
 from torch2flow.cli.options import PATH
 from torch2flow.cli.port_proof import check_proof, proof_options, prove
+from torch2flow.cli.port_script import prove_script, script_options
 from torch2flow.cli.printing import print_json
 from torch2flow.errors import UnsupportedError, UsageError
 
@@ -24,18 +25,22 @@ Examples:
   torch2flow port my-repository -o my-repository-oneflow
   torch2flow port -m timm -o ported/timm --python /path/to/python
   torch2flow port my-repository --check                 how portable is it? Writes nothing
-  torch2flow port nets.py -o flow_nets.py --verify 'nets:Net(width=64)' --input 'float32[batch,3,64,64]'"""
+  torch2flow port nets.py -o flow_nets.py --verify 'nets:Net(width=64)' --input 'float32[batch,3,64,64]'
+  torch2flow port my-repository -o OUT --verify-script 'train.py --epochs 1' --python /path/to/python"""
 )
 @click.argument("source", metavar="SRC", type=PATH)
 @click.option("-o", "--output", "out", type=PATH, help="The ported file or folder.")
 @click.option("-m", "as_module", is_flag=True, help="SRC is the name of an installed package, or of a module of one.")
-@click.option("--python", type=str, metavar="PATH", help="With -m and --verify: the interpreter that has it.")
+@click.option(
+    "--python", type=str, metavar="PATH", help="Of -m, --verify, --verify-script: the interpreter that has it."
+)
 @click.option("--with", "along", multiple=True, metavar="NAME", help="Port this installed package along. Repeatable.")
 @click.option("--check", is_flag=True, help="Say what there is to say, and write nothing.")
 @click.option("--rules", multiple=True, type=PATH, metavar="FILE.py", help="Your own substitutes. Runs it.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier port wrote at -o.")
 @click.option("--all", "every", is_flag=True, help="Show also what was left out because it has no effect.")
 @proof_options
+@script_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors and verdicts only.")
 def port(
@@ -84,10 +89,14 @@ def port(
         told, code = done.to_json(), UnsupportedError.exit_code if done.tally.uses["cannot"] else 0
         if not (quiet or as_json):
             display.show_port(done, every=every)
-    if proof["verify"] is not None and out is not None:
+    if out is not None:
         loud = not (quiet or as_json)
-        told["models"], found = prove(tree, out, python, proof, overwrite=overwrite, loud=loud, quiet=quiet)
-        code = found or code
+        if proof["verify"] is not None:
+            told["models"], found = prove(tree, out, python, proof, overwrite=overwrite, loud=loud, quiet=quiet)
+            code = found or code
+        if proof["verify_script"] is not None:
+            told["script"], found = prove_script(tree, out, python, proof, loud=loud, quiet=quiet)
+            code = found or code
     if as_json:
         print_json(told)
     sys.exit(code)

@@ -118,10 +118,10 @@ def check_proof(given: dict[str, Any], check: bool, overwrite: bool) -> None:
         OutputError: the report exists.
     """
     if given["verify"] is None:
-        if given["as_is"] or given["report"] is not None or given["inputs"] or given["weights"] is not None:
+        said = given["report"] is not None or given["inputs"] or given["weights"] is not None
+        if said or (given["as_is"] and given["verify_script"] is None):
             raise UsageError("This belongs to --verify.", remedy="--verify MODULE:FACTORY names the model to compare")
-        return
-    if check:
+    if check and (given["verify"], given["verify_script"]) != (None, None):
         raise UsageError("--check writes no code that could be verified.", remedy="give -o OUT")
     if given["report"] is not None and os.path.lexists(given["report"]) and not overwrite:
         raise OutputError("The output exists.", where=str(given["report"]), remedy="add --overwrite")

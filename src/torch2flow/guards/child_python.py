@@ -41,6 +41,11 @@ def other_python(python: str | os.PathLike[str], module: str) -> list[str]:
     return [str(python), boot.__file__, str(Path(errors.__file__).parent), module]
 
 
+def own_module(module: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
+    """The command that runs `main()` of a module of ours in this interpreter, as its user has set it up."""
+    return [sys.executable, *options, boot.__file__, str(Path(errors.__file__).parent), module, *arguments]
+
+
 def bare_python(python: str, code: str) -> list[str]:
     """The command that runs a text, which needs the standard library only, in another interpreter."""
     return [python, "-I", "-c", code]

@@ -81,6 +81,32 @@ def compat_source(names: Iterable[str]) -> SourceText:
     return assembly.text(methods, sorted(names))
 
 
+def whole_source() -> str:
+    """All substitutes there are, for a program whose modules are ported one by one as they are imported.
+
+    Nothing is put into OneFlow by it: `METHODS` says what each name of a method is, and `MODULES` holds the names of
+    PyTorch's modules, so that what a module needs can be put there when it is imported.
+    """
+    everything = {SUBSTITUTES[name].function: name for name in sorted(SUBSTITUTES)}
+    assembly = _Assembly({(_file_of(each), each.__name__): each.__name__ for each in [*everything, *OURS.values()]})
+    for function in [*everything, *OURS.values()]:
+        assembly.add(_file_of(function), function.__name__)
+    methods: list[str] = []
+    modules: dict[str, list[str]] = {}
+    for name, substitute in sorted(SUBSTITUTES.items()):
+        owner, _, attribute = name.rpartition(".")
+        function = substitute.function.__name__
+        if name in methods_called(attribute):
+            value = f"property({function})" if substitute.attribute else function
+            methods.append(f"    {name!r}: (flow{owner[5:]}, {attribute!r}, {value}),")
+        elif owner in MODULES:
+            modules.setdefault(owner, []).append(f"{attribute!r}: {function}")
+    places = [f"    {owner!r}: {{{', '.join(rows)}}}," for owner, rows in modules.items()]
+    assembly.imports.add(_LAZY["flow"])
+    tables = ["METHODS = {", *methods, "}", "MODULES = {", *places, "}"]
+    return assembly.unformatted(tables, [])
+
+
 Key = tuple[str, str]
 """A definition of ours: its file and its name there."""
 
@@ -136,6 +162,10 @@ class _Assembly:
 
     def text(self, last: list[str], names: list[str]) -> SourceText:
         """The whole file."""
+        return formatted(copied(self.unformatted(last, names)))
+
+    def unformatted(self, last: list[str], names: list[str]) -> str:
+        """The whole file, as its parts were written."""
         standard = sorted(each for each in self.imports if "oneflow" not in each)
         others = sorted(each for each in self.imports if "oneflow" in each)
         head = HEAD + "\n".join(
@@ -145,7 +175,7 @@ class _Assembly:
         ending = (
             "\n\n\n# What OneFlow's tensors and modules lack, or have otherwise.\n" + "\n".join(last) if last else ""
         )
-        return formatted(copied(f"{head}\n{body}{ending}\n"))
+        return f"{head}\n{body}{ending}\n"
 
 
 def _file_of(thing: Any) -> str:

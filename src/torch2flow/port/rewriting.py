@@ -302,6 +302,11 @@ class Rewriter(FileUnderWay):
         if isinstance(node.func, ast.Name | ast.Attribute) and self._use(node.func, node):
             pass
         else:
+            if isinstance(node.func, ast.Attribute) and _changes_nothing(node):
+                self.source.replace(self.source.span(node.func.value)[1], self.source.span(node)[1], "")
+                self._dropped(node, "torch.Tensor.to", forms.DROPPED_ARGUMENTS["memory_format"])
+                self.visit(node.func.value)
+                return
             if isinstance(node.func, ast.Attribute) and node.func.attr in forms.METHODS_WITH_DROPPED:
                 for keyword in node.keywords:
                     if keyword.arg in ("memory_format", "non_blocking"):
@@ -388,6 +393,13 @@ class Rewriter(FileUnderWay):
     def _note(self, api: Api, node: ast.AST) -> None:
         if api.note and api.status == "part":
             self.look(node, api.name, api.note, "see whether the code depends on it")
+
+
+def _changes_nothing(node: ast.Call) -> bool:
+    """Whether a call is `x.to(memory_format=...)`, which is `x` where there is one memory format."""
+    names = {keyword.arg for keyword in node.keywords}
+    is_to = isinstance(node.func, ast.Attribute) and node.func.attr == "to"
+    return is_to and not node.args and bool(names) and names <= {"memory_format", "non_blocking"}
 
 
 def _takes_import_errors(handler: ast.ExceptHandler) -> bool:

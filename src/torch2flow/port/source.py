@@ -88,12 +88,19 @@ class PythonText:
         """Whether something is to change."""
         return bool(self._edits)
 
-    def edited(self) -> str:
-        """The text with all edits. An edit inside a span that another one replaces is part of what goes away."""
-        pieces, reached = [], 0
+    def changes(self) -> list[tuple[int, int, str]]:
+        """The spans that change, in order. An edit inside a span that goes away goes with it."""
+        kept, reached = [], 0
         for start, end, text in sorted(self._edits, key=lambda edit: (edit[0], edit[0] != edit[1], -edit[1])):
-            if start < reached:
-                continue
+            if start >= reached:
+                kept.append((start, end, text))
+                reached = end
+        return kept
+
+    def edited(self) -> str:
+        """The text with all edits."""
+        pieces, reached = [], 0
+        for start, end, text in self.changes():
             pieces += [self.text[reached:start], text]
             reached = end
         return "".join([*pieces, self.text[reached:]])

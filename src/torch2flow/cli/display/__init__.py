@@ -6,6 +6,7 @@ from torch2flow.cli.display.conversion import show_capture, show_check, show_res
 from torch2flow.cli.display.listings import show_doctor, show_estimate, show_operators, show_zoo
 from torch2flow.cli.display.port import show_port
 from torch2flow.cli.display.progress import conversion_progress, progress_bar, steps
+from torch2flow.cli.display.script import show_script
 
 __all__ = [
     "conversion_progress",
@@ -20,6 +21,7 @@ __all__ = [
     "show_port",
     "show_predictions",
     "show_result",
+    "show_script",
     "show_tree",
     "show_twin",
     "show_verification",

@@ -1,0 +1,1 @@
+"""Runs a training script on both sides, from the same weights, data and random numbers, and compares its losses."""

@@ -1,0 +1,85 @@
+"""Training scripts in the style of well-known tutorials train on OneFlow as they do on PyTorch, step by step.
+
+All of them, against today's PyTorch: `make port-scripts`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from torch2flow.proof.scripts.step_comparison import ScriptComparison, compare_losses
+
+SCRIPTS = Path(__file__).parent / "scripts"
+
+
+@pytest.mark.parametrize(
+    ("source", "command", "ranks", "steps"),
+    [
+        ("dcgan.py", "dcgan.py", 1, 50),
+        ("word_language_model", "main.py --model Transformer --lr 0.5", 1, 50),
+        ("ddp.py", "ddp.py", 2, 100),
+    ],
+)
+def test_the_losses_are_pytorchs_within_noise(
+    source: str, command: str, ranks: int, steps: int, oneflow_python: Path, tmp_path: Path
+) -> None:
+    code, found = verified(oneflow_python, SCRIPTS / source, tmp_path / source, command, ranks)
+    assert code == 0 and found["sentence"] == f"The losses of {steps} steps are the same within the noise of rounding."
+    assert not [note for note in found["notes"] if "not the same" in note]
+
+
+def verified(python: Path, source: Path, out: Path, command: str, ranks: int = 1) -> tuple[int, dict]:
+    words = [python.with_name("torch2flow"), "port", source, "-o", out, "--json", "--verify-script", command]
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        [*map(str, words), "--ranks", str(ranks)], capture_output=True, text=True, env={**kept, "OMP_NUM_THREADS": "1"}
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)["script"]
+
+
+def test_a_script_that_trains_otherwise_is_told_and_so_is_what_can_not_be_made_equal(
+    oneflow_python: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "train.py"
+    source.write_text(
+        "import torch\n"
+        "net = torch.nn.Linear(4, 1)\n"
+        "optimizer = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+        "open('written', 'w').close()\n"
+        "for step in range(9):\n"
+        "    noise = torch.distributions.Normal(torch.zeros(3, 4), 1.0).sample() if step == 5 else torch.randn(3, 4)\n"
+        "    loss = net(noise).pow(2).mean()\n"
+        "    optimizer.zero_grad()\n"
+        "    loss.backward()\n"
+        "    optimizer.step()\n"
+    )
+    code, found = verified(oneflow_python, source, tmp_path / "out.py", "train.py")
+    assert code == 1 and found["sentence"].startswith("The losses differ from step 6 on")
+    assert any("draws normal [3, 4] more than PyTorch" in note for note in found["notes"])
+    assert not (tmp_path / "written").exists()
+    assert [step["verdict"] for step in found["steps"][:6]] == ["within noise"] * 5 + ["different"]
+
+
+def test_steps_are_judged_by_what_rounding_makes_of_them() -> None:
+    exact = [1.0, 0.9, 0.8, 0.7]
+    assert [step.verdict for step in compare_losses(exact, exact, [1.000001, 0.9, 0.8, 0.7])] == ["within noise"] * 4
+    assert [step.verdict for step in compare_losses(exact, exact, [1.0, 0.9, 0.8001, 0.7])][2] == "different"
+    noisy = [1.0, 0.90001, 0.8, 0.9]
+    found = ScriptComparison(compare_losses(exact, noisy, [1.0, 0.90005, 0.8001, 0.1]))
+    assert [step.verdict for step in found.steps] == ["within noise"] * 3 + ["undecided"]
+    assert found.is_same and "in 1 later ones" in found.sentence
+    assert not ScriptComparison(compare_losses(exact, exact, exact[:3])).is_same
+    assert "OneFlow has no step 4" in ScriptComparison(compare_losses(exact, exact, exact[:3])).sentence
+    assert ScriptComparison(compare_losses([math.nan, 1.0], [math.nan, 1.0], [math.nan, 1.0])).steps[0].verdict
+    assert not ScriptComparison(compare_losses([1.0], [1.0], [math.nan])).is_same
+    assert not ScriptComparison(compare_losses([1.0], [1.0], [math.inf])).is_same
+    assert (
+        not ScriptComparison([]).is_same and not ScriptComparison(compare_losses(exact, exact, exact), [], "x").is_same
+    )
