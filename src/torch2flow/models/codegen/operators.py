@@ -9,7 +9,7 @@ from typing import Any
 
 from torch2flow.models.codegen.literals import attribute, dtype_name, literal
 from torch2flow.models.codegen.recording import Recorder
-from torch2flow.models.codegen.standins import NamedValue, StandIn, number, source
+from torch2flow.models.codegen.standins import DynamicSize, NamedValue, StandIn, number, source
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.lowering.lazy import is_float
 from torch2flow.models.lowering.promotion import common_dtype, kind
@@ -81,7 +81,7 @@ class Operators:
             expression = self.recorder.expression(
                 rule,
                 arguments,
-                self.facts(node),
+                self.facts(node, body),
                 lambda value: body.bind(_on_device(value, body)),
                 first=self._is_alone(node, body),
             )
@@ -216,16 +216,33 @@ class Operators:
         elif isinstance(value, bool | int | float):
             yield type(value).__name__, None
 
-    def facts(self, node: Node) -> dict[str, Any]:
+    def facts(self, node: Node, body: Body) -> dict[str, Any]:
         """What was recorded of the first tensor and of the result, and the operator's name."""
         facts: dict[str, Any] = {"name": node.operator.rpartition(".")[2]}
         names = node.refs()
         for prefix, name in (("in", names[0] if names else ""), ("out", node.outputs[0] if node.outputs else "")):
             meta = self.graph.metas.get(name)
             if meta is not None:
-                facts[f"{prefix}_shape"], facts[f"{prefix}_ndim"] = meta.hint, len(meta.shape)
+                facts[f"{prefix}_shape"] = tuple(_size(size, body) for size in meta.shape)
+                facts[f"{prefix}_ndim"] = len(meta.shape)
                 facts[f"{prefix}_dtype"] = NamedValue(attribute(*_dtype(meta.dtype).split(".")))
         return facts
+
+
+def _size(size: int | SymInt | None, body: Body) -> int | DynamicSize:
+    """A size that was recorded; a rule can't take a dynamic one for a number."""
+    if isinstance(size, int):
+        return size
+
+    def write() -> ast.expr:
+        try:
+            if size is not None:
+                return body.size(size)
+        except KeyError:
+            pass
+        raise RefusedError("a size of its result depends on the inputs, and can't be computed where it is called")
+
+    return DynamicSize(write)
 
 
 def _dtype(name: str) -> str:
