@@ -75,7 +75,7 @@ def nearest_exact(x, size, factors=None):
 def new_sizes(x, size, factors):
     """The height and width to resize to, by the factors where no size is given; one number is equal."""
     if size is None:
-        return [int(old * factor) for old, factor in zip(x.shape[2:], factors, strict=True)]
+        return [int(x.shape[place + 2] * factor) for place, factor in enumerate(factors)]
     return [size] * (x.ndim - 2) if isinstance(size, int) else size
 
 
