@@ -25,19 +25,19 @@ from torch2flow.checkpoints.opening import open_container
 from torch2flow.checkpoints.writing.kernel_copy import write_all
 from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
 from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UsageError
+from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
 from torch2flow.proof.capture.factories import in_words, raised, unwrapped
 from torch2flow.proof.capture.facts import FILE, describe_modules, to_text
 from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
+from torch2flow.proof.capture.mode_calls import ModeCalls, differences, mode_calls
 from torch2flow.proof.capture.module_state import untouched
-from torch2flow.proof.capture.random_calls import random_calls
 from torch2flow.proof.capture.reasons import refusal
 from torch2flow.proof.capture.recording import Recording
 from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, leaves_of
 from torch2flow.proof.capture.runtime import import_torch, quiet
 from torch2flow.proof.dropout import dropout_off
-from torch2flow.proof.random_calls import RandomCall
 from torch2flow.runtime.nested import replaced
 
 SUFFIX = ".reference.safetensors"
@@ -221,9 +221,9 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     exported = _export(job)
     facts["borders"] = exported.borders
     # Only now: a first call makes lazy layers, and what a module keeps from call to call.
-    random = _random_in_training(job)
-    dropout = [call for call in random.get("train", []) if call.kind == "dropout"]
-    facts["dropout"] = [[call.path, call.function, call.rate] for call in dropout]
+    modes = _calls_by_mode(job)
+    facts |= _facts_of_modes(job, modes)
+    exported.notes += mode_notes(facts["mode"], facts["other_mode"], facts["backwards"])
     path, target = paths
     job.say("writing")
     try:
@@ -250,7 +250,7 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     if job.reference != "none":
         try:
             with Recording(out.parent) as recording:
-                metadata = _record(job, exported, random, recording, captured)
+                metadata = _record(job, exported, modes, recording, captured)
                 metadata["pt2"], metadata["pt2.sha256"] = out.name, _sha256(path)
                 captured.reference_nbytes = recording.save(target, metadata)
                 captured.recorded = len(recording)
@@ -289,13 +289,31 @@ def _export(job: CaptureJob) -> Exported:
         raise refusal("PyTorch can't export the model", error, job.model, job.train) from None
 
 
-def _random_in_training(job: CaptureJob) -> dict[str, list[RandomCall]]:
-    """Which random functions the model calls in train mode; nothing where it does not run in it."""
-    try:
-        args, kwargs = _copies(job.torch, job.call)
-        return {"train": random_calls(job.torch, job.module, args, kwargs, train=True)}
-    except Exception:
-        return {}  # which the recording tells
+def _calls_by_mode(job: CaptureJob) -> dict[str, ModeCalls]:
+    """What the model calls in each mode; nothing for one in which it does not run."""
+    found: dict[str, ModeCalls] = {}
+    for mode in ("eval", "train"):
+        # What goes wrong is told by the recording.
+        with contextlib.suppress(Exception):
+            job.torch.manual_seed(job.seed)
+            args, kwargs = _copies(job.torch, job.call)
+            found[mode] = mode_calls(job.torch, job.module, args, kwargs, train=mode == "train")
+    return found
+
+
+def _facts_of_modes(job: CaptureJob, modes: Mapping[str, ModeCalls]) -> dict[str, Any]:
+    """What the program of one mode does not say of the other, as plain data."""
+    here, there = (modes.get("train" if train else "eval") for train in (job.train, not job.train))
+    dropout = [call for call in there.random if call.kind == "dropout"] if there else []
+    rows = differences(here, there) if here and there else []
+    kinds = {path: type(part).__name__ for path, part in job.module.named_modules()}
+    backwards = list(dict.fromkeys(each for calls in modes.values() for each in calls.backwards))
+    return {
+        "dropout": [[call.path, call.function, call.rate] for call in dropout],
+        "norms": [list(row) for row in there.norms] if there else [],
+        "other_mode": [[path, kinds.get(path, ""), more, fewer] for path, more, fewer in rows],
+        "backwards": [list(row) for row in backwards],
+    }
 
 
 def _copies(torch: Any, call: Call) -> Call:
@@ -325,13 +343,13 @@ def _run(job: CaptureJob, call: Call) -> None:
 def _record(
     job: CaptureJob,
     exported: Exported,
-    random: dict[str, list[RandomCall]],
+    modes: Mapping[str, ModeCalls],
     recording: Recording,
     captured: Captured,
 ) -> dict[str, str]:
     """Runs the module, and returns the metadata of the recording."""
     reference = ReferenceRecorder(job.torch, job.module, recording, job.seed, job.say, attributes=not job.train)
-    reference.calls |= random
+    reference.calls |= {mode: calls.random for mode, calls in modes.items()}
     args, kwargs = job.call
     layers = job.reference == "all"
     reference.inputs("input", args, kwargs)

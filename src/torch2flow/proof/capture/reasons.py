@@ -26,7 +26,8 @@ class Reason:
 REASONS = (
     Reason(
         r"data-dependent|GuardOnDataDependent|DataDependentOutput",
-        "in train mode the model draws a random number and decides by it, as LayerDrop and stochastic depth do",
+        "in train mode the model draws a random number and decides by it, as LayerDrop and stochastic depth do; or it "
+        "counts, as BatchNorm(momentum=None) does",
         "set that probability to 0 (layerdrop=0.0), or capture without --train",
         train=True,
     ),

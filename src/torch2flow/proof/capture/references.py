@@ -20,8 +20,8 @@ from torch2flow.checkpoints.dtypes import DTYPES, find_dtype
 from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.factories import in_words
 from torch2flow.proof.capture.layers import LayerRow, Layers, OwnNoise, RandomTensors
+from torch2flow.proof.capture.mode_calls import mode_calls, nothing_dropped
 from torch2flow.proof.capture.module_state import double_mode, doubled, one_rounding_off, shaken, stepped, untouched
-from torch2flow.proof.capture.random_calls import nothing_dropped, random_calls
 from torch2flow.proof.digests import digest
 from torch2flow.proof.dropout import dropout_off
 from torch2flow.proof.outline import outline
@@ -421,7 +421,7 @@ class ReferenceRecorder:
             if mode not in self.calls:
                 self.torch.manual_seed(self.seed)
                 args, kwargs = self.copies(args, kwargs)
-                self.calls[mode] = random_calls(self.torch, self.module, args, kwargs, train=train)
+                self.calls[mode] = mode_calls(self.torch, self.module, args, kwargs, train=train).random
         except Exception as error:
             return f"which layers drop in {mode} mode is not compared: {in_words(error, 200)}"
         return ""
