@@ -313,8 +313,9 @@ class ModelWriter:
         arguments, result = self._arguments(call), self._result(call)
         steps = read_steps(call, self.graph, result, self.given)
         names = name_values(steps, arguments, self)
-        for name, fields in records_in(result):
-            self.records[name] = tuple(dict.fromkeys([*self.records.get(name, ()), *fields]))
+        for each in (result, *(structure for _, structure in arguments)):
+            for name, fields in records_in(each):
+                self.records[name] = tuple(dict.fromkeys([*self.records.get(name, ()), *fields]))
         pairs = zip(names.parameters, arguments, strict=True)
         self.given[id(call)] = [(name, structure) for name, (_, structure) in pairs], result
         body = Body(self, steps, names)

@@ -24,17 +24,18 @@ from torch2flow._version import __version__
 from torch2flow.checkpoints.opening import open_container
 from torch2flow.checkpoints.writing.kernel_copy import write_all
 from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
-from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UsageError
+from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UnsupportedError, UsageError
 from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
-from torch2flow.proof.capture.factories import in_words, raised, unwrapped
+from torch2flow.proof.capture.factories import in_words, place_of, raised, unwrapped
 from torch2flow.proof.capture.facts import FILE, describe_modules, to_text
 from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
-from torch2flow.proof.capture.mode_calls import ModeCalls, differences, mode_calls
+from torch2flow.proof.capture.mode_calls import ModeCalls, calls_by_mode, facts_of_modes
 from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.capture.reasons import refusal
 from torch2flow.proof.capture.recording import Recording
+from torch2flow.proof.capture.records import register_named_tuples, register_records
 from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, leaves_of
 from torch2flow.proof.capture.runtime import import_torch, quiet
 from torch2flow.proof.dropout import dropout_off
@@ -216,13 +217,15 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     """Writes both files under other names, those of `paths`."""
     torch, module = job.torch, job.module
     module.train(job.train)
+    _make_exportable(job)
     job.say("exporting")
     facts = {"mode": "train" if job.train else "eval", **describe_modules(torch, module)}
     exported = _export(job)
     facts["borders"] = exported.borders
+    register_named_tuples(torch, exported.program.call_spec.out_spec)
     # Only now: a first call makes lazy layers, and what a module keeps from call to call.
-    modes = _calls_by_mode(job)
-    facts |= _facts_of_modes(job, modes)
+    modes = calls_by_mode(torch, module, lambda: _copies(torch, job.call), job.seed)
+    facts |= facts_of_modes(module, modes, train=job.train)
     exported.notes += mode_notes(facts["mode"], facts["other_mode"], facts["backwards"])
     path, target = paths
     job.say("writing")
@@ -256,6 +259,10 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
                 captured.recorded = len(recording)
         except OSError as error:
             raise output_error(error, target) from None
+        except (Torch2FlowError, MemoryError):
+            raise
+        except Exception as error:
+            raise _not_recorded(job, error) from None
         captured.reference = beside
     return captured
 
@@ -277,11 +284,44 @@ class Sink(io.FileIO):
         return view.nbytes
 
 
+def _make_exportable(job: CaptureJob) -> None:
+    """Makes lazy layers by a run, and tells PyTorch of the dataclasses among the inputs.
+
+    Raises:
+        UnsupportedError: a part of the model is no Python.
+    """
+    scripted = [path for path, part in job.module.named_modules() if isinstance(part, job.torch.jit.ScriptModule)]
+    if scripted:
+        raise UnsupportedError(
+            f"{scripted[0] or 'The model'} is TorchScript, which PyTorch can't export.",
+            where=job.model,
+            remedy="build the model from its own class, without torch.jit, and load its weights; 'torch2flow convert' "
+            "takes the weights out of a file of TorchScript",
+        )
+    lazy = job.torch.nn.parameter.UninitializedTensorMixin
+    if any(isinstance(tensor, lazy) for tensor in (*job.module.parameters(), *job.module.buffers())):
+        _run(job, job.call)
+    register_records(job.torch, job.call)
+
+
 def _export(job: CaptureJob) -> Exported:
+    try:
+        return _export_once(job)
+    except UnsupportedError:
+        # An output of a class that PyTorch does not know: now it does.
+        with contextlib.suppress(Exception), job.torch.no_grad(), untouched(job.torch, job.module):
+            args, kwargs = _copies(job.torch, job.call)
+            if register_records(job.torch, job.module(*args, **kwargs)):
+                return _export_once(job)
+        raise
+
+
+def _export_once(job: CaptureJob) -> Exported:
     args, kwargs = job.call
     try:
         job.torch.manual_seed(job.seed)
-        return export(job.torch, job.module, args, kwargs, job.dynamic)
+        with untouched(job.torch, job.module):  # what the module keeps from an export has no values
+            return export(job.torch, job.module, args, kwargs, job.dynamic)
     except Torch2FlowError:
         raise
     except Exception as error:
@@ -289,31 +329,15 @@ def _export(job: CaptureJob) -> Exported:
         raise refusal("PyTorch can't export the model", error, job.model, job.train) from None
 
 
-def _calls_by_mode(job: CaptureJob) -> dict[str, ModeCalls]:
-    """What the model calls in each mode; nothing for one in which it does not run."""
-    found: dict[str, ModeCalls] = {}
-    for mode in ("eval", "train"):
-        # What goes wrong is told by the recording.
-        with contextlib.suppress(Exception):
-            job.torch.manual_seed(job.seed)
-            args, kwargs = _copies(job.torch, job.call)
-            found[mode] = mode_calls(job.torch, job.module, args, kwargs, train=mode == "train")
-    return found
-
-
-def _facts_of_modes(job: CaptureJob, modes: Mapping[str, ModeCalls]) -> dict[str, Any]:
-    """What the program of one mode does not say of the other, as plain data."""
-    here, there = (modes.get("train" if train else "eval") for train in (job.train, not job.train))
-    dropout = [call for call in there.random if call.kind == "dropout"] if there else []
-    rows = differences(here, there) if here and there else []
-    kinds = {path: type(part).__name__ for path, part in job.module.named_modules()}
-    backwards = list(dict.fromkeys(each for calls in modes.values() for each in calls.backwards))
-    return {
-        "dropout": [[call.path, call.function, call.rate] for call in dropout],
-        "norms": [list(row) for row in there.norms] if there else [],
-        "other_mode": [[path, kinds.get(path, ""), more, fewer] for path, more, fewer in rows],
-        "backwards": [list(row) for row in backwards],
-    }
+def _not_recorded(job: CaptureJob, error: Exception) -> UnsupportedError:
+    """That a model which PyTorch exports does not run outside of an export, or not as it must for a recording."""
+    less = {"all": "--reference outputs or none"}.get(job.reference, "--reference none")
+    return UnsupportedError(
+        f"PyTorch exports the model, but what it computes can't be recorded: {in_words(error)}",
+        where=f"{job.model}{place_of(error)}",
+        maybe="the model does not run a second time, in float64, or with its modules watched",
+        remedy=f"{less}{', or without --gradients' if job.gradients else ''}: the .pt2 is the same",
+    )
 
 
 def _copies(torch: Any, call: Call) -> Call:

@@ -10,10 +10,11 @@ import contextlib
 import inspect
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch2flow.proof.capture.control_flow import plain_control_flow
 from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.random_calls import RECURRENT, RandomCall, recurrent_rate
@@ -78,7 +79,10 @@ def mode_calls(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str,
         Exception: whatever the module raises.
     """
     calls, stack = ModeCalls(), CallStack()
-    with torch.no_grad(), untouched(torch, module), fast_paths_off(torch), watched(module, stack):
+    surroundings = (torch.no_grad(), untouched(torch, module), fast_paths_off(torch), plain_control_flow(torch))
+    with contextlib.ExitStack() as entered:
+        for each in (*surroundings, watched(module, stack)):
+            entered.enter_context(each)
         module.train(train)
         before = random.getstate()
         with _mode(torch, calls, stack, drop=True), _backwards_noted(torch, calls, stack):
@@ -87,6 +91,37 @@ def mode_calls(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str,
             random.setstate(before)
             calls.functions["", "Python's random numbers", ""] += 1
     return calls
+
+
+def calls_by_mode(torch: Any, module: Any, inputs: Callable[[], Any], seed: int) -> dict[str, ModeCalls]:
+    """What a module calls in each mode; nothing for one in which it does not run, which the recording tells.
+
+    Args:
+        torch: the module `torch`.
+        module: what is run.
+        inputs: gives the positional and keyword inputs, which the module may write into.
+        seed: of PyTorch's generator before each run.
+    """
+    found: dict[str, ModeCalls] = {}
+    for mode in ("eval", "train"):
+        with contextlib.suppress(Exception):
+            torch.manual_seed(seed)
+            found[mode] = mode_calls(torch, module, *inputs(), train=mode == "train")
+    return found
+
+
+def facts_of_modes(module: Any, modes: Mapping[str, ModeCalls], *, train: bool) -> dict[str, Any]:
+    """What the program of one mode does not say of the other, as plain data."""
+    here, there = (modes.get("train" if mode else "eval") for mode in (train, not train))
+    dropout = [call for call in there.random if call.kind == "dropout"] if there else []
+    kinds = {path: type(part).__name__ for path, part in module.named_modules()}
+    rows = differences(here, there) if here and there else []
+    return {
+        "dropout": [[call.path, call.function, call.rate] for call in dropout],
+        "norms": [list(row) for row in there.norms] if there else [],
+        "other_mode": [[path, kinds.get(path, ""), more, fewer] for path, more, fewer in rows],
+        "backwards": [list(row) for row in dict.fromkeys(each for calls in modes.values() for each in calls.backwards)],
+    }
 
 
 def differences(here: ModeCalls, other: ModeCalls) -> list[tuple[str, list[str], list[str]]]:
@@ -134,7 +169,7 @@ def _mode(torch: Any, calls: ModeCalls, stack: CallStack, *, drop: bool) -> Any:
 
 def _note_norm(func: Any, args: Any, kwargs: Any, calls: ModeCalls, path: str) -> None:
     """Notes whether a norm with running statistics takes those of the batch."""
-    names = ("input", "weight", "bias", "running_mean", "running_var", NORMS[func.__name__])
+    names: tuple[str, ...] = ("input", "weight", "bias", "running_mean", "running_var", NORMS[func.__name__])
     if inspect.isfunction(func):
         names = tuple(inspect.signature(func).parameters)
     given = {**dict(zip(names, args, strict=False)), **kwargs}
@@ -152,7 +187,7 @@ def _backwards_noted(torch: Any, calls: ModeCalls, stack: CallStack) -> Iterator
         yield  # PyTorch before 2.0 has it in C++.
         return
 
-    def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
+    def apply(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
         if not cls.__module__.startswith("torch."):
             calls.backwards.append((stack.path, cls.__name__))
         return original.__func__(cls, *args, **kwargs)

@@ -32,6 +32,22 @@ REASONS = (
         train=True,
     ),
     Reason(
+        r"fake tensor in the exported program constant|is_functorch_wrapped|functorch tensor",
+        "forward takes a gradient (torch.autograd.grad, backward, torch.func.grad), or keeps what it computed where "
+        "PyTorch does not see it",
+        "compute the gradient outside of forward, or write the derivative out; keep tensors as buffers",
+    ),
+    Reason(
+        r"but got FakeTensor|pack_padded|DynamicOutputShape",
+        "a shape depends on the values of a tensor, as in pack_padded_sequence, ctc_loss and boolean indexing",
+        "give padded tensors and a mask in place of lengths, and compute losses outside of forward",
+    ),
+    Reason(
+        r"UnsupportedOperatorException: aten\.",
+        "torch.export does not know what shape this operator of PyTorch's gives",
+        "use other operators in its place",
+    ),
+    Reason(
         r"DynamicCache|StaticCache|EncoderDecoderCache|\bCache\b",
         "the model returns or takes a cache of keys and values, which is no plain tensor",
         "switch it off (use_cache=False in the model's configuration), or call transformers.integrations."
