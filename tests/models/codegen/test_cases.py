@@ -91,6 +91,14 @@ def test_a_size_that_takes_another_branch_is_refused_in_words(
         model(flow.ones(9, 4))
 
 
+def test_what_the_other_mode_adds_and_a_backward_of_the_authors_are_told(converted: Callable[[str], Result]) -> None:
+    notes = converted("differs_in_train_mode").model_source.notes  # type: ignore[union-attr]
+    assert [note for note in notes if "in train mode" in note and "calls randn_like, add" in note], notes
+    assert [note for note in notes if "backward of Sign in the model itself" in note], notes
+    told = {name for name in NAMES for note in converted(name).model_source.notes if "mode the original" in note}  # type: ignore[union-attr]
+    assert told == {"counts", "differs_in_train_mode", "spectral_norm"}
+
+
 def test_sizes_are_checked_only_where_a_program_excludes_some(converted: Callable[[str], Result]) -> None:
     for name in NAMES:
         if name != "sizes_of_another_branch":

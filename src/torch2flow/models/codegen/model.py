@@ -24,7 +24,7 @@ from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
 from torch2flow.models.codegen.names import OF_CONTAINERS, RESERVED, class_name, free_name, is_attribute
 from torch2flow.models.codegen.numbered import ModuleLists, folded
-from torch2flow.models.codegen.operators import Operators
+from torch2flow.models.codegen.operators import Operators, is_usual
 from torch2flow.models.codegen.ready_modules import container, new_module
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
@@ -204,7 +204,7 @@ class ModelWriter:
         found: Made | None = None
         for call in module.calls:
             node = self._only_node(module, call)
-            if node is None:
+            if node is None or not is_usual(node, self.graph):
                 return None
             shapes = {name: self.graph.metas[value].hint for name, (value, _) in module.states.items()}
             first = self.graph.metas.get(call.inputs[0])
@@ -313,8 +313,9 @@ class ModelWriter:
         arguments, result = self._arguments(call), self._result(call)
         steps = read_steps(call, self.graph, result, self.given)
         names = name_values(steps, arguments, self)
-        for name, fields in records_in(result):
-            self.records[name] = tuple(dict.fromkeys([*self.records.get(name, ()), *fields]))
+        for each in (result, *(structure for _, structure in arguments)):
+            for name, fields in records_in(each):
+                self.records[name] = tuple(dict.fromkeys([*self.records.get(name, ()), *fields]))
         pairs = zip(names.parameters, arguments, strict=True)
         self.given[id(call)] = [(name, structure) for name, (_, structure) in pairs], result
         body = Body(self, steps, names)

@@ -22,11 +22,18 @@ from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object
 from torch2flow.models.program.budget import DEEPEST, HIGHEST_RANK, LONGEST_LIST, MOST_VALUES, Budget, reading
-from torch2flow.models.program.facts import read_attributes, read_borders, read_dropout, read_facts, read_signatures
+from torch2flow.models.program.facts import (
+    read_attributes,
+    read_borders,
+    read_calls,
+    read_facts,
+    read_other_mode,
+    read_signatures,
+)
 from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree, refs
 from torch2flow.models.program.symbols import SymInt, computed, parse
 from torch2flow.models.program.traces import read_frames, read_lines
-from torch2flow.models.program.train_mode import restore_train_mode
+from torch2flow.models.program.train_mode import restore_other_mode
 
 _FLOATS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
 _WRAPPERS = ("higher_order.wrap_with_set_grad_enabled", "higher_order.wrap_with_autocast")
@@ -67,8 +74,8 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
         _mark_trainable(graph, tensors or {})
         graph.attributes, graph.signatures = read_attributes(known), read_signatures(known)
         graph.mode = known["mode"] if known.get("mode") in ("train", "eval") else ""
-        if graph.mode == "eval":
-            restore_train_mode(graph, read_dropout(known))
+        restore_other_mode(graph, read_calls(known.get("dropout")), read_calls(known.get("norms")))
+        graph.other_mode, graph.backwards = read_other_mode(known)
         graph.borders = read_borders(known, reader.final_name)
     return graph
 

@@ -321,7 +321,11 @@ class Graph:
         ranges: the smallest and largest value of each symbol of a dynamic axis.
         producer: who wrote it: "torch 2.13.0".
         restored: values of attention that drops in train mode, which the program itself does not say.
-        inactive: values of dropout that never drops.
+        by_mode: of values of dropout and of norms with running statistics, whether they act by train and eval mode;
+            not of all, and False of a dropout that never drops and of a norm that is frozen.
+        other_mode: where the mode that was not captured calls other functions, as `train_mode.OtherMode` has it; None
+            where the file does not say.
+        backwards: the module's path and the class of each `torch.autograd.Function` of the author's.
         mode: `train` or `eval`, in which the program was captured; "" where the file does not say so.
         attributes: the plain values that each module of the original holds, by the module's path; tuples are tuples
             and lists are lists. Empty where the file is not one of `torch2flow capture`, like the next two.
@@ -345,7 +349,9 @@ class Graph:
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     mode: str = ""
     restored: set[str] = field(default_factory=set)
-    inactive: set[str] = field(default_factory=set)
+    by_mode: dict[str, bool] = field(default_factory=dict)
+    other_mode: list[tuple[str, str, list[str], list[str]]] | None = None
+    backwards: list[tuple[str, str]] = field(default_factory=list)
     signatures: dict[str, Signature] = field(default_factory=dict)
     borders: dict[tuple[str, int], Border] = field(default_factory=dict)
 

@@ -24,20 +24,21 @@ from torch2flow._version import __version__
 from torch2flow.checkpoints.opening import open_container
 from torch2flow.checkpoints.writing.kernel_copy import write_all
 from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
-from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UsageError
+from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UnsupportedError, UsageError
+from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
-from torch2flow.proof.capture.factories import in_words, raised, unwrapped
+from torch2flow.proof.capture.factories import in_words, place_of, raised, unwrapped
 from torch2flow.proof.capture.facts import FILE, describe_modules, to_text
+from torch2flow.proof.capture.mode_calls import ModeCalls, calls_by_mode, facts_of_modes
 from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.capture.more_runs import more_runs
-from torch2flow.proof.capture.random_calls import random_calls
 from torch2flow.proof.capture.reasons import refusal
 from torch2flow.proof.capture.recording import Recording
+from torch2flow.proof.capture.records import register_named_tuples, register_records
 from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, leaves_of
 from torch2flow.proof.capture.runtime import import_torch, quiet
 from torch2flow.proof.dropout import dropout_off
-from torch2flow.proof.random_calls import RandomCall
 from torch2flow.runtime.nested import replaced
 
 SUFFIX = ".reference.safetensors"
@@ -212,14 +213,16 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     """Writes both files under other names, those of `paths`."""
     torch, module = job.torch, job.module
     module.train(job.train)
+    _make_exportable(job)
     job.say("exporting")
     facts = {"mode": "train" if job.train else "eval", **describe_modules(torch, module)}
     exported = _export(job)
     facts["borders"] = exported.borders
+    register_named_tuples(torch, exported.program.call_spec.out_spec)
     # Only now: a first call makes lazy layers, and what a module keeps from call to call.
-    random = _random_in_training(job)
-    dropout = [call for call in random.get("train", []) if call.kind == "dropout"]
-    facts["dropout"] = [[call.path, call.function, call.rate] for call in dropout]
+    modes = calls_by_mode(torch, module, lambda: _copies(torch, job.call), job.seed)
+    facts |= facts_of_modes(module, modes, train=job.train)
+    exported.notes += mode_notes(facts["mode"], facts["other_mode"], facts["backwards"])
     path, target = paths
     job.say("writing")
     try:
@@ -246,12 +249,16 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     if job.reference != "none":
         try:
             with Recording(out.parent) as recording:
-                metadata = _record(job, exported, random, recording, captured)
+                metadata = _record(job, exported, modes, recording, captured)
                 metadata["pt2"], metadata["pt2.sha256"] = out.name, _sha256(path)
                 captured.reference_nbytes = recording.save(target, metadata)
                 captured.recorded = len(recording)
         except OSError as error:
             raise output_error(error, beside) from None
+        except (Torch2FlowError, MemoryError):
+            raise
+        except Exception as error:
+            raise _not_recorded(job, error) from None
         captured.reference = beside
     return captured
 
@@ -273,11 +280,44 @@ class Sink(io.FileIO):
         return view.nbytes
 
 
+def _make_exportable(job: CaptureJob) -> None:
+    """Makes lazy layers by a run, and tells PyTorch of the dataclasses among the inputs.
+
+    Raises:
+        UnsupportedError: a part of the model is no Python.
+    """
+    scripted = [path for path, part in job.module.named_modules() if isinstance(part, job.torch.jit.ScriptModule)]
+    if scripted:
+        raise UnsupportedError(
+            f"{scripted[0] or 'The model'} is TorchScript, which PyTorch can't export.",
+            where=job.model,
+            remedy="build the model from its own class, without torch.jit, and load its weights; 'torch2flow convert' "
+            "takes the weights out of a file of TorchScript",
+        )
+    lazy = job.torch.nn.parameter.UninitializedTensorMixin
+    if any(isinstance(tensor, lazy) for tensor in (*job.module.parameters(), *job.module.buffers())):
+        _run(job, job.call)
+    register_records(job.torch, job.call)
+
+
 def _export(job: CaptureJob) -> Exported:
+    try:
+        return _export_once(job)
+    except UnsupportedError:
+        # An output of a class that PyTorch does not know: now it does.
+        with contextlib.suppress(Exception), job.torch.no_grad(), untouched(job.torch, job.module):
+            args, kwargs = _copies(job.torch, job.call)
+            if register_records(job.torch, job.module(*args, **kwargs)):
+                return _export_once(job)
+        raise
+
+
+def _export_once(job: CaptureJob) -> Exported:
     args, kwargs = job.call
     try:
         job.torch.manual_seed(job.seed)
-        return export(job.torch, job.module, args, kwargs, job.dynamic)
+        with untouched(job.torch, job.module):  # what the module keeps from an export has no values
+            return export(job.torch, job.module, args, kwargs, job.dynamic)
     except Torch2FlowError:
         raise
     except Exception as error:
@@ -285,13 +325,15 @@ def _export(job: CaptureJob) -> Exported:
         raise refusal("PyTorch can't export the model", error, job.model, job.train) from None
 
 
-def _random_in_training(job: CaptureJob) -> dict[str, list[RandomCall]]:
-    """Which random functions the model calls in train mode; nothing where it does not run in it."""
-    try:
-        args, kwargs = _copies(job.torch, job.call)
-        return {"train": random_calls(job.torch, job.module, args, kwargs, train=True)}
-    except Exception:
-        return {}  # which the recording tells
+def _not_recorded(job: CaptureJob, error: Exception) -> UnsupportedError:
+    """That a model which PyTorch exports does not run outside of an export, or not as it must for a recording."""
+    less = {"all": "--reference outputs or none"}.get(job.reference, "--reference none")
+    return UnsupportedError(
+        f"PyTorch exports the model, but what it computes can't be recorded: {in_words(error)}",
+        where=f"{job.model}{place_of(error)}",
+        maybe="the model does not run a second time, in float64, or with its modules watched",
+        remedy=f"{less}{', or without --gradients' if job.gradients else ''}: the .pt2 is the same",
+    )
 
 
 def _copies(torch: Any, call: Call) -> Call:
@@ -321,13 +363,13 @@ def _run(job: CaptureJob, call: Call) -> None:
 def _record(
     job: CaptureJob,
     exported: Exported,
-    random: dict[str, list[RandomCall]],
+    modes: Mapping[str, ModeCalls],
     recording: Recording,
     captured: Captured,
 ) -> dict[str, str]:
     """Runs the module, and returns the metadata of the recording."""
     reference = ReferenceRecorder(job.torch, job.module, recording, job.seed, job.say, attributes=not job.train)
-    reference.calls |= random
+    reference.calls |= {mode: calls.random for mode, calls in modes.items()}
     args, kwargs = job.call
     layers = job.reference == "all"
     reference.inputs("input", args, kwargs)
