@@ -40,8 +40,8 @@ def make(width):
 def asked(verify: str, **more: Any) -> dict[str, Any]:
     """The options as they are where nothing is given."""
     return {
-        "verify": verify, "inputs": (), "sizes": (), "kwargs": "{}", "weights": None, "as_is": False, "report": None, "verify_script": None,
-        "seed": 0, **more,
+        "verify": verify, "inputs": (), "sizes": (), "kwargs": "{}", "weights": None, "as_is": False, "report": None,
+        "verify_script": None, "seed": 0, **more,
     }  # fmt: skip
 
 
