@@ -89,6 +89,8 @@ def test_a_size_that_takes_another_branch_is_refused_in_words(
     assert model(flow.ones(8, 4)).shape == (4,)
     with pytest.raises(ValueError, match="at most 8: PyTorch's code goes another way"):
         model(flow.ones(9, 4))
+    with pytest.raises(ValueError, match="x.shape.1. must be 4"):
+        model(flow.ones(3, 5))
 
 
 def test_what_the_other_mode_adds_and_a_backward_of_the_authors_are_told(converted: Callable[[str], Result]) -> None:

@@ -29,6 +29,7 @@ from torch2flow.models.program.facts import (
     read_facts,
     read_other_mode,
     read_signatures,
+    read_static,
 )
 from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree, refs
 from torch2flow.models.program.symbols import SymInt, computed, parse
@@ -77,6 +78,7 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
         restore_other_mode(graph, read_calls(known.get("dropout")), read_calls(known.get("norms")))
         graph.other_mode, graph.backwards = read_other_mode(known)
         graph.borders = read_borders(known, reader.final_name)
+        graph.static = read_static(known, reader.final_name)
     return graph
 
 

@@ -75,6 +75,16 @@ def read_other_mode(
     return (differing if "other_mode" in facts else None), backwards
 
 
+def read_static(facts: Mapping[str, Any], name: Callable[[str], str | None]) -> list[tuple[str, int]]:
+    """Axes of inputs that the author named and PyTorch made static: the value's name in the program, and the axis."""
+    rows = facts.get("static")
+    found = []
+    for row in rows[:MOST_PARTS] if isinstance(rows, list) else []:
+        if isinstance(row, list) and list(map(type, row)) == [str, int] and (value := name(row[0])) is not None:
+            found.append((value, row[1]))
+    return found
+
+
 def read_signatures(facts: Mapping[str, Any]) -> dict[str, Signature]:
     """The signatures of classes, by the class's full name."""
     found: dict[str, Signature] = {}

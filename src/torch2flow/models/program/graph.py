@@ -319,6 +319,7 @@ class Graph:
         argument_names: the names of the root's `forward` parameters, where they are known.
         modules: the path of every module, called or not, in order of registration.
         ranges: the smallest and largest value of each symbol of a dynamic axis.
+        static: axes that the author named and PyTorch made static, each with the input's value.
         producer: who wrote it: "torch 2.13.0".
         restored: values of attention that drops in train mode, which the program itself does not say.
         by_mode: of values of dropout and of norms with running statistics, whether they act by train and eval mode;
@@ -345,6 +346,7 @@ class Graph:
     argument_names: list[str] = field(default_factory=list)
     modules: list[str] = field(default_factory=list)
     ranges: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    static: list[tuple[str, int]] = field(default_factory=list)
     producer: str = ""
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     mode: str = ""

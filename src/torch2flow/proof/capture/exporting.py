@@ -24,7 +24,12 @@ from torch2flow.proof.capture.runtime import version_of
 
 @dataclass
 class Axis:
-    """A named axis: its size in the sample, whether it stayed dynamic, and between which sizes."""
+    """A named axis: its size in the sample, whether it stayed dynamic, and between which sizes.
+
+    Attributes:
+        places: where it is, in words.
+        values: where it is in the program: the name of an input, and the number of the axis.
+    """
 
     name: str
     size: int
@@ -33,6 +38,7 @@ class Axis:
     high: int | None = None
     relation: str = ""
     places: list[str] = field(default_factory=list)
+    values: list[tuple[str, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -233,6 +239,7 @@ def _outcome(
             user = users[number] if number < len(users) else None
             meta = nodes[user].meta.get("val") if isinstance(user, str) and user in nodes else None
             if meta is not None and len(meta.shape) == value.dim():
+                axis.values.append((user, where))
                 _judge(torch, axis, meta.shape[where], program.range_constraints)
         number += len(leaves)
     return axes

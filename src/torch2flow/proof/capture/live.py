@@ -218,6 +218,7 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     facts = {"mode": "train" if job.train else "eval", **describe_modules(torch, module)}
     exported = _export(job)
     facts["borders"] = exported.borders
+    facts["static"] = [place for axis in exported.axes.values() if not axis.dynamic for place in axis.values]
     register_named_tuples(torch, exported.program.call_spec.out_spec)
     # Only now: a first call makes lazy layers, and what a module keeps from call to call.
     modes = calls_by_mode(torch, module, lambda: _copies(torch, job.call), job.seed)
