@@ -238,7 +238,7 @@ def _outcome(
             axis.places.append(f"input.{key} axis {where}")
             user = users[number] if number < len(users) else None
             meta = nodes[user].meta.get("val") if isinstance(user, str) and user in nodes else None
-            if meta is not None and len(meta.shape) == value.dim():
+            if isinstance(user, str) and meta is not None and len(meta.shape) == value.dim():
                 axis.values.append((user, where))
                 _judge(torch, axis, meta.shape[where], program.range_constraints)
         number += len(leaves)
