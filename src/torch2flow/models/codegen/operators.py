@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -253,12 +254,32 @@ def is_cumulative(node: Node, graph: Graph) -> bool:
 
 
 def is_usual(node: Node, graph: Graph) -> bool:
-    """Whether OneFlow's own module does the same: a dropout or a norm acts by mode, and a Linear gets some rows."""
-    if node.operator == "aten.linear":
-        return not _may_get_no_rows(node, graph)
+    """Whether OneFlow's own module does the same: it takes this rank, gets some rows, and acts by mode."""
+    if node.operator == "aten.linear" and _may_get_no_rows(node, graph):
+        return False
+    if not _takes_rank(node, graph):
+        return False
     if node.operator not in _TRAINING or (node.operator in NORMS and node.arguments.get("running_mean") is None):
         return True
     return acts_by_mode(node, graph) and not is_cumulative(node, graph)
+
+
+def _takes_rank(node: Node, graph: Graph) -> bool:
+    """Whether OneFlow's own module takes as few dimensions as there are: most need those of a batch."""
+    meta = graph.metas.get(node.refs()[0])
+    rank = len(meta.shape) if meta else 0
+    match node.operator.partition(".")[2]:
+        case "pixel_shuffle":
+            return rank == 4
+        case "prelu":
+            return rank > 1
+        case "group_norm":
+            return rank > 2
+        case "layer_norm":
+            return rank > len(node.arguments.get("normalized_shape") or ())
+        case name if found := re.search(r"(?:conv|conv_transpose|pool)([123])d", name):
+            return rank == int(found[1]) + 2
+    return True
 
 
 def _may_get_no_rows(node: Node, graph: Graph) -> bool:

@@ -113,8 +113,8 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
         )
     if graph.autocast:
         yield (
-            f"PyTorch computes a part of the model under autocast ({'; '.join(dict.fromkeys(graph.autocast))}): this one"
-            " computes it, and returns it, in the dtype of its inputs; OneFlow has flow.autocast"
+            f"PyTorch computes a part of the model under autocast ({'; '.join(dict.fromkeys(graph.autocast))}): this "
+            "one computes it, and returns it, in the dtype of its inputs; OneFlow has flow.autocast"
         )
     yield from mode_notes(graph.mode, graph.other_mode or (), graph.backwards)
     known = graph.other_mode is not None
