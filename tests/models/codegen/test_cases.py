@@ -101,6 +101,11 @@ def test_what_the_other_mode_adds_and_a_backward_of_the_authors_are_told(convert
     assert told == {"counts", "differs_in_train_mode", "spectral_norm"}
 
 
+def test_autocast_is_told(converted: Callable[[str], Result]) -> None:
+    notes = converted("creates_on_its_device").model_source.notes  # type: ignore[union-attr]
+    assert [note for note in notes if "under autocast (cpu, bfloat16)" in note], notes
+
+
 def test_sizes_are_checked_only_where_a_program_excludes_some(converted: Callable[[str], Result]) -> None:
     for name in NAMES:
         if name != "sizes_of_another_branch":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,7 +90,7 @@ class Operators:
         except RefusedError as error:
             self.missing.append(Missing(node.target, node.path, node.line, str(error), closest(node.target)))
             return _stub(node, arguments)
-        return _on_device(expression, body)
+        return _on_device(expression, body, creates=not node.refs())
 
     def argument(self, value: Any, hint: str | tuple[str, ...], body: Body) -> Any:
         """An operator's argument as a rule gets it; `hint` is what its numbers are called."""
@@ -120,6 +121,8 @@ class Operators:
         given = [node.arguments.get("weight"), node.arguments.get("bias")]
         states = [self.graph.states.get(each.name) if isinstance(each, Ref) else None for each in given]
         weight, bias = states
+        if _may_get_no_rows(node, self.graph):
+            return None
         if weight is None or not weight.path.endswith(".weight") or (given[1] is not None and bias is None):
             return None
         owner = weight.path.removesuffix(".weight")
@@ -251,10 +254,37 @@ def is_cumulative(node: Node, graph: Graph) -> bool:
 
 
 def is_usual(node: Node, graph: Graph) -> bool:
-    """Whether a dropout or a norm acts by mode as OneFlow's own module does; True of all other operators."""
+    """Whether OneFlow's own module does the same: it takes this rank, gets some rows, and acts by mode."""
+    if node.operator == "aten.linear" and _may_get_no_rows(node, graph):
+        return False
+    if not _takes_rank(node, graph):
+        return False
     if node.operator not in _TRAINING or (node.operator in NORMS and node.arguments.get("running_mean") is None):
         return True
     return acts_by_mode(node, graph) and not is_cumulative(node, graph)
+
+
+def _takes_rank(node: Node, graph: Graph) -> bool:
+    """Whether OneFlow's own module takes as few dimensions as there are: most need those of a batch."""
+    meta = graph.metas.get(node.refs()[0])
+    rank = len(meta.shape) if meta else 0
+    match node.operator.partition(".")[2]:
+        case "pixel_shuffle":
+            return rank == 4
+        case "prelu":
+            return rank > 1
+        case "group_norm":
+            return rank > 2
+        case "layer_norm":
+            return rank > len(node.arguments.get("normalized_shape") or ())
+        case name if found := re.search(r"(?:conv|conv_transpose|pool)([123])d", name):
+            return rank == int(found[1]) + 2
+    return True
+
+
+def _may_get_no_rows(node: Node, graph: Graph) -> bool:
+    meta = graph.metas.get(node.refs()[0])
+    return any(isinstance(size, SymInt) and size.depends_on_values for size in (meta.shape if meta else ()))
 
 
 def _size(size: int | SymInt | None, body: Body) -> int | DynamicSize:
@@ -270,7 +300,7 @@ def _size(size: int | SymInt | None, body: Body) -> int | DynamicSize:
             pass
         raise RefusedError("a size of its result depends on the inputs, and can't be computed where it is called")
 
-    return DynamicSize(write)
+    return DynamicSize(write, size is not None and size.depends_on_values)
 
 
 def _dtype(name: str) -> str:
@@ -287,13 +317,21 @@ def _cast(value: Any, dtype: str) -> Any:
     return StandIn(node, True, _dtype(dtype), value._ndim)
 
 
-_CREATORS = {"zeros", "ones", "full", "empty", "tensor", "arange", "linspace", "eye", "rand", "randn", "randint"}
+_CREATORS = {
+    "zeros", "ones", "full", "empty", "tensor", "arange", "linspace", "eye", "rand", "randn", "randint", "randperm",
+}  # fmt: skip
 
 
-def _on_device(expression: ast.expr, body: Body) -> ast.expr:
-    """Makes new tensors where the body's input is, as PyTorch's code does by whatever means."""
+def _on_device(expression: ast.expr, body: Body, creates: bool = False) -> ast.expr:
+    """Makes new tensors where the body's input is, as PyTorch's code does by whatever means.
+
+    What a rule makes that is copied as a function, and is given no tensor, is moved there.
+    """
     owner = next((name for name, value in body.bound.items() if value in body.call.inputs), "")
     owner = owner or next(iter(body.bound), "")
+    match expression:
+        case ast.Call(func=ast.Name()) if creates and owner:
+            return ast.Call(ast.Attribute(expression, "to", ast.Load()), [attribute(owner, "device")], [])
     for node in ast.walk(expression):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="flow"), attr=name)) if name in _CREATORS and owner:

@@ -134,13 +134,16 @@ class SizeItem(StandIn):
 class DynamicSize(StandIn):
     """A size of a tensor that differs from run to run, so that a rule can't take its number at capture for it.
 
-    It is neither 0 nor 1: PyTorch's export makes such sizes numbers of the program.
+    It is taken to be neither 0 nor 1, which PyTorch's export makes numbers of the program. A rule that gives nonsense
+    for 0 asks whether it `may_be_zero`.
 
     Args:
         write: gives the expression that computes it, which is asked for when it is needed.
+        may_be_zero: whether it depends on the values of a tensor.
     """
 
-    def __init__(self, write: Callable[[], ast.expr]) -> None:
+    def __init__(self, write: Callable[[], ast.expr], may_be_zero: bool = False) -> None:
+        self.may_be_zero = may_be_zero
         self._write, self._is_tensor, self._dtype, self._ndim = write, False, "", -1
 
     @property

@@ -111,6 +111,11 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
             f"the model computes in {' and '.join(short)}, for which OneFlow 0.9.0 lacks most CPU kernels:"
             " --dtype float32 makes one that runs everywhere"
         )
+    if graph.autocast:
+        yield (
+            f"PyTorch computes a part of the model under autocast ({'; '.join(dict.fromkeys(graph.autocast))}): this "
+            "one computes it, and returns it, in the dtype of its inputs; OneFlow has flow.autocast"
+        )
     yield from mode_notes(graph.mode, graph.other_mode or (), graph.backwards)
     known = graph.other_mode is not None
     gone = [] if known else sorted({module.path for module in writer.modules.values() if writer.is_gone(module)})

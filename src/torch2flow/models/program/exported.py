@@ -37,6 +37,8 @@ from torch2flow.models.program.traces import read_frames, read_lines
 from torch2flow.models.program.train_mode import restore_other_mode
 
 _FLOATS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
+ASSERTION = "aten._assert_scalar"
+"""Checks a condition that is no value of a program; `functional.py` leaves it out."""
 _WRAPPERS = ("higher_order.wrap_with_set_grad_enabled", "higher_order.wrap_with_autocast")
 _ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "truediv": "/", "mod": "%", "pow": "**"}
 _SIZES = (
@@ -124,6 +126,7 @@ class _Reader:
         self.sizes: dict[str, Any] = {}
         self.known: dict[str, Any] = {}
         self.wrapped = 0
+        self.autocast: list[str] = []
         self.pieces = {"": ""}
         """For the suffix of each wrapped piece, the path of its graph: `submod_1.`."""
 
@@ -131,6 +134,7 @@ class _Reader:
         body = self.module["graph"]
         nodes = list(self._nodes(body, "", no_grad=False))
         graph = Graph(nodes, self.metas, producer=f"torch {self.document.get('torch_version') or ''}".strip())
+        graph.autocast = self.autocast
         self._signature(graph, body, aliases)
         self._calls(graph)
         _check_order(graph)
@@ -229,6 +233,9 @@ class _Reader:
         settings = [_union(item) for item in given[:place]]
         if target.endswith("set_grad_enabled"):
             no_grad = not settings[0][1]
+        elif len(settings) > 2 and settings[2][1]:
+            dtype = SCALAR_TYPES.get(settings[1][1], "") if isinstance(settings[1][1], int) else ""
+            self.autocast.append(f"{self.budget.text(settings[0][1])}{f', {dtype}' if dtype else ''}")
         self.wrapped += 1
         inside = f"__{self.wrapped}"
         self.budget.check(self.pieces[suffix].count(".") + 1, DEEPEST, "programs in each other")
@@ -475,7 +482,7 @@ def _check_order(graph: Graph) -> None:
     for node in graph.nodes:
         made = [name for name in node.outputs if name]
         unknown = next((name for name in node.refs() if name not in known), None)
-        if unknown is not None:
+        if unknown is not None and node.operator != ASSERTION:
             raise ValueError(f"{node} uses {unknown[:100]!r}, which nothing has made")
         if len(set(made)) < len(made) or not known.isdisjoint(made):
             raise ValueError(f"{node} makes a value that is there already")

@@ -324,6 +324,7 @@ class Graph:
         restored: values of attention that drops in train mode, which the program itself does not say.
         by_mode: of values of dropout and of norms with running statistics, whether they act by train and eval mode;
             not of all, and False of a dropout that never drops and of a norm that is frozen.
+        autocast: the device and the dtype of each piece that PyTorch computes under `torch.autocast`.
         other_mode: where the mode that was not captured calls other functions, as `train_mode.OtherMode` has it; None
             where the file does not say.
         backwards: the module's path and the class of each `torch.autograd.Function` of the author's.
@@ -352,6 +353,7 @@ class Graph:
     mode: str = ""
     restored: set[str] = field(default_factory=set)
     by_mode: dict[str, bool] = field(default_factory=dict)
+    autocast: list[str] = field(default_factory=list)
     other_mode: list[tuple[str, str, list[str], list[str]]] | None = None
     backwards: list[tuple[str, str]] = field(default_factory=list)
     signatures: dict[str, Signature] = field(default_factory=dict)

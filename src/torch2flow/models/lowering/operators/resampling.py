@@ -32,6 +32,8 @@ def upsample(self, output_size, align_corners, scales=None, scales_d=None, scale
 
 def resized(x, mode, size, factors, **options):
     """`F.interpolate` by the factors, which count where PyTorch gives both, or to a size."""
+    if x.dtype == flow.uint8 and mode == "nearest":
+        return resized(x.to(flow.float32), mode, size, factors, **options).to(flow.uint8)
     if not factors:
         return F.interpolate(x, size=size, mode=mode, **options)
     same = all(factor == factors[0] for factor in factors)
@@ -81,6 +83,8 @@ def new_sizes(x, size, factors):
 
 @operator("aten._upsample_bilinear2d_aa.vec", "aten._upsample_bicubic2d_aa.vec")
 def upsample_smoothly_vec(input, output_size, align_corners, scale_factors, *, name):
+    if input.dtype == flow.uint8:
+        raise NotImplementedError("a smooth resize of uint8, which PyTorch rounds in steps of its own: make it float")
     return resize_smoothly(input, output_size, align_corners, scale_factors, mode_of(name))
 
 
