@@ -75,3 +75,25 @@ def test_modules_take_a_device_and_a_dtype(tmp_path, port, flow) -> None:
     out, _ = port(tmp_path / "nets.py", "ported/nets.py")
     made = imported(out, "nets").net(device="cpu", dtype=flow.float64)
     assert {str(each.dtype) for each in made.parameters()} == {"oneflow.float64"}
+
+
+def test_tensors_keep_attributes_that_the_code_sets_on_them(tmp_path, port, flow) -> None:
+    (tmp_path / "nets.py").write_text(
+        "import torch\nfrom torch import nn\n\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        table = torch.zeros(3).float()\n"
+        "        table.require_grad = False\n"
+        "        self.register_buffer('table', table)\n"
+        "        self.line = nn.Linear(2, 2)\n"
+        "        self.line.bias._no_decay = True\n"
+        "        for parameter in self.parameters():\n"
+        "            parameter.group = 3\n"
+    )
+    out, _ = port(tmp_path / "nets.py", "ported/nets.py")
+    net = imported(out, "nets").Net()
+    assert [getattr(each, "_no_decay", False) for each in net.parameters()] == [False, True]
+    assert (net.table.require_grad, net.line.weight.group) == (False, 3)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        net.table.nothing  # noqa: B018

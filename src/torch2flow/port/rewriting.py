@@ -17,7 +17,7 @@ from torch2flow.port.findings import Tally
 from torch2flow.port.imports import ImportRewriter
 from torch2flow.port.lookup import MODULES, find, is_foreign, longest, module_there, oneflow_path
 from torch2flow.port.project import Meaning, Project, SourceModule
-from torch2flow.port.scopes import COMPREHENSIONS
+from torch2flow.port.scopes import COMPREHENSIONS, Scope
 from torch2flow.port.source import PythonText
 from torch2flow.port.substituting import PLACE, has_own, is_placed, methods_called, needs_substitute
 from torch2flow.port.under_way import COMPAT, FileUnderWay, Place
@@ -31,13 +31,14 @@ class Rewriter(FileUnderWay):
     ) -> None:
         super().__init__(source, module, project, name, place)
         self._left_out: set[ast.keyword] = set()
+        self._tensors: set[tuple[Scope, str]] = set()
         self._imports = ImportRewriter(self)
         self._visitors: dict[type, Callable[..., None]] = {
             ast.Name: self._name, ast.Attribute: self._attribute, ast.Call: self._call, ast.Subscript: self._subscript,
             ast.Import: self._imports.rewrite, ast.ImportFrom: self._imports.rewrite_from, ast.Try: self._try,
             ast.FunctionDef: self._function, ast.AsyncFunctionDef: self._function, ast.Lambda: self._lambda,
             ast.ClassDef: self._class, ast.AnnAssign: self._annotated, ast.Expr: self._expression,
-            ast.Assign: self._assignment, ast.JoinedStr: self._format_string,
+            ast.Assign: self._assignment, ast.JoinedStr: self._format_string, ast.For: self._loop,
         }  # fmt: skip
         self._visitors |= dict.fromkeys(COMPREHENSIONS, self._comprehension)
 
@@ -145,7 +146,35 @@ class Rewriter(FileUnderWay):
         if all(each.startswith(forms.WITHOUT_EFFECT) for each in used):
             self._nothing(node, used[0])
             return
+        for part in parts:
+            if isinstance(part, ast.Name) and self._is_made_by_torch(node.value):
+                self._tensors.add((self.scope, part.id))
+            elif isinstance(part, ast.Attribute):
+                self._attribute_of_a_tensor(part.value, part.attr)
         self.all([node.value, *node.targets])
+
+    def _loop(self, node: ast.For) -> None:
+        if isinstance(node.iter, ast.Call) and getattr(node.iter.func, "attr", "") in _PARAMETERS:
+            names = (each.id for each in ast.walk(node.target) if isinstance(each, ast.Name))
+            self._tensors |= {(self.scope, name) for name in names}
+        self.all(ast.iter_child_nodes(node))
+
+    def _is_made_by_torch(self, node: ast.expr) -> bool:
+        """Whether an expression is a call of PyTorch's, or a method called of one: a tensor or a parameter nearly
+        always."""
+        while isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            if self.path_of(node.func):
+                return True
+            node = getattr(node.func, "value", node.func)
+        return False
+
+    def _attribute_of_a_tensor(self, owner: ast.expr, name: str) -> None:
+        """Takes note of an attribute that code sets on what is a tensor, or may be one."""
+        local = isinstance(owner, ast.Name) and (self.scope, owner.id) in self._tensors
+        held = isinstance(owner, ast.Attribute) and (owner.attr in ("weight", "bias") or name.startswith("_"))
+        if (local or held) and name not in _OF_TENSORS:
+            self.tally.compat.add("attributes")
+            self.needs_compat = True
 
     def _nothing(self, node: ast.stmt, used: str) -> None:
         """A statement without effect in OneFlow."""
@@ -216,7 +245,7 @@ class Rewriter(FileUnderWay):
             if module_there(path):
                 self._rename(root, found)
             else:
-                self._missing(path, found, root, whole, direct)
+                self._missing(path, found, root, whole, False)
         elif api.name in forms.VALUES:
             self.tally.uses["compat"] += 1
             self._put(whole, self.value_of(api.name), direct)
@@ -318,6 +347,9 @@ class Rewriter(FileUnderWay):
             else:
                 self.visit(node.func)
         self._looked_up_by_text(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "setattr" and len(node.args) == 3:
+            text = node.args[1]
+            self._attribute_of_a_tensor(node.args[0], str(text.value) if isinstance(text, ast.Constant) else "_")
         self.all(node.args)
         self.all(keyword.value for keyword in node.keywords if keyword not in self._left_out)
 
@@ -411,3 +443,7 @@ def _takes_import_errors(handler: ast.ExceptHandler) -> bool:
 
 
 _IMPORT_ERRORS = ("ImportError", "ModuleNotFoundError", "Exception", "AttributeError", "BaseException")
+
+_PARAMETERS = ("parameters", "named_parameters", "buffers", "named_buffers")
+_OF_TENSORS = ("data", "grad", "requires_grad")
+"""What tensors have in OneFlow, and code sets."""
