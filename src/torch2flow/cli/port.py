@@ -33,6 +33,9 @@ Examples:
 @click.option("--with", "along", multiple=True, metavar="NAME", help="Port this installed package along. Repeatable.")
 @click.option("--check", is_flag=True, help="Say what there is to say, and write nothing.")
 @click.option("--rules", multiple=True, type=PATH, metavar="FILE.py", help="Your own substitutes. Runs it.")
+@click.option(
+    "--requirements", is_flag=True, help="Put OneFlow into requirements.txt, pyproject.toml, README and such."
+)
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier port wrote at -o.")
 @click.option("--all", "every", is_flag=True, help="Show also what was left out because it has no effect.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -46,6 +49,7 @@ def port(
     along: tuple[str, ...],
     check: bool,
     rules: tuple[Path, ...],
+    requirements: bool,
     overwrite: bool,
     every: bool,
     as_json: bool,
@@ -74,7 +78,7 @@ def port(
             from torch2flow.cli import display
 
             advance = stack.enter_context(display.progress_bar("porting", tree.nbytes()))
-        work = Port(tree, advance)
+        work = Port(tree, advance, requirements)
         done = work.check() if out is None else work.write(out.absolute(), overwrite)
     silent = as_json or quiet
     if not silent:

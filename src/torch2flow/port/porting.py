@@ -21,7 +21,7 @@ from torch2flow.guards.regular_files import read_whole
 from torch2flow.port.compat_module import compat_source, served_names
 from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.notebooks import port_notebook
-from torch2flow.port.packaging import packaging_findings
+from torch2flow.port.packaging import read_packaging
 from torch2flow.port.project import Project, SourceModule
 from torch2flow.port.rewriting import Rewriter
 from torch2flow.port.source import PythonText, read_source
@@ -75,10 +75,11 @@ class Port:
     Args:
         tree: what is ported.
         progress: called with the number of bytes that were done since the last call.
+        requirements: files that ask for PyTorch to be installed ask for OneFlow in the result.
     """
 
-    def __init__(self, tree: SourceTree, progress: Progress = lambda count: None) -> None:
-        self.tree, self.progress = tree, progress
+    def __init__(self, tree: SourceTree, progress: Progress = lambda count: None, requirements: bool = False) -> None:
+        self.tree, self.progress, self.requirements = tree, progress, requirements
         self.result = Ported()
         self.project = Project()
         self.modules: dict[str, SourceModule] = {}
@@ -168,14 +169,17 @@ class Port:
         self._find_namespaces()
         for path in self.tree.files:
             if path in self.modules:
-                yield path, self._ported(path)
+                data = self._ported(path)
+                yield path, self._packaged(path, data) or data
             elif (path or self.tree.root.name).endswith(".ipynb"):
                 yield from self._notebook(path)
             elif path in python:
                 yield path, self.tree.file(path).read_bytes()
             else:
-                self.result.tally.findings += packaging_findings(path, self.tree.file(path))
-                continue
+                changed = self._packaged(path)
+                if changed is None:
+                    continue
+                yield path, changed
             self.progress(self.tree.file(path).stat().st_size)
 
     def _read(self, path: str) -> PythonText | None:
@@ -207,6 +211,12 @@ class Port:
             return original
         self.result.changed += 1
         return data
+
+    def _packaged(self, path: str, data: bytes | None = None) -> bytes | None:
+        """What a file that asks for PyTorch becomes; None for any other, and where that was not asked for."""
+        found = read_packaging(path, self.tree.file(path), data)
+        self.result.tally.findings += found.findings
+        return found.data if found.findings and self.requirements else None
 
     def _notebook(self, path: str) -> Iterator[tuple[str, bytes]]:
         file = self.tree.file(path)
