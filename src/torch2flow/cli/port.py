@@ -37,6 +37,7 @@ Examples:
     "--requirements", is_flag=True, help="Put OneFlow into requirements.txt, pyproject.toml, README and such."
 )
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier port wrote at -o.")
+@click.option("--no-cache", is_flag=True, help="Take nothing that was ported before, and keep nothing.")
 @click.option("--all", "every", is_flag=True, help="Show also what was left out because it has no effect.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -51,6 +52,7 @@ def port(
     rules: tuple[Path, ...],
     requirements: bool,
     overwrite: bool,
+    no_cache: bool,
     every: bool,
     as_json: bool,
     quiet: bool,
@@ -61,14 +63,14 @@ def port(
     What OneFlow lacks or does otherwise comes from one module that is written beside the code, flow_compat.py.
     Exit code 4: OneFlow can't do some of it; the ported code raises where it gets there.
     """
-    from torch2flow.models.lowering.listing import load_rules
+    from torch2flow.port.cache import Cache, default_folder
+    from torch2flow.port.own_rules import load_own_rules
     from torch2flow.port.porting import Port
     from torch2flow.port.tree import add_package, installed, read_tree
 
     if (out is None) == (not check):
         raise UsageError("Give either -o OUT or --check.", remedy="torch2flow port --help shows examples")
-    for path in rules:
-        load_rules(path)
+    own = load_own_rules(rules)
     tree = read_tree(installed(str(source), python) if as_module else source, out)
     for name in along:
         add_package(tree, name, installed(name, python))
@@ -78,7 +80,7 @@ def port(
             from torch2flow.cli import display
 
             advance = stack.enter_context(display.progress_bar("porting", tree.nbytes()))
-        work = Port(tree, advance, requirements)
+        work = Port(tree, advance, requirements, Cache(None if no_cache else default_folder()), own)
         done = work.check() if out is None else work.write(out.absolute(), overwrite)
     silent = as_json or quiet
     if not silent:

@@ -58,8 +58,7 @@ def read_packaging(path: str, file: Path, data: bytes | None = None) -> Packagin
         data: what it became so far, where that is not what lies there.
     """
     name = path.rpartition("/")[2]
-    is_known = name in ("pyproject.toml", "setup.py") or _REQUIREMENTS.fullmatch(path) or _PROSE.fullmatch(path)
-    if not is_known or (data is None and file.stat().st_size > MOST):
+    if not is_packaging(path) or (data is None and file.stat().st_size > MOST):
         return Packaging()
     given = file.read_bytes() if data is None else data
     text = given.decode("utf-8", "surrogateescape")
@@ -76,6 +75,12 @@ def read_packaging(path: str, file: Path, data: bytes | None = None) -> Packagin
         lines.append(_changed(line, matches))
     found.data = "".join(lines).encode("utf-8", "surrogateescape")
     return found
+
+
+def is_packaging(path: str) -> bool:
+    """Whether a file, by its name, may ask for packages."""
+    name = path.rpartition("/")[2]
+    return bool(name in ("pyproject.toml", "setup.py") or _REQUIREMENTS.fullmatch(path) or _PROSE.fullmatch(path))
 
 
 def _lines(path: str, name: str, text: str) -> Iterator[tuple[str, list[re.Match[str]]]]:
