@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, (source, command, ranks) in enumerate(chosen):
             words = [ONEFLOW, "port", SCRIPTS / source, "-o", f"{folder}/{number}/{source}", "--json"]
-            words += ["--verify-script", command, "--torch-python", TORCH, "--ranks", str(ranks)]
+            words += ["--verify-script", command, "--python", TORCH, "--ranks", str(ranks)]
             Path(folder, str(number)).mkdir()
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             failed += done.returncode != 0

@@ -24,7 +24,7 @@ Examples:
   torch2flow port my-repository -o my-repository-oneflow
   torch2flow port -m timm -o ported/timm --python /path/to/python
   torch2flow port my-repository --check                 how portable is it? Writes nothing
-  torch2flow port my-repository -o OUT --verify-script 'train.py --epochs 1' --torch-python /path/to/python"""
+  torch2flow port my-repository -o OUT --verify-script 'train.py --epochs 1'"""
 )
 @click.argument("source", metavar="SRC", type=PATH)
 @click.option("-o", "--output", "out", type=PATH, help="The ported file or folder.")
@@ -85,7 +85,7 @@ def port(
     silent = as_json or quiet
     if not silent:
         display.show_port(done, every=every)
-    run = verify_ported_script(script, tree.root, done.out, tree.name, silent=silent)
+    run = verify_ported_script(script, tree.root, done.out, tree.name, python, silent=silent)
     if as_json:
         print_json(done.to_json() | ({"script": run.to_json()} if run else {}))
     elif run is not None:

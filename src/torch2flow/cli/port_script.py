@@ -19,7 +19,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 OPTIONS = (
     click.option("--verify-script", metavar="COMMAND", help="Then run this script of SRC on both sides, and compare."),
-    click.option("--torch-python", metavar="PATH", help="With --verify-script: a Python that has PyTorch."),
     click.option("--steps", type=click.IntRange(1), default=50, help="With --verify-script: so many. Default: 50."),
     click.option("--ranks", type=click.IntRange(1, 64), default=1, help="With --verify-script: so many processes."),
 )
@@ -33,7 +32,7 @@ def script_options(command: Command) -> Command:
 
 
 def verify_ported_script(
-    given: dict[str, Any], source: Path, out: Path | None, package: str, *, silent: bool
+    given: dict[str, Any], source: Path, out: Path | None, package: str, python: str | None, *, silent: bool
 ) -> ScriptComparison | None:
     """Runs both sides, if that is asked for.
 
@@ -42,6 +41,7 @@ def verify_ported_script(
         source: the original.
         out: what was written.
         package: the name of the package that it is; "" if it is none.
+        python: an interpreter that has PyTorch; None for this one.
         silent: nothing is said meanwhile.
     """
     if given["verify_script"] is None:
@@ -51,7 +51,7 @@ def verify_ported_script(
     from torch2flow.proof.scripts.both_sides import ScriptRun, verify_script
 
     run = ScriptRun(
-        given["verify_script"], source, out, package, given["torch_python"] or sys.executable, given["steps"],
+        given["verify_script"], source, out, package, python or sys.executable, given["steps"],
         given["ranks"],
     )  # fmt: skip
     with contextlib.ExitStack() as stack:

@@ -152,7 +152,7 @@ def _run(run: ScriptRun, folder: Path, job: str, side: str) -> str:
             raise InstallationError(
                 f"This interpreter can't be started: {error.strerror}.",
                 where=run.python,
-                remedy="--torch-python PATH of a Python that has PyTorch",
+                remedy="--python PATH of a Python that has PyTorch",
             ) from None
         finally:
             for process in processes:
