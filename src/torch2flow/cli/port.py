@@ -37,7 +37,11 @@ Examples:
 @click.option("--with", "along", multiple=True, metavar="NAME", help="Port this installed package along. Repeatable.")
 @click.option("--check", is_flag=True, help="Say what there is to say, and write nothing.")
 @click.option("--rules", multiple=True, type=PATH, metavar="FILE.py", help="Your own substitutes. Runs it.")
+@click.option(
+    "--requirements", is_flag=True, help="Put OneFlow into requirements.txt, pyproject.toml, README and such."
+)
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier port wrote at -o.")
+@click.option("--no-cache", is_flag=True, help="Take nothing that was ported before, and keep nothing.")
 @click.option("--all", "every", is_flag=True, help="Show also what was left out because it has no effect.")
 @proof_options
 @script_options
@@ -51,7 +55,9 @@ def port(
     along: tuple[str, ...],
     check: bool,
     rules: tuple[Path, ...],
+    requirements: bool,
     overwrite: bool,
+    no_cache: bool,
     every: bool,
     as_json: bool,
     quiet: bool,
@@ -62,15 +68,15 @@ def port(
     What OneFlow lacks or does otherwise comes from one module that is written beside the code, flow_compat.py.
     Exit code 4: OneFlow can't do some of it; the ported code raises where it gets there.
     """
-    from torch2flow.models.lowering.listing import load_rules
+    from torch2flow.port.cache import Cache, default_folder
+    from torch2flow.port.own_rules import load_own_rules
     from torch2flow.port.porting import Port
     from torch2flow.port.tree import add_package, installed, read_tree
 
     if (out is None) == (not check):
         raise UsageError("Give either -o OUT or --check.", remedy="torch2flow port --help shows examples")
     check_proof(proof, check, overwrite)
-    for path in rules:
-        load_rules(path)
+    own = load_own_rules(rules)
     as_is = bool(proof["as_is"])
     tree = read_tree(installed(str(source), python) if as_module else source, out)
     for name in along:
@@ -84,7 +90,7 @@ def port(
                 from torch2flow.cli import display
 
                 advance = stack.enter_context(display.progress_bar("porting", tree.nbytes()))
-            work = Port(tree, advance)
+            work = Port(tree, advance, requirements, Cache(None if no_cache else default_folder()), own)
             done = work.check() if out is None else work.write(out.absolute(), overwrite)
         told, code = done.to_json(), UnsupportedError.exit_code if done.tally.uses["cannot"] else 0
         if not (quiet or as_json):

@@ -54,12 +54,11 @@ def run(
         options = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         command = own_module("torch2flow.cli.running", json.dumps(given), options=options)
         os.execv(command[0], command)
-    from torch2flow.models.lowering.listing import load_rules
+    from torch2flow.port.own_rules import load_own_rules
     from torch2flow.port.program import RunRequest
     from torch2flow.port.program_check import check_program
 
-    for path in rules:
-        load_rules(path)
+    load_own_rules(rules)
     done = check_program(RunRequest(**given))
     if as_json:
         print_json(done.to_json())

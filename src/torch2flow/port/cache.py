@@ -40,6 +40,11 @@ class Cache:
     def __init__(self, folder: Path | None) -> None:
         self._folder = _private_folder(folder) if folder is not None else -1
 
+    @property
+    def is_there(self) -> bool:
+        """Whether anything can be kept."""
+        return self._folder >= 0
+
     def get(self, key: str) -> bytes | None:
         """An entry; None where there is none that can be trusted."""
         if self._folder < 0:

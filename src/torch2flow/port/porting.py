@@ -18,10 +18,12 @@ from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, out
 from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object, to_json_text
 from torch2flow.guards.regular_files import read_whole
-from torch2flow.port.compat_module import compat_source, served_names
+from torch2flow.port.cache import Cache
+from torch2flow.port.compat_module import served_names
 from torch2flow.port.findings import PortFinding, Tally
+from torch2flow.port.kept_tree import KeptTree
 from torch2flow.port.notebooks import port_notebook
-from torch2flow.port.packaging import packaging_findings
+from torch2flow.port.packaging import read_packaging
 from torch2flow.port.project import Project, SourceModule
 from torch2flow.port.rewriting import Rewriter
 from torch2flow.port.source import PythonText, read_source
@@ -75,10 +77,21 @@ class Port:
     Args:
         tree: what is ported.
         progress: called with the number of bytes that were done since the last call.
+        requirements: files that ask for PyTorch to be installed ask for OneFlow in the result.
+        cache: what was ported before, which is taken while nothing has changed.
+        rules: what stands for the content of the user's own rules.
     """
 
-    def __init__(self, tree: SourceTree, progress: Progress = lambda count: None) -> None:
-        self.tree, self.progress = tree, progress
+    def __init__(
+        self,
+        tree: SourceTree,
+        progress: Progress = lambda count: None,
+        requirements: bool = False,
+        cache: Cache | None = None,
+        rules: str = "",
+    ) -> None:
+        self.tree, self.progress, self.requirements = tree, progress, requirements
+        self._kept = KeptTree(tree, cache or Cache(None), requirements, rules)
         self.result = Ported()
         self.project = Project()
         self.modules: dict[str, SourceModule] = {}
@@ -124,7 +137,7 @@ class Port:
         for names in self.result.compat.values():
             with suppress(FormatError):
                 names |= served_names(read_whole(standing).decode("utf-8", "replace"))
-            write_file(paths[1], compat_source(names).encode())
+            write_file(paths[1], self._kept.compat_source(names))
         if not self.result.compat and standing.exists():
             shutil.copyfile(standing, paths[1])
 
@@ -140,7 +153,7 @@ class Port:
                 shutil.copyfile(self.tree.file(path), folder / path)
                 self.progress((folder / path).stat().st_size)
         for path, names in self.result.compat.items():
-            _make(folder, path, compat_source(names).encode())
+            _make(folder, path, self._kept.compat_source(names))
         rows = []
         for path in sorted({*self.tree.files, *self.result.compat}):
             if (folder / path).is_file():
@@ -156,7 +169,22 @@ class Port:
     # -- reading and rewriting -----------------------------------------------------------------------------------------
 
     def _texts(self) -> Iterator[tuple[str, bytes]]:
-        """The ported files, one after the other."""
+        """The ported files, one after the other: as they were kept, or ported now and kept."""
+        result, kept = self.result, self._kept.find()
+        if kept is not None:
+            result.tally, result.compat, (result.files, result.changed), paths, texts = kept
+            for path in paths:
+                yield path, texts[path] if path in texts else self.tree.file(path).read_bytes()
+            return
+        paths, texts = [], {}
+        for path, data in self._ported_texts():
+            paths.append(path)
+            if data != self.tree.file(path).read_bytes():
+                texts[path] = data
+            yield path, data
+        self._kept.keep(result.tally, result.compat, [result.files, result.changed], paths, texts)
+
+    def _ported_texts(self) -> Iterator[tuple[str, bytes]]:
         self.result.tally.findings += self.tree.findings
         python = [path for path in self.tree.files if is_python(path, self.tree.file(path))]
         for path in python:
@@ -168,14 +196,17 @@ class Port:
         self._find_namespaces()
         for path in self.tree.files:
             if path in self.modules:
-                yield path, self._ported(path)
+                data = self._ported(path)
+                yield path, self._packaged(path, data) or data
             elif (path or self.tree.root.name).endswith(".ipynb"):
                 yield from self._notebook(path)
             elif path in python:
                 yield path, self.tree.file(path).read_bytes()
             else:
-                self.result.tally.findings += packaging_findings(path, self.tree.file(path))
-                continue
+                changed = self._packaged(path)
+                if changed is None:
+                    continue
+                yield path, changed
             self.progress(self.tree.file(path).stat().st_size)
 
     def _read(self, path: str) -> PythonText | None:
@@ -207,6 +238,12 @@ class Port:
             return original
         self.result.changed += 1
         return data
+
+    def _packaged(self, path: str, data: bytes | None = None) -> bytes | None:
+        """What a file that asks for PyTorch becomes; None for any other, and where that was not asked for."""
+        found = read_packaging(path, self.tree.file(path), data)
+        self.result.tally.findings += found.findings
+        return found.data if found.findings and self.requirements else None
 
     def _notebook(self, path: str) -> Iterator[tuple[str, bytes]]:
         file = self.tree.file(path)

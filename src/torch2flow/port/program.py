@@ -15,7 +15,7 @@ from typing import Any
 
 from torch2flow.errors import UsageError
 from torch2flow.guards.regular_files import is_regular
-from torch2flow.port.cache import Cache, content_digest, default_folder
+from torch2flow.port.cache import Cache, default_folder
 from torch2flow.port.on_import import Porter, PortingFinder, install
 
 ALONG = frozenset(
@@ -68,11 +68,9 @@ def prepare(request: RunRequest) -> PortingFinder:
     signal.signal(signal.SIGINT, interrupt)  # OneFlow ends the process by a handler of its own
     rules = ""
     if request.rules:
-        from torch2flow.models.lowering.listing import load_rules
+        from torch2flow.port.own_rules import load_own_rules
 
-        for path in map(Path, request.rules):
-            load_rules(path)
-            rules += content_digest(path.read_bytes())
+        rules = load_own_rules(map(Path, request.rules))
     cache = Cache(default_folder() if request.is_cached else None)
     return install(sorted({*ALONG, *request.along}), cache, rules)
 

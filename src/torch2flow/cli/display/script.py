@@ -9,7 +9,7 @@ from rich.table import Table
 from torch2flow.cli.display.console import out, shown
 
 if TYPE_CHECKING:
-    from torch2flow.proof.scripts.step_comparison import ScriptComparison, Step
+    from torch2flow.proof.scripts.step_comparison import LossStep, ScriptComparison
 
 SHOWN = 5
 """How many steps are shown at the beginning, around the first difference, and at the end; `--json` has all."""
@@ -43,7 +43,7 @@ def _loss(value: float | None) -> str:
     return "none" if value is None else f"{value:.7g}"
 
 
-def _chosen(steps: list[Step]) -> list[int]:
+def _chosen(steps: list[LossStep]) -> list[int]:
     first = next((place for place, step in enumerate(steps) if step.verdict == "different"), 0)
     near = range(max(0, first - SHOWN), min(len(steps), first + SHOWN))
     return sorted({*range(min(SHOWN, len(steps))), *near, *range(max(0, len(steps) - SHOWN), len(steps))})

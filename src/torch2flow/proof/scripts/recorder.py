@@ -21,8 +21,6 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 KINDS = {
     "rand": "uniform", "rand_like": "uniform", "randn": "normal", "randn_like": "normal", "normal": "normal",
     "randint": "integers", "randint_like": "integers", "randperm": "permutation", "bernoulli": "bernoulli",
@@ -48,7 +46,7 @@ ULP = 2.0**-23
 def main() -> None:
     """Runs the script that the first argument describes."""
     job = json.loads(sys.argv[1])
-    recorder = Recorder(job)
+    recorder = ScriptRecorder(job)
     sys.argv[:] = [job["script"], *job["arguments"]]
     if job["as_module"]:
         sys.path.insert(0, str(Path.cwd()))
@@ -62,7 +60,7 @@ def main() -> None:
         recorder.close()
 
 
-class Recorder:
+class ScriptRecorder:
     """Sees what a script draws, builds and trains.
 
     Args:
@@ -72,6 +70,8 @@ class Recorder:
     """
 
     def __init__(self, job: dict[str, Any]) -> None:
+        import numpy as np
+
         self.job = job
         self.rank = os.environ.get("RANK", "0")
         self.out = Path(job["out"]) / self.rank
@@ -180,7 +180,7 @@ class Recorder:
                 self.is_inside = outer
             key = f"order [{len(order)}]"
             if not self.job["repeat"]:
-                self._keep(key, {"x": np.array(order, np.int64)})
+                self._keep(key, {"x": order})
                 return iter(order)
             found = self._next(key)
             return iter(order if found is None else found["x"].tolist())
@@ -188,11 +188,15 @@ class Recorder:
         return __iter__
 
     def _keep(self, key: str, arrays: dict[str, Any]) -> None:
+        import numpy as np
+
         name = f"{sum(map(len, self.kept.values()))}.npz"
         np.savez(self.out / name, **arrays)
         self.kept[key].append(name)
 
     def _next(self, key: str) -> dict[str, Any] | None:
+        import numpy as np
+
         names = self.given.get(key, ())
         if self.taken[key] >= len(names):
             return None
@@ -328,6 +332,8 @@ class CompatFinder:
 
 
 def _array(tensor: Any) -> Any:
+    import numpy as np
+
     tensor = tensor.detach().cpu()
     dtype = str(tensor.dtype).rpartition(".")[2]
     array = (tensor.float() if dtype == "bfloat16" else tensor).numpy()

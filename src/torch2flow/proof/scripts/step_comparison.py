@@ -22,7 +22,7 @@ HIDING = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LossStep:
     """One step.
 
     Attributes:
@@ -54,7 +54,7 @@ class ScriptComparison:
         failure: what the OneFlow side said when it ended by an error; "" where it did not.
     """
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[LossStep] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failure: str = ""
 
@@ -93,7 +93,7 @@ class ScriptComparison:
         }
 
 
-def compare_losses(torch: Sequence[float], shaken: Sequence[float], flow: Sequence[float]) -> list[Step]:
+def compare_losses(torch: Sequence[float], shaken: Sequence[float], flow: Sequence[float]) -> list[LossStep]:
     """Judges each step.
 
     Args:
@@ -105,7 +105,7 @@ def compare_losses(torch: Sequence[float], shaken: Sequence[float], flow: Sequen
     for place in range(max(len(torch), len(flow))):
         expected, other, found = (each[place] if place < len(each) else None for each in (torch, shaken, flow))
         if expected is None or found is None:
-            steps.append(Step(place + 1, expected, found, 0.0, "different"))
+            steps.append(LossStep(place + 1, expected, found, 0.0, "different"))
             break
         size = max(size, abs(expected)) if math.isfinite(expected) else size
         noise = max(noise, abs(expected - other) if other is not None else 0.0)
@@ -113,5 +113,5 @@ def compare_losses(torch: Sequence[float], shaken: Sequence[float], flow: Sequen
         equal = abs(expected - found) <= allowed or (math.isnan(expected) and math.isnan(found)) or expected == found
         hidden = not math.isfinite(noise) or allowed > HIDING * max(abs(expected), HIDING * size)
         verdict = "undecided" if hidden and steps else "within noise" if equal else "different"
-        steps.append(Step(place + 1, expected, found, allowed, verdict))
+        steps.append(LossStep(place + 1, expected, found, allowed, verdict))
     return steps
