@@ -423,7 +423,7 @@ class Rewriter(FileUnderWay):
         self.tell(node, "changed", api, f"Left out: {reason}.")
 
     def _note(self, api: Api, node: ast.AST) -> None:
-        if api.note and api.status == "part":
+        if api.is_silent:  # what OneFlow refuses, it tells itself
             self.look(node, api.name, api.note, "see whether the code depends on it")
 
 
