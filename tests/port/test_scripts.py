@@ -90,7 +90,7 @@ def test_steps_are_judged_by_what_rounding_makes_of_them() -> None:
 @pytest.mark.parametrize("command", ["", "a 'b", "-m", "-m nets", "other.py", "none/train.py x"])
 def test_a_command_that_names_no_script_is_refused_before_anything_runs(command: str, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("1/0\n")
-    sources = [tmp_path / "train.py"] + [tmp_path] * (command not in ("-m nets",))
+    sources = {"-m nets": ["train.py"], "none/train.py x": ["."]}.get(command, ["train.py", "."])
     for source in sources:
         with pytest.raises(UsageError):
-            verify_script(ScriptRun(command, source, tmp_path, python="/none"))
+            verify_script(ScriptRun(command, tmp_path / source, tmp_path, python="/none"))
