@@ -137,7 +137,7 @@ def test_pytorch_is_not_there_for_what_is_not_ported(run, write_tree, tmp_path: 
     done = run("--with", "other_library", "train.py", "--do", "x", cwd=source, PYTHONPATH=str(packages))
     assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "2.0")
     done = run("train.py", "--do", "name", cwd=source)
-    assert "Write `import torch` there" in done.stderr.splitlines()[-1]
+    assert "Write `import torch` in a module" in done.stderr.splitlines()[-1]
     (source / "asks.py").write_text(
         "import importlib.util\nprint(importlib.util.find_spec('torch'))\ntry:\n    exec('import torch')\n"
         "except ImportError as error:\n    print(error.name)\n"

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from torch2flow.errors import UsageError
+from torch2flow.proof.scripts.both_sides import ScriptRun, verify_script
 from torch2flow.proof.scripts.step_comparison import ScriptComparison, compare_losses
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -83,3 +85,12 @@ def test_steps_are_judged_by_what_rounding_makes_of_them() -> None:
     assert (
         not ScriptComparison([]).is_same and not ScriptComparison(compare_losses(exact, exact, exact), [], "x").is_same
     )
+
+
+@pytest.mark.parametrize("command", ["", "a 'b", "-m", "-m nets", "other.py", "none/train.py x"])
+def test_a_command_that_names_no_script_is_refused_before_anything_runs(command: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("1/0\n")
+    sources = {"-m nets": ["train.py"], "none/train.py x": ["."]}.get(command, ["train.py", "."])
+    for source in sources:
+        with pytest.raises(UsageError):
+            verify_script(ScriptRun(command, tmp_path / source, tmp_path, python="/none"))

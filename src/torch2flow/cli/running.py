@@ -82,17 +82,16 @@ def explain(error: BaseException, request: RunRequest) -> None:
         package = _package_of(error.__traceback__)
         where = f"{frame.filename}, line {frame.lineno}" if frame else ""
         if package:
-            print(
-                f"torch2flow: {package} imports PyTorch ({where}), and is not among the packages that are ported on"
-                f" their way in. Add it: torch2flow run --with {package} {request.name}",
-                file=sys.stderr,
+            said = (
+                f"{package} imports PyTorch ({where}), and is not among the packages that are ported on their way in."
+                f" Add it: torch2flow run --with {package} {request.name}"
             )
         else:
-            print(
-                f"torch2flow: torch is imported by its name as text ({where}), which is not seen when the code is"
-                " ported. Write `import torch` there.",
-                file=sys.stderr,
+            said = (
+                f"torch is asked for by its name as text, or in code that is run and not imported ({where}), which is"
+                " not ported. Write `import torch` in a module that is imported."
             )
+        print(f"torch2flow: {said}", file=sys.stderr)
     elif type(error).__name__ == "NotInOneFlow":
         flag = "-m " if request.as_module else ""
         print(
@@ -111,4 +110,5 @@ def _package_of(trace: TracebackType | None) -> str:
     outer = next((each for each in reversed(frames) if "importlib" not in each.f_code.co_filename), None)
     if outer is None or isinstance(outer.f_globals.get("__loader__"), PortingLoader):
         return ""
-    return str(outer.f_globals.get("__name__", "")).partition(".")[0].removeprefix("__main__")
+    is_imported = outer.f_globals.get("__spec__") is not None
+    return str(outer.f_globals.get("__name__", "")).partition(".")[0] if is_imported else ""

@@ -87,8 +87,8 @@ def compat_source(names: Iterable[str]) -> SourceText:
 def whole_source() -> str:
     """All substitutes there are, for a program whose modules are ported one by one as they are imported.
 
-    Nothing is put into OneFlow by it: `METHODS` says what each name of a method is, and `MODULES` holds the names of
-    PyTorch's modules, so that what a module needs can be put there when it is imported.
+    Nothing is put into OneFlow by it: `METHODS` says what each name of a method is, `MODULES` holds the names of
+    PyTorch's modules, and `SETUPS` what else may be wanted, so that this is put there when a module needs it.
     """
     everything = {SUBSTITUTES[name].function: name for name in sorted(SUBSTITUTES)}
     assembly = _Assembly({(_file_of(each), each.__name__): each.__name__ for each in [*everything, *OURS.values()]})
@@ -106,7 +106,8 @@ def whole_source() -> str:
             modules.setdefault(owner, []).append(f"{attribute!r}: {function}")
     places = [f"    {owner!r}: {{{', '.join(rows)}}}," for owner, rows in modules.items()]
     assembly.imports.add(_LAZY["flow"])
-    tables = ["METHODS = {", *methods, "}", "MODULES = {", *places, "}"]
+    setups = [f"    {name!r}: {function.__name__}," for name, function in OURS.items() if name != "missing"]
+    tables = ["METHODS = {", *methods, "}", "MODULES = {", *places, "}", "SETUPS = {", *setups, "}"]
     return assembly.unformatted(tables, [])
 
 

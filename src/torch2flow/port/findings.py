@@ -50,6 +50,17 @@ class Tally:
     compat: set[str] = field(default_factory=set)
     lines: int = 0
 
+    def to_plain(self) -> tuple[Any, ...]:
+        """Plain data, for another process or the cache."""
+        rows = [tuple(finding.to_json().values()) for finding in self.findings]
+        return rows, dict(self.uses), sorted(self.compat), self.lines
+
+    @classmethod
+    def from_plain(cls, row: tuple[Any, ...]) -> Tally:
+        """The reverse."""
+        findings, uses, compat, lines = row
+        return cls([PortFinding(*each) for each in findings], Counter(uses), set(compat), lines)
+
     def add(self, other: Tally) -> None:
         """Adds what was found elsewhere."""
         self.findings += other.findings

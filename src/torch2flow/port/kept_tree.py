@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import marshal
 import sys
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from torch2flow.port.cache import Cache, cache_key, content_digest
 from torch2flow.port.compat_module import compat_source
-from torch2flow.port.findings import PortFinding, Tally
+from torch2flow.port.findings import Tally
 from torch2flow.port.packaging import is_packaging
 from torch2flow.port.tree import SourceTree, is_python
 
@@ -42,9 +41,8 @@ class KeptTree:
         data = self.cache.get(self._key) if self._key else None
         if data is None:
             return None
-        findings, uses, names, lines, compat, counts, paths, texts = marshal.loads(data)
-        tally = Tally([PortFinding(*row) for row in findings], Counter(uses), set(names), lines)
-        return tally, {path: set(each) for path, each in compat.items()}, counts, paths, texts
+        tally, compat, counts, paths, texts = marshal.loads(data)
+        return Tally.from_plain(tally), {path: set(each) for path, each in compat.items()}, counts, paths, texts
 
     def keep(
         self, tally: Tally, compat: dict[str, set[str]], counts: list[int], paths: list[str], texts: dict[str, bytes]
@@ -52,9 +50,8 @@ class KeptTree:
         """Keeps what became of the tree, unless a file has changed meanwhile."""
         if not self._key or self._read_key() != self._key:
             return
-        findings = [tuple(finding.to_json().values()) for finding in tally.findings]
         names = {path: sorted(each) for path, each in compat.items()}
-        row = (findings, dict(tally.uses), sorted(tally.compat), tally.lines, names, counts, paths, texts)
+        row = (tally.to_plain(), names, counts, paths, texts)
         self.cache.put(self._key, marshal.dumps(row))
 
     def compat_source(self, names: Iterable[str]) -> bytes:

@@ -212,8 +212,8 @@ class PortingFinder:
             if name in self.compat["METHODS"]:
                 owner, attribute, value = self.compat["METHODS"][name]
                 setattr(owner, attribute, value)
-            elif name == "placement":
-                self.compat["take_device_and_dtype"]()
+            elif name in self.compat["SETUPS"]:
+                self.compat["SETUPS"][name]()
             elif name.startswith("names of "):
                 self._names_of(name.removeprefix("names of "))
 

@@ -24,6 +24,7 @@ from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.kept_tree import KeptTree
 from torch2flow.port.notebooks import port_notebook
 from torch2flow.port.packaging import read_packaging
+from torch2flow.port.processes import count_of_processes, in_processes
 from torch2flow.port.project import Project, SourceModule
 from torch2flow.port.rewriting import Rewriter
 from torch2flow.port.source import PythonText, read_source
@@ -194,9 +195,15 @@ class Port:
                 self.modules[path] = module
                 self.project.add(module, source)
         self._find_namespaces()
+        ours = [path for path in self.tree.files if path in self.modules]
+        count = count_of_processes(sum(self.tree.file(path).stat().st_size for path in ours))
+        rewritten = in_processes(self._rewritten, ours, count)
         for path in self.tree.files:
             if path in self.modules:
-                data = self._ported(path)
+                data, tally, is_changed = next(rewritten)
+                self.result.files += 1
+                self.result.changed += is_changed
+                self._note(path, Tally.from_plain(tally))
                 yield path, self._packaged(path, data) or data
             elif (path or self.tree.root.name).endswith(".ipynb"):
                 yield from self._notebook(path)
@@ -217,27 +224,21 @@ class Port:
             self.result.tally.findings.append(PortFinding(path, 0, "error", "", error.what, remedy))
             return None
 
-    def _ported(self, path: str) -> bytes:
+    def _rewritten(self, path: str) -> tuple[bytes, tuple[Any, ...], bool]:
+        """What a file of Python becomes, what was found in it, and whether it is another than before."""
         file = self.tree.file(path)
         original = read_whole(file, LARGEST)
-        self.result.files += 1
         source = read_source(original)
-        rewriter = Rewriter(source, self.modules[path], self.project, path or file.name, self._place(path, source))
-        tally = rewriter.run()
-        self._note(path, tally)
-        if not source.is_edited:
-            return original
-        data = source.encoded()
-        try:
-            read_source(data, names_only=True)
-        except FormatError as error:
-            reason = f"What it became is no Python any more: {error.what}"
-            self.result.tally.findings.append(
-                PortFinding(path, 0, "error", "", reason, "it is copied as it is; report it")
-            )
-            return original
-        self.result.changed += 1
-        return data
+        tally = Rewriter(source, self.modules[path], self.project, path or file.name, self._place(path, source)).run()
+        data = source.encoded() if source.is_edited else original
+        if source.is_edited:
+            try:
+                read_source(data, names_only=True)
+            except FormatError as error:
+                reason = f"What it became is no Python any more: {error.what}"
+                tally.findings.append(PortFinding(path, 0, "error", "", reason, "it is copied as it is; report it"))
+                data = original
+        return data, tally.to_plain(), data is not original
 
     def _packaged(self, path: str, data: bytes | None = None) -> bytes | None:
         """What a file that asks for PyTorch becomes; None for any other, and where that was not asked for."""

@@ -81,6 +81,11 @@ def main_file(request: RunRequest, porter: Porter) -> tuple[str, str]:
     Raises:
         UsageError: there is no such program.
     """
+    try:
+        Path.cwd()
+    except OSError:
+        if request.as_module or not Path(request.name).is_absolute():
+            raise UsageError("The current folder is gone.", remedy="change into one that exists") from None
     if request.as_module:
         return _file_of_module(request.name, porter)
     file = Path(request.name)

@@ -46,6 +46,8 @@ class Rewriter(FileUnderWay):
         """Makes all edits."""
         self.all(self.source.tree.body)
         self._imports.finish()
+        self._visitors.clear()  # what refers to itself keeps its tree for ever, as long as no cycles are collected
+        del self._imports
         return self.tally
 
     # -- walking -------------------------------------------------------------------------------------------------------

@@ -16,12 +16,17 @@ from pathlib import Path
 
 from torch2flow.errors import InstallationError, UsageError
 from torch2flow.guards.child_python import other_python, own_module
+from torch2flow.guards.regular_files import is_regular
+from torch2flow.port.tree import SKIPPED
 from torch2flow.proof.scripts.step_comparison import ScriptComparison, compare_losses
 
 RECORDER = "torch2flow.proof.scripts.recorder"
 
 COPIED = 1 << 20
 """Files up to this size are copied, so that a script may change them; larger ones are data, and linked."""
+
+FILES = 1000
+"""A folder with more files than this is data, and linked."""
 
 SHOWN = 30
 """Last lines of a script's output that are shown when it fails."""
@@ -57,11 +62,7 @@ def verify_script(run: ScriptRun, say: Callable[[str], None] = lambda text: None
         UsageError: the script does not run with PyTorch, or trains nothing.
         InstallationError: the interpreter can't be started.
     """
-    words = shlex.split(run.command)
-    as_module = words[:1] == ["-m"]
-    words = words[as_module:]
-    if not words:
-        raise UsageError("There is no script in --verify-script.", remedy='--verify-script "train.py --epochs 1"')
+    as_module, script, arguments = _words(run)
     with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
         folder = Path(temporary)
         sides = {"torch": run.source, "shaken": run.source, "flow": run.ported}
@@ -69,11 +70,9 @@ def verify_script(run: ScriptRun, say: Callable[[str], None] = lambda text: None
         found = ScriptComparison()
         for side, place in sides.items():
             say(names[side])
-            script = words[0]
-            if not as_module and place.is_file():
-                script = place.name
+            started = place.name if place.is_file() else script
             job = {
-                "library": "oneflow" if side == "flow" else "torch", "script": script, "arguments": words[1:],
+                "library": "oneflow" if side == "flow" else "torch", "script": started, "arguments": arguments,
                 "as_module": as_module, "out": str(folder / "records" / side), "steps": run.steps,
                 "repeat": str(folder / "records" / "torch") if side == "flow" else "", "shaken": side == "shaken",
             }  # fmt: skip
@@ -90,6 +89,23 @@ def verify_script(run: ScriptRun, say: Callable[[str], None] = lambda text: None
             found.steps += compare_losses(*losses)
         found.notes = _notes(folder / "records")
     return found
+
+
+def _words(run: ScriptRun) -> tuple[bool, str, list[str]]:
+    """Whether a command names a module, what it names, and what is handed over."""
+    try:
+        words = shlex.split(run.command)
+    except ValueError as error:
+        raise UsageError(f"The command can't be read: {error}.", where=run.command) from None
+    as_module = words[:1] == ["-m"]
+    words = words[as_module:]
+    example = '--verify-script "train.py --epochs 1"'
+    if not words or (as_module and run.source.is_file()):
+        raise UsageError("The command names no script of what is ported.", where=run.command, remedy=example)
+    script = run.source if run.source.is_file() else run.source / words[0]
+    if not as_module and (not is_regular(script) or script.name != Path(words[0]).name):
+        raise UsageError("There is no such script in what is ported.", where=words[0], remedy=example)
+    return as_module, words[0], words[1:]
 
 
 def _losses(folder: Path) -> list[float]:
@@ -112,9 +128,11 @@ def _work_folder(place: Path, folder: Path, package: str) -> Path:
     root = place if place.is_dir() else place.parent
     for path in sorted(root.iterdir()):
         target = inside / path.name
+        if path.name in SKIPPED:
+            continue
         if path.is_file() and path.stat().st_size <= COPIED:
             shutil.copyfile(path, target)
-        elif path.is_dir() and place.is_dir() and not path.is_symlink():
+        elif path.is_dir() and place.is_dir() and not path.is_symlink() and len(os.listdir(path)) <= FILES:
             _work_folder(path, target, "")
         else:
             target.symlink_to(path.absolute())
