@@ -102,6 +102,16 @@ CASES = {
         "import torch\nfor v in d.values():\n    log.log(v)\n    names.index(v)\n",
         "import oneflow as flow\nfor v in d.values():\n    log.log(v)\n    names.index(v)\n",
     ),
+    "whether PyTorch is there": (
+        "import importlib.util\nfrom importlib import metadata\n"
+        "a = importlib.util.find_spec(name), metadata.version('torch'), metadata.version('json')\n",
+        "import flow_compat\nimport importlib.util\nfrom importlib import metadata\n"
+        "a = flow_compat.find_spec(name), flow_compat.version('torch'), metadata.version('json')\n",
+    ),
+    "a package that imports PyTorch": (
+        "from safetensors import safe_open\nfrom safetensors.torch import load_file\n",
+        "from safetensors import safe_open\nfrom flow_compat import load_file\n",
+    ),
     "the head of a file": (
         '#!/usr/bin/env python3\n"""Text."""\nfrom __future__ import annotations\n\nimport os\n'
         "import torch\nx = torch.dot\n",

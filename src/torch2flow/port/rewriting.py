@@ -342,6 +342,7 @@ class Rewriter(FileUnderWay):
             else:
                 self.visit(node.func)
         self._looked_up_by_text(node)
+        self._asked_for_a_package(node)
         if isinstance(node.func, ast.Name) and node.func.id == "setattr" and len(node.args) == 3:
             text = node.args[1]
             self._attribute_of_a_tensor(node.args[0], str(text.value) if isinstance(text, ast.Constant) else "_")
@@ -412,6 +413,25 @@ class Rewriter(FileUnderWay):
                 self.tally.compat.add(NAMES_OF + used)
                 self._put(node.args[0], f"{COMPAT}.{used.replace('.', '_')}", False)
                 self.look(node, used, "The name is looked up as text when the code runs.", "see that OneFlow has it")
+
+    def _asked_for_a_package(self, node: ast.Call) -> None:
+        """`importlib.util.find_spec(name)`: PyTorch is asked for, or which package it is, is known when it runs."""
+        asked = forms.ASKS_FOR_PACKAGES.get(self._imported_path(node.func), "")
+        first = node.args[0] if node.args else None
+        known = isinstance(first, ast.Constant) and str(first.value).partition(".")[0] != "torch"
+        if asked and first is not None and not known:
+            self.tally.compat.add(asked)
+            self._put(node.func, f"{COMPAT}.{asked}", False)
+
+    def _imported_path(self, node: ast.AST) -> str:
+        """The dotted path of what is imported from whichever package; "" for anything else."""
+        rest: list[str] = []
+        while isinstance(node, ast.Attribute):
+            rest.insert(0, node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        return ".".join([*(each.path for each in self.scope.home(node.id).imports.get(node.id, ())[:1]), *rest])
 
     def _dropped(self, node: ast.AST, api: str, reason: str) -> None:
         self.tally.uses["dropped"] += 1
