@@ -48,7 +48,8 @@ def test_a_package_whose_folder_is_on_the_path_has_it_beside_its_files(write_tre
              "core/utils/a.py": USES, "nets/__init__.py": "from . import types\n", "nets/types.py": USES,
              "nets/b.py": "import types\n" + USES}  # fmt: skip
     out, _ = port(write_tree(files))
-    assert (out / "core/raft.py").read_text().startswith("import flow_compat\n") and (out / "core/flow_compat.py").exists()
+    assert (out / "core/raft.py").read_text().startswith("import flow_compat\n")
+    assert (out / "core/flow_compat.py").exists()
     assert (out / "core/utils/a.py").read_text().startswith("from . import flow_compat\n")
     assert "from . import flow_compat\n" in (out / "nets/b.py").read_text()
 
