@@ -188,7 +188,7 @@ class Rewriter(FileUnderWay):
 
     def _operator(self, operator: ast.AST, operands: list[ast.expr], names: tuple[str, ...]) -> None:
         """An operator on what may be tensors: the compatibility module gives OneFlow's the methods for it."""
-        formats = isinstance(operator, ast.Mod) and isinstance(operands[0], ast.Constant | ast.JoinedStr)
+        formats = isinstance(operator, ast.Mod) and isinstance(getattr(operands[0], "value", None), str)
         if not names or self.later or formats or all(map(self._is_no_tensor, operands)):
             return
         for path in (path for name in names if name for path in methods_called(name)):
