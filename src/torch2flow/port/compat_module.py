@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.models.codegen.source_text import SourceText, copied, formatted
-from torch2flow.port import missing, placement, tensor_attributes
+from torch2flow.port import missing, packages_asked, placement, tensor_attributes
 from torch2flow.port.compat import SUBSTITUTES
 from torch2flow.port.source import parse_source
 from torch2flow.port.substituting import methods_called
@@ -35,6 +35,8 @@ OURS: dict[str, Any] = {
     "missing": missing.missing,
     "placement": placement.take_device_and_dtype,
     "attributes": tensor_attributes.keep_attributes,
+    "find_spec": packages_asked.find_spec,
+    "version": packages_asked.version,
 }
 """What code may need that stands for no one name of PyTorch."""
 

@@ -11,13 +11,14 @@ from torch2flow.port.api import find as find_in_oneflow
 from torch2flow.port.torch_modules import HIDDEN, oneflow_module
 from torch2flow.port.torch_modules import MODULES as TORCH_MODULES
 
-MODULES = TORCH_MODULES | torchvision_names.HOMES.keys()
+SAFETENSORS = "safetensors.torch"
+MODULES = TORCH_MODULES | torchvision_names.HOMES.keys() | {SAFETENSORS}
 ROOTS = ("torch", "torchvision")
 
 
 def is_foreign(path: str) -> bool:
     """Whether a path is one of the packages whose names become others."""
-    return path.partition(".")[0] in ROOTS
+    return path.partition(".")[0] in ROOTS or path == SAFETENSORS or path.startswith(f"{SAFETENSORS}.")
 
 
 @cache

@@ -27,6 +27,7 @@ with declaring():
         reduction,
         resampling,
         running,
+        safetensors_files,
         schedules,
         shape,
     )
@@ -56,6 +57,7 @@ __all__ = [
     "reduction",
     "resampling",
     "running",
+    "safetensors_files",
     "schedules",
     "shape",
     "stands_for",
