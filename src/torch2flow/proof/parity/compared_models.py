@@ -65,7 +65,10 @@ class Package:
         model = getattr(package, package.__all__[0])()
         load_state_dict(model, self.folder)
         model.eval()  # only now: some of flowvision's models derive tensors from their weights here
-        return model.to(flow.float64) if double else model
+        if double:
+            model = model.to(flow.float64)
+            model.__dict__["forward"] = _in_float64(flow, model.forward)
+        return model
 
 
 class Live:
