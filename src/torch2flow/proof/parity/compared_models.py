@@ -67,8 +67,12 @@ class Package:
         model.eval()  # only now: some of flowvision's models derive tensors from their weights here
         if double:
             model = model.to(flow.float64)
-            model.__dict__["forward"] = _in_float64(flow, model.forward)
+            model.__dict__[DEFAULT_DTYPE] = flow.float64
         return model
+
+
+DEFAULT_DTYPE = "torch2flow_default_dtype"
+"""The attribute of a model that says in which dtype its code runs that names none."""
 
 
 class Live:
