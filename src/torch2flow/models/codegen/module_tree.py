@@ -11,6 +11,10 @@ from torch2flow.models.program import Graph, State
 from torch2flow.models.program.calls import Call, lent
 
 
+MOST_CLASSES = 300
+"""With more, and modules that are called where they do not lie, their order takes too long to find."""
+
+
 @dataclass(slots=True)
 class Module:
     """One module of the original: what it owns, what it contains, and every call of it."""
@@ -120,7 +124,17 @@ def class_groups(tree: Module, is_plain: Callable[[Module], bool]) -> list[list[
 
 
 def _close(holds: dict[str, set[str]]) -> None:
-    """Adds to what a class holds or calls what that holds or calls."""
+    """Adds to what a class holds or calls what that holds or calls.
+
+    Raises:
+        UnsupportedError: there are more classes than any model has.
+    """
+    if len(holds) > MOST_CLASSES:
+        raise UnsupportedError(
+            f"The model has {len(holds)} classes, and calls modules where they do not lie.",
+            maybe="the file was not written by PyTorch's own export",
+            remedy="call each module in the one that holds it, or add --weights-only",
+        )
     before = -1
     while (count := sum(map(len, holds.values()))) > before:
         before = count
