@@ -10,7 +10,6 @@ from torch2flow.models.codegen.names import is_taken
 from torch2flow.models.program import Graph, State
 from torch2flow.models.program.calls import Call, lent
 
-
 MOST_CLASSES = 300
 """With more, and modules that are called where they do not lie, their order takes too long to find."""
 
