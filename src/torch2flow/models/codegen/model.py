@@ -33,7 +33,7 @@ from torch2flow.models.codegen.variants import merged_calls, merged_classes, use
 from torch2flow.models.lowering.modules.reading import construct_called
 from torch2flow.models.lowering.modules.table import CLASSES, Made, ModuleCall
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
-from torch2flow.models.program.calls import Call, call_tree, is_inside, line_of, reachable
+from torch2flow.models.program.calls import Call, call_tree, is_inside, lent, lent_path, reachable
 from torch2flow.models.program.functional import STORE
 from torch2flow.models.program.pickled import known_as
 
@@ -86,6 +86,8 @@ class ModelWriter:
 
     def _write_class(self, modules: list[Module]) -> None:
         """Makes the class or classes of modules that are of one class in the original."""
+        for module in modules:
+            self._make_lent(module)
         drafts = [
             self._draft(module, {n: self._construct(c) for n, c in module.children.items()}) for module in modules
         ]
@@ -106,6 +108,24 @@ class ModelWriter:
                 for call in module.calls if draft.methods and module is not self.tree else ():
                     number = self.methods[id(call)] - 1
                     self._settle_call(call, member.parameters[number], draft.methods[number])
+
+    def _make_lent(self, module: Module) -> None:
+        """Makes the modules that this one calls and does not hold, as far as they need no class.
+
+        Raises:
+            UnsupportedError: two modules call each other.
+        """
+        for call in module.calls:
+            for item in call.items:
+                other = self.modules[item.path] if lent(item, call.path) else None
+                if other is None or other.path in self.constructs:
+                    continue
+                if not self._is_plain(other):
+                    raise UnsupportedError(
+                        f"{other.path or 'The whole model'} is called inside {call.path}, which it holds or calls too.",
+                        remedy="call it in the module that holds both",
+                    )
+                self._construct(other)
 
     def _settle_call(self, call: Call, renamed: dict[str, str], method: ast.FunctionDef) -> None:
         """Tells the callers of a method what its parameters are called in the class."""
@@ -309,7 +329,6 @@ class ModelWriter:
         return list(found.values())
 
     def _method_of(self, call: Call) -> ast.FunctionDef:
-        self._check_owners(call)
         arguments, result = self._arguments(call), self._result(call)
         steps = read_steps(call, self.graph, result, self.given)
         names = name_values(steps, arguments, self)
@@ -357,22 +376,6 @@ class ModelWriter:
         statements = roll(body.write(result), ModuleLists(self.modules, ""))
         self.held.setdefault(call.path, set()).update(body.held)
         return ast.FunctionDef("forward", inputs.arguments, statements, [])
-
-    def _check_owners(self, call: Call) -> None:
-        """Refuses a module that is called inside of one that it does not lie in.
-
-        Raises:
-            UnsupportedError: the class around has no name for it.
-        """
-        for item in call.items:
-            if isinstance(item, Call) and not is_inside(item.path, call.path):
-                line = line_of(item, call.depth)
-                raise UnsupportedError(
-                    f"{item.path or 'The whole model'} is called inside {call.path}, which does not hold it"
-                    f"{f' ({line})' if line else ''}.",
-                    maybe="a module is passed as an argument, kept in a plain list or a function, or called by a hook",
-                    remedy="make it a child of the module that calls it, or call it in the module that holds it",
-                )
 
     def _arguments(self, call: Call) -> list[tuple[str, Structure]]:
         """What a call is given, as far as its class uses it; without a name where the author's is not known."""
@@ -426,8 +429,8 @@ class ModelWriter:
         state = reachable(self.graph, name, path)  # type: ignore[assignment]
         return None if state is None else self.access(path, state.path)
 
-    def child(self, call: Call, path: str) -> ast.expr:
-        function = self.access(path, call.path)
+    def child(self, call: Call, path: str, module: ast.expr | None) -> ast.expr:
+        function = module or self.access(path, call.path)
         method = self._method(call)
         return function if method == "forward" else ast.Attribute(function, method, ast.Load())
 
@@ -459,6 +462,8 @@ class ModelWriter:
         return self.producers.get(value)
 
     def input_name(self, value: str) -> str:
+        if (module := lent_path(value)) is not None:
+            return next((part for part in reversed(module.split(".")) if part.isidentifier()), "module")
         return self.inputs_tree.values.get(value, "")
 
     def frames(self, call: Call) -> tuple[Frame, ...]:

@@ -23,6 +23,7 @@ from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object
 from torch2flow.models.program.budget import DEEPEST, HIGHEST_RANK, LONGEST_LIST, MOST_VALUES, Budget, reading
 from torch2flow.models.program.facts import (
+    is_class_name,
     read_attributes,
     read_borders,
     read_calls,
@@ -31,7 +32,7 @@ from torch2flow.models.program.facts import (
     read_signatures,
     read_static,
 )
-from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree, refs
+from torch2flow.models.program.graph import Dtype, Frame, Graph, Meta, Node, Ref, State, Symbol, Tree, refs
 from torch2flow.models.program.symbols import SymInt, computed, parse
 from torch2flow.models.program.traces import read_frames, read_lines
 from torch2flow.models.program.train_mode import restore_other_mode
@@ -77,11 +78,26 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
         _mark_trainable(graph, tensors or {})
         graph.attributes, graph.signatures = read_attributes(known), read_signatures(known)
         graph.mode = known["mode"] if known.get("mode") in ("train", "eval") else ""
+        _begin_at_root(graph, known.get("class"))
         restore_other_mode(graph, read_calls(known.get("dropout")), read_calls(known.get("norms")))
         graph.other_mode, graph.backwards = read_other_mode(known)
         graph.borders = read_borders(known, reader.final_name)
         graph.static = read_static(known, reader.final_name)
     return graph
+
+
+def _begin_at_root(graph: Graph, class_name: Any) -> None:
+    """Puts every call inside of one of the model, which PyTorch leaves out of what a `torch.fx.GraphModule` calls."""
+    roots = {node.frames[0] for node in graph.nodes if node.frames}
+    if all(frame.path == "" for frame in roots):
+        return
+    root = next((frame for frame in roots if frame.path == ""), Frame("L__self__", "", "Model"))
+    root = replace(root, class_name=str(class_name) if is_class_name(class_name) else "Model")
+    for node in graph.nodes:
+        if node.frames and node.frames[0].path == "":
+            node.frames = (root, *node.frames[1:])
+        elif node.frames:
+            node.frames, node.lines = (root, *node.frames), ((), *node.lines)
 
 
 def _mark_trainable(graph: Graph, tensors: Mapping[str, TensorRef]) -> None:

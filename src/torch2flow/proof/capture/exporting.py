@@ -62,9 +62,17 @@ def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     bind(module, args, kwargs)
     with recorded_borders(torch) as borders:
         exported = _attempts(torch, module, args, kwargs, dynamic)
+    if any(_is_of_vmap(node) for node in exported.program.graph.nodes):
+        # Operators on one sample each, with a mark around them; decomposed, they are operators on all.
+        exported.program = exported.program.run_decompositions({})
+        return exported  # the names of values are others now than in the borders
     with contextlib.suppress(Exception):
         exported.borders = borders.finish(exported.program)
     return exported
+
+
+def _is_of_vmap(node: Any) -> bool:
+    return str(getattr(node.target, "__module__", "")).startswith("torch._functorch.predispatch")
 
 
 def _attempts(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic: Dynamic) -> Exported:

@@ -212,10 +212,17 @@ def _objection_to_recording(path: Path, entries: Entries) -> str:
 def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captured:
     """Writes both files under other names, those of `paths`."""
     torch, module = job.torch, job.module
-    module.train(job.train)
+    try:
+        module.train(job.train)
+    except Exception as error:  # the module of an exported program has one mode
+        raise raised(f"{'train()' if job.train else 'eval()'} of the model raised", error, job.model) from None
     _make_exportable(job)
     job.say("exporting")
-    facts = {"mode": "train" if job.train else "eval", **describe_modules(torch, module)}
+    facts = {
+        "class": type(module).__name__,
+        "mode": "train" if job.train else "eval",
+        **describe_modules(torch, module),
+    }
     exported = _export(job)
     facts["borders"] = exported.borders
     facts["static"] = [place for axis in exported.axes.values() if not axis.dynamic for place in axis.values]
