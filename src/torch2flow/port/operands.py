@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from functools import partial
 
 OPERATORS: dict[type[ast.AST], tuple[str, ...]] = {
     ast.USub: ("__neg__",),
@@ -38,25 +39,22 @@ def is_no_tensor(node: ast.expr | None, is_number: Callable[[str], bool], path: 
         is_number: whether a local name is a number wherever it was assigned.
         path: the dotted path of what is imported.
     """
-
-    def surely(node: ast.expr | None) -> bool:
-        if isinstance(node, ast.Name):
-            return is_number(node.id)
-        if isinstance(node, ast.BinOp):
-            return surely(node.left) and surely(node.right)
-        if isinstance(node, ast.UnaryOp):
-            return isinstance(node.op, ast.Not) or surely(node.operand)
-        if isinstance(node, ast.IfExp):
-            return surely(node.body) and surely(node.orelse)
-        if isinstance(node, ast.Call):
-            return (isinstance(node.func, ast.Name) and node.func.id in _NUMBERS) or surely(node.func)
-        if isinstance(node, ast.Subscript):
-            return surely(node.value)
-        if isinstance(node, ast.Attribute):
-            return node.attr in _OF_TENSORS or path(node).startswith(_OTHER_PACKAGES)
-        return node is None or isinstance(node, _LITERALS)
-
-    return surely(node)
+    surely = partial(is_no_tensor, is_number=is_number, path=path)
+    if isinstance(node, ast.Name):
+        return is_number(node.id)
+    if isinstance(node, ast.BinOp):
+        return surely(node.left) and surely(node.right)
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.op, ast.Not) or surely(node.operand)
+    if isinstance(node, ast.IfExp):
+        return surely(node.body) and surely(node.orelse)
+    if isinstance(node, ast.Call):
+        return (isinstance(node.func, ast.Name) and node.func.id in _NUMBERS) or surely(node.func)
+    if isinstance(node, ast.Subscript):
+        return surely(node.value)
+    if isinstance(node, ast.Attribute):
+        return node.attr in _OF_TENSORS or path(node).startswith(_OTHER_PACKAGES)
+    return node is None or isinstance(node, _LITERALS)
 
 
 _LITERALS = (ast.Constant, ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.ListComp, ast.DictComp)
