@@ -142,7 +142,8 @@ def test_pytorch_is_not_there_for_what_is_not_ported(run, write_tree, tmp_path: 
         "import importlib.util\nprint(importlib.util.find_spec('torch'))\ntry:\n    exec('import torch')\n"
         "except ImportError as error:\n    print(error.name)\n"
     )
-    assert run("asks.py", cwd=source).stdout.splitlines() == ["None", "torch"]
+    found = run("asks.py", cwd=source).stdout.splitlines()  # a module that asks is ported: OneFlow is what is there
+    assert "name='oneflow'" in found[0] and found[1] == "torch"
 
 
 def test_a_module_runs_by_its_name_and_finds_what_python_m_finds(run, write_tree) -> None:

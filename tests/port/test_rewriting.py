@@ -102,6 +102,11 @@ CASES = {
         "import torch\nfor v in d.values():\n    log.log(v)\n    names.index(v)\n",
         "import oneflow as flow\nfor v in d.values():\n    log.log(v)\n    names.index(v)\n",
     ),
+    "a list in place of many": (
+        "import torch\ny = torch.einsum('i,j', a, b), torch.einsum('i,j', (a, b))\n",
+        "import flow_compat\nimport oneflow as flow\n"
+        "y = flow.einsum('i,j', a, b), flow_compat.einsum('i,j', (a, b))\n",
+    ),
     "whether PyTorch is there": (
         "import importlib.util\nfrom importlib import metadata\n"
         "a = importlib.util.find_spec(name), metadata.version('torch'), metadata.version('json')\n",

@@ -40,6 +40,9 @@ OURS: dict[str, Any] = {
 }
 """What code may need that stands for no one name of PyTorch."""
 
+CHANGES_ONEFLOW = ("placement", "attributes")
+"""Of these, what is called once and changes OneFlow's own classes."""
+
 NAMES_OF = "names of "
 """Before the name of a module of PyTorch's: all of its names are wanted, since code looks them up by text."""
 
@@ -80,7 +83,7 @@ def compat_source(names: Iterable[str]) -> SourceText:
         )
         methods.append(f"{place.replace('.', '_')} = SimpleNamespace(**{{**vars(flow{place[5:]}), **dict({given})}})")
         assembly.imports.add("from types import SimpleNamespace")
-    methods[:0] = [f"{OURS[name].__name__}()" for name in ("placement", "attributes") if name in wanted]
+    methods[:0] = [f"{OURS[name].__name__}()" for name in CHANGES_ONEFLOW if name in wanted]
     if methods:
         assembly.imports.add(_LAZY["flow"])
     return assembly.text(methods, sorted(names))
@@ -108,7 +111,7 @@ def whole_source() -> str:
             modules.setdefault(owner, []).append(f"{attribute!r}: {function}")
     places = [f"    {owner!r}: {{{', '.join(rows)}}}," for owner, rows in modules.items()]
     assembly.imports.add(_LAZY["flow"])
-    setups = [f"    {name!r}: {function.__name__}," for name, function in OURS.items() if name != "missing"]
+    setups = [f"    {name!r}: {function.__name__}," for name, function in OURS.items() if name in CHANGES_ONEFLOW]
     tables = ["METHODS = {", *methods, "}", "MODULES = {", *places, "}", "SETUPS = {", *setups, "}"]
     return assembly.unformatted(tables, [])
 

@@ -58,6 +58,8 @@ def needs_substitute(substitute: Substitute, call: ast.Call | None, bound: bool 
     given: dict[str, ast.expr] = dict(zip(parameters[bound:], call.args, strict=False))
     if not bound and parameters:
         given.pop(parameters[0], None)  # only its keyword can be another in OneFlow
+    if len(call.args) > len(parameters):
+        given.pop(parameters[-1], None)  # one of many: a list of them all would be alone
     given |= {keyword.arg or "": keyword.value for keyword in call.keywords}
     for each in only:
         name, _, value = each.partition("=")

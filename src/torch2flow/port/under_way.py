@@ -76,6 +76,16 @@ class FileUnderWay:
             return self.project.starred(home.stars, name, self.module)
         return Meaning()
 
+    def imported_path(self, node: ast.AST) -> str:
+        """The dotted path of what is imported from whichever package; "" for anything else."""
+        rest: list[str] = []
+        while isinstance(node, ast.Attribute):
+            rest.insert(0, node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        return ".".join([*(each.path for each in self.scope.home(node.id).imports.get(node.id, ())[:1]), *rest])
+
     def uses_compat(self, name: str) -> None:
         """Takes note of a name for which the compatibility module stands."""
         self.tally.uses["compat"] += 1

@@ -81,7 +81,7 @@ def outer(input, vec2):
     return input.unsqueeze(1) * vec2
 
 
-@stands_for("torch.einsum", because="OneFlow's takes no list of tensors.", only_with=())
+@stands_for("torch.einsum", because="OneFlow's takes no list of tensors.", only_with=("operands",))
 def einsum(equation, *operands):
     operands = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
     return flow.einsum(equation, *promoted(*operands))

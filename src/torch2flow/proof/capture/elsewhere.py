@@ -13,6 +13,9 @@ from typing import Any
 from torch2flow.errors import InstallationError, OutputError, UsageError
 from torch2flow.proof.child_process import Emit, answer
 
+CONSTANTS = ".constants"
+"""Added to the name of a file of weights: a file of the buffers that are no part of the state dict."""
+
 
 def main() -> None:
     """Runs one job."""
@@ -50,7 +53,12 @@ def _record(job: dict[str, Any], say: Any) -> list[str]:
     if job["weights"]:
         _load_weights(torch, module, job["weights"])
     if job["state"]:
-        torch.save(module.state_dict(), job["state"])
+        state = module.state_dict()
+        torch.save(state, job["state"])
+        constants = {name: each for name, each in module.named_buffers() if name not in state}
+        constants = {name: each.clone() for name, each in constants.items() if each.dtype is torch.float32}
+        if constants:
+            torch.save(constants, f"{job['state']}{CONSTANTS}")
     free: dict[str, int] = {}
     if entries or call is None:
         call = live_call(torch, made)

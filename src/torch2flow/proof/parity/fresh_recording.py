@@ -109,7 +109,7 @@ def record(
         path: folders in which the model's module is looked for first.
         kwargs: more arguments for the factory.
         weights: a `.pth` that is loaded into the model first.
-        state: a `.pth` to write, with the model's weights.
+        state: a `.pth` to write, with the model's weights; a file beside it has buffers that are none.
 
     Raises:
         UsageError: the model can't be built or run.

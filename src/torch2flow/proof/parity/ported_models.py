@@ -16,8 +16,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef
+from torch2flow.proof.capture.elsewhere import CONSTANTS
 from torch2flow.proof.capture.factories import build_with_inputs
 from torch2flow.proof.capture.inputs import Array, choose_sizes, make_inputs, parse_input, parse_sizes
 from torch2flow.proof.parity.compared_models import Live
@@ -27,7 +30,10 @@ from torch2flow.proof.parity.isolated import compare_isolated
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import Reference
 from torch2flow.proof.parity.verification import Verification
-from torch2flow.runtime.loading import load_state_dict
+from torch2flow.runtime.loading import load, load_state_dict
+
+ROUNDING = 1e-4
+"""By how much of the largest value a constant may be off that each side makes itself, such as a table of cosines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +115,14 @@ def describe_state(state: Checkpoint, factory: str) -> dict[str, Any]:
     }
 
 
-def build_ported(flow: Any, job: dict[str, Any], reference: str) -> tuple[Live, Reference]:
+def build_ported(flow: Any, job: dict[str, Any], reference: str, ledger: Ledger) -> tuple[Live, Reference]:
     """In the process of OneFlow: the ported model with the weights of its original, and the recording with its inputs.
+
+    Args:
+        flow: the module `oneflow`.
+        job: how it is built.
+        reference: the recording.
+        ledger: is told of constants that both sides make.
 
     Raises:
         Exception: the ported code does not build it, or the weights do not fit.
@@ -121,11 +133,38 @@ def build_ported(flow: Any, job: dict[str, Any], reference: str) -> tuple[Live, 
     flow.manual_seed(job["seed"])
     model, call = build_with_inputs(flow.nn.Module, job["factory"], job["kwargs"])
     load_state_dict(model, job["weights"], key=".")
+    constants = Path(f"{job['weights']}{CONSTANTS}")
+    if constants.exists():
+        _take_constants(flow, model, load(constants, key="."), ledger)
     if job["inputs"] or call is None:
         entries = [parse_input(text) for text in job["inputs"]]
         made = make_inputs(entries, choose_sizes(entries, parse_sizes(job["sizes"])), job["seed"])
         call = tuple(map(_values, made.args)), {name: _values(value) for name, value in made.kwargs.items()}
     return Live(model), Reference(reference, call=call)
+
+
+def _take_constants(flow: Any, model: Any, constants: Mapping[str, Any], ledger: Ledger) -> None:
+    """Gives the model PyTorch's buffers that are no part of its state dict, where they are the same but for rounding.
+
+    Each side makes these itself, with its own `sin` and `pow`: their rounding would be that of every result.
+    """
+    buffers, worst = dict(model.named_buffers()), 0.0
+    for name, theirs in constants.items():
+        ours = buffers.get(name)
+        if ours is None or ours.shape != theirs.shape or not (ours.dtype == theirs.dtype == flow.float32):
+            continue
+        before, wanted = ours.numpy().astype(np.float64), theirs.numpy().astype(np.float64)
+        finite = np.isfinite(before) & np.isfinite(wanted)
+        scale = float(np.abs(wanted[finite]).max(initial=0)) or 1.0
+        off = float(np.abs(before - wanted)[finite].max(initial=0)) / scale
+        if 0 < off <= ROUNDING and np.array_equal(before[~finite], wanted[~finite], equal_nan=True):
+            worst = max(worst, off)
+            with flow.no_grad():
+                ours.copy_(theirs)
+    if worst:
+        ledger.remark(
+            f"constants that each side makes differ by at most {worst:.0e} of the largest: PyTorch's were taken"
+        )
 
 
 def _values(value: Any) -> Any:

@@ -31,7 +31,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
     subject: Subject
     if "ported" in job:
         try:
-            subject, reference = build_ported(flow, job["ported"], job["reference"])
+            subject, reference = build_ported(flow, job["ported"], job["reference"], ledger)
         except Exception as error:
             ledger.fail("building the model", first_line(error))
             emit({"done": {}})
