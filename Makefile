@@ -1,6 +1,6 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test-quick test attacks fuzz bench faults coverage zoo golden style operators port-coverage port-scripts docs lint types clean distclean
+.PHONY: help setup demo quick test-quick test test-all attacks fuzz bench faults coverage zoo golden style operators port-coverage port-scripts docs lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 # Arguments for pytest: make test ARGS='-k conv -x'
@@ -25,6 +25,9 @@ test-quick:
 
 test: setup ## run every test, each environment running the tests whose packages it has
 	@bash scripts/test.sh $(ARGS)
+
+test-all: setup ## the same, of the long lists (models, pairs, faults, ranks) not some but all
+	TORCH2FLOW_TEST_ALL=1 bash scripts/test.sh $(ARGS)
 
 attacks: setup ## attack the readers and the command line for an hour, and count (SECONDS=600 for less)
 	@$(ONEFLOW) scripts/attacks.py --seconds $(SECONDS) $(ARGS)

@@ -75,6 +75,9 @@ NOTES = {
 }
 """What runs of single calls don't show."""
 
+SILENT = {"torch.set_rng_state"}
+"""Of these, what differs shows in no error."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -191,6 +194,9 @@ def row_of(name: str, taken: list[str], theirs: dict[str, Any], counts: dict[str
     note = " ".join(each for each in (NOTES.get(name, ""), said_of(counts)) if each)
     if note:
         row["note"] = note
+    differs = any(found[kind] for found in counts.values() for kind in SHOWS if kind not in ("refused", "absent"))
+    if name in SILENT or (differs and "empty" not in name):  # what lies in an empty tensor is anything
+        row["silent"] = True
     if missing:
         row["arguments"] = missing
     if renamed:

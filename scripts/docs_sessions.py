@@ -22,7 +22,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "README.zh-CN.md", "docs/diff.md", "docs/formats.md", "docs/scale.md", "docs/zoo.md")
+PAGES = (
+    "README.md", "README.zh-CN.md", "docs/weights.md", "docs/zh-CN/weights.md", "docs/models.md", "docs/diff.md",
+    "docs/formats.md", "docs/scale.md", "docs/zoo.md",
+)  # fmt: skip
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.M | re.S)
 MARK = "--- next command ---"
 HOME = "/home/you/torch2flow"

@@ -36,13 +36,6 @@ from torch2flow.zoo.measured import GENERATED, RESULTS, TODAY, read_results
 
 OLD, NEW = ROOT / ".venv" / "bin" / "python", ROOT / ".venv-torch" / "bin" / "python"
 COVERAGE, PAGE = ROOT / "docs" / "coverage.jsonl", ROOT / "docs" / "zoo.md"
-READMES = {
-    "README.md": "{measured} of {twins} pairs were measured: {good} are within noise, {trained} of them in a step of"
-    " training too. Of\n{generated} models without a twin, {written} are within noise as the source that `convert`"
-    " writes.",
-    "README.zh-CN.md": "{twins} 对模型中实测了 {measured} 对：{good} 对的误差在噪声以内，其中 {trained} 对还比较了"
-    "一步训练。没有对应模型的\n{generated} 个中，有 {written} 个由 `convert` 写出的源码误差在噪声以内。",
-}
 SECONDS = 900
 WEIGHT_NAMES = """
 import json, scripts.models
@@ -150,20 +143,6 @@ def write_page() -> None:
     text = PAGE.read_text("utf-8")
     text = between(text, "counts", counts(found, good))
     PAGE.write_text(between(text, "models", table(found)), "utf-8")
-    for page, sentence in READMES.items():
-        text = (ROOT / page).read_text("utf-8")
-        (ROOT / page).write_text(between(text, "zoo", in_words(sentence, found, good)), "utf-8")
-
-
-def in_words(sentence: str, found: list[ZooModel], good: list[ZooModel]) -> str:
-    """The sum of the table, as the READMEs say it."""
-    twinned = [row for row in found if row.twin]
-    generated = [row for row in found if not row.twin]
-    return sentence.format(
-        twins=len(twinned), good=len(good), trained=sum(row.trained for row in good), generated=len(generated),
-        measured=sum(row.verdict != "not measured" for row in twinned),
-        written=sum(row.verdict in FINE for row in generated),
-    )  # fmt: skip
 
 
 def counts(found: list[ZooModel], good: list[ZooModel]) -> str:

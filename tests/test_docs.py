@@ -22,11 +22,15 @@ from torch2flow.cli.commands import EXIT_CODES, cli
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = ("README.md", "README.zh-CN.md")
+COMMANDS = ("docs/commands.md", "docs/zh-CN/commands.md")
+TWINS = [READMES, ("docs/weights.md", "docs/zh-CN/weights.md"), COMMANDS, ("docs/limits.md", "docs/zh-CN/limits.md")]
+"""Pages in both languages."""
+
 PAGES = [
     *READMES,
     "CONTRIBUTING.md",
     "CHANGELOG.md",
-    *(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md")),
+    *(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md")),
 ]
 
 
@@ -52,12 +56,12 @@ def test_pages_are_what_a_new_run_gives(script: str, oneflow_python: Path, demo:
 
 
 @pytest.mark.oneflow
-def test_the_python_of_the_readmes_runs(tmp_path: Path, oneflow_python: Path) -> None:
+def test_the_python_of_the_documentation_runs(tmp_path: Path, oneflow_python: Path) -> None:
     write = "import torchvision, torch; torch.save(torchvision.models.alexnet().state_dict(), 'model.pth')"
     run = [oneflow_python, "-W", "ignore", "-c"]
     subprocess.run([*run, write], cwd=tmp_path, check=True, capture_output=True)
     subprocess.run([*run, "import torch2flow; torch2flow.convert('model.pth', 'out')"], cwd=tmp_path, check=True)
-    for code in blocks("README.md", "python"):
+    for code in blocks("docs/weights.md", "python"):
         shutil.rmtree(tmp_path / "features", ignore_errors=True)
         done = subprocess.run([*run, code], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), code
@@ -66,16 +70,10 @@ def test_the_python_of_the_readmes_runs(tmp_path: Path, oneflow_python: Path) ->
 # -- the two languages ---------------------------------------------------------------------------------------
 
 
-def test_both_readmes_show_the_same_sessions() -> None:
-    english, chinese = (blocks(page, "console") for page in READMES)
-    assert english
-    assert english == chinese
-
-
-def test_both_readmes_show_the_same_code() -> None:
-    for language in ("python", "sh"):
-        english, chinese = ([without_comments(code) for code in blocks(page, language)] for page in READMES)
-        assert english
+@pytest.mark.parametrize("twins", TWINS)
+def test_both_languages_show_the_same_sessions_and_code(twins: tuple[str, str]) -> None:
+    for language in ("console", "python", "py", "sh", "diff"):
+        english, chinese = ([without_comments(code) for code in blocks(page, language)] for page in twins)
         assert english == chinese
 
 
@@ -83,16 +81,18 @@ def without_comments(code: str) -> list[str]:
     return [re.sub(r"\s+# .*|^# .*", "", line).rstrip() for line in code.splitlines()]
 
 
-def test_both_readmes_have_the_same_tables_and_headings() -> None:
+@pytest.mark.parametrize("twins", TWINS)
+def test_both_languages_have_the_same_tables_and_headings(twins: tuple[str, str]) -> None:
     shapes = []
-    for page in READMES:
+    for page in twins:
         lines = re.sub(r"^```.*?^```$", "", read(page), flags=re.M | re.S).splitlines()
         shapes.append([re.match(r"#+ |\||- ", line)[0] for line in lines if re.match(r"#+ |\||- ", line)])  # type: ignore[index]
     assert shapes[0] == shapes[1]
 
 
-def test_the_readmes_name_the_same_code_words() -> None:
-    english, chinese = (set(re.findall(r"`([^`\n]+)`", prose(page))) for page in READMES)
+@pytest.mark.parametrize("twins", TWINS)
+def test_both_languages_name_the_same_code_words(twins: tuple[str, str]) -> None:
+    english, chinese = (set(re.findall(r"`([^`\n]+)`", prose(page))) for page in twins)
     assert english == chinese
 
 
@@ -110,8 +110,8 @@ def options() -> Iterator[str]:
                 yield from (name for name in (*parameter.opts, *parameter.secondary_opts))
 
 
-@pytest.mark.parametrize("page", READMES)
-def test_every_option_is_in_the_readme_and_none_that_is_not(page: str) -> None:
+@pytest.mark.parametrize("page", COMMANDS)
+def test_every_option_is_on_the_page_and_none_that_is_not(page: str) -> None:
     known = set(options())
     assert len(known) > 20
     assert [name for name in known if f"`{name}" not in read(page)] == []
@@ -119,8 +119,8 @@ def test_every_option_is_in_the_readme_and_none_that_is_not(page: str) -> None:
     assert shown - known - {"--help"} == set()
 
 
-@pytest.mark.parametrize("page", READMES)
-def test_every_exit_code_is_in_the_readme(page: str) -> None:
+@pytest.mark.parametrize("page", COMMANDS)
+def test_every_exit_code_is_on_the_page(page: str) -> None:
     codes = set(re.findall(r"^ +(\d+)  ", EXIT_CODES, re.M))
     raised = {
         str(kind.exit_code) for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")
@@ -159,7 +159,7 @@ def test_formats_md_has_the_names_of_the_selection_rule() -> None:
 
 
 def test_every_optimizer_is_named() -> None:
-    for page in (*READMES, "docs/formats.md"):
+    for page in (*TWINS[1], "docs/formats.md"):
         assert [rule.name for rule in RULES if rule.name not in read(page)] == []
 
 
@@ -170,7 +170,7 @@ def test_formats_md_names_the_constructor_of_tensors() -> None:
 
 OF_OTHERS = {
     # a user's, or what a command writes
-    *("FILE.py", "case.py", "train.py", "preprocessing.py", "out/model.py", "flow_compat.py"),
+    *("FILE.py", "case.py", "train.py", "preprocessing.py", "out/model.py", "flow_compat.py", "flow_nets.py"),
     *("build/", "resnet18/", "cut/rank_3/", "code/", "constants/"),  # folders of outputs, and inside archives
     *("oneflow/framework/check_point_v2.py", "torch/serialization.py"),
     *("eval()", ".eval()", "x.float()", "load_model()", "torch.serialization.skip_data()"),

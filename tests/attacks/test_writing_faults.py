@@ -1,6 +1,7 @@
 """Whatever fails, ends or appears in the middle of writing: see writing_faults.py, which is run here for a while.
 
-`TORCH2FLOW_FUZZ_SECONDS=3600` runs it for that long, and `TORCH2FLOW_FUZZ_SECONDS=0` runs every case there is.
+`TORCH2FLOW_FUZZ_SECONDS=3600` runs it for that long, and `python tests/attacks/writing_faults.py 0 0`
+runs every case there is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+from attack_counts import record_counts
 
 SCRIPT = Path(__file__).with_name("writing_faults.py")
 
@@ -21,5 +24,8 @@ def test_no_fault_kill_or_race_loses_or_mixes_anything(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.stdout, done.stderr[-2000:]
     found = json.loads(done.stdout)
+    for kind in ("fault", "kill", "race"):
+        tried = found.get(kind, 0)
+        record_counts(f"{kind}s in the middle of writing", inputs=tried, refused=0, accepted=tried, faults=0)
     assert not found["failed"], "\n".join(found["failures"])
     assert min(found.get(kind, 0) for kind in ("fault", "kill", "race")) > 0, found

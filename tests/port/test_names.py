@@ -63,6 +63,15 @@ CASES = {
         "import torch\nx = torch . is_tensor(  # why\n    torch.device( y ) ,\n)   \n",
         "import oneflow as flow\nx = flow . is_tensor(  # why\n    flow.device( y ) ,\n)   \n",
     ),
+    "a function with the name of the module that it is in": (
+        "from torch.nn.utils import weight_norm\nx = weight_norm(m)\n",
+        "from oneflow.nn.utils import weight_norm\nx = weight_norm(m)\n",
+    ),
+    "a module that is handed on, and that OneFlow lacks": (
+        "from torch.utils import benchmark\nx = f(benchmark)\n",
+        "import flow_compat\n# torch2flow: OneFlow 0.9.0 can't: torch.utils.benchmark\n"
+        'x = f(flow_compat.missing("torch.utils.benchmark"))\n',
+    ),
     "a star": (
         "from torch.nn import *\nm = Sequential(Linear(1, 2))\n",
         "from oneflow.nn import *\nm = Sequential(Linear(1, 2))\n",

@@ -102,6 +102,16 @@ CASES = {
         "import torch\nfor v in d.values():\n    log.log(v)\n    names.index(v)\n",
         "import oneflow as flow\nfor v in d.values():\n    log.log(v)\n    names.index(v)\n",
     ),
+    "whether PyTorch is there": (
+        "import importlib.util\nfrom importlib import metadata\n"
+        "a = importlib.util.find_spec(name), metadata.version('torch'), metadata.version('json')\n",
+        "import flow_compat\nimport importlib.util\nfrom importlib import metadata\n"
+        "a = flow_compat.find_spec(name), flow_compat.version('torch'), metadata.version('json')\n",
+    ),
+    "a package that imports PyTorch": (
+        "from safetensors import safe_open\nfrom safetensors.torch import load_file\n",
+        "from safetensors import safe_open\nfrom flow_compat import load_file\n",
+    ),
     "the head of a file": (
         '#!/usr/bin/env python3\n"""Text."""\nfrom __future__ import annotations\n\nimport os\n'
         "import torch\nx = torch.dot\n",
@@ -141,3 +151,19 @@ def test_windows_line_ends_and_other_encodings_are_kept(tmp_path, port) -> None:
 def test_a_line_that_is_the_same_in_both_is_not_touched(ported) -> None:
     source = "import torch.nn as nn\n\nclass A( nn.Module ):\n\tdef __init__(self) :\n\t\tself.a=nn.Linear(1,2)   # a\n"
     assert ported(source) == source.replace("import torch.nn", "import oneflow.nn")
+
+
+def test_operators_on_what_may_be_tensors_are_pytorchs(tmp_path, write_tree, port) -> None:
+    numbers = (
+        "import torch\nimport math\n\ndef f(x, n):\n    b, h = x.shape\n    k = h // 2 + len(x) % 3 + b\n"
+        "    for i in range(3):\n        k += i ** 2\n    return x[-1, : int(n) // 2], '%s' % x, -math.pi, k // 2\n"
+        "def g(x: int | None = 3 // 2) -> list | None:\n    return -1\n"
+    )
+    _, found = port(write_tree({"nets.py": numbers}), "numbers")
+    assert found.compat == {}
+    for text, name in [("-x", "neg"), ("x // 2", "floordiv"), ("7 % x", "rmod"), ("x ** y", "pow"), ("x @ y", "matmul"),
+                       ("~x", "invert"), ("x & y", "and")]:  # fmt: skip
+        _, found = port(write_tree({"nets.py": f"import torch\ndef f(x, y):\n    return {text}\n"}), name)
+        assert f"torch.Tensor.__{name}__" in found.compat["flow_compat.py"]
+    _, found = port(write_tree({"nets.py": "import torch\ndef f(x):\n    x //= 2\n    return x\n"}), "in-place")
+    assert "torch.Tensor.__ifloordiv__" in found.compat["flow_compat.py"]

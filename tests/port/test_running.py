@@ -11,6 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+import torch2flow
 from torch2flow.port.compat_module import compat_source
 
 ORIGINALS = Path(__file__).parent / "originals"
@@ -75,3 +76,42 @@ def test_modules_take_a_device_and_a_dtype(tmp_path, port, flow) -> None:
     out, _ = port(tmp_path / "nets.py", "ported/nets.py")
     made = imported(out, "nets").net(device="cpu", dtype=flow.float64)
     assert {str(each.dtype) for each in made.parameters()} == {"oneflow.float64"}
+
+
+def test_tensors_keep_attributes_that_the_code_sets_on_them(tmp_path, port, flow) -> None:
+    (tmp_path / "nets.py").write_text(
+        "import torch\nfrom torch import nn\n\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        table = torch.zeros(3).float()\n"
+        "        table.require_grad = False\n"
+        "        self.register_buffer('table', table)\n"
+        "        self.line = nn.Linear(2, 2)\n"
+        "        self.line.bias._no_decay = True\n"
+        "        for parameter in self.parameters():\n"
+        "            parameter.group = 3\n"
+    )
+    out, _ = port(tmp_path / "nets.py", "ported/nets.py")
+    net = imported(out, "nets").Net()
+    assert [getattr(each, "_no_decay", False) for each in net.parameters()] == [False, True]
+    assert (net.table.require_grad, net.line.weight.group) == (False, 3)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        net.table.nothing  # noqa: B018
+
+
+def test_files_of_safetensors_are_written_and_read(tmp_path, port, flow) -> None:
+    (tmp_path / "files.py").write_text(
+        "import importlib.util\nfrom safetensors.torch import load_file, save_file\n"
+        "def found(name):\n    return importlib.util.find_spec(name)\n"
+    )
+    out, _ = port(tmp_path / "files.py", "ported/files.py")
+    module, path = imported(out, "files"), tmp_path / "a.safetensors"
+    state = {"a": flow.arange(6).reshape(2, 3), "b": flow.tensor([1.5, -2.25]).to(flow.bfloat16), "c": flow.ones(())}
+    module.save_file(state, path, metadata={"format": "pt"})
+    for each in (module.load_file(path), dict(torch2flow.load(path))):
+        assert each.keys() == state.keys()
+        assert all(each[name].dtype == value.dtype for name, value in state.items())
+        assert all((each[name].numpy() == value.numpy()).all() for name, value in state.items() if name != "b")
+    assert module.found("torch").name == "oneflow" and module.found("torch.no.where") is None
+    assert module.found("json").name == "json"

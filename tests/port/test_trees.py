@@ -42,6 +42,23 @@ def test_a_folder_without_init_that_is_imported_by_its_name_has_it_where_that_be
     assert (out / "flow_compat.py").exists() and not (out / "ldm/flow_compat.py").exists()
 
 
+def test_a_package_whose_folder_is_on_the_path_has_it_beside_its_files(write_tree, port) -> None:
+    raft = "import torch\nfrom update import f\nx = torch.fft.fft2\n"
+    files = {"core/__init__.py": "", "core/raft.py": raft, "core/update.py": USES, "core/utils/__init__.py": "",
+             "core/utils/a.py": USES, "nets/__init__.py": "from . import types\n", "nets/types.py": USES,
+             "nets/b.py": "import types\n" + USES}  # fmt: skip
+    out, _ = port(write_tree(files))
+    assert (out / "core/raft.py").read_text().startswith("import flow_compat\n")
+    assert (out / "core/flow_compat.py").exists()
+    assert (out / "core/utils/a.py").read_text().startswith("from . import flow_compat\n")
+    assert "from . import flow_compat\n" in (out / "nets/b.py").read_text()
+
+
+def test_scripts_in_several_folders_have_one_module_of_that_name_in_each(write_tree, port) -> None:
+    out, _ = port(write_tree({"train.py": USES, "utils/a.py": "import torch\nx = torch.dot\n"}))
+    assert (out / "flow_compat.py").read_text() == (out / "utils/flow_compat.py").read_text()
+
+
 def test_what_cannot_be_ported_is_told_and_the_rest_is_ported(write_tree, port, tmp_path) -> None:
     source = write_tree(
         {"good.py": USES, "python2.py": "print 'x'\n", "open.py": "x = [\n", "requirements.txt": "torch\n"}

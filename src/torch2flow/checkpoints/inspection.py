@@ -8,7 +8,10 @@ from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor
 
 
 def inspection(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Format, producer, chosen part, candidates, tensors, ties, unknown classes and totals."""
+    """Format, producer, chosen part, candidates, tensors, ties, unknown classes and totals.
+
+    The rows of `tensors` are made one by one, as they are printed: all of a million take a gigabyte.
+    """
     container = checkpoint.container
     return {
         "path": str(checkpoint.path),
@@ -17,7 +20,7 @@ def inspection(checkpoint: Checkpoint) -> dict[str, Any]:
         "key": checkpoint.key,
         "key_reason": checkpoint.reason,
         "candidates": [{"path": c.path, "kind": c.kind, "tensors": c.tensors} for c in checkpoint.candidates],
-        "tensors": [
+        "tensors": (
             {
                 "name": name,
                 "dtype": tensor.dtype.name,
@@ -28,7 +31,7 @@ def inspection(checkpoint: Checkpoint) -> dict[str, Any]:
                 "requires_grad": tensor.requires_grad,
             }
             for name, tensor in checkpoint.items()
-        ],
+        ),
         "ties": checkpoint.aliases,
         "shared_storage": checkpoint.overlaps,
         "opaque": container.opaque,

@@ -259,7 +259,7 @@ def diff(a: Path, b: Path, every: bool, as_json: bool, quiet: bool, **given: Any
             given["progress"] = lambda total: stack.enter_context(display.progress_bar("comparing", total))
         found = diffing.diff(a, b, **given)
     if as_json:
-        print_json(found.to_json())
+        print_json(found.to_json(rows=iter))
     elif not quiet:
         display.show_diff(found, every=every)
     if found.differs:

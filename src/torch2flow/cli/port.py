@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 from torch2flow.cli.options import PATH
-from torch2flow.cli.port_script import script_options, verify_ported_script
+from torch2flow.cli.port_proof import check_proof, proof_options, prove
+from torch2flow.cli.port_script import prove_script, script_options
 from torch2flow.cli.printing import print_json
-from torch2flow.errors import DifferenceError, UnsupportedError, UsageError
+from torch2flow.errors import UnsupportedError, UsageError
 
 
 @click.command(
@@ -24,12 +25,15 @@ Examples:
   torch2flow port my-repository -o my-repository-oneflow
   torch2flow port -m timm -o ported/timm --python /path/to/python
   torch2flow port my-repository --check                 how portable is it? Writes nothing
-  torch2flow port my-repository -o OUT --verify-script 'train.py --epochs 1'"""
+  torch2flow port nets.py -o flow_nets.py --verify 'nets:Net(width=64)' --input 'float32[batch,3,64,64]'
+  torch2flow port my-repository -o OUT --verify-script 'train.py --epochs 1' --python /path/to/python"""
 )
 @click.argument("source", metavar="SRC", type=PATH)
 @click.option("-o", "--output", "out", type=PATH, help="The ported file or folder.")
 @click.option("-m", "as_module", is_flag=True, help="SRC is the name of an installed package, or of a module of one.")
-@click.option("--python", type=str, metavar="PATH", help="With -m: the interpreter in which it is installed.")
+@click.option(
+    "--python", type=str, metavar="PATH", help="Of -m, --verify, --verify-script: the interpreter that has it."
+)
 @click.option("--with", "along", multiple=True, metavar="NAME", help="Port this installed package along. Repeatable.")
 @click.option("--check", is_flag=True, help="Say what there is to say, and write nothing.")
 @click.option("--rules", multiple=True, type=PATH, metavar="FILE.py", help="Your own substitutes. Runs it.")
@@ -39,9 +43,10 @@ Examples:
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier port wrote at -o.")
 @click.option("--no-cache", is_flag=True, help="Take nothing that was ported before, and keep nothing.")
 @click.option("--all", "every", is_flag=True, help="Show also what was left out because it has no effect.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@proof_options
 @script_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors and verdicts only.")
 def port(
     source: Path,
     out: Path | None,
@@ -56,7 +61,7 @@ def port(
     every: bool,
     as_json: bool,
     quiet: bool,
-    **script: Any,
+    **proof: Any,
 ) -> None:
     """Turns PyTorch source code into OneFlow source code that stays its author's. SRC is read, never run.
 
@@ -70,29 +75,34 @@ def port(
 
     if (out is None) == (not check):
         raise UsageError("Give either -o OUT or --check.", remedy="torch2flow port --help shows examples")
+    check_proof(proof, check, overwrite)
     own = load_own_rules(rules)
+    as_is = bool(proof["as_is"])
     tree = read_tree(installed(str(source), python) if as_module else source, out)
     for name in along:
         add_package(tree, name, installed(name, python))
-    with contextlib.ExitStack() as stack:
-        advance: Callable[[int], None] = lambda count: None  # noqa: E731
+    told: dict[str, Any] = {}
+    code = 0
+    if not as_is:
+        with contextlib.ExitStack() as stack:
+            advance: Callable[[int], None] = lambda count: None  # noqa: E731
+            if not (quiet or as_json):
+                from torch2flow.cli import display
+
+                advance = stack.enter_context(display.progress_bar("porting", tree.nbytes()))
+            work = Port(tree, advance, requirements, Cache(None if no_cache else default_folder()), own)
+            done = work.check() if out is None else work.write(out.absolute(), overwrite)
+        told, code = done.to_json(), UnsupportedError.exit_code if done.tally.uses["cannot"] else 0
         if not (quiet or as_json):
-            from torch2flow.cli import display
-
-            advance = stack.enter_context(display.progress_bar("porting", tree.nbytes()))
-        work = Port(tree, advance, requirements, Cache(None if no_cache else default_folder()), own)
-        done = work.check() if out is None else work.write(out.absolute(), overwrite)
-    silent = as_json or quiet
-    if not silent:
-        display.show_port(done, every=every)
-    run = verify_ported_script(script, tree.root, done.out, tree.name, python, silent=silent)
+            display.show_port(done, every=every)
+    if out is not None:
+        loud = not (quiet or as_json)
+        if proof["verify"] is not None:
+            told["models"], found = prove(tree, out, python, proof, overwrite=overwrite, loud=loud, quiet=quiet)
+            code = found or code
+        if proof["verify_script"] is not None:
+            told["script"], found = prove_script(tree, out, python, proof, loud=loud, quiet=quiet)
+            code = found or code
     if as_json:
-        print_json(done.to_json() | ({"script": run.to_json()} if run else {}))
-    elif run is not None:
-        from torch2flow.cli import display
-
-        display.show_script(run)
-    if run is not None and not run.is_same:
-        sys.exit(DifferenceError.exit_code)
-    if done.tally.uses["cannot"]:
-        sys.exit(UnsupportedError.exit_code)
+        print_json(told)
+    sys.exit(code)

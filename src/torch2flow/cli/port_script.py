@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from torch2flow.errors import UsageError
+from torch2flow.errors import DifferenceError
 
 if TYPE_CHECKING:
-    from torch2flow.proof.scripts.step_comparison import ScriptComparison
+    from torch2flow.port.tree import SourceTree
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -30,32 +30,31 @@ def script_options(command: Command) -> Command:
     return command
 
 
-def verify_ported_script(
-    given: dict[str, Any], source: Path, out: Path | None, package: str, python: str | None, *, silent: bool
-) -> ScriptComparison | None:
-    """Runs both sides, if that is asked for.
+def prove_script(
+    tree: SourceTree, out: Path, python: str | None, given: dict[str, Any], *, loud: bool, quiet: bool
+) -> tuple[dict[str, Any], int]:
+    """Runs what `--verify-script` names on both sides, and shows its losses.
 
     Args:
-        given: what the options say.
-        source: the original.
-        out: what was written.
-        package: the name of the package that it is; "" if it is none.
-        python: an interpreter that has PyTorch; None for this one.
-        silent: nothing is said meanwhile.
+        tree: what was ported.
+        out: where it is.
+        python: the interpreter that has PyTorch; None for this one.
+        given: the options of `script_options`.
+        loud: show what is being done, and the table of losses.
+        quiet: show the verdict only.
+
+    Returns:
+        Everything that was measured, as plain data, and the exit code.
     """
-    if given["verify_script"] is None:
-        return None
-    if out is None:
-        raise UsageError("--verify-script runs what was written.", remedy="give -o OUT, and no --check")
+    from torch2flow.cli import display
     from torch2flow.proof.scripts.both_sides import ScriptRun, verify_script
 
     run = ScriptRun(
-        given["verify_script"], source, out, package, python or "", given["steps"],
+        given["verify_script"], tree.root, out.absolute(), tree.name, python or "", given["steps"],
         given["ranks"],
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
-        if silent:
-            return verify_script(run)
-        from torch2flow.cli import display
-
-        return verify_script(run, stack.enter_context(display.steps()))
+        found = verify_script(run, stack.enter_context(display.steps())) if loud else verify_script(run)
+    if loud or quiet:
+        display.show_script(found, brief=quiet)
+    return found.to_json(), 0 if found.is_same else DifferenceError.exit_code

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -95,6 +95,26 @@ def to_json_text(value: Any, *, indent: int | None = None, separators: tuple[str
         return encode(value)
     except ValueError:
         return encode(_finite(value))
+
+
+def json_pieces(value: Any) -> Iterator[str]:
+    """The same text with an indent of 2, in pieces: the rows that an iterator in a dictionary gives come one by one."""
+    if not isinstance(value, dict) or not any(isinstance(item, Iterator) for item in value.values()):
+        yield to_json_text(value, indent=2)
+        return
+    before = "{"
+    for key, item in value.items():
+        yield f"{before}\n  {to_json_text(key)}: "
+        if isinstance(item, Iterator):
+            opening = "["
+            for row in item:
+                yield f"{opening}\n    " + to_json_text(row, indent=2).replace("\n", "\n    ")
+                opening = ","
+            yield "[]" if opening == "[" else "\n  ]"
+        else:
+            yield to_json_text(item, indent=2).replace("\n", "\n  ")
+        before = ","
+    yield "\n}"
 
 
 @cache

@@ -35,6 +35,7 @@ class Api:
         arguments: PyTorch's parameters that OneFlow's lacks.
         renamed: PyTorch's parameters that OneFlow has by another name, such as `input` that is `x`.
         note: what is not there, or what differs and how it shows, in sentences.
+        is_silent: what differs shows in no error.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Api:
     arguments: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    is_silent: bool = False
 
 
 def find(name: str) -> Api:
@@ -58,7 +60,8 @@ def find(name: str) -> Api:
         return Api(name, "rule", oneflow, (), {}, substitute.because)
     if row is None:
         return Api(name, "cannot", note=note)
-    return Api(name, "part" if arguments or note else "equal", oneflow, arguments, renamed, note)
+    is_silent = row.get("silent", False)
+    return Api(name, "part" if arguments or note else "equal", oneflow, arguments, renamed, note, is_silent)
 
 
 def canonical(name: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.models.codegen.source_text import SourceText, copied, formatted
-from torch2flow.port import missing, placement
+from torch2flow.port import missing, packages_asked, placement, tensor_attributes
 from torch2flow.port.compat import SUBSTITUTES
 from torch2flow.port.source import parse_source
 from torch2flow.port.substituting import methods_called
@@ -31,7 +31,13 @@ _LAZY = {"flow": "import oneflow as flow", "F": "import oneflow.nn.functional as
 """What substitutes are written with, as the imports of the module."""
 
 
-OURS: dict[str, Any] = {"missing": missing.missing, "placement": placement.take_device_and_dtype}
+OURS: dict[str, Any] = {
+    "missing": missing.missing,
+    "placement": placement.take_device_and_dtype,
+    "attributes": tensor_attributes.keep_attributes,
+    "find_spec": packages_asked.find_spec,
+    "version": packages_asked.version,
+}
 """What code may need that stands for no one name of PyTorch."""
 
 NAMES_OF = "names of "
@@ -74,8 +80,7 @@ def compat_source(names: Iterable[str]) -> SourceText:
         )
         methods.append(f"{place.replace('.', '_')} = SimpleNamespace(**{{**vars(flow{place[5:]}), **dict({given})}})")
         assembly.imports.add("from types import SimpleNamespace")
-    if "placement" in wanted:
-        methods.insert(0, "take_device_and_dtype()")
+    methods[:0] = [f"{OURS[name].__name__}()" for name in ("placement", "attributes") if name in wanted]
     if methods:
         assembly.imports.add(_LAZY["flow"])
     return assembly.text(methods, sorted(names))

@@ -93,6 +93,13 @@ METHODS_WITH_DROPPED = frozenset(
 )
 """Methods of tensors and modules whose `memory_format` and `non_blocking` OneFlow's have not."""
 
+ASKS_FOR_PACKAGES = {
+    "importlib.util.find_spec": "find_spec",
+    "importlib.metadata.version": "version",
+    "importlib_metadata.version": "version",
+}
+"""Functions by which code asks whether PyTorch is there, and ours that know OneFlow in its place."""
+
 OF_OTHER_PACKAGES = {"einops.layers.torch": "einops.layers.oneflow"}
 """Modules of other packages that make modules of PyTorch, and those that make OneFlow's (einops 0.6.1 or newer)."""
 

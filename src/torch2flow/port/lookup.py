@@ -8,16 +8,17 @@ from functools import cache
 from torch2flow.port import forms, torchvision_names
 from torch2flow.port.api import Api
 from torch2flow.port.api import find as find_in_oneflow
+from torch2flow.port.torch_modules import HIDDEN, oneflow_module
 from torch2flow.port.torch_modules import MODULES as TORCH_MODULES
-from torch2flow.port.torch_modules import oneflow_module
 
-MODULES = TORCH_MODULES | torchvision_names.HOMES.keys()
+SAFETENSORS = "safetensors.torch"
+MODULES = TORCH_MODULES | torchvision_names.HOMES.keys() | {SAFETENSORS}
 ROOTS = ("torch", "torchvision")
 
 
 def is_foreign(path: str) -> bool:
     """Whether a path is one of the packages whose names become others."""
-    return path.partition(".")[0] in ROOTS
+    return path.partition(".")[0] in ROOTS or path == SAFETENSORS or path.startswith(f"{SAFETENSORS}.")
 
 
 @cache
@@ -45,7 +46,7 @@ def longest(parts: list[str]) -> tuple[Api | None, int]:
         path = ".".join(parts[:taken])
         if has_a_form(path):
             return Api(path, "cannot"), taken
-        if path in MODULES:
+        if path in MODULES and not (path in HIDDEN and taken == len(parts)):
             if taken == len(parts) or (parts[taken].startswith("__") and not has_a_form(f"{path}.{parts[taken]}")):
                 return None, taken
             name = ".".join(parts[: taken + 1])

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from torch2flow.guards.regular_files import read_whole
 from torch2flow.port.cache import Cache
 from torch2flow.port.compat_module import served_names
 from torch2flow.port.findings import PortFinding, Tally
+from torch2flow.port.forms import NEEDS_PYTORCH
 from torch2flow.port.kept_tree import KeptTree
 from torch2flow.port.notebooks import port_notebook
 from torch2flow.port.packaging import read_packaging
@@ -97,7 +99,7 @@ class Port:
         self.project = Project()
         self.modules: dict[str, SourceModule] = {}
         self._roots: dict[str, str] = {}
-        self._aliases: dict[str, str] = {}
+        self._path_folders: set[str] = set()
 
     def check(self) -> Ported:
         """Finds what there is to find, and writes nothing."""
@@ -194,6 +196,7 @@ class Port:
                 module = SourceModule(self.tree.module(path), path.rsplit("/", 1)[-1] == "__init__.py")
                 self.modules[path] = module
                 self.project.add(module, source)
+        self._find_path_folders()
         self._find_namespaces()
         ours = [path for path in self.tree.files if path in self.modules]
         count = count_of_processes(sum(self.tree.file(path).stat().st_size for path in ours))
@@ -215,6 +218,7 @@ class Port:
                     continue
                 yield path, changed
             self.progress(self.tree.file(path).stat().st_size)
+        self._join_compat()
 
     def _read(self, path: str) -> PythonText | None:
         try:
@@ -263,6 +267,13 @@ class Port:
         if tally.compat:
             self.result.compat.setdefault(self._compat_file(path), set()).update(tally.compat)
 
+    def _join_compat(self) -> None:
+        """Gives all compatibility modules outside packages the same names: a program imports only one `flow_compat`,
+        also where it searches several folders (`sys.path.append("utils")`)."""
+        loose = [path for path in self.result.compat if not self._is_package(self._folder(path))]
+        joined = set().union(*(self.result.compat[path] for path in loose))
+        self.result.compat |= {path: set(joined) for path in loose}
+
     # -- where the compatibility module is -----------------------------------------------------------------------------
 
     def _folder(self, path: str) -> str:
@@ -282,6 +293,8 @@ class Port:
         return f"{folder}/{COMPAT}.py" if folder else f"{COMPAT}.py"
 
     def _is_package(self, folder: str) -> bool:
+        if folder in self._path_folders:
+            return False
         return (f"{folder}/__init__.py" if folder else "__init__.py") in self.modules
 
     def _place(self, path: str, source: PythonText) -> Place:
@@ -293,6 +306,20 @@ class Port:
             top = home.replace("/", ".").rpartition(".")[2] if home else self.tree.name
             return Place(f"{top}.{COMPAT}")
         return Place("." * (depth + 1) + COMPAT)
+
+    def _find_path_folders(self) -> None:
+        """Packages whose files import one another as if their folder were on the path, and never relatively: it is."""
+        importing: dict[str, set[str]] = {}
+        for path, module in self.modules.items():
+            found = [each.path for many in module.scope.imports.values() for each in many] + module.scope.stars
+            importing.setdefault(self._folder(path), set()).update(each.partition(".")[0] for each in found)
+        tops = {path.partition("/")[0].removesuffix(".py") for path in self.modules}
+        for folder, names in importing.items():
+            start = f"{folder}/" if folder else ""
+            beside = {path[len(start) :].partition("/")[0] for path in self.modules if path.startswith(start)}
+            others = {each.removesuffix(".py") for each in beside} - sys.stdlib_module_names - NEEDS_PYTORCH.keys()
+            if folder and "" not in names and names & (others - tops):
+                self._path_folders.add(folder)
 
     def _find_namespaces(self) -> None:
         """Folders without `__init__.py` that are imported by a dotted name all the same: that begins further up."""

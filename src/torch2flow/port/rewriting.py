@@ -16,8 +16,9 @@ from torch2flow.port.compat_module import NAMES_OF
 from torch2flow.port.findings import Tally
 from torch2flow.port.imports import ImportRewriter
 from torch2flow.port.lookup import MODULES, find, is_foreign, longest, module_there, oneflow_path
+from torch2flow.port.operands import IN_PLACE, OPERATORS, is_no_tensor
 from torch2flow.port.project import Meaning, Project, SourceModule
-from torch2flow.port.scopes import COMPREHENSIONS
+from torch2flow.port.scopes import COMPREHENSIONS, Scope
 from torch2flow.port.source import PythonText
 from torch2flow.port.substituting import PLACE, has_own, is_placed, methods_called, needs_substitute
 from torch2flow.port.under_way import COMPAT, FileUnderWay, Place
@@ -31,13 +32,17 @@ class Rewriter(FileUnderWay):
     ) -> None:
         super().__init__(source, module, project, name, place)
         self._left_out: set[ast.keyword] = set()
+        self._tensors: set[tuple[Scope, str]] = set()
+        self._numbers: set[tuple[Scope, str]] = set()
+        self._no_numbers: set[tuple[Scope, str]] = set()
         self._imports = ImportRewriter(self)
         self._visitors: dict[type, Callable[..., None]] = {
             ast.Name: self._name, ast.Attribute: self._attribute, ast.Call: self._call, ast.Subscript: self._subscript,
             ast.Import: self._imports.rewrite, ast.ImportFrom: self._imports.rewrite_from, ast.Try: self._try,
             ast.FunctionDef: self._function, ast.AsyncFunctionDef: self._function, ast.Lambda: self._lambda,
             ast.ClassDef: self._class, ast.AnnAssign: self._annotated, ast.Expr: self._expression,
-            ast.Assign: self._assignment, ast.JoinedStr: self._format_string,
+            ast.Assign: self._assignment, ast.JoinedStr: self._format_string, ast.For: self._loop,
+            ast.BinOp: self._binary, ast.UnaryOp: self._unary, ast.AugAssign: self._in_place,
         }  # fmt: skip
         self._visitors |= dict.fromkeys(COMPREHENSIONS, self._comprehension)
 
@@ -147,7 +152,73 @@ class Rewriter(FileUnderWay):
         if all(each.startswith(forms.WITHOUT_EFFECT) for each in used):
             self._nothing(node, used[0])
             return
+        number = self._is_no_tensor(node.value)
+        for part in parts:
+            if isinstance(part, ast.Name):
+                (self._numbers if number else self._no_numbers).add((self.scope, part.id))
+            if isinstance(part, ast.Name) and self._is_made_by_torch(node.value):
+                self._tensors.add((self.scope, part.id))
+            elif isinstance(part, ast.Attribute):
+                self._attribute_of_a_tensor(part.value, part.attr)
         self.all([node.value, *node.targets])
+
+    def _loop(self, node: ast.For) -> None:
+        if isinstance(node.iter, ast.Call) and getattr(node.iter.func, "attr", "") in _PARAMETERS:
+            names = (each.id for each in ast.walk(node.target) if isinstance(each, ast.Name))
+            self._tensors |= {(self.scope, name) for name in names}
+        names = (each.id for each in ast.walk(node.target) if isinstance(each, ast.Name))
+        counts = isinstance(node.iter, ast.Call) and getattr(node.iter.func, "id", "") == "range"
+        (self._numbers if counts else self._no_numbers).update((self.scope, name) for name in names)
+        self.all(ast.iter_child_nodes(node))
+
+    # -- operators -----------------------------------------------------------------------------------------------------
+
+    def _binary(self, node: ast.BinOp) -> None:
+        self._operator(node.op, [node.left, node.right], OPERATORS.get(type(node.op), ()))
+        self.all([node.left, node.right])
+
+    def _unary(self, node: ast.UnaryOp) -> None:
+        self._operator(node.op, [node.operand], OPERATORS.get(type(node.op), ()))
+        self.visit(node.operand)
+
+    def _in_place(self, node: ast.AugAssign) -> None:
+        if isinstance(node.target, ast.Name) and not self._is_no_tensor(node.value):
+            self._no_numbers.add((self.scope, node.target.id))
+        names = (*OPERATORS.get(type(node.op), ()), IN_PLACE.get(type(node.op), ""))
+        self._operator(node.op, [node.target, node.value], names)
+        self.all([node.target, node.value])
+
+    def _operator(self, operator: ast.AST, operands: list[ast.expr], names: tuple[str, ...]) -> None:
+        """An operator on what may be tensors: the compatibility module gives OneFlow's the methods for it."""
+        formats = isinstance(operator, ast.Mod) and isinstance(getattr(operands[0], "value", None), str)
+        if not names or self.later or formats or all(map(self._is_no_tensor, operands)):
+            return
+        for path in (path for name in names if name for path in methods_called(name)):
+            self.tally.compat.add(path)
+            self.needs_compat = True
+
+    def _is_no_tensor(self, node: ast.expr) -> bool:
+        def is_number(name: str) -> bool:
+            return (self.scope, name) in self._numbers and (self.scope, name) not in self._no_numbers
+
+        return is_no_tensor(node, is_number, self._imported_path)
+
+    def _is_made_by_torch(self, node: ast.expr) -> bool:
+        """Whether an expression is a call of PyTorch's, or a method called of one: a tensor or a parameter nearly
+        always."""
+        while isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            if self.path_of(node.func):
+                return True
+            node = getattr(node.func, "value", node.func)
+        return False
+
+    def _attribute_of_a_tensor(self, owner: ast.expr, name: str) -> None:
+        """Takes note of an attribute that code sets on what is a tensor, or may be one."""
+        local = isinstance(owner, ast.Name) and (self.scope, owner.id) in self._tensors
+        held = isinstance(owner, ast.Attribute) and (owner.attr in ("weight", "bias") or name.startswith("_"))
+        if (local or held) and name not in _OF_TENSORS:
+            self.tally.compat.add("attributes")
+            self.needs_compat = True
 
     def _nothing(self, node: ast.stmt, used: str) -> None:
         """A statement without effect in OneFlow."""
@@ -218,7 +289,7 @@ class Rewriter(FileUnderWay):
             if module_there(path):
                 self._rename(root, found)
             else:
-                self._missing(path, found, root, whole, direct)
+                self._missing(path, found, root, whole, False)
         elif api.name in forms.VALUES:
             self.tally.uses["compat"] += 1
             self._put(whole, self.value_of(api.name), direct)
@@ -320,6 +391,10 @@ class Rewriter(FileUnderWay):
             else:
                 self.visit(node.func)
         self._looked_up_by_text(node)
+        self._asked_for_a_package(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "setattr" and len(node.args) == 3:
+            text = node.args[1]
+            self._attribute_of_a_tensor(node.args[0], str(text.value) if isinstance(text, ast.Constant) else "_")
         self.all(node.args)
         self.all(keyword.value for keyword in node.keywords if keyword not in self._left_out)
 
@@ -388,12 +463,31 @@ class Rewriter(FileUnderWay):
                 self._put(node.args[0], f"{COMPAT}.{used.replace('.', '_')}", False)
                 self.look(node, used, "The name is looked up as text when the code runs.", "see that OneFlow has it")
 
+    def _asked_for_a_package(self, node: ast.Call) -> None:
+        """`importlib.util.find_spec(name)`: PyTorch is asked for, or which package it is, is known when it runs."""
+        asked = forms.ASKS_FOR_PACKAGES.get(self._imported_path(node.func), "")
+        first = node.args[0] if node.args else None
+        known = isinstance(first, ast.Constant) and str(first.value).partition(".")[0] != "torch"
+        if asked and first is not None and not known:
+            self.tally.compat.add(asked)
+            self._put(node.func, f"{COMPAT}.{asked}", False)
+
+    def _imported_path(self, node: ast.AST) -> str:
+        """The dotted path of what is imported from whichever package; "" for anything else."""
+        rest: list[str] = []
+        while isinstance(node, ast.Attribute):
+            rest.insert(0, node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        return ".".join([*(each.path for each in self.scope.home(node.id).imports.get(node.id, ())[:1]), *rest])
+
     def _dropped(self, node: ast.AST, api: str, reason: str) -> None:
         self.tally.uses["dropped"] += 1
         self.tell(node, "changed", api, f"Left out: {reason}.")
 
     def _note(self, api: Api, node: ast.AST) -> None:
-        if api.note and api.status == "part":
+        if api.is_silent:  # what OneFlow refuses, it tells itself
             self.look(node, api.name, api.note, "see whether the code depends on it")
 
 
@@ -413,3 +507,7 @@ def _takes_import_errors(handler: ast.ExceptHandler) -> bool:
 
 
 _IMPORT_ERRORS = ("ImportError", "ModuleNotFoundError", "Exception", "AttributeError", "BaseException")
+
+_PARAMETERS = ("parameters", "named_parameters", "buffers", "named_buffers")
+_OF_TENSORS = ("data", "grad", "requires_grad")
+"""What tensors have in OneFlow, and code sets."""

@@ -51,6 +51,9 @@ NOT_IN_ONEFLOW = frozenset(
 
 MODULES = IN_ONEFLOW | NOT_IN_ONEFLOW
 
+HIDDEN = frozenset({"torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm", "torch.nn.parallel.data_parallel"})
+"""Modules that a function of the same name hides: this is what the whole path means, but for `import` itself."""
+
 
 def oneflow_module(path: str) -> str:
     """`oneflow.nn` for `torch.nn`; "" where OneFlow has none."""

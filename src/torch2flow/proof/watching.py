@@ -14,6 +14,9 @@ from typing import Any, Protocol
 
 METHOD = re.compile(r"forward(_[2-9]\d*)?")
 
+HOOKS = ("_forward_pre_hooks", "_forward_hooks")
+"""Attributes of a PyTorch module: the hooks of its call belong to what it computes."""
+
 
 @dataclass(frozen=True, slots=True)
 class WatchedCall:
@@ -53,7 +56,7 @@ def watched(module: Any, watcher: Watcher) -> Iterator[None]:
     counts: dict[str, int] = {}
 
     def wrap(path: str, part: Any, name: str) -> Callable[..., Any]:
-        forward = getattr(part, name)
+        forward = _through_hooks(part, getattr(part, name), undo) if name == "forward" else getattr(part, name)
 
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             number = counts[path] = counts.get(path, -1) + 1
@@ -71,6 +74,24 @@ def watched(module: Any, watcher: Watcher) -> Iterator[None]:
     finally:
         for step in undo:
             step()
+
+
+def _through_hooks(part: Any, forward: Callable[..., Any], undo: list[Callable[[], None]]) -> Callable[..., Any]:
+    """A `forward` that runs the module's hooks too, which its call then does not."""
+    hooks = {name: value for name in HOOKS if (value := part.__dict__.get(name))}
+    if not hooks:
+        return forward
+    undo += [_replace(part, name, type(value)()) for name, value in hooks.items()]
+
+    def whole(*args: Any, **kwargs: Any) -> Any:
+        inner = [_replace(part, name, value) for name, value in (*hooks.items(), ("forward", forward))]
+        try:
+            return part(*args, **kwargs)
+        finally:
+            for step in inner:
+                step()
+
+    return whole
 
 
 def _replace(part: Any, name: str, value: Any) -> Callable[[], None]:

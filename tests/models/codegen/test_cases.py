@@ -89,6 +89,21 @@ def test_a_size_that_takes_another_branch_is_refused_in_words(
     assert model(flow.ones(8, 4)).shape == (4,)
     with pytest.raises(ValueError, match="at most 8: PyTorch's code goes another way"):
         model(flow.ones(9, 4))
+    with pytest.raises(ValueError, match="x.shape.1. must be 4"):
+        model(flow.ones(3, 5))
+
+
+def test_what_the_other_mode_adds_and_a_backward_of_the_authors_are_told(converted: Callable[[str], Result]) -> None:
+    notes = converted("differs_in_train_mode").model_source.notes  # type: ignore[union-attr]
+    assert [note for note in notes if "in train mode" in note and "calls randn_like, add" in note], notes
+    assert [note for note in notes if "backward of Sign in the model itself" in note], notes
+    told = {name for name in NAMES for note in converted(name).model_source.notes if "mode the original" in note}  # type: ignore[union-attr]
+    assert told == {"counts", "differs_in_train_mode", "spectral_norm"}
+
+
+def test_autocast_is_told(converted: Callable[[str], Result]) -> None:
+    notes = converted("creates_on_its_device").model_source.notes  # type: ignore[union-attr]
+    assert [note for note in notes if "under autocast (cpu, bfloat16)" in note], notes
 
 
 def test_sizes_are_checked_only_where_a_program_excludes_some(converted: Callable[[str], Result]) -> None:

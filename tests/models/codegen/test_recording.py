@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from torch2flow.models.codegen.recording import Recorder
-from torch2flow.models.codegen.standins import StandIn, number
+from torch2flow.models.codegen.standins import DynamicSize, StandIn, number
 from torch2flow.models.lowering.lazy import F, at, flow, helper, is_float, keys
 from torch2flow.models.lowering.registry import RefusedError, Rule
 
@@ -393,3 +393,20 @@ def test_a_rule_with_oneflow_itself_is_recorded_too(flow: Any) -> None:
     exec("import oneflow as flow\nimport oneflow.nn.functional as F\ndef rule(x): return F.relu(flow.abs(x))", space)
     assert written(space["rule"], x=X) == "F.relu(flow.abs(x))"
     assert space["flow"] is flow
+
+
+def by_size(self, in_shape):
+    if 0 in in_shape:
+        return self
+    return self.reshape(in_shape[0], -1, *in_shape[2:])
+
+
+def by_value_of_size(self, in_shape):
+    return self if int(in_shape[0]) > 2 else self + 1
+
+
+def test_a_dynamic_size_is_no_number_in_a_rule() -> None:
+    dynamic = DynamicSize(lambda: ast.parse("x.shape[0]", mode="eval").body)
+    assert written(by_size, self=X, in_shape=(dynamic, 3, 4)) == "x.reshape(x.shape[0], -1, 4)"
+    assert written(by_value_of_size, self=X, in_shape=(dynamic, 3)) == "by_value_of_size(x, (x.shape[0], 3))"
+    assert written(by_value_of_size, self=X, in_shape=(4, 3)) == "x"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -182,6 +183,93 @@ class Unknown:
 class ReturnsObject(nn.Module):
     def forward(self, x: torch.Tensor) -> Unknown:
         return Unknown()
+
+
+class Halves(NamedTuple):
+    first: torch.Tensor
+    second: torch.Tensor
+
+
+@dataclass
+class Boxes:
+    corners: torch.Tensor
+    halves: Halves
+
+
+class ReturnsBoxes(nn.Module):
+    """Classes that PyTorch was never told of."""
+
+    def forward(self, x: torch.Tensor) -> Boxes:
+        return Boxes(x + 1, Halves(x, x * 2))
+
+
+class KeepsSteps(nn.Module):
+    """Keeps a tensor from one call to the next, which in an export has no values."""
+
+    steps: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.steps is None:
+            self.steps = torch.arange(x.shape[1], dtype=x.dtype)
+        return x * self.steps
+
+
+class Mapped(nn.Module):
+    """Calls a layer for each row, and gives a result of one element with an odd stride."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.func.vmap(self.layer)(x), x[:1, 1]
+
+
+class Chooses(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.yes, self.no = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cond(x.sum() > 0, self.yes, self.no, (x,))
+
+
+class Hooked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+        self.layer.register_forward_hook(lambda module, args, output: output + 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)
+
+
+class RunsOnce(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not torch.compiler.is_exporting():
+            raise RuntimeError("only once")
+        return x + 1
+
+
+class TakesGradient(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(self.layer(x).sin().sum(), x)[0]
+
+
+class Packs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(x[:, None], torch.tensor([2]))
+        return nn.utils.rnn.pad_packed_sequence(self.rnn(packed)[0])[0]
 
 
 class TakesCache(nn.Module):

@@ -371,8 +371,10 @@ REFUSED = [
     ("TakesCache", 4, ["DynamicCache", "use_cache=False"]),
     ("ByNumpy", 4, ["NumPy"]),
     ("OwnOperator", 4, ["torch2flow_tests.own", "register_fake"]),
-    ("lazy", 4, ["lazy layers", "factory"]),
-    ("scripted", 4, ["TorchScript"]),
+    ("TakesGradient", 4, ["takes a gradient", "outside of forward"]),
+    ("Packs", 4, ["pack_padded_sequence", "padded tensors and a mask"]),
+    ("RunsOnce", 4, ["RuntimeError: only once", "in forward", "--reference outputs or none"]),
+    ("scripted", 4, ["The model is TorchScript", "its own class"]),
     ("Raises", 2, ["forward raised ValueError: these are no images", "in forward", "float32[2, 3]"]),
     ("Adds", 2, ["missing a required argument: 'y'", "forward(x"]),
     ("boom", 2, ["The factory raised RuntimeError: no weights here", "in boom"]),
@@ -389,6 +391,16 @@ def test_each_failure_is_one_message(name: str, code: int, says: list[str], run_
     assert all(part in err for part in says), err
     assert err.count("torch2flow:") == 1 and len(err) < 1200 and "def forward" not in err
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["lazy", "ReturnsBoxes", "KeepsSteps", "Mapped", "Chooses", "Hooked"])
+def test_what_pytorch_exports_is_recorded(name: str, run_capture: Any, tmp_path: Path) -> None:
+    code, _, err = run_capture(name, "float32[2,3]", options=("--gradients",) if name in ("Mapped", "Chooses") else ())
+    assert code == 0, err
+    recorded, about = opened(tmp_path / "net.reference.safetensors")
+    assert about["float64"] == "recorded" and recorded["output.0"].shape == (2, 3)
+    if name == "Hooked":  # a hook belongs to the layer
+        assert (recorded["module.layer#0.0"] == recorded["output.0"]).all()
 
 
 def test_layer_drop_is_told_in_train_mode(run_capture: Any) -> None:
@@ -462,7 +474,7 @@ def test_a_full_disk_leaves_nothing(torch: Any, tmp_path: Path) -> None:
         f"ulimit -f 8; exec {sys.executable} -m torch2flow capture '{HERE}/nets.py:Net(width=512)' -o net.pt2 --input"
     )
     done = subprocess.run(["bash", "-c", f"{command} 'float32[2,3,8,8]'"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 5 and "can't be written" in done.stderr, done.stderr
+    assert done.returncode == 5 and "can't be written" in done.stderr and "at: net.pt2" in done.stderr, done.stderr
     assert os.listdir(tmp_path) == []
 
 

@@ -70,8 +70,9 @@ def diff(
     found = Diff(left.path, right.path, left.key, right.key, notes=naming.notes)
     rows = [TensorDifference(name, originals[name]) for name in ours]
     rows.extend(TensorDifference(name) for name in theirs if name not in ours)
-    _compare_all(rows, ours, theirs, progress)
-    _tell_ties(found, rows, ours, theirs)
+    shared = {id(tensor) for _, tensor in (*left.sharing, *right.sharing)}
+    _compare_all(rows, ours, theirs, shared, progress)
+    _tell_ties(found, rows, ours, theirs, shared)
     found.suggestion = suggest_rename({n: t.shape for n, t in ours.items()}, {n: t.shape for n, t in theirs.items()})
     hollow = sum(isinstance(t, CompositeTensor) and not t.parts for n, t in ours.items() if n in theirs)
     if hollow:
@@ -84,12 +85,14 @@ def diff(
     return found
 
 
-def _tell_ties(found: Diff, rows: list[TensorDifference], ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+def _tell_ties(
+    found: Diff, rows: list[TensorDifference], ours: dict[str, Tensor], theirs: dict[str, Tensor], shared: set[int]
+) -> None:
     """Notes names that are missing because they are tied to another, and names that are tied on one side only."""
     absent = {(row.status, row.name): row for row in rows if row.status.startswith("only")}
     ties: dict[str, set[tuple[str, ...]]] = {"A": set(), "B": set()}
     for side, tensors, other, others in (("A", ours, "B", theirs), ("B", theirs, "A", ours)):
-        for group in _tied(tensors):
+        for group in _tied(tensors, shared):
             common = sorted(name for name in group if name in others)
             if len(common) > 1:
                 ties[side].add(tuple(common))
@@ -102,10 +105,10 @@ def _tell_ties(found: Diff, rows: list[TensorDifference], ours: dict[str, Tensor
             found.notes.append(f"tied in {side} only: {'; '.join(map(' = '.join, lone))}")
 
 
-def _tied(tensors: dict[str, Tensor]) -> list[list[str]]:
+def _tied(tensors: dict[str, Tensor], shared: set[int]) -> list[list[str]]:
     groups: dict[Any, list[str]] = {}
     for name, tensor in tensors.items():
-        if tensor.nbytes:  # tensors without elements may well begin at the same byte
+        if id(tensor) in shared and tensor.nbytes:  # tensors without elements may well begin at the same byte
             groups.setdefault(_identity(tensor), []).append(name)
     return [group for group in groups.values() if len(group) > 1]
 
@@ -114,10 +117,16 @@ def _compare_all(
     rows: list[TensorDifference],
     ours: dict[str, Tensor],
     theirs: dict[str, Tensor],
+    shared: set[int],
     progress: Callable[[int], Progress] | None,
 ) -> None:
-    """Fills in the rows. Tied tensors, which are one on both sides, are read once."""
-    pairs: dict[Any, tuple[Tensor, Tensor, list[TensorDifference]]] = {}
+    """Fills in the rows. Tensors that are tied on both sides are read once.
+
+    Args:
+        shared: the ids of the tensors that may be tied; to keep what is found for every tensor takes a gigabyte for a
+            million of them.
+    """
+    both = []
     for row in rows:
         a, b = ours.get(row.name), theirs.get(row.name)
         if a is not None:
@@ -128,24 +137,44 @@ def _compare_all(
             row.status = "only in B" if a is None else "only in A"
         else:
             _check_readable(row.name, a, b)
-            pairs.setdefault((_identity(a), _identity(b)), (a, b, []))[2].append(row)
-    total = sum(a.nbytes + b.nbytes for a, b, _ in pairs.values())
-    advance = progress(total) if progress is not None else lambda count: None
-    for a, b, users in pairs.values():
-        try:
-            values, remarks = compare_tensors(a, b, advance)
-        except FormatError as error:
-            where = f"{error.where}, tensor {users[0].name[:200]!r}".removeprefix(", ")
-            raise FormatError(error.what, where=where, maybe=error.maybe, remedy=error.remedy) from None
-        for row in users:
-            row.values = values
-            if row.shape_a != row.shape_b:
-                row.status = "shape differs"
-            elif row.dtype_a != row.dtype_b:
-                row.status = "dtype differs"
-            elif remarks or (values is not None and values.different):
-                row.status = "values differ"
-            row.remarks = [*remarks, *(_remarks(row, values) if values is not None else ())]
+            both.append(row)
+    advance: Progress = _ignore
+    if progress is not None:
+        advance = progress(sum(ours[row.name].nbytes + theirs[row.name].nbytes for row in both))
+    tied: dict[Any, tuple[ElementDifferences | None, list[str]]] = {}
+    equal: dict[Any, ElementDifferences] = {}
+    for row in both:
+        a, b = ours[row.name], theirs[row.name]
+        pair = (_identity(a), _identity(b)) if id(a) in shared and id(b) in shared else None
+        if pair in tied:
+            values, remarks = tied[pair]
+            advance(a.nbytes + b.nbytes)
+        else:
+            values, remarks = _compare(row.name, a, b, advance)
+            if pair is not None:
+                tied[pair] = values, remarks
+        if values is not None and not values.different:
+            values = equal.setdefault((values.elements, values.largest), values)
+        row.values = values
+        if row.shape_a != row.shape_b:
+            row.status = "shape differs"
+        elif row.dtype_a != row.dtype_b:
+            row.status = "dtype differs"
+        elif remarks or (values is not None and values.different):
+            row.status = "values differ"
+        row.remarks = [*remarks, *(_remarks(row, values) if values is not None else ())]
+
+
+def _ignore(count: int) -> None:
+    """Is called with the bytes that were read, where nobody watches."""
+
+
+def _compare(name: str, a: Tensor, b: Tensor, advance: Progress) -> tuple[ElementDifferences | None, list[str]]:
+    try:
+        return compare_tensors(a, b, advance)
+    except FormatError as error:
+        where = f"{error.where}, tensor {name[:200]!r}".removeprefix(", ")
+        raise FormatError(error.what, where=where, maybe=error.maybe, remedy=error.remedy) from None
 
 
 def _identity(tensor: Tensor) -> Any:

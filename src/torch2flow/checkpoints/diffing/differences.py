@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,8 +138,8 @@ class Diff:
         """The rows of one status."""
         return [row for row in self.rows if row.status == status]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+    def to_json(self, rows: Callable[[Iterator[Any]], Any] = list) -> dict[str, Any]:
+        """Plain data; `rows=iter` makes the rows one by one, as they are printed."""
         return {
             "a": str(self.a),
             "b": str(self.b),
@@ -146,7 +147,7 @@ class Diff:
             "key_b": self.key_b,
             "differs": self.differs,
             "counts": self.counts,
-            "rows": [row.to_json() for row in self.rows],
+            "rows": rows(row.to_json() for row in self.rows),
             "suggestion": None if self.suggestion is None else list(self.suggestion),
             "notes": self.notes,
         }

@@ -36,7 +36,7 @@ def compare_elements(
     """Compares two streams of elements; `shape` is what the index of one is told in."""
     import numpy as np
 
-    values, read = ElementDifferences(math.prod(shape)), 0
+    values, read = no_differences(math.prod(shape), dtype_a), 0
     meter = _Meter(values, dtype_a, dtype_b)
     for one, other in _blocks(a, b):
         meter.add(read, one, other)
@@ -48,6 +48,11 @@ def compare_elements(
         values.index = tuple(int(i) for i in np.unravel_index(meter.worst, shape))
     values.rounded = meter.rounds and values.different > 0
     return values
+
+
+def no_differences(elements: int, dtype: DType) -> ElementDifferences:
+    """What there is to say of so many elements that are equal."""
+    return ElementDifferences(elements) if dtype.kind in COMPARABLE else ElementDifferences(elements, 0, None, None)
 
 
 def _blocks(a: Chunks, b: Chunks) -> Iterator[tuple[Array, Array]]:
@@ -73,8 +78,6 @@ class _Meter:
         self.numbers = dtype_a.kind in COMPARABLE
         self.rounds = not self.same and dtype_a.kind == dtype_b.kind == "f" and dtype_a.itemsize != dtype_b.itemsize
         self.worst, self.badness = -1, (-1, 0.0)
-        if not self.numbers:
-            values.largest = values.relative = None
 
     def add(self, at: int, a: Array, b: Array) -> None:
         """Compares the elements from number `at` on."""

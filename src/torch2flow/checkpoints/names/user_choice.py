@@ -100,6 +100,8 @@ def _substitute(pattern: re.Pattern[str], replacement: str, name: str) -> tuple[
 
 
 def _check_unique(names: dict[str, str]) -> None:
+    if len(set(names.values())) == len(names):
+        return
     by_new: dict[str, list[str]] = {}
     for old, new in names.items():
         by_new.setdefault(new, []).append(old)

@@ -71,10 +71,10 @@ class Checkpoint(Mapping[str, Tensor]):
     @cached_property
     def aliases(self) -> list[list[str]]:
         """Groups of names that are one and the same tensor: tied weights."""
-        return _groups((tensor.identity, name) for name, tensor in self._sharing)
+        return _groups((tensor.identity, name) for name, tensor in self.sharing)
 
     @cached_property
-    def _sharing(self) -> list[tuple[str, Tensor]]:
+    def sharing(self) -> list[tuple[str, Tensor]]:
         """The tensors that may be tied: all but those that have a storage for themselves, which are nearly all."""
         users = Counter(id(tensor.storage) for tensor in self._tensors.values() if isinstance(tensor, TensorRef))
         shared = {storage for storage, count in users.items() if count > 1}
@@ -89,7 +89,7 @@ class Checkpoint(Mapping[str, Tensor]):
         """Groups of names whose tensors differ and share a storage. They may be views of one another."""
         seen: set[Any] = set()
         pairs = []
-        for name, tensor in self._sharing:
+        for name, tensor in self.sharing:
             if isinstance(tensor, TensorRef) and tensor.identity not in seen:
                 seen.add(tensor.identity)
                 pairs.append((id(tensor.storage), name))
@@ -98,8 +98,8 @@ class Checkpoint(Mapping[str, Tensor]):
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors, tied ones counted once."""
-        distinct = {tensor.identity: tensor.nbytes for _, tensor in self._sharing}
-        every = sum(tensor.nbytes for _, tensor in self._sharing)
+        distinct = {tensor.identity: tensor.nbytes for _, tensor in self.sharing}
+        every = sum(tensor.nbytes for _, tensor in self.sharing)
         return sum(tensor.nbytes for tensor in self._tensors.values()) - every + sum(distinct.values())
 
     def at(self, key: str) -> Checkpoint:

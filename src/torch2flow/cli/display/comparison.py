@@ -88,8 +88,8 @@ def _compared(row: TensorDifference, columns: tuple[str, ...], measured: bool) -
     return (*cells, printable("; ".join(row.remarks), 400))
 
 
-def show_verification(found: Verification, *, brief: bool = False) -> None:
-    """The verdict, part by part and in one sentence, and where it starts to differ."""
+def show_verification(found: Verification, *, brief: bool = False, label: str = "") -> None:
+    """The verdict, part by part and in one sentence, and where it starts to differ; of many, each with a label."""
     from torch2flow.proof.parity.ledger import PARTS
 
     if not brief:
@@ -113,7 +113,8 @@ def show_verification(found: Verification, *, brief: bool = False) -> None:
         out.print(table)
         for where, text in found.ledger.failures.items():
             out.print(f"[red]not run[/] {shown(where)}: {shown(text, 400)}")
-    out.print(f"[bold {COLOURS[found.verdict]}]{found.verdict}[/]: {shown(found.sentence, 1000)}")
+    named = f"{shown(label, 200)}  " if label else ""
+    out.print(f"{named}[bold {COLOURS[found.verdict]}]{found.verdict}[/]: {shown(found.sentence, 1000)}")
     divergence = found.divergence
     for text in divergence.likely if divergence is not None else ():
         out.print(f"  likely: {shown(text, 400)}")

@@ -17,7 +17,7 @@ SHOWN = 5
 COLOURS = {"within noise": "green", "undecided": "yellow", "different": "red"}
 
 
-def show_script(found: ScriptComparison) -> None:
+def show_script(found: ScriptComparison, *, brief: bool = False) -> None:
     """The table of steps, what could not be made equal, and the verdict."""
     table = Table(box=None)
     for head in ("step", "PyTorch", "OneFlow", "difference", "allowed", ""):
@@ -30,7 +30,8 @@ def show_script(found: ScriptComparison) -> None:
         off = "" if step.torch is None or step.flow is None else f"{abs(step.torch - step.flow):.2g}"
         verdict = f"[{COLOURS[step.verdict]}]{step.verdict}[/]"
         table.add_row(str(step.number), _loss(step.torch), _loss(step.flow), off, f"{step.allowed:.2g}", verdict)
-    out.print(table)
+    if not brief:
+        out.print(table)
     for note in found.notes:
         out.print(shown(note, 400), style="dim")
     for line in found.failure.splitlines():

@@ -12,7 +12,7 @@ from __future__ import annotations
 from torch2flow.models.codegen.borders import leaf, loose
 from torch2flow.models.codegen.names import call_arguments, is_name, read_names, selected, statement_targets
 from torch2flow.models.program import Border, Graph, Node, Ref, Structure
-from torch2flow.models.program.calls import Call, line_of, lines_of
+from torch2flow.models.program.calls import Call, lent_path, line_of, lines_of
 
 
 def infer_borders(graph: Graph, call: Call) -> None:
@@ -38,7 +38,7 @@ def infer_borders(graph: Graph, call: Call) -> None:
 def _arguments(graph: Graph, call: Call, line: str, tuples: dict[str, list[str]]) -> list[tuple[str, Structure]]:
     """The arguments of a call that are a list or a tuple. A line that goes on in the next one may not show them all."""
     passed = call_arguments(line, call.path.rpartition(".")[2])
-    inputs = [value for value in call.inputs if value not in graph.states]
+    inputs = [value for value in call.inputs if value not in graph.states and lent_path(value) is None]
     found = [
         (name, Structure("tuple", children=tuple(map(leaf, values))))
         for name, values in tuples.items()

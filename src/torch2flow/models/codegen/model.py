@@ -24,7 +24,7 @@ from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
 from torch2flow.models.codegen.names import OF_CONTAINERS, RESERVED, class_name, free_name, is_attribute
 from torch2flow.models.codegen.numbered import ModuleLists, folded
-from torch2flow.models.codegen.operators import Operators
+from torch2flow.models.codegen.operators import Operators, is_usual
 from torch2flow.models.codegen.ready_modules import container, new_module
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
@@ -33,7 +33,7 @@ from torch2flow.models.codegen.variants import merged_calls, merged_classes, use
 from torch2flow.models.lowering.modules.reading import construct_called
 from torch2flow.models.lowering.modules.table import CLASSES, Made, ModuleCall
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
-from torch2flow.models.program.calls import Call, call_tree, is_inside, line_of, reachable
+from torch2flow.models.program.calls import Call, call_tree, is_inside, lent, lent_path, reachable
 from torch2flow.models.program.functional import STORE
 from torch2flow.models.program.pickled import known_as
 
@@ -86,6 +86,8 @@ class ModelWriter:
 
     def _write_class(self, modules: list[Module]) -> None:
         """Makes the class or classes of modules that are of one class in the original."""
+        for module in modules:
+            self._make_lent(module)
         drafts = [
             self._draft(module, {n: self._construct(c) for n, c in module.children.items()}) for module in modules
         ]
@@ -106,6 +108,24 @@ class ModelWriter:
                 for call in module.calls if draft.methods and module is not self.tree else ():
                     number = self.methods[id(call)] - 1
                     self._settle_call(call, member.parameters[number], draft.methods[number])
+
+    def _make_lent(self, module: Module) -> None:
+        """Makes the modules that this one calls and does not hold, as far as they need no class.
+
+        Raises:
+            UnsupportedError: two modules call each other.
+        """
+        for call in module.calls:
+            for item in call.items:
+                other = self.modules[item.path] if lent(item, call.path) else None
+                if other is None or other.path in self.constructs:
+                    continue
+                if not self._is_plain(other):
+                    raise UnsupportedError(
+                        f"{other.path or 'The whole model'} is called inside {call.path}, which it holds or calls too.",
+                        remedy="call it in the module that holds both",
+                    )
+                self._construct(other)
 
     def _settle_call(self, call: Call, renamed: dict[str, str], method: ast.FunctionDef) -> None:
         """Tells the callers of a method what its parameters are called in the class."""
@@ -204,7 +224,7 @@ class ModelWriter:
         found: Made | None = None
         for call in module.calls:
             node = self._only_node(module, call)
-            if node is None:
+            if node is None or not is_usual(node, self.graph):
                 return None
             shapes = {name: self.graph.metas[value].hint for name, (value, _) in module.states.items()}
             first = self.graph.metas.get(call.inputs[0])
@@ -309,12 +329,12 @@ class ModelWriter:
         return list(found.values())
 
     def _method_of(self, call: Call) -> ast.FunctionDef:
-        self._check_owners(call)
         arguments, result = self._arguments(call), self._result(call)
         steps = read_steps(call, self.graph, result, self.given)
         names = name_values(steps, arguments, self)
-        for name, fields in records_in(result):
-            self.records[name] = tuple(dict.fromkeys([*self.records.get(name, ()), *fields]))
+        for each in (result, *(structure for _, structure in arguments)):
+            for name, fields in records_in(each):
+                self.records[name] = tuple(dict.fromkeys([*self.records.get(name, ()), *fields]))
         pairs = zip(names.parameters, arguments, strict=True)
         self.given[id(call)] = [(name, structure) for name, (_, structure) in pairs], result
         body = Body(self, steps, names)
@@ -356,22 +376,6 @@ class ModelWriter:
         statements = roll(body.write(result), ModuleLists(self.modules, ""))
         self.held.setdefault(call.path, set()).update(body.held)
         return ast.FunctionDef("forward", inputs.arguments, statements, [])
-
-    def _check_owners(self, call: Call) -> None:
-        """Refuses a module that is called inside of one that it does not lie in.
-
-        Raises:
-            UnsupportedError: the class around has no name for it.
-        """
-        for item in call.items:
-            if isinstance(item, Call) and not is_inside(item.path, call.path):
-                line = line_of(item, call.depth)
-                raise UnsupportedError(
-                    f"{item.path or 'The whole model'} is called inside {call.path}, which does not hold it"
-                    f"{f' ({line})' if line else ''}.",
-                    maybe="a module is passed as an argument, kept in a plain list or a function, or called by a hook",
-                    remedy="make it a child of the module that calls it, or call it in the module that holds it",
-                )
 
     def _arguments(self, call: Call) -> list[tuple[str, Structure]]:
         """What a call is given, as far as its class uses it; without a name where the author's is not known."""
@@ -425,8 +429,8 @@ class ModelWriter:
         state = reachable(self.graph, name, path)  # type: ignore[assignment]
         return None if state is None else self.access(path, state.path)
 
-    def child(self, call: Call, path: str) -> ast.expr:
-        function = self.access(path, call.path)
+    def child(self, call: Call, path: str, module: ast.expr | None) -> ast.expr:
+        function = module or self.access(path, call.path)
         method = self._method(call)
         return function if method == "forward" else ast.Attribute(function, method, ast.Load())
 
@@ -458,6 +462,8 @@ class ModelWriter:
         return self.producers.get(value)
 
     def input_name(self, value: str) -> str:
+        if (module := lent_path(value)) is not None:
+            return next((part for part in reversed(module.split(".")) if part.isidentifier()), "module")
         return self.inputs_tree.values.get(value, "")
 
     def frames(self, call: Call) -> tuple[Frame, ...]:

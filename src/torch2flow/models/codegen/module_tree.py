@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.codegen.names import is_taken
 from torch2flow.models.program import Graph, State
-from torch2flow.models.program.calls import Call
+from torch2flow.models.program.calls import Call, lent
+
+MOST_CLASSES = 300
+"""With more, and modules that are called where they do not lie, their order takes too long to find."""
 
 
 @dataclass(slots=True)
@@ -105,6 +108,10 @@ def class_groups(tree: Module, is_plain: Callable[[Module], bool]) -> list[list[
     for module in written:
         inside = (other for other in module.walk() if other is not module and other.path in paths)
         holds.setdefault(_class_of(module), set()).update(map(_class_of, inside))
+        lent_to_it = {item.path for call in module.calls for item in call.items if lent(item, call.path)} & paths
+        holds[_class_of(module)].update(_class_of(other) for other in written if other.path in lent_to_it)
+    if any(lent(item, call.path) for module in written for call in module.calls for item in call.items):
+        _close(holds)
     levels = _levels(holds)
     groups: dict[tuple[int, int, str], list[Module]] = {}
     for module in written:
@@ -113,6 +120,25 @@ def class_groups(tree: Module, is_plain: Callable[[Module], bool]) -> list[list[
         height = heights[module.path] if _is_circular(name, holds) else 0
         groups.setdefault((levels[name], height, name), []).append(module)
     return [groups[key] for key in sorted(groups, key=lambda key: key[:2])]
+
+
+def _close(holds: dict[str, set[str]]) -> None:
+    """Adds to what a class holds or calls what that holds or calls.
+
+    Raises:
+        UnsupportedError: there are more classes than any model has.
+    """
+    if len(holds) > MOST_CLASSES:
+        raise UnsupportedError(
+            f"The model has {len(holds)} classes, and calls modules where they do not lie.",
+            maybe="the file was not written by PyTorch's own export",
+            remedy="call each module in the one that holds it, or add --weights-only",
+        )
+    before = -1
+    while (count := sum(map(len, holds.values()))) > before:
+        before = count
+        for inner in holds.values():
+            inner.update(*(holds[name] for name in list(inner)))
 
 
 def _class_of(module: Module) -> str:

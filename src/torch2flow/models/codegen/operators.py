@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch2flow.models.codegen.literals import attribute, dtype_name, literal
 from torch2flow.models.codegen.recording import Recorder
-from torch2flow.models.codegen.standins import NamedValue, StandIn, number, source
+from torch2flow.models.codegen.standins import DynamicSize, NamedValue, StandIn, number, source
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.lowering.lazy import is_float
 from torch2flow.models.lowering.promotion import common_dtype, kind
@@ -19,8 +20,9 @@ from torch2flow.models.lowering.unsupported import UNSUPPORTED
 from torch2flow.models.program import Dtype, Graph, Line, Node, Ref, Symbol, SymInt
 from torch2flow.models.program.budget import writing
 from torch2flow.models.program.functional import STORE
+from torch2flow.models.program.train_mode import NORMS
 
-_TRAINING = {"aten.batch_norm": "training", **dict.fromkeys((
+_TRAINING = {**NORMS, "aten.rrelu": "training", **dict.fromkeys((
     "aten.dropout", "aten.feature_dropout", "aten.alpha_dropout", "aten.feature_alpha_dropout", "aten.native_dropout",
     "aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu",
 ), "train")}  # fmt: skip
@@ -81,14 +83,14 @@ class Operators:
             expression = self.recorder.expression(
                 rule,
                 arguments,
-                self.facts(node),
+                self.facts(node, body),
                 lambda value: body.bind(_on_device(value, body)),
                 first=self._is_alone(node, body),
             )
         except RefusedError as error:
             self.missing.append(Missing(node.target, node.path, node.line, str(error), closest(node.target)))
             return _stub(node, arguments)
-        return _on_device(expression, body)
+        return _on_device(expression, body, creates=not node.refs())
 
     def argument(self, value: Any, hint: str | tuple[str, ...], body: Body) -> Any:
         """An operator's argument as a rule gets it; `hint` is what its numbers are called."""
@@ -119,6 +121,8 @@ class Operators:
         given = [node.arguments.get("weight"), node.arguments.get("bias")]
         states = [self.graph.states.get(each.name) if isinstance(each, Ref) else None for each in given]
         weight, bias = states
+        if _may_get_no_rows(node, self.graph):
+            return None
         if weight is None or not weight.path.endswith(".weight") or (given[1] is not None and bias is None):
             return None
         owner = weight.path.removesuffix(".weight")
@@ -166,22 +170,28 @@ class Operators:
             chosen = ast.IfExp(attribute("self", "training"), literal(rate), literal(0.0))
             arguments["dropout_p"] = StandIn(chosen, False)
         name = _TRAINING.get(node.operator)
-        if name is None or name not in arguments:
+        if name is None or not acts_by_mode(node, self.graph):
             return
-        if self.graph.mode and node.arguments.get(name) is not (self.graph.mode == "train"):
+        if node.operator == "aten.batch_norm" and not self._tracks(node, arguments, body):
             return
-        if node.outputs[0] in self.graph.inactive:
-            return
-        if node.operator == "aten.batch_norm":
-            mean = node.arguments.get("running_mean")
-            state = self.graph.states.get(mean.name) if isinstance(mean, Ref) else None
-            owner = state.path.rpartition(".")[0] if state else ""
-            counter = f"{owner}.num_batches_tracked" if owner else "num_batches_tracked"
-            name_of_counter = next((each for each, state in self.graph.states.items() if state.path == counter), "")
-            if not name_of_counter:
-                return
-            self._count_batches(name_of_counter, body)
         arguments[name] = StandIn(attribute("self", "training"), False)
+
+    def _tracks(self, node: Node, arguments: dict[str, Any], body: Body) -> bool:
+        """Whether a batch norm is known to act by mode; if its module counts batches, this one does too."""
+        mean = node.arguments.get("running_mean")
+        state = self.graph.states.get(mean.name) if isinstance(mean, Ref) else None
+        owner = state.path.rpartition(".")[0] if state else ""
+        path = f"{owner}.num_batches_tracked" if owner else "num_batches_tracked"
+        counter = next((each for each, state in self.graph.states.items() if state.path == path), "")
+        if not counter:
+            return node.outputs[0] in self.graph.by_mode
+        self._count_batches(counter, body)
+        known = body.context.state(counter, body.call.path)
+        if known is not None and is_cumulative(node, self.graph):
+            count = ast.Call(ast.Attribute(known, "item", ast.Load()), [], [])
+            mean_of_all = ast.BinOp(literal(1), ast.Div(), count)
+            arguments["momentum"] = StandIn(ast.IfExp(attribute("self", "training"), mean_of_all, literal(0.0)), False)
+        return True
 
     def _count_batches(self, counter: str, body: Body) -> None:
         """`num_batches_tracked` counts in train mode; a program captured in eval mode does not say so."""
@@ -216,16 +226,81 @@ class Operators:
         elif isinstance(value, bool | int | float):
             yield type(value).__name__, None
 
-    def facts(self, node: Node) -> dict[str, Any]:
+    def facts(self, node: Node, body: Body) -> dict[str, Any]:
         """What was recorded of the first tensor and of the result, and the operator's name."""
         facts: dict[str, Any] = {"name": node.operator.rpartition(".")[2]}
         names = node.refs()
         for prefix, name in (("in", names[0] if names else ""), ("out", node.outputs[0] if node.outputs else "")):
             meta = self.graph.metas.get(name)
             if meta is not None:
-                facts[f"{prefix}_shape"], facts[f"{prefix}_ndim"] = meta.hint, len(meta.shape)
+                facts[f"{prefix}_shape"] = tuple(_size(size, body) for size in meta.shape)
+                facts[f"{prefix}_ndim"] = len(meta.shape)
                 facts[f"{prefix}_dtype"] = NamedValue(attribute(*_dtype(meta.dtype).split(".")))
         return facts
+
+
+def acts_by_mode(node: Node, graph: Graph) -> bool:
+    """Whether a dropout or a norm of the original acts by train and eval mode: as recorded, or else as it seems."""
+    name = _TRAINING[node.operator]
+    if node.operator in NORMS and node.arguments.get("running_mean") is None:
+        return False
+    as_mode = not graph.mode or node.arguments.get(name, False) is (graph.mode == "train")
+    return graph.by_mode.get(node.outputs[0], as_mode)
+
+
+def is_cumulative(node: Node, graph: Graph) -> bool:
+    """Whether a batch norm keeps the mean of all batches, which PyTorch says by `momentum=None`."""
+    return node.operator == "aten.batch_norm" and graph.attributes.get(node.path, {}).get("momentum", 0.1) is None
+
+
+def is_usual(node: Node, graph: Graph) -> bool:
+    """Whether OneFlow's own module does the same: it takes this rank, gets some rows, and acts by mode."""
+    if node.operator == "aten.linear" and _may_get_no_rows(node, graph):
+        return False
+    if not _takes_rank(node, graph):
+        return False
+    if node.operator not in _TRAINING or (node.operator in NORMS and node.arguments.get("running_mean") is None):
+        return True
+    return acts_by_mode(node, graph) and not is_cumulative(node, graph)
+
+
+def _takes_rank(node: Node, graph: Graph) -> bool:
+    """Whether OneFlow's own module takes as few dimensions as there are: most need those of a batch."""
+    meta = graph.metas.get(node.refs()[0])
+    rank = len(meta.shape) if meta else 0
+    match node.operator.partition(".")[2]:
+        case "pixel_shuffle":
+            return rank == 4
+        case "prelu":
+            return rank > 1
+        case "group_norm":
+            return rank > 2
+        case "layer_norm":
+            return rank > len(node.arguments.get("normalized_shape") or ())
+        case name if found := re.search(r"(?:conv|conv_transpose|pool)([123])d", name):
+            return rank == int(found[1]) + 2
+    return True
+
+
+def _may_get_no_rows(node: Node, graph: Graph) -> bool:
+    meta = graph.metas.get(node.refs()[0])
+    return any(isinstance(size, SymInt) and size.depends_on_values for size in (meta.shape if meta else ()))
+
+
+def _size(size: int | SymInt | None, body: Body) -> int | DynamicSize:
+    """A size that was recorded; a rule can't take a dynamic one for a number."""
+    if isinstance(size, int):
+        return size
+
+    def write() -> ast.expr:
+        try:
+            if size is not None:
+                return body.size(size)
+        except KeyError:
+            pass
+        raise RefusedError("a size of its result depends on the inputs, and can't be computed where it is called")
+
+    return DynamicSize(write, size is not None and size.depends_on_values)
 
 
 def _dtype(name: str) -> str:
@@ -242,13 +317,21 @@ def _cast(value: Any, dtype: str) -> Any:
     return StandIn(node, True, _dtype(dtype), value._ndim)
 
 
-_CREATORS = {"zeros", "ones", "full", "empty", "tensor", "arange", "linspace", "eye", "rand", "randn", "randint"}
+_CREATORS = {
+    "zeros", "ones", "full", "empty", "tensor", "arange", "linspace", "eye", "rand", "randn", "randint", "randperm",
+}  # fmt: skip
 
 
-def _on_device(expression: ast.expr, body: Body) -> ast.expr:
-    """Makes new tensors where the body's input is, as PyTorch's code does by whatever means."""
+def _on_device(expression: ast.expr, body: Body, creates: bool = False) -> ast.expr:
+    """Makes new tensors where the body's input is, as PyTorch's code does by whatever means.
+
+    What a rule makes that is copied as a function, and is given no tensor, is moved there.
+    """
     owner = next((name for name, value in body.bound.items() if value in body.call.inputs), "")
     owner = owner or next(iter(body.bound), "")
+    match expression:
+        case ast.Call(func=ast.Name()) if creates and owner:
+            return ast.Call(ast.Attribute(expression, "to", ast.Load()), [attribute(owner, "device")], [])
     for node in ast.walk(expression):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="flow"), attr=name)) if name in _CREATORS and owner:

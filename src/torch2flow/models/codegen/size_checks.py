@@ -1,7 +1,8 @@
 """Sizes that a program excludes: it holds one branch of the author's code, and other sizes would take another.
 
-PyTorch exports `if x.shape[0] > 4` as the branch that the sample took, with a bound on the size. The generated
-`forward` refuses what is beyond it; else it would give the result of the wrong branch without a word.
+PyTorch exports `if x.shape[0] > 4` as the branch that the sample took, with a bound on the size; and an axis that was
+named, but on which the code depends, with one size alone. The generated `forward` refuses what is beyond it; else it
+would give the result of the wrong branch without a word.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ def bounds(graph: Graph) -> Iterator[tuple[str, int, int | None, int | None]]:
                 if low is not None or high is not None:
                     told.add(size.text)
                     yield value.name, axis, low, high
+            elif isinstance(value, Ref) and isinstance(size, int) and (value.name, axis) in graph.static:
+                yield value.name, axis, size, size
 
 
 def size_checks(graph: Graph, names: Mapping[str, str]) -> Iterator[ast.stmt]:
@@ -40,8 +43,8 @@ def size_checks(graph: Graph, names: Mapping[str, str]) -> Iterator[ast.stmt]:
     for value, axis, low, high in bounds(graph):
         if value in names:
             size = f"{names[value]}.shape[{axis}]"
-            tests = [] if low is None else [f"{size} < {low}"]
-            tests += [] if high is None else [f"{size} > {high}"]
+            tests = [] if low is None or low == high else [f"{size} < {low}"]
+            tests += [] if high is None else [f"{size} {'!=' if low == high else '>'} {high}"]
             text = f"{size} {_wanted(low, high)}: PyTorch's code goes another way for other sizes"
             yield from ast.parse(f"if {' or '.join(tests)}:\n    raise ValueError({text!r})").body
 
@@ -58,4 +61,6 @@ def size_notes(graph: Graph, names: Mapping[str, str]) -> Iterator[str]:
 def _wanted(low: int | None, high: int | None) -> str:
     if low is None:
         return f"must be at most {high}"
-    return f"must be at least {low}" if high is None else f"must be from {low} to {high}"
+    if high is None:
+        return f"must be at least {low}"
+    return f"must be {low}" if low == high else f"must be from {low} to {high}"

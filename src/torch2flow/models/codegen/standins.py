@@ -131,6 +131,34 @@ class SizeItem(StandIn):
         return len(wanted) > 1 and row == wanted
 
 
+class DynamicSize(StandIn):
+    """A size of a tensor that differs from run to run, so that a rule can't take its number at capture for it.
+
+    It is taken to be neither 0 nor 1, which PyTorch's export makes numbers of the program. A rule that gives nonsense
+    for 0 asks whether it `may_be_zero`.
+
+    Args:
+        write: gives the expression that computes it, which is asked for when it is needed.
+        may_be_zero: whether it depends on the values of a tensor.
+    """
+
+    def __init__(self, write: Callable[[], ast.expr], may_be_zero: bool = False) -> None:
+        self.may_be_zero = may_be_zero
+        self._write, self._is_tensor, self._dtype, self._ndim = write, False, "", -1
+
+    @property
+    def _node(self) -> ast.expr:  # type: ignore[override]
+        return self._write()
+
+    def __eq__(self, other: object) -> Any:
+        return False if isinstance(other, int) and other in (0, 1) else StandIn.__eq__(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return True if isinstance(other, int) and other in (0, 1) else StandIn.__ne__(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class NamedValue(StandIn):
     """Something with a name in OneFlow: `flow.float32`, `F.relu`, also `x.dtype` where it is known which it is.
 

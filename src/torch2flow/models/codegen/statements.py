@@ -14,7 +14,7 @@ from torch2flow.models.codegen.names import free_name, record_name
 from torch2flow.models.codegen.number_names import end_name, explained, items, name_of, operand_names
 from torch2flow.models.codegen.steps import Step, Steps, is_guarded
 from torch2flow.models.program import Graph, Node, Ref, Structure, SymInt
-from torch2flow.models.program.calls import Call
+from torch2flow.models.program.calls import Call, lent, lent_path
 
 _TAKES_SIZES = {"aten.view", "aten.reshape", "aten._unsafe_view", "aten.expand"}
 
@@ -28,7 +28,9 @@ class Context(Protocol):
 
     def state(self, name: str, path: str) -> ast.expr | None: ...
 
-    def child(self, call: Call, path: str) -> ast.expr: ...
+    def child(self, call: Call, path: str, module: ast.expr | None) -> ast.expr: ...
+
+    def access(self, start: str, path: str) -> ast.expr: ...
 
     def linear(self, owner: str, path: str, *, has_bias: bool) -> ast.expr | None: ...
 
@@ -171,7 +173,8 @@ class Body:
                 positional.append(passed)
             else:
                 keywords.append(ast.keyword(name, passed))
-        function = self.context.child(step.item, self.call.path)
+        given_module = lent(step.item, self.call.path)
+        function = self.context.child(step.item, self.call.path, self.value(given_module) if given_module else None)
         if isinstance(function, ast.Subscript) and step.line is not None and "[-1](" in step.line.text:
             function.slice = ast.UnaryOp(ast.USub(), ast.Constant(1))  # As the author names the last one.
         return ast.Call(function, positional, keywords)
@@ -240,6 +243,9 @@ class Body:
         if found is not None:
             local, held, path = found
             return at(ast.Name(local, ast.Load()), held, path)
+        module = lent_path(name)
+        if module is not None:
+            return self.context.access(self.call.path, module)
         state = self.context.state(name, self.call.path) if name in self.context.graph.states else None
         if state is None:
             raise KeyError(f"{name} is not known in {self.call.path or 'the model'}")

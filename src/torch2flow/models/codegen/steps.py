@@ -15,7 +15,7 @@ from typing import Any
 from torch2flow.models.codegen.borders import same_content
 from torch2flow.models.codegen.names import is_return, operations, puts_together, read_names, statement_targets, targets
 from torch2flow.models.program import Graph, Line, Meta, Node, Structure, SymInt
-from torch2flow.models.program.calls import Call, line_of, lines_of
+from torch2flow.models.program.calls import Call, lent, line_of, lines_of
 from torch2flow.models.program.functional import SETITEM
 
 Given = tuple[list[tuple[str, Structure]], Structure]
@@ -148,6 +148,7 @@ def _step(item: Node | Call, call: Call, graph: Graph, given: dict[int, Given]) 
         arguments, result = given[id(item)]
         needed = set(item.inputs)
         inputs = [value for _, each in arguments for value in each.values() if value in needed]
+        inputs = [name for name in (lent(item, call.path), *inputs) if name]
         made = {value for node in item.nodes() for value in node.outputs}
         outputs = [value for value in dict.fromkeys(result.values()) if value in made]
     inputs = [value for value in inputs if value not in graph.states or value in call.inputs]

@@ -23,6 +23,7 @@ from torch2flow.models.codegen.size_checks import size_notes
 from torch2flow.models.codegen.source_text import SourceText, assembled, filled, words
 from torch2flow.models.program import Graph, Ref, SymInt
 from torch2flow.models.program.functional import functionalize
+from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.models.program.vocabulary import modernize
 
 
@@ -110,7 +111,14 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
             f"the model computes in {' and '.join(short)}, for which OneFlow 0.9.0 lacks most CPU kernels:"
             " --dtype float32 makes one that runs everywhere"
         )
-    gone = sorted({module.path for module in writer.modules.values() if writer.is_gone(module)})
+    if graph.autocast:
+        yield (
+            f"PyTorch computes a part of the model under autocast ({'; '.join(dict.fromkeys(graph.autocast))}): this "
+            "one computes it, and returns it, in the dtype of its inputs; OneFlow has flow.autocast"
+        )
+    yield from mode_notes(graph.mode, graph.other_mode or (), graph.backwards)
+    known = graph.other_mode is not None
+    gone = [] if known else sorted({module.path for module in writer.modules.values() if writer.is_gone(module)})
     if gone:
         yield (
             f"{len(gone)} module{'s' if len(gone) > 1 else ''} did nothing in the capture and"

@@ -118,6 +118,11 @@ def keys(indices: Any) -> tuple[Any, ...]:
     return tuple(slice(None) if index is None else index for index in indices)
 
 
+def may_be_empty(shape: Any) -> bool:
+    """Whether a tensor may have no elements when the model runs; known when it is converted."""
+    return any(getattr(size, "may_be_zero", False) for size in shape)
+
+
 def is_float(dtype: Any) -> bool:
     """Whether a OneFlow dtype is of floating point; known when a model is converted."""
     return str(dtype).rpartition(".")[2].startswith(("float", "bfloat", "half", "double"))

@@ -13,9 +13,21 @@ _SPARSE = "OneFlow 0.9.0 has no sparse or nested tensors"
 _QUANTIZED = "torch2flow converts no quantized computation"
 _IN_PLACE = "it changes the memory of a tensor, which OneFlow's tensors don't allow"
 _KEYWORD = "its argument `from` is no name that a Python function can have; draw the numbers with torch.rand"
+_CONTROL = (
+    "a decision or a loop inside of the program: compute both sides and choose by torch.where, or unroll a loop whose "
+    "length is fixed, as a plain Python loop is"
+)
+_VMAP = "a step of torch.vmap: capture the model with 'torch2flow capture', which resolves it"
 _RARE = "there is no rule for it yet"
 
 UNSUPPORTED: dict[str, str] = {
+    **dict.fromkeys(
+        ("higher_order.cond", "higher_order.while_loop", "higher_order.map_impl", "higher_order.map",
+         "higher_order.scan", "higher_order.associative_scan"), _CONTROL
+    ),
+    **dict.fromkeys(
+        (f"torch._functorch.predispatch.{name}" for name in ("_add_batch_dim", "_remove_batch_dim")), _VMAP
+    ),
     **dict.fromkeys(
         ("aten.complex", "aten.polar", "aten.view_as_complex", "aten.view_as_real", "aten.imag",
          "aten._view_as_complex", "aten.view_as_complex_copy", "aten.view_as_real_copy"), _COMPLEX

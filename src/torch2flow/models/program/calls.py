@@ -113,6 +113,19 @@ def reachable(graph: Graph, name: str, owner: str) -> State | None:
     return min(inside, key=lambda each: each.path.count(".")) if inside else None
 
 
+def lent(item: Node | Call, path: str) -> str:
+    """The name of the value that a module at `path` is given, to call what it does not hold; "" for what it holds.
+
+    An author passes a module as an argument, or keeps it in a plain list, a function or a hook.
+    """
+    return f"module {item.path}" if isinstance(item, Call) and not is_inside(item.path, path) else ""
+
+
+def lent_path(name: str) -> str | None:
+    """The path of the module that a value stands for; None for a tensor."""
+    return name.removeprefix("module ") if name.startswith("module ") else None
+
+
 class _Flow:
     """Finds the inputs and outputs of every call."""
 
@@ -143,7 +156,7 @@ class _Flow:
             border, call = self.graph.borders.get(place), found[0]
             if border is None or len(found) > 1:
                 continue
-            needed = {name for name in call.inputs if name not in self.graph.states}
+            needed = {name for name in call.inputs if name not in self.graph.states and lent_path(name) is None}
             if needed <= set(border.values()) and set(call.outputs) <= set(border.result.values()):
                 call.border = border
 
@@ -158,6 +171,8 @@ class _Flow:
     def _use(self, call: Call, path: tuple[Call, ...]) -> None:
         for item in call.items:
             if isinstance(item, Call):
+                if name := lent(item, call.path):
+                    self._enters(name, path)
                 self._use(item, (*path, item))
                 continue
             for name in item.refs():
@@ -165,7 +180,10 @@ class _Flow:
 
     def _enters(self, name: str, path: tuple[Call, ...]) -> None:
         """Makes `name` an input of every call between where it is made and where it is used."""
-        if name in self.graph.states:
+        module = lent_path(name)
+        if module is not None:
+            shared = next((d for d in range(len(path) - 1, -1, -1) if is_inside(module, path[d].path)), 0) + 1
+        elif name in self.graph.states:
             if self.graph.states[name].kind == "constant" and self.graph.metas[name].shape == ():
                 return  # A number: written where it is used.
             shared = next((d for d in range(len(path) - 1, -1, -1) if reachable(self.graph, name, path[d].path)), 0) + 1

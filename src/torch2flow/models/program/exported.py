@@ -22,13 +22,24 @@ from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object
 from torch2flow.models.program.budget import DEEPEST, HIGHEST_RANK, LONGEST_LIST, MOST_VALUES, Budget, reading
-from torch2flow.models.program.facts import read_attributes, read_borders, read_dropout, read_facts, read_signatures
-from torch2flow.models.program.graph import Dtype, Graph, Meta, Node, Ref, State, Symbol, Tree, refs
+from torch2flow.models.program.facts import (
+    is_class_name,
+    read_attributes,
+    read_borders,
+    read_calls,
+    read_facts,
+    read_other_mode,
+    read_signatures,
+    read_static,
+)
+from torch2flow.models.program.graph import Dtype, Frame, Graph, Meta, Node, Ref, State, Symbol, Tree, refs
 from torch2flow.models.program.symbols import SymInt, computed, parse
 from torch2flow.models.program.traces import read_frames, read_lines
-from torch2flow.models.program.train_mode import restore_train_mode
+from torch2flow.models.program.train_mode import restore_other_mode
 
 _FLOATS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
+ASSERTION = "aten._assert_scalar"
+"""Checks a condition that is no value of a program; `functional.py` leaves it out."""
 _WRAPPERS = ("higher_order.wrap_with_set_grad_enabled", "higher_order.wrap_with_autocast")
 _ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "truediv": "/", "mod": "%", "pow": "**"}
 _SIZES = (
@@ -67,10 +78,26 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
         _mark_trainable(graph, tensors or {})
         graph.attributes, graph.signatures = read_attributes(known), read_signatures(known)
         graph.mode = known["mode"] if known.get("mode") in ("train", "eval") else ""
-        if graph.mode == "eval":
-            restore_train_mode(graph, read_dropout(known))
+        _begin_at_root(graph, known.get("class"))
+        restore_other_mode(graph, read_calls(known.get("dropout")), read_calls(known.get("norms")))
+        graph.other_mode, graph.backwards = read_other_mode(known)
         graph.borders = read_borders(known, reader.final_name)
+        graph.static = read_static(known, reader.final_name)
     return graph
+
+
+def _begin_at_root(graph: Graph, class_name: Any) -> None:
+    """Puts every call inside of one of the model, which PyTorch leaves out of what a `torch.fx.GraphModule` calls."""
+    roots = {node.frames[0] for node in graph.nodes if node.frames}
+    if all(frame.path == "" for frame in roots):
+        return
+    root = next((frame for frame in roots if frame.path == ""), Frame("L__self__", "", "Model"))
+    root = replace(root, class_name=str(class_name) if is_class_name(class_name) else "Model")
+    for node in graph.nodes:
+        if node.frames and node.frames[0].path == "":
+            node.frames = (root, *node.frames[1:])
+        elif node.frames:
+            node.frames, node.lines = (root, *node.frames), ((), *node.lines)
 
 
 def _mark_trainable(graph: Graph, tensors: Mapping[str, TensorRef]) -> None:
@@ -115,6 +142,7 @@ class _Reader:
         self.sizes: dict[str, Any] = {}
         self.known: dict[str, Any] = {}
         self.wrapped = 0
+        self.autocast: list[str] = []
         self.pieces = {"": ""}
         """For the suffix of each wrapped piece, the path of its graph: `submod_1.`."""
 
@@ -122,6 +150,7 @@ class _Reader:
         body = self.module["graph"]
         nodes = list(self._nodes(body, "", no_grad=False))
         graph = Graph(nodes, self.metas, producer=f"torch {self.document.get('torch_version') or ''}".strip())
+        graph.autocast = self.autocast
         self._signature(graph, body, aliases)
         self._calls(graph)
         _check_order(graph)
@@ -220,6 +249,9 @@ class _Reader:
         settings = [_union(item) for item in given[:place]]
         if target.endswith("set_grad_enabled"):
             no_grad = not settings[0][1]
+        elif len(settings) > 2 and settings[2][1]:
+            dtype = SCALAR_TYPES.get(settings[1][1], "") if isinstance(settings[1][1], int) else ""
+            self.autocast.append(f"{self.budget.text(settings[0][1])}{f', {dtype}' if dtype else ''}")
         self.wrapped += 1
         inside = f"__{self.wrapped}"
         self.budget.check(self.pieces[suffix].count(".") + 1, DEEPEST, "programs in each other")
@@ -466,7 +498,7 @@ def _check_order(graph: Graph) -> None:
     for node in graph.nodes:
         made = [name for name in node.outputs if name]
         unknown = next((name for name in node.refs() if name not in known), None)
-        if unknown is not None:
+        if unknown is not None and node.operator != ASSERTION:
             raise ValueError(f"{node} uses {unknown[:100]!r}, which nothing has made")
         if len(set(made)) < len(made) or not known.isdisjoint(made):
             raise ValueError(f"{node} makes a value that is there already")

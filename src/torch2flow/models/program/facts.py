@@ -44,13 +44,44 @@ def read_attributes(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {path: values for path, values in found.items() if values}
 
 
-def read_dropout(facts: Mapping[str, Any]) -> dict[str, list[tuple[str, float]]]:
-    """For each module's path, the calls of dropout in train mode: PyTorch's function, and the rate or 0."""
-    rows = facts.get("dropout")
+def read_calls(rows: Any) -> dict[str, list[tuple[str, float]]]:
+    """For each module's path, calls of PyTorch's functions, each with a number from 0 to 1."""
     found: dict[str, list[tuple[str, float]]] = {}
     for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, list) and list(map(type, row)) == [str, str, float] and 0 <= row[2] <= 1:
+        if isinstance(row, list) and list(map(type, row)) in ([str, str, float], [str, str, bool]) and 0 <= row[2] <= 1:
             found.setdefault(row[0], []).append((row[1], row[2]))
+    return found
+
+
+def read_other_mode(
+    facts: Mapping[str, Any],
+) -> tuple[list[tuple[str, str, list[str], list[str]]] | None, list[tuple[str, str]]]:
+    """Where the other mode differs, None where the file does not say; and the author's own backward functions."""
+
+    def shown(text: Any) -> str:
+        """A name that is shown to people."""
+        return str(text)[:LONGEST_TEXT] if isinstance(text, str) and text.isprintable() else ""
+
+    def rows(key: str, length: int) -> list[list[Any]]:
+        found = facts.get(key)
+        found = found if isinstance(found, list) else []
+        return [row for row in found[:MOST_PARTS] if isinstance(row, list) and len(row) == length]
+
+    def names(value: Any) -> list[str]:
+        return [name for name in map(shown, value[:MOST_ITEMS]) if name] if isinstance(value, list) else []
+
+    differing = [(shown(a), shown(b), names(c), names(d)) for a, b, c, d in rows("other_mode", 4)]
+    backwards = [(shown(path), shown(name)) for path, name in rows("backwards", 2)]
+    return (differing if "other_mode" in facts else None), backwards
+
+
+def read_static(facts: Mapping[str, Any], name: Callable[[str], str | None]) -> list[tuple[str, int]]:
+    """Axes of inputs that the author named and PyTorch made static: the value's name in the program, and the axis."""
+    rows = facts.get("static")
+    found = []
+    for row in rows[:MOST_PARTS] if isinstance(rows, list) else []:
+        if isinstance(row, list) and list(map(type, row)) == [str, int] and (value := name(row[0])) is not None:
+            found.append((value, row[1]))
     return found
 
 

@@ -186,6 +186,10 @@ class _Functionalizer:
             self.handles[first.name] = self.handles[node.outputs[0]]
         elif (functional := functional_name(node.target)) and isinstance(first, Ref):
             self._write(node, functional, first)
+        elif "out" in node.overload and isinstance(target := node.arguments.get("out"), Ref):
+            others = {name: value for name, value in node.arguments.items() if name != "out"}
+            self._read(target.name, node)
+            self._write(replace(node, arguments=others), f"{operator}.{_without_out(node)}", target)
         elif _is_view(node, self.metas) and isinstance(first, Ref):
             self._view(node, first)
         else:
@@ -262,7 +266,8 @@ class _Functionalizer:
         if functional == "aten.copy.default" and self._is_same_place(node, first, node.arguments["src"]):
             self.handles[output] = self.handles[first.name]
             return
-        made = replace(node, target=functional, outputs=[output, *node.outputs[1:]], in_place=True)
+        in_place = first == next(iter(node.arguments.values()), None)  # and no result of `div(x, y, out=first)`
+        made = replace(node, target=functional, outputs=[output, *node.outputs[1:]], in_place=in_place)
         made = made.renamed(lambda name: self._read(name, node))
         if functional.startswith("aten.zeros_like"):
             made.arguments = {"self": made.arguments["self"]}
@@ -473,6 +478,13 @@ def functional_name(target: str) -> str:
     if name.endswith("_") and not name.endswith("__") and space == "aten":
         return f"{space}.{name[:-1]}.{overload}"
     return ""
+
+
+def _without_out(node: Node) -> str:
+    """The overload that computes what one with `out=` writes: `IntList` for `IntList_out`."""
+    if node.operator in ("aten.add", "aten.sub", "aten.mul", "aten.div"):
+        return node.overload.replace("out", "Tensor")
+    return node.overload.removesuffix("out").rstrip("_") or "default"
 
 
 def _keys(chain: list[Node], meta: Meta | None) -> list[object]:

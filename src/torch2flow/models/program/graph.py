@@ -319,9 +319,15 @@ class Graph:
         argument_names: the names of the root's `forward` parameters, where they are known.
         modules: the path of every module, called or not, in order of registration.
         ranges: the smallest and largest value of each symbol of a dynamic axis.
+        static: axes that the author named and PyTorch made static, each with the input's value.
         producer: who wrote it: "torch 2.13.0".
         restored: values of attention that drops in train mode, which the program itself does not say.
-        inactive: values of dropout that never drops.
+        by_mode: of values of dropout and of norms with running statistics, whether they act by train and eval mode;
+            not of all, and False of a dropout that never drops and of a norm that is frozen.
+        autocast: the device and the dtype of each piece that PyTorch computes under `torch.autocast`.
+        other_mode: where the mode that was not captured calls other functions, as `train_mode.OtherMode` has it; None
+            where the file does not say.
+        backwards: the module's path and the class of each `torch.autograd.Function` of the author's.
         mode: `train` or `eval`, in which the program was captured; "" where the file does not say so.
         attributes: the plain values that each module of the original holds, by the module's path; tuples are tuples
             and lists are lists. Empty where the file is not one of `torch2flow capture`, like the next two.
@@ -341,11 +347,15 @@ class Graph:
     argument_names: list[str] = field(default_factory=list)
     modules: list[str] = field(default_factory=list)
     ranges: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    static: list[tuple[str, int]] = field(default_factory=list)
     producer: str = ""
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     mode: str = ""
     restored: set[str] = field(default_factory=set)
-    inactive: set[str] = field(default_factory=set)
+    by_mode: dict[str, bool] = field(default_factory=dict)
+    autocast: list[str] = field(default_factory=list)
+    other_mode: list[tuple[str, str, list[str], list[str]]] | None = None
+    backwards: list[tuple[str, str]] = field(default_factory=list)
     signatures: dict[str, Signature] = field(default_factory=dict)
     borders: dict[tuple[str, int], Border] = field(default_factory=dict)
 

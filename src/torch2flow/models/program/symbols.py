@@ -47,6 +47,11 @@ class SymInt:
         found = (node.id for node in ast.walk(self.expression) if isinstance(node, ast.Name))
         return [name for name in dict.fromkeys(found) if name not in _CALLS.values()]
 
+    @property
+    def depends_on_values(self) -> bool:
+        """Whether it is counted when the model runs, as that of `x[mask]`, and may be 0: PyTorch names it `u0`."""
+        return any(name[:1] == "u" and name[1:].isdecimal() for name in self.symbols)
+
 
 def parse(text: str, hint: int = 0) -> SymInt | int:
     """An expression as PyTorch wrote it; a plain number becomes an `int`.

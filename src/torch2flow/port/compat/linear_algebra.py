@@ -163,13 +163,6 @@ def linalg_diagonal(A, *, offset=0, dim1=-2, dim2=-1):
     return flow.diagonal(A, offset, dim1, dim2)
 
 
-@stands_for(
-    "torch.linalg.inv", "torch.inverse", "torch.Tensor.inverse", because="OneFlow's ends the process for no elements."
-)
-def inverse(A):
-    return flow.inverse(A) if A.numel() else A
-
-
 @stands_for("torch.trace", "torch.Tensor.trace", because="OneFlow has no `trace`.")
 def trace(input):
     return flow.diagonal(input, 0, 0, 1).sum()
@@ -183,64 +176,3 @@ def cdist(x1, x2, p=2.0, compute_mode=None):
 stands_for("torch.pdist", "torch.nn.functional.pdist", because="OneFlow has no `pdist`.")(pdist)
 stands_for("torch.cosine_similarity", "torch.nn.functional.cosine_similarity",
            because="OneFlow's differs where a vector is nearly 0.")(cosine_similarity)  # fmt: skip
-
-
-@stands_for("torch.det", "torch.linalg.det", "torch.Tensor.det", because="OneFlow has no `det`.")
-def det(A):
-    """The determinant, by elimination with the largest pivot of each column, for small matrices."""
-    x, sign = A, flow.ones(A.shape[:-2] or (1,), dtype=A.dtype, device=A.device).reshape(tuple(A.shape[:-2]))
-    result = sign
-    for _ in range(A.shape[-1]):
-        column = x[..., :, 0]
-        place = flow.argmax(flow.abs(column), dim=-1)
-        chosen = flow.arange(x.shape[-2], device=A.device) == place.unsqueeze(-1)
-        pivot = (chosen.to(A.dtype).unsqueeze(-1) * x).sum(dim=-2)
-        result = result * pivot[..., 0] * (1 - 2 * (place % 2).to(A.dtype))
-        factor = column / flow.where(pivot[..., :1] == 0, flow.ones_like(pivot[..., :1]), pivot[..., :1])
-        rest = x - factor.unsqueeze(-1) * pivot.unsqueeze(-2)
-        size = x.shape[-1]
-        # The rows that are left, in order; the one chosen goes away.
-        order = flow.argsort(chosen.to(flow.int32) * size + flow.arange(size, device=A.device), dim=-1)[..., : size - 1]
-        x = flow.gather(rest, -2, order.to(flow.int64).unsqueeze(-1).expand(*rest.shape[:-2], size - 1, size))[..., 1:]
-    return result
-
-
-@stands_for("torch.linalg.solve", because="OneFlow has no `solve`: the inverse does it.")
-def solve(A, B):
-    return matmul(flow.inverse(A), B)
-
-
-@stands_for("torch.linalg.solve_triangular", because="OneFlow has no `solve_triangular`: the inverse does it.")
-def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
-    if unitriangular:
-        size = A.shape[-1]
-        one = flow.eye(size, dtype=A.dtype, device=A.device)
-        A = A * (1 - one) + one
-    inverse_of = flow.inverse(flow.triu(A) if upper else flow.tril(A))
-    return matmul(inverse_of, B) if left else matmul(B, inverse_of)
-
-
-@stands_for("torch.logdet", "torch.Tensor.logdet", because="OneFlow has no `logdet`.")
-def logdet(A):
-    return flow.log(det(A))
-
-
-@stands_for("torch.linalg.slogdet", "torch.slogdet", because="OneFlow has no `slogdet`.")
-def slogdet(A):
-    found = det(A)
-    return flow.sign(found), flow.log(flow.abs(found))
-
-
-@stands_for("torch.linalg.cholesky", "torch.cholesky", "torch.Tensor.cholesky", because="OneFlow has no `cholesky`.")
-def cholesky(A, *, upper=False):
-    """Column by column, for small matrices."""
-    columns = []
-    for place in range(A.shape[-1]):
-        rest = A[..., place]
-        for column in columns:
-            rest = rest - column * column[..., place : place + 1]
-        rest = rest / flow.sqrt(rest[..., place : place + 1])
-        below = (flow.arange(A.shape[-1], device=A.device) >= place).to(A.dtype)
-        columns.append(rest * below)
-    lower = flow.stack(columns, dim=-1)
-    return flow.transpose(lower, -2, -1) if upper else lower

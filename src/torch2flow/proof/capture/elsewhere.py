@@ -35,24 +35,31 @@ def _record(job: dict[str, Any], say: Any) -> list[str]:
             where=sys.executable,
             remedy="give another --python: one that has torch and what the model needs",
         ) from None
-    from torch2flow.proof.capture.factories import build
+    from torch2flow.proof.capture.factories import build_with_inputs
     from torch2flow.proof.capture.inputs import choose_sizes, make_inputs, parse_input, parse_sizes
     from torch2flow.proof.capture.request import live_call
     from torch2flow.proof.capture.unexported import record_module
 
     say("building the model")
     entries = [parse_input(text) for text in job["inputs"]]
-    made = make_inputs(entries, choose_sizes(entries, parse_sizes(job["sizes"])), job["seed"])
-    torch.manual_seed(job["seed"])
-    module = build(job["model"])
-    if not isinstance(module, torch.nn.Module):
-        raise UsageError(f"What {job['model']} gives is no torch.nn.Module.", remedy="name a function that returns one")
+    lengths, seed = choose_sizes(entries, parse_sizes(job["sizes"])), job["seed"]
+    made = make_inputs(entries, lengths, seed)
+    sys.path[:0] = job["path"]
+    torch.manual_seed(seed)
+    module, call = build_with_inputs(torch.nn.Module, job["model"], job["kwargs"])
     if job["weights"]:
         _load_weights(torch, module, job["weights"])
-    args, kwargs = live_call(torch, made)
+    if job["state"]:
+        torch.save(module.state_dict(), job["state"])
+    free: dict[str, int] = {}
+    if entries or call is None:
+        call = live_call(torch, made)
+        # Values of a file can't be drawn anew.
+        free = {} if any(entry.file is not None for entry in entries) else lengths
     return record_module(
-        torch, module, args, kwargs, Path(job["out"]), model=job["model"], train=job["train"],
-        gradients=job["gradients"], layers=job["layers"], seed=job["seed"], say=say,
+        torch, module, *call, Path(job["out"]), model=job["model"], train=job["train"], gradients=job["gradients"],
+        layers=job["layers"], seed=seed, free=free, say=say,
+        resized=lambda sizes: live_call(torch, make_inputs(entries, {**lengths, **sizes}, seed + 1)),
     )  # fmt: skip
 
 

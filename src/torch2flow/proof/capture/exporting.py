@@ -24,7 +24,12 @@ from torch2flow.proof.capture.runtime import version_of
 
 @dataclass
 class Axis:
-    """A named axis: its size in the sample, whether it stayed dynamic, and between which sizes."""
+    """A named axis: its size in the sample, whether it stayed dynamic, and between which sizes.
+
+    Attributes:
+        places: where it is, in words.
+        values: where it is in the program: the name of an input, and the number of the axis.
+    """
 
     name: str
     size: int
@@ -33,6 +38,7 @@ class Axis:
     high: int | None = None
     relation: str = ""
     places: list[str] = field(default_factory=list)
+    values: list[tuple[str, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -56,9 +62,17 @@ def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     bind(module, args, kwargs)
     with recorded_borders(torch) as borders:
         exported = _attempts(torch, module, args, kwargs, dynamic)
+    if any(_is_of_vmap(node) for node in exported.program.graph.nodes):
+        # Operators on one sample each, with a mark around them; decomposed, they are operators on all.
+        exported.program = exported.program.run_decompositions({})
+        return exported  # the names of values are others now than in the borders
     with contextlib.suppress(Exception):
         exported.borders = borders.finish(exported.program)
     return exported
+
+
+def _is_of_vmap(node: Any) -> bool:
+    return str(getattr(node.target, "__module__", "")).startswith("torch._functorch.predispatch")
 
 
 def _attempts(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic: Dynamic) -> Exported:
@@ -232,7 +246,8 @@ def _outcome(
             axis.places.append(f"input.{key} axis {where}")
             user = users[number] if number < len(users) else None
             meta = nodes[user].meta.get("val") if isinstance(user, str) and user in nodes else None
-            if meta is not None and len(meta.shape) == value.dim():
+            if isinstance(user, str) and meta is not None and len(meta.shape) == value.dim():
+                axis.values.append((user, where))
                 _judge(torch, axis, meta.shape[where], program.range_constraints)
         number += len(leaves)
     return axes

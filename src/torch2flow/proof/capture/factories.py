@@ -16,6 +16,7 @@ import importlib.util
 import re
 import sys
 import traceback
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,14 @@ def parse_factory(text: str) -> tuple[str, str, list[Any] | None, dict[str, Any]
         ) from None
 
 
-def build(text: str) -> Any:
+def build(text: str, given: Mapping[str, Any] | None = None) -> Any:
     """The object that a factory gives. A module that is not installed is looked for in the current folder.
 
     Only then: who names `torchvision.models` does not mean a torchvision.py that lies in a downloaded repository.
+
+    Args:
+        text: the factory.
+        given: more arguments for it, by keyword.
 
     Raises:
         UsageError: the module or the name is not there, or the code raises.
@@ -82,12 +87,37 @@ def build(text: str) -> Any:
                 where=repr(text),
                 remedy=f"did you mean {' or '.join(near)}?" if near else GRAMMAR,
             ) from None
-    if args is None and (not callable(found) or _is_module(found)):
+    if args is None and not given and (not callable(found) or _is_module(found)):
         return found
     try:
-        return found(*args or (), **kwargs)
+        return found(*args or (), **{**kwargs, **(given or {})})
     except (Exception, SystemExit) as error:
         raise raised("The factory raised", error, text) from None
+
+
+def build_with_inputs(
+    kind: type, text: str, given: Mapping[str, Any] | None = None
+) -> tuple[Any, tuple[tuple[Any, ...], dict[str, Any]] | None]:
+    """The module that a factory gives, and its inputs, where the factory gives these too.
+
+    Args:
+        kind: the class `nn.Module` of PyTorch or OneFlow.
+        text: the factory: it gives a module, or `model, args`, or `model, args, kwargs`.
+        given: more arguments for it, by keyword.
+
+    Raises:
+        UsageError: as `build`, or it gives something else.
+    """
+    found, call = build(text, given), None
+    if isinstance(found, tuple) and 2 <= len(found) <= 3 and isinstance(found[1], list | tuple):
+        call = (tuple(found[1]), dict(found[2]) if len(found) == 3 else {})
+        found = found[0]
+    if not isinstance(found, kind):
+        raise UsageError(
+            f"What {text} gives is no {kind.__module__.partition('.')[0]}.nn.Module.",
+            remedy="name a function that returns one, or one and the inputs for it: model, args",
+        )
+    return found, call
 
 
 def _is_installed(name: str) -> bool:
@@ -98,7 +128,11 @@ def _is_installed(name: str) -> bool:
 
 
 def _is_module(value: Any) -> bool:
-    return any(f"{kind.__module__}.{kind.__name__}" == "torch.nn.modules.module.Module" for kind in type(value).__mro__)
+    names = {f"{kind.__module__}.{kind.__name__}" for kind in type(value).__mro__}
+    return not names.isdisjoint(_MODULES)
+
+
+_MODULES = ("torch.nn.modules.module.Module", "oneflow.nn.modules.module.Module")
 
 
 def _import(name: str, text: str) -> Any:
@@ -146,12 +180,15 @@ def in_words(error: BaseException, longest: int = 600) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+_LIBRARIES = frozenset({"torch", "oneflow", "flow_compat.py"})
+
+
 def place_of(error: BaseException) -> str:
-    """`, nets.py:12 in forward`: the innermost line that is neither PyTorch's nor ours, or ""."""
+    """`, nets.py:12 in forward`: the innermost line that is no library's and not ours, or ""."""
     own = Path(__file__).resolve().parents[2]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         file = Path(frame.filename)
-        if "torch" in file.parts or file.is_relative_to(own) or frame.filename.startswith("<"):
+        if not _LIBRARIES.isdisjoint(file.parts) or file.is_relative_to(own) or frame.filename.startswith("<"):
             continue
         if "importlib" in file.parts or "_pytest" in file.parts:
             continue

@@ -1,8 +1,9 @@
 """What only the author's live module knows, for whoever writes source from the program: JSON in the `.pt2` itself.
 
 `attributes` are the plain values that each module holds; `signatures` are the arguments of the constructor and of
-`forward` of each class that is not PyTorch's own; `borders` are described in `borders.py`. docs/capturing.md has
-an example. None of this may make a capture fail: what can't be had is left out.
+`forward` of each class that is not PyTorch's own; `static` is where axes are that were named and became static;
+`borders` are described in `borders.py`. docs/capturing.md has an example. None of this may make a capture fail: what
+can't be had is left out.
 """
 
 from __future__ import annotations

@@ -33,6 +33,10 @@ class LayerRecorder(Protocol):
         """All parts of a nested value, as `torch.export` orders them."""
         ...
 
+    def is_traced(self, value: Any) -> bool:
+        """Whether a tensor in a nested value has no values of its own."""
+        ...
+
 
 @dataclass(slots=True)
 class LayerRow:
@@ -61,7 +65,9 @@ class Layers:
     def around(
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Calls `forward`, and records."""
+        """Calls `forward`, and records, unless a transform of PyTorch's calls it, where tensors have no values."""
+        if self.recorder.is_traced((args, kwargs)):
+            return forward(*args, **kwargs)
         row = LayerRow(call.name, type(call.module).__name__, fed=not getattr(call.module, "inplace", False))
         if self.inputs:
             for name, leaf in self._tensors(f"inputs.{call.name}", (args, kwargs)):
@@ -103,6 +109,8 @@ class Fed:
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Calls `forward` on the recorded inputs, and returns the recorded outputs."""
+        if self.recorder.is_traced((args, kwargs)):
+            return forward(*args, **kwargs)
         row = self.rows[call.name]
         args, kwargs = self._recorded((args, kwargs), row.inputs, feed=row.fed)
         return self._recorded(forward(*args, **kwargs), row.outputs, feed=not row.passes)

@@ -24,20 +24,21 @@ from torch2flow._version import __version__
 from torch2flow.checkpoints.opening import open_container
 from torch2flow.checkpoints.writing.kernel_copy import write_all
 from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
-from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UsageError
+from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UnsupportedError, UsageError
+from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
-from torch2flow.proof.capture.factories import in_words, raised, unwrapped
+from torch2flow.proof.capture.factories import in_words, place_of, raised, unwrapped
 from torch2flow.proof.capture.facts import FILE, describe_modules, to_text
-from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
+from torch2flow.proof.capture.mode_calls import ModeCalls, calls_by_mode, facts_of_modes
 from torch2flow.proof.capture.module_state import untouched
-from torch2flow.proof.capture.random_calls import random_calls
+from torch2flow.proof.capture.more_runs import more_runs
 from torch2flow.proof.capture.reasons import refusal
 from torch2flow.proof.capture.recording import Recording
+from torch2flow.proof.capture.records import register_named_tuples, register_records
 from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, leaves_of
 from torch2flow.proof.capture.runtime import import_torch, quiet
 from torch2flow.proof.dropout import dropout_off
-from torch2flow.proof.random_calls import RandomCall
 from torch2flow.runtime.nested import replaced
 
 SUFFIX = ".reference.safetensors"
@@ -75,10 +76,6 @@ class Captured:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return {**asdict(self), "out": str(self.out), "reference": self.reference and str(self.reference)}
-
-
-LARGER = 100.0
-"""What floating inputs are multiplied with for the run that tries clamps, saturation and overflow."""
 
 
 @dataclass
@@ -215,15 +212,25 @@ def _objection_to_recording(path: Path, entries: Entries) -> str:
 def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captured:
     """Writes both files under other names, those of `paths`."""
     torch, module = job.torch, job.module
-    module.train(job.train)
+    try:
+        module.train(job.train)
+    except Exception as error:  # the module of an exported program has one mode
+        raise raised(f"{'train()' if job.train else 'eval()'} of the model raised", error, job.model) from None
+    _make_exportable(job)
     job.say("exporting")
-    facts = {"mode": "train" if job.train else "eval", **describe_modules(torch, module)}
+    facts = {
+        "class": type(module).__name__,
+        "mode": "train" if job.train else "eval",
+        **describe_modules(torch, module),
+    }
     exported = _export(job)
     facts["borders"] = exported.borders
+    facts["static"] = [place for axis in exported.axes.values() if not axis.dynamic for place in axis.values]
+    register_named_tuples(torch, exported.program.call_spec.out_spec)
     # Only now: a first call makes lazy layers, and what a module keeps from call to call.
-    random = _random_in_training(job)
-    dropout = [call for call in random.get("train", []) if call.kind == "dropout"]
-    facts["dropout"] = [[call.path, call.function, call.rate] for call in dropout]
+    modes = calls_by_mode(torch, module, lambda: _copies(torch, job.call), job.seed)
+    facts |= facts_of_modes(module, modes, train=job.train)
+    exported.notes += mode_notes(facts["mode"], facts["other_mode"], facts["backwards"])
     path, target = paths
     job.say("writing")
     try:
@@ -231,10 +238,10 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
             torch.export.save(exported.program, sink, extra_files={FILE: to_text(facts)})
     except Exception as error:
         if sink.error is not None:
-            raise output_error(sink.error, path) from None
+            raise output_error(sink.error, out) from None
         raise refusal("PyTorch exports the model but can't save it", error, job.model, job.train) from None
     if sink.error is not None:
-        raise output_error(sink.error, path)
+        raise output_error(sink.error, out)
     captured = Captured(
         out=out,
         reference=None,
@@ -250,12 +257,16 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     if job.reference != "none":
         try:
             with Recording(out.parent) as recording:
-                metadata = _record(job, exported, random, recording, captured)
+                metadata = _record(job, exported, modes, recording, captured)
                 metadata["pt2"], metadata["pt2.sha256"] = out.name, _sha256(path)
                 captured.reference_nbytes = recording.save(target, metadata)
                 captured.recorded = len(recording)
         except OSError as error:
-            raise output_error(error, target) from None
+            raise output_error(error, beside) from None
+        except (Torch2FlowError, MemoryError):
+            raise
+        except Exception as error:
+            raise _not_recorded(job, error) from None
         captured.reference = beside
     return captured
 
@@ -277,11 +288,44 @@ class Sink(io.FileIO):
         return view.nbytes
 
 
+def _make_exportable(job: CaptureJob) -> None:
+    """Makes lazy layers by a run, and tells PyTorch of the dataclasses among the inputs.
+
+    Raises:
+        UnsupportedError: a part of the model is no Python.
+    """
+    scripted = [path for path, part in job.module.named_modules() if isinstance(part, job.torch.jit.ScriptModule)]
+    if scripted:
+        raise UnsupportedError(
+            f"{scripted[0] or 'The model'} is TorchScript, which PyTorch can't export.",
+            where=job.model,
+            remedy="build the model from its own class, without torch.jit, and load its weights; 'torch2flow convert' "
+            "takes the weights out of a file of TorchScript",
+        )
+    lazy = job.torch.nn.parameter.UninitializedTensorMixin
+    if any(isinstance(tensor, lazy) for tensor in (*job.module.parameters(), *job.module.buffers())):
+        _run(job, job.call)
+    register_records(job.torch, job.call)
+
+
 def _export(job: CaptureJob) -> Exported:
+    try:
+        return _export_once(job)
+    except UnsupportedError:
+        # An output of a class that PyTorch does not know: now it does.
+        with contextlib.suppress(Exception), job.torch.no_grad(), untouched(job.torch, job.module):
+            args, kwargs = _copies(job.torch, job.call)
+            if register_records(job.torch, job.module(*args, **kwargs)):
+                return _export_once(job)
+        raise
+
+
+def _export_once(job: CaptureJob) -> Exported:
     args, kwargs = job.call
     try:
         job.torch.manual_seed(job.seed)
-        return export(job.torch, job.module, args, kwargs, job.dynamic)
+        with untouched(job.torch, job.module):  # what the module keeps from an export has no values
+            return export(job.torch, job.module, args, kwargs, job.dynamic)
     except Torch2FlowError:
         raise
     except Exception as error:
@@ -289,13 +333,15 @@ def _export(job: CaptureJob) -> Exported:
         raise refusal("PyTorch can't export the model", error, job.model, job.train) from None
 
 
-def _random_in_training(job: CaptureJob) -> dict[str, list[RandomCall]]:
-    """Which random functions the model calls in train mode; nothing where it does not run in it."""
-    try:
-        args, kwargs = _copies(job.torch, job.call)
-        return {"train": random_calls(job.torch, job.module, args, kwargs, train=True)}
-    except Exception:
-        return {}  # which the recording tells
+def _not_recorded(job: CaptureJob, error: Exception) -> UnsupportedError:
+    """That a model which PyTorch exports does not run outside of an export, or not as it must for a recording."""
+    less = {"all": "--reference outputs or none"}.get(job.reference, "--reference none")
+    return UnsupportedError(
+        f"PyTorch exports the model, but what it computes can't be recorded: {in_words(error)}",
+        where=f"{job.model}{place_of(error)}",
+        maybe="the model does not run a second time, in float64, or with its modules watched",
+        remedy=f"{less}{', or without --gradients' if job.gradients else ''}: the .pt2 is the same",
+    )
 
 
 def _copies(torch: Any, call: Call) -> Call:
@@ -325,13 +371,13 @@ def _run(job: CaptureJob, call: Call) -> None:
 def _record(
     job: CaptureJob,
     exported: Exported,
-    random: dict[str, list[RandomCall]],
+    modes: Mapping[str, ModeCalls],
     recording: Recording,
     captured: Captured,
 ) -> dict[str, str]:
     """Runs the module, and returns the metadata of the recording."""
     reference = ReferenceRecorder(job.torch, job.module, recording, job.seed, job.say, attributes=not job.train)
-    reference.calls |= random
+    reference.calls |= {mode: calls.random for mode, calls in modes.items()}
     args, kwargs = job.call
     layers = job.reference == "all"
     reference.inputs("input", args, kwargs)
@@ -360,54 +406,21 @@ def _record(
 def _more_runs(
     job: CaptureJob, exported: Exported, program: Any, reference: ReferenceRecorder, captured: Captured
 ) -> dict[str, Call]:
-    """Records outputs of what one sample does not try: other sizes, odd ones, large inputs, a second call."""
+    """Records outputs of what one sample does not try, as far as the program takes it too."""
     free = {name: job.sizes[name] for name, axis in exported.axes.items() if axis.dynamic}
-    runs: dict[str, Call] = {}
-    for prefix, ideas in (("second.", [second_sizes(free, attempt) for attempt in range(len(GROWTH))]),
-                          ("third.", odd_sizes(free))):  # fmt: skip
-        for sizes in ideas if free else []:
-            call = _one_more(job, program, reference, captured, prefix, {**job.sizes, **sizes})
-            if call is not None:
-                runs[prefix] = call
-                if prefix == "second.":
-                    captured.second = {**job.sizes, **sizes}
-                break
+
+    def compare(call: Call, outputs: list[Any]) -> None:
+        _compare(job, _run_program(job, program, reference.copies(*call)), outputs, captured, " at other sizes")
+
+    runs, captured.second = more_runs(
+        reference, job.call, free, lambda sizes: job.second({**job.sizes, **sizes}), compare
+    )
+    captured.second = {**job.sizes, **captured.second} if captured.second else {}
     if free and "second." not in runs:
         captured.notes.append(
             "the model takes none of the other sizes that were tried: dynamic axes are not in the reference"
         )
-    args, kwargs = job.call
-    if any(_floats(job.torch, leaf) for _, leaf in input_leaves(*job.call)):
-        large = replaced(job.call, lambda leaf: leaf * LARGER if _floats(job.torch, leaf) else leaf)
-        outputs = reference.run(*large)
-        if all(leaf.isfinite().all() for leaf in reference.leaves(outputs) if _floats(job.torch, leaf)):
-            reference.inputs("large.input", *large)
-            reference.outputs("large.output", outputs)
-            runs["large."] = large
-    reference.forward(args, kwargs, "again.", layers=False)
-    return {**runs, "again.": job.call}
-
-
-def _one_more(
-    job: CaptureJob, program: Any, reference: ReferenceRecorder, captured: Captured, prefix: str, sizes: dict[str, int]
-) -> Call | None:
-    """Records a run at other sizes, if the module and its program take them."""
-    try:
-        call = job.second(sizes)
-        output = reference.run(*call)
-        found = _run_program(job, program, reference.copies(*call))
-    except Torch2FlowError:
-        raise
-    except Exception:
-        return None
-    reference.inputs(f"{prefix}input", *call)
-    outputs = reference.outputs(f"{prefix}output", output)
-    _compare(job, found, outputs, captured, " at other sizes")
-    return call
-
-
-def _floats(torch: Any, leaf: Any) -> bool:
-    return isinstance(leaf, torch.Tensor) and bool(leaf.is_floating_point())
+    return runs
 
 
 def _run_program(job: CaptureJob, program: Any, call: Call) -> list[Any] | None:

@@ -6,6 +6,7 @@ The module is the user's own. Afterwards its parameters, buffers and modes are t
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,27 +32,15 @@ def untouched(torch: Any, module: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def doubled(torch: Any, module: Any) -> Iterator[None]:
-    """The module in float64; afterwards its parameters and buffers are the same objects with the same memory.
-
-    BatchNorm's eps and momentum are what float32 makes of them: OneFlow 0.9.0 has them so in float64 too, and the
-    difference of 2.5e-8 would hide others. Its momentum is 1 less float32's 1 - momentum, in float32.
-    """
-    norms = [part for part in module.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
-    constants = [(part, name, getattr(part, name)) for part in norms for name in ("eps", "momentum")]
-    constants = [(part, name, value) for part, name, value in constants if value is not None]
+    """The module in float64; afterwards its parameters and buffers are the same objects with the same memory."""
     parameters = [(parameter, parameter.data, parameter.grad) for parameter in module.parameters()]
     buffers = [(part._buffers, name, value) for part in module.modules() for name, value in part._buffers.items()]
     try:
         for parameter, _, _ in parameters:
             parameter.grad = None
         module.double()
-        for part, name, value in constants:
-            single = torch.tensor(1 - value if name == "momentum" else value, dtype=torch.float32)
-            setattr(part, name, float(1 - single if name == "momentum" else single))
         yield
     finally:
-        for part, name, value in constants:
-            setattr(part, name, value)
         for parameter, data, gradient in parameters:
             parameter.data = data
             parameter.grad = gradient
@@ -65,7 +54,12 @@ def double_mode(torch: Any) -> Iterator[None]:
 
     A float32 tensor that no parameter or buffer holds (an attribute, a cache, a constant of a module of Python) is
     widened where a function gets it.
+
+    The eps and momentum of `batch_norm` are what float32 makes of them: OneFlow 0.9.0 has them so in float64 too, and
+    the difference of 2.5e-8 would hide others. Its momentum is 1 less float32's 1 - momentum, in float32.
     """
+    batch_norm = torch.nn.functional.batch_norm
+    order = inspect.signature(batch_norm)
 
     def grouped_mm(rows: Any, weights: Any, *, offs: Any, **rest: Any) -> Any:
         """Each run of rows times its own matrix, which PyTorch itself (2.13) has no float64 of."""
@@ -79,9 +73,18 @@ def double_mode(torch: Any) -> Iterator[None]:
                 func = torch.Tensor.double
             if func in grouped:
                 func = grouped_mm
+            if func is batch_norm:
+                bound = order.bind(*args, **(kwargs or {}))
+                bound.apply_defaults()
+                args, kwargs = (), bound.arguments
+                kwargs |= {"eps": rounded(kwargs["eps"]), "momentum": 1 - rounded(1 - kwargs["momentum"])}
             changes = getattr(func, "__name__", "").endswith("_")  # as in `add_`, `__setitem__`, which must meet itself
             args = tuple(value if changes and not n else widened(value) for n, value in enumerate(args))
             return func(*args, **{name: widened(value) for name, value in (kwargs or {}).items()})
+
+    def rounded(value: float) -> float:
+        with torch._C.DisableTorchFunction():
+            return float(torch.tensor(value, dtype=torch.float32))
 
     def widened(value: Any) -> Any:
         if value is torch.float32:

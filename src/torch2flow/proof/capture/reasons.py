@@ -26,9 +26,26 @@ class Reason:
 REASONS = (
     Reason(
         r"data-dependent|GuardOnDataDependent|DataDependentOutput",
-        "in train mode the model draws a random number and decides by it, as LayerDrop and stochastic depth do",
+        "in train mode the model draws a random number and decides by it, as LayerDrop and stochastic depth do; or it "
+        "counts, as BatchNorm(momentum=None) does",
         "set that probability to 0 (layerdrop=0.0), or capture without --train",
         train=True,
+    ),
+    Reason(
+        r"fake tensor in the exported program constant|is_functorch_wrapped|functorch tensor",
+        "forward takes a gradient (torch.autograd.grad, backward, torch.func.grad), or keeps what it computed where "
+        "PyTorch does not see it",
+        "compute the gradient outside of forward, or write the derivative out; keep tensors as buffers",
+    ),
+    Reason(
+        r"but got FakeTensor|pack_padded|DynamicOutputShape",
+        "a shape depends on the values of a tensor, as in pack_padded_sequence, ctc_loss and boolean indexing",
+        "give padded tensors and a mask in place of lengths, and compute losses outside of forward",
+    ),
+    Reason(
+        r"UnsupportedOperatorException: aten\.",
+        "torch.export does not know what shape this operator of PyTorch's gives",
+        "use other operators in its place",
     ),
     Reason(
         r"DynamicCache|StaticCache|EncoderDecoderCache|\bCache\b",
@@ -39,8 +56,7 @@ REASONS = (
     Reason(
         r"data-dependent|GuardOnDataDependent|DataDependentOutput|Dynamic control flow|cond.*bool",
         "the model decides by the values of a tensor (an if, a loop, a size), and a recorded program can't",
-        "use torch.where or torch.cond for that decision, or torch._check to state what always holds; or take it "
-        "out of forward",
+        "use torch.where for that decision, or torch._check to state what always holds; or take it " "out of forward",
     ),
     Reason(
         r"Constraints violated|specialized|violates|constraint",

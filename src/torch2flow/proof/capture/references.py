@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.dtypes import DTYPES, find_dtype
+from torch2flow.proof.capture.control_flow import plain_control_flow
 from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.factories import in_words
 from torch2flow.proof.capture.layers import LayerRow, Layers, OwnNoise, RandomTensors
+from torch2flow.proof.capture.mode_calls import mode_calls, nothing_dropped
 from torch2flow.proof.capture.module_state import double_mode, doubled, one_rounding_off, shaken, stepped, untouched
-from torch2flow.proof.capture.random_calls import nothing_dropped, random_calls
 from torch2flow.proof.digests import digest
 from torch2flow.proof.dropout import dropout_off
 from torch2flow.proof.outline import outline
@@ -117,7 +118,9 @@ class ReferenceRecorder:
         dtype = find_dtype(str(value.dtype))
         if dtype is None or not dtype.safetensors:
             value, dtype = value.double(), DTYPES["float64"]
-        data = value.reshape(-1).view(torch.uint8).numpy().data if value.numel() else memoryview(b"")
+        # A tensor of one element counts as contiguous with whatever stride.
+        flat = value.as_strided((value.numel(),), (1,))
+        data = flat.view(torch.uint8).numpy().data if value.numel() else memoryview(b"")
         self.recording.add(f"{self.prefix}{name}", dtype, tuple(value.shape), data)
 
     def _remainder(self, name: str, value: Any) -> Any:
@@ -161,6 +164,15 @@ class ReferenceRecorder:
         """All parts of a nested value, as `torch.export` orders them."""
         return leaves_of(self.torch, value)
 
+    def is_traced(self, value: Any) -> bool:
+        """Whether a tensor in a nested value is one of `vmap`, `grad` or another transform."""
+        wrapped = getattr(self.torch._C, "_functorch", None)
+        return wrapped is not None and any(
+            wrapped.is_functorch_wrapped_tensor(leaf)
+            for leaf in self.leaves(value)
+            if isinstance(leaf, self.torch.Tensor)
+        )
+
     # -- running -----------------------------------------------------------------------------------------
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], seed: int | None = None) -> Any:
@@ -170,7 +182,7 @@ class ReferenceRecorder:
         args, kwargs = self.copies(args, kwargs)
         precision = double_mode(torch) if self.doubles else contextlib.nullcontext()
         off = dropout_off(self.module) if self.attributes else contextlib.nullcontext()
-        with fast_paths_off(torch), precision, nothing_dropped(torch), off:
+        with fast_paths_off(torch), plain_control_flow(torch), precision, nothing_dropped(torch), off:
             return self.module(*args, **kwargs)
 
     def copies(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -421,7 +433,7 @@ class ReferenceRecorder:
             if mode not in self.calls:
                 self.torch.manual_seed(self.seed)
                 args, kwargs = self.copies(args, kwargs)
-                self.calls[mode] = random_calls(self.torch, self.module, args, kwargs, train=train)
+                self.calls[mode] = mode_calls(self.torch, self.module, args, kwargs, train=train).random
         except Exception as error:
             return f"which layers drop in {mode} mode is not compared: {in_words(error, 200)}"
         return ""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch2flow._version import __version__
+from torch2flow.proof.capture.axes import Call
 from torch2flow.proof.capture.factories import raised
 from torch2flow.proof.capture.module_state import untouched
+from torch2flow.proof.capture.more_runs import more_runs
 from torch2flow.proof.capture.recording import Recording
 from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves
 from torch2flow.proof.capture.runtime import quiet
+
+_NO_OTHER_SIZE = "the model takes none of the other sizes that were tried: named axes are not compared"
 
 
 def record_module(
@@ -28,6 +32,8 @@ def record_module(
     gradients: bool = True,
     layers: bool = True,
     seed: int = 0,
+    free: Mapping[str, int] | None = None,
+    resized: Callable[[dict[str, int]], Call] | None = None,
     say: Say = lambda text: None,
 ) -> list[str]:
     """Runs a module and writes its recording; the module stays as it is.
@@ -43,6 +49,9 @@ def record_module(
         gradients: record gradients and steps of optimizers, if the module has any.
         layers: record every submodule.
         seed: of the random numbers that the module or the loss draws.
+        free: how long each named axis of the inputs is.
+        resized: makes inputs in which they have other lengths. Given, outputs of other sizes, of large inputs and of a
+            second call are recorded too.
         say: is told what is being done.
 
     Returns:
@@ -63,11 +72,15 @@ def record_module(
         except Exception as error:
             raise raised("The PyTorch model does not run on these inputs", error, model) from None
         notes += filter(None, (reference.random_calls(*call, train=mode) for mode in dict.fromkeys((train, True))))
+        runs: dict[str, Call] = {}
         if reference.stays_random(*call, train=train):
             reference.draws(*call)
+        elif resized is not None:
+            runs, second = more_runs(reference, call, dict(free or {}), resized)
+            notes += [_NO_OTHER_SIZE] if free and not second else []
         if gradients:
             notes += filter(None, [reference.training(*call)])
-        note = reference.everything_in_float64(call, {}, layers=layers)
+        note = reference.everything_in_float64(call, runs, layers=layers)
         about = {
             "torch2flow": __version__,
             "torch": str(torch.__version__),

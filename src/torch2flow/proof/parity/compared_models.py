@@ -65,7 +65,14 @@ class Package:
         model = getattr(package, package.__all__[0])()
         load_state_dict(model, self.folder)
         model.eval()  # only now: some of flowvision's models derive tensors from their weights here
-        return model.to(flow.float64) if double else model
+        if double:
+            model = model.to(flow.float64)
+            model.__dict__[DEFAULT_DTYPE] = flow.float64
+        return model
+
+
+DEFAULT_DTYPE = "torch2flow_default_dtype"
+"""The attribute of a model that says in which dtype its code runs that names none."""
 
 
 class Live:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from torch2flow.checkpoints.names.renamed_checkpoint import renamed
 from torch2flow.checkpoints.names.templates import Keys
 from torch2flow.checkpoints.opening import open_checkpoint
-from torch2flow.checkpoints.pytorch import TensorRef
+from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef
 from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.checkpoints.writing.manifest_reading import manifest_keys, read_manifest
 from torch2flow.conversion import FORMATS, deliver
@@ -75,20 +75,51 @@ def record_against(
     with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
         weights = ""
         if original.load_weights:
-            weights = str(Path(temporary) / "weights.pth")
-            checkpoint = renamed(open_checkpoint(folder, "."), keys, back=True)
-            deliver(make_plan(checkpoint, Options(key="."), FORMATS["pth"].target), Path(weights), "pth")
-        job = {
-            "model": original.factory, "inputs": list(original.inputs), "sizes": list(original.sizes), "out": str(out),
-            "weights": weights, "seed": original.seed, "train": original.train, "gradients": request.training,
-            "layers": request.layers,
-        }  # fmt: skip
-        notes = _run(original, job, say)
+            weights = write_pth(renamed(open_checkpoint(folder, "."), keys, back=True), Path(temporary))
+        notes = record(original, out, request, say, weights=weights)
     check_weights(folder, keys, Reference(out), original.factory)
     return notes
 
 
-def _run(original: Original, job: dict[str, object], say: Callable[[str], None]) -> list[str]:
+def write_pth(checkpoint: Checkpoint, folder: Path) -> str:
+    """Writes a checkpoint as a `.pth` that PyTorch itself reads; returns its path."""
+    path = folder / "weights.pth"
+    deliver(make_plan(checkpoint, Options(key="."), FORMATS["pth"].target), path, "pth")
+    return str(path)
+
+
+def record(
+    original: Original,
+    out: Path,
+    request: Request,
+    say: Callable[[str], None],
+    *,
+    path: Sequence[str] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    weights: str = "",
+    state: str = "",
+) -> list[str]:
+    """Records a PyTorch model in the interpreter that has it; returns what a user should know.
+
+    Args:
+        original: what to record.
+        out: the recording to write.
+        request: what will be compared.
+        say: is told what is being done.
+        path: folders in which the model's module is looked for first.
+        kwargs: more arguments for the factory.
+        weights: a `.pth` that is loaded into the model first.
+        state: a `.pth` to write, with the model's weights.
+
+    Raises:
+        UsageError: the model can't be built or run.
+        InstallationError: the interpreter is not there, or lacks PyTorch.
+    """
+    job = {
+        "model": original.factory, "inputs": list(original.inputs), "sizes": list(original.sizes), "out": str(out),
+        "weights": weights, "seed": original.seed, "train": original.train, "gradients": request.training,
+        "layers": request.layers, "path": list(path), "kwargs": dict(kwargs or {}), "state": state,
+    }  # fmt: skip
     notes: list[list[str]] = []
 
     def take(row: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ layer's.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,13 @@ MOST_CRASHES = 10
 """After so many crashes the rest is not compared."""
 
 
-def compare_isolated(folder: Path, recording: Reference, request: Request, ledger: Ledger, say: Say) -> dict[str, str]:
-    """Compares a converted model, in as many processes as it takes until no layer ends one.
+def compare_isolated(
+    subject: Mapping[str, Any], recording: Reference, request: Request, ledger: Ledger, say: Say
+) -> dict[str, str]:
+    """Compares a OneFlow model, in as many processes as it takes until no layer ends one.
 
     Args:
-        folder: the converted model.
+        subject: the part of a job that says which: the `folder` of a converted one, or what builds a `ported` one.
         recording: what it is compared with.
         request: what is compared.
         ledger: takes what is found.
@@ -63,7 +65,7 @@ def compare_isolated(folder: Path, recording: Reference, request: Request, ledge
                 phases.append(row["say"])
             _take(row, ledger, inside, say)
 
-        ending = _run({"folder": str(folder), "reference": str(recording.path), "request": asdict(request)}, take)
+        ending = _run({**subject, "reference": str(recording.path), "request": asdict(request)}, take)
         if not ending:
             break
         name = inside[-1] if inside else phases[-1]

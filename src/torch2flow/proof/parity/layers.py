@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from torch2flow.errors import Torch2FlowError
+from torch2flow.proof.capture.factories import place_of
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
 from torch2flow.proof.parity.values import choice_order, nearest, row_order
@@ -271,7 +272,7 @@ def module_of(error: BaseException, flow: Any) -> str:
 
 
 def _line_in_the_model(error: BaseException) -> str:
-    """The line of the generated source that raised, in words; "" if none did."""
+    """The line of the generated source that raised, or of other source, in words; "" if none did."""
     frames = traceback.extract_tb(error.__traceback__)
     line = next((frame.lineno for frame in reversed(frames) if frame.filename.endswith(f"{os.sep}model.py")), None)
-    return f" (line {line} of model.py)" if line else ""
+    return f" (line {line} of model.py)" if line else place_of(error)

@@ -29,6 +29,9 @@ SMALLEST = 1e-30
 RATES = ("p", "drop_prob", "dropout_p", "rate", "prob")
 """Names of a parameter that holds the probability to drop."""
 
+SATURATING = ("alpha_dropout", "feature_alpha_dropout", "drop_to_saturation")
+"""Functions in which what is dropped becomes SELU's limit, and all else is moved."""
+
 ACTIVE = ("training", "train")
 """Names of a parameter that says whether anything is dropped at all."""
 
@@ -94,7 +97,7 @@ class DropoutWatcher(CallStack):
                     output = function(*args, **kwargs)
                 finally:
                     self.busy -= 1
-                if function.__name__ not in (*RECURRENT, "alpha_dropout", "feature_alpha_dropout"):
+                if function.__name__ not in (*RECURRENT, *SATURATING):
                     self.check(given, output, rate)
                 return output
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+import contextlib
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from torch2flow.proof.parity.compared_models import Subject, untouched
+from torch2flow.proof.parity.compared_models import DEFAULT_DTYPE, Subject, untouched
 from torch2flow.proof.parity.graph_mode import run_as_graph
 from torch2flow.proof.parity.ledger import RUNS, Ledger
 from torch2flow.proof.parity.random_calls import nothing_dropped
@@ -43,9 +43,16 @@ class Runner:
         model = self.subject.build(self.flow, double=double)
         return model.train(self.reference.metadata.get("mode") == "train")
 
-    def nothing_dropped(self, model: Any) -> AbstractContextManager[None]:
-        """A context in which nothing drops that did not drop in the recording."""
-        return nothing_dropped(self.flow, model, attributes=self.reference.metadata.get("dropout") != "functions")
+    @contextlib.contextmanager
+    def nothing_dropped(self, model: Any) -> Iterator[None]:
+        """A context in which nothing drops that did not drop in the recording, and the model has its default dtype."""
+        attributes, default = self.reference.metadata.get("dropout") != "functions", self.flow.get_default_dtype()
+        self.flow.set_default_dtype(vars(model).get(DEFAULT_DTYPE, default))
+        try:
+            with nothing_dropped(self.flow, model, attributes=attributes):
+                yield
+        finally:
+            self.flow.set_default_dtype(default)
 
     def run(self, model: Any, prefix: str = "", *, double: bool = False) -> Any:
         """What the model gives for the inputs under a prefix, such as `second.`."""

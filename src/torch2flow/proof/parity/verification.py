@@ -234,7 +234,7 @@ def _verify(
     _check_belongs(recording, manifest)
     found = Verification(Ledger(), recording, describe_model(folder, manifest), by_hand=recording.twin)
     found.repeat = f"torch2flow verify {folder.name} --reference {recording.path.name}"
-    versions = compare_isolated(folder, recording, request, found.ledger, say)
+    versions = compare_isolated({"folder": str(folder)}, recording, request, found.ledger, say)
     if not found.ledger.parts and not found.ledger.failures:
         raise FormatError("There is nothing in the recording to compare.", where=str(recording.path))
     where = found.divergence

@@ -11,10 +11,12 @@ from typing import Any
 
 from torch2flow.checkpoints.writing.manifest_reading import read_manifest
 from torch2flow.proof.child_process import Emit, answer
-from torch2flow.proof.parity.compared_models import Package
+from torch2flow.proof.parity.compared_models import Package, Subject
 from torch2flow.proof.parity.comparison_run import Request, Run
 from torch2flow.proof.parity.divergence import Divergence
+from torch2flow.proof.parity.layers import first_line
 from torch2flow.proof.parity.ledger import Ledger
+from torch2flow.proof.parity.ported_models import build_ported
 from torch2flow.proof.parity.reference import reference_of
 from torch2flow.proof.parity.repairs import explanation
 from torch2flow.proof.parity.runner import Runner
@@ -25,9 +27,18 @@ from torch2flow.runtime.packages import distribution_version
 
 def run(job: dict[str, Any], emit: Emit) -> None:
     """Runs one job: compares a model with its recording, or explains or shrinks a difference."""
-    folder = Path(job["folder"])
-    flow, subject = import_oneflow(), Package(folder)
-    reference = reference_of(read_manifest(folder), folder, job["reference"])
+    flow, ledger = import_oneflow(), Ledger(emit)
+    subject: Subject
+    if "ported" in job:
+        try:
+            subject, reference = build_ported(flow, job["ported"], job["reference"])
+        except Exception as error:
+            ledger.fail("building the model", first_line(error))
+            emit({"done": {}})
+            return
+    else:
+        folder = Path(job["folder"])
+        subject, reference = Package(folder), reference_of(read_manifest(folder), folder, job["reference"])
     if "where" in job:
         where = Divergence(**{**job["where"], "likely": tuple(job["where"]["likely"])})
         if "skip" in job:
@@ -40,7 +51,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         return
     request = Request(**{**job["request"], "crashed": tuple(job["request"]["crashed"])})
     comparison = Run(
-        flow, subject, reference, request, Ledger(emit),
+        flow, subject, reference, request, ledger,
         say=lambda text: emit({"say": text}),
         enter=lambda name: emit({"enter": name}),
         leave=lambda name: emit({"leave": name}),

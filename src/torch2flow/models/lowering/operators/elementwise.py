@@ -204,14 +204,16 @@ def softshrink(self, lambd=0.5):
 
 @operator("aten.rrelu")
 def rrelu(self, lower=0.125, upper=0.3333333333333333, training=False):
-    if training:
-        return random_leaky_relu(self, lower, upper)
-    return F.leaky_relu(self, alpha=(lower + upper) / 2)
+    if training is False:
+        return F.leaky_relu(self, alpha=(lower + upper) / 2)
+    return random_leaky_relu(self, lower, upper, training)
 
 
 @helper
-def random_leaky_relu(x, lower, upper):
-    """PyTorch's `rrelu` while training: each slope is drawn evenly between two bounds."""
+def random_leaky_relu(x, lower, upper, training=True):
+    """PyTorch's `rrelu`: while training, each slope is drawn evenly between two bounds."""
+    if not training:
+        return F.leaky_relu(x, alpha=(lower + upper) / 2)
     slope = lower + (upper - lower) * flow.rand(x.shape, device=x.device)
     return flow.where(x >= 0, x, slope * x)
 

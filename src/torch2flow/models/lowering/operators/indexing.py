@@ -23,6 +23,10 @@ def narrow(self, dim, start, length):
 
 @operator("aten.index", "aten._unsafe_index")
 def index_(self, indices):
+    tensors = [index for index in indices if index is not None]
+    if any(index.dtype == flow.int32 for index in tensors) and any(index.dtype == flow.int64 for index in tensors):
+        # OneFlow 0.9.0 takes indices of one dtype.
+        indices = [index if index is None else index.to(flow.int64) for index in indices]
     return self[keys(indices)]
 
 
@@ -129,6 +133,8 @@ def masked_scatter(self, mask, source):
 
 @operator("aten.scatter.src", "aten.scatter_add", "aten.scatter.reduce")
 def scatter(self, dim, index, src, reduce=None, *, name):
+    if self.dtype == flow.bool:
+        return scatter_part(self.to(flow.int32), dim, index, src.to(flow.int32), reduce).to(flow.bool)
     return scatter_part(self, dim, index, src, "add" if name == "scatter_add" else reduce)
 
 
@@ -150,6 +156,8 @@ def scatter_part(x, dim, index, src, reduce=None):
 def scatter_value(self, dim, index, value):
     if self.ndim == 0:
         return flow.full_like(self, value)
+    if self.dtype == flow.bool:
+        return flow.scatter(self.to(flow.int32), dim, index, int(value)).to(flow.bool)
     return flow.scatter(self, dim, index, value)
 
 

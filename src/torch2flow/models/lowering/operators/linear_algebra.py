@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow, helper, is_float
+from torch2flow.models.lowering.lazy import F, flow, helper, is_float, may_be_empty
 from torch2flow.models.lowering.registry import operator
 
 # A product of matrices of which one is empty aborts the whole process in OneFlow 0.9.0 (broadcast_matmul.h:58).
@@ -18,9 +18,26 @@ def linear(input, weight, bias=None, *, in_shape, out_shape, out_dtype):
     empty = empty_product(input, in_shape, out_shape, out_dtype)
     if empty is not None:
         return empty
+    if may_be_empty(in_shape):
+        return linear_of_any_rows(input, weight, bias)
     if input.ndim == 1:
         return F.linear(input.unsqueeze(0), weight, bias).squeeze(0)
     return F.linear(input, weight, bias)
+
+
+@helper
+def linear_of_any_rows(x, weight, bias=None):
+    """`linear` of rows of which there may be none: its gradient is then what lay in memory in OneFlow 0.9.0."""
+    if x.numel() > 0:
+        return F.linear(x, weight, bias)
+    nothing = 0 * (weight.sum() if bias is None else weight.sum() + bias.sum())
+    return nothing + flow.zeros((*x.shape[:-1], weight.shape[0]), dtype=weight.dtype, device=x.device)
+
+
+@helper
+def product_of_any_rows(x, matrix):
+    """`matmul` of rows of which there may be none, which OneFlow 0.9.0 gets wrong as it does in `linear`."""
+    return linear_of_any_rows(x, matrix.transpose(0, 1))
 
 
 @operator("aten.matmul", "aten.linalg_matmul", "aten.mv", "aten.mm", "aten.bmm")
@@ -29,6 +46,8 @@ def matmul(self, other=None, vec=None, mat2=None, *, in_shape, out_shape, out_nd
     empty = empty_product(self, in_shape, out_shape, out_dtype)
     if empty is not None:
         return empty
+    if may_be_empty(in_shape) and self.ndim > 1 and other.ndim == 2:
+        return product_of_any_rows(self, other)
     if name in ("mm", "bmm"):
         return getattr(flow, name)(self, other)
     if out_ndim == 0:

@@ -133,7 +133,7 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
     )
 
 
-@operator("aten.instance_norm", restriction="no update of running statistics: capture in eval mode")
+@operator("aten.instance_norm")
 def instance_norm(
     input,
     weight=None,
@@ -147,11 +147,23 @@ def instance_norm(
     *,
     in_shape,
 ):  # fmt: skip
-    if not use_input_stats:
+    if running_mean is None:
+        return group_norm(input, in_shape[1], weight, bias, eps)
+    if use_input_stats is False:
         return normalize_channels(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    if running_mean is not None:
-        raise NotImplementedError("instance_norm that updates running statistics; capture the model in eval mode")
-    return group_norm(input, in_shape[1], weight, bias, eps)
+    return normalize_instances(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
+
+
+@helper
+def normalize_instances(x, mean, variance, weight, bias, training, momentum, eps):
+    """PyTorch's `instance_norm` with running statistics, which OneFlow 0.9.0's keeps and never uses."""
+    if not training:
+        return normalize_channels(x, mean, variance, weight, bias, False, momentum, eps)
+    dims = list(range(2, x.ndim))
+    with flow.no_grad():
+        mean.copy_((1 - momentum) * mean + momentum * x.mean(dim=dims).mean(dim=0))
+        variance.copy_((1 - momentum) * variance + momentum * x.var(dim=dims, unbiased=True).mean(dim=0))
+    return group_norm(x, x.shape[1], weight, bias, eps)
 
 
 @operator("aten.rms_norm")

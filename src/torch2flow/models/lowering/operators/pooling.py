@@ -14,9 +14,15 @@ from torch2flow.models.lowering.registry import operator
 )  # fmt: skip
 def max_pool(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, *, name):
     options = {"return_indices": True} if name.endswith("_with_indices") else {}
-    return getattr(F, name.removesuffix("_with_indices"))(
-        self, kernel_size, stride=stride or None, padding=padding, dilation=dilation, **options, ceil_mode=ceil_mode
-    )
+    name = name.removesuffix("_with_indices")
+    one = self.ndim == int(name[-2]) + 1  # a sample without a batch, for which OneFlow 0.9.0 ends the whole process
+    pooled = getattr(F, name)(
+        self.unsqueeze(0) if one else self, kernel_size, stride=stride or None, padding=padding, dilation=dilation,
+        **options, ceil_mode=ceil_mode,
+    )  # fmt: skip
+    if one and options:
+        return pooled[0].squeeze(0), pooled[1].squeeze(0)
+    return pooled.squeeze(0) if one else pooled
 
 
 @operator("aten.avg_pool1d", "aten.avg_pool2d", "aten.avg_pool3d")
@@ -24,10 +30,12 @@ def avg_pool(
     self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None, *, name
 ):
     options = {} if divisor_override is None else {"divisor_override": divisor_override}
-    return getattr(F, name)(
-        self, kernel_size, stride=stride or None, padding=padding, ceil_mode=ceil_mode,
+    one = self.ndim == int(name[-2]) + 1
+    pooled = getattr(F, name)(
+        self.unsqueeze(0) if one else self, kernel_size, stride=stride or None, padding=padding, ceil_mode=ceil_mode,
         count_include_pad=count_include_pad, **options,
     )  # fmt: skip
+    return pooled.squeeze(0) if one else pooled
 
 
 @operator(

@@ -32,6 +32,8 @@ def upsample(self, output_size, align_corners, scales=None, scales_d=None, scale
 
 def resized(x, mode, size, factors, **options):
     """`F.interpolate` by the factors, which count where PyTorch gives both, or to a size."""
+    if x.dtype == flow.uint8 and mode == "nearest":
+        return resized(x.to(flow.float32), mode, size, factors, **options).to(flow.uint8)
     if not factors:
         return F.interpolate(x, size=size, mode=mode, **options)
     same = all(factor == factors[0] for factor in factors)
@@ -51,8 +53,8 @@ def given_of(*factors):
 @operator(
     "aten._upsample_nearest_exact1d.vec", "aten._upsample_nearest_exact2d.vec", "aten._upsample_nearest_exact3d.vec"
 )
-def upsample_nearest_exact_vec(input, output_size, scale_factors, *, out_shape):
-    return nearest_exact(input, out_shape[2:], scale_factors)
+def upsample_nearest_exact_vec(input, output_size, scale_factors):
+    return nearest_exact(input, output_size, scale_factors)
 
 
 @operator("aten._upsample_nearest_exact1d", "aten._upsample_nearest_exact2d", "aten._upsample_nearest_exact3d")
@@ -63,7 +65,7 @@ def upsample_nearest_exact(self, output_size, scales=None, scales_d=None, scales
 @helper
 def nearest_exact(x, size, factors=None):
     """PyTorch's interpolation `nearest-exact`: the pixel whose centre is nearest."""
-    for place, length in enumerate([size] * (x.ndim - 2) if isinstance(size, int) else size):
+    for place, length in enumerate(new_sizes(x, size, factors)):
         factor = 1 / factors[place] if factors else x.shape[place + 2] / length
         centre = (flow.arange(length, device=x.device).to(flow.float32) + 0.5) * factor
         index = flow.clamp(flow.floor(centre).to(flow.int64), max=x.shape[place + 2] - 1)
@@ -71,9 +73,19 @@ def nearest_exact(x, size, factors=None):
     return x
 
 
+@helper
+def new_sizes(x, size, factors):
+    """The height and width to resize to, by the factors where no size is given; one number is equal."""
+    if size is None:
+        return [int(x.shape[place + 2] * factor) for place, factor in enumerate(factors)]
+    return [size] * (x.ndim - 2) if isinstance(size, int) else size
+
+
 @operator("aten._upsample_bilinear2d_aa.vec", "aten._upsample_bicubic2d_aa.vec")
-def upsample_smoothly_vec(input, output_size, align_corners, scale_factors, *, out_shape, name):
-    return resize_smoothly(input, out_shape[2:], align_corners, scale_factors, mode_of(name))
+def upsample_smoothly_vec(input, output_size, align_corners, scale_factors, *, name):
+    if input.dtype == flow.uint8:
+        raise NotImplementedError("a smooth resize of uint8, which PyTorch rounds in steps of its own: make it float")
+    return resize_smoothly(input, output_size, align_corners, scale_factors, mode_of(name))
 
 
 @operator("aten._upsample_bilinear2d_aa", "aten._upsample_bicubic2d_aa")
@@ -84,7 +96,7 @@ def upsample_smoothly(self, output_size, align_corners, scales_h=None, scales_w=
 @helper
 def resize_smoothly(x, size, align_corners, factors, mode):
     """PyTorch's interpolation with `antialias=True`: a product with a matrix of weights for each dimension."""
-    size = [size, size] if isinstance(size, int) else size
+    size = new_sizes(x, size, factors)
     rows = smoothing_matrix(x.shape[2], size[0], align_corners, factors and factors[0], mode)
     columns = smoothing_matrix(x.shape[3], size[1], align_corners, factors and factors[1], mode)
     rows, columns = (

@@ -286,5 +286,5 @@ def pixel_unshuffle(self, downscale_factor):
 
 
 @operator("aten.channel_shuffle", "aten.native_channel_shuffle")
-def channel_shuffle(self, groups, *, in_shape):
-    return self.reshape(in_shape[0], groups, -1, *in_shape[2:]).transpose(1, 2).reshape(*in_shape)
+def channel_shuffle(self, groups):
+    return self.reshape(self.shape[0], groups, -1, *self.shape[2:]).transpose(1, 2).reshape(*self.shape)

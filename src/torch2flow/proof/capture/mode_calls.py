@@ -1,0 +1,227 @@
+"""What a PyTorch model calls in one mode, and by which module's code; and how its two modes differ.
+
+A mode of PyTorch's sees every call of its own functions, from a module or from the author's code alike, so that
+`nn.Dropout`, `F.dropout2d(x)`, attention with `dropout_p` and an LSTM's own dropout are one kind of thing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch2flow.proof.capture.control_flow import plain_control_flow
+from torch2flow.proof.capture.exporting import fast_paths_off
+from torch2flow.proof.capture.module_state import untouched
+from torch2flow.proof.random_calls import RECURRENT, RandomCall, recurrent_rate
+from torch2flow.proof.watching import CallStack, watched
+
+DROPOUT = {
+    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
+                     "dropout_", "alpha_dropout_", "feature_dropout", "feature_dropout_", "feature_alpha_dropout_",
+                     "native_dropout"), ("input", "p", "training", "inplace")),
+    "scaled_dot_product_attention": ("query", "key", "value", "attn_mask", "dropout_p"),
+}  # fmt: skip
+"""PyTorch's functions with dropout, whether written in Python or not, and the order of their parameters."""
+
+NORMS = {"batch_norm": "training", "instance_norm": "use_input_stats"}
+"""PyTorch's functions with running statistics, and which parameter says that those of the batch are taken."""
+
+RANDOM = (
+    "bernoulli", "bernoulli_", "rand", "rand_like", "randn", "randn_like", "randint", "randint_like", "randperm",
+    "normal", "normal_", "uniform_", "exponential_", "multinomial", "poisson", "gumbel_softmax", "random_", "rrelu",
+    "rrelu_", "log_normal_", "cauchy_", "geometric_", "binomial", "fractional_max_pool2d", "fractional_max_pool3d",
+)  # fmt: skip
+"""Functions that draw random numbers for another purpose than dropout."""
+
+_QUESTIONS = ("__get__", "size", "dim", "numel", "is_floating_point", "__len__", "_set_grad_enabled")
+"""Functions that compute nothing."""
+
+_BY_MODE = ("rrelu", "rrelu_")
+"""Other functions that are told the mode, and that a converted model calls by its own."""
+
+_COUNTING = ("add_", "__iadd__", "__float__", "item")
+"""What a norm does with its number of batches, in train mode alone."""
+
+
+@dataclass
+class ModeCalls:
+    """The calls of one run.
+
+    Attributes:
+        random: of functions that drop or draw, in order.
+        norms: of functions with running statistics: the path, the function, and whether it takes those of the batch.
+        functions: how often each function was called at each path, with the numbers that it was given.
+        backwards: the path and the class of each `torch.autograd.Function`.
+    """
+
+    random: list[RandomCall] = field(default_factory=list)
+    norms: list[tuple[str, str, bool]] = field(default_factory=list)
+    functions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    backwards: list[tuple[str, str]] = field(default_factory=list)
+
+
+def mode_calls(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> ModeCalls:
+    """What a module calls in one mode, dropout active; the module stays as it is.
+
+    Args:
+        torch: the module `torch`.
+        module: what is run.
+        args: positional inputs, which the module may write into.
+        kwargs: keyword inputs.
+        train: the mode.
+
+    Raises:
+        Exception: whatever the module raises.
+    """
+    calls, stack = ModeCalls(), CallStack()
+    surroundings = (torch.no_grad(), untouched(torch, module), fast_paths_off(torch), plain_control_flow(torch))
+    with contextlib.ExitStack() as entered:
+        for each in (*surroundings, watched(module, stack)):
+            entered.enter_context(each)
+        module.train(train)
+        before = random.getstate()
+        with _mode(torch, calls, stack, drop=True), _backwards_noted(torch, calls, stack):
+            module(*args, **kwargs)
+        if random.getstate() != before:
+            random.setstate(before)
+            calls.functions["", "Python's random numbers", ""] += 1
+    return calls
+
+
+def calls_by_mode(torch: Any, module: Any, inputs: Callable[[], Any], seed: int) -> dict[str, ModeCalls]:
+    """What a module calls in each mode; nothing for one in which it does not run, which the recording tells.
+
+    Args:
+        torch: the module `torch`.
+        module: what is run.
+        inputs: gives the positional and keyword inputs, which the module may write into.
+        seed: of PyTorch's generator before each run.
+    """
+    found: dict[str, ModeCalls] = {}
+    for mode in ("eval", "train"):
+        with contextlib.suppress(Exception):
+            torch.manual_seed(seed)
+            found[mode] = mode_calls(torch, module, *inputs(), train=mode == "train")
+    return found
+
+
+def facts_of_modes(module: Any, modes: Mapping[str, ModeCalls], *, train: bool) -> dict[str, Any]:
+    """What the program of one mode does not say of the other, as plain data."""
+    here, there = (modes.get("train" if mode else "eval") for mode in (train, not train))
+    dropout = [call for call in there.random if call.kind == "dropout"] if there else []
+    kinds = {path: type(part).__name__ for path, part in module.named_modules()}
+    rows = differences(here, there) if here and there else []
+    return {
+        "dropout": [[call.path, call.function, call.rate] for call in dropout],
+        "norms": [list(row) for row in there.norms] if there else [],
+        "other_mode": [[path, kinds.get(path, ""), more, fewer] for path, more, fewer in rows],
+        "backwards": [list(row) for row in dict.fromkeys(each for calls in modes.values() for each in calls.backwards)],
+    }
+
+
+def differences(here: ModeCalls, other: ModeCalls) -> list[tuple[str, list[str], list[str]]]:
+    """Where two modes call other functions: the path, what only the other mode calls, and what only this one does."""
+    rows: dict[str, tuple[list[str], list[str]]] = {}
+    norms = {path for path, _, _ in here.norms}
+    for column, found in enumerate((other.functions - here.functions, here.functions - other.functions)):
+        for path, function, _ in found:
+            if path in norms and function in _COUNTING:
+                continue
+            names = rows.setdefault(path, ([], []))[column]
+            if function not in names:
+                names.append(function)
+    return [(path, *names) for path, names in rows.items()]
+
+
+def nothing_dropped(torch: Any) -> Any:
+    """A context in which no function of PyTorch drops anything, in whatever mode the model is."""
+    return _mode(torch, ModeCalls(), CallStack(), drop=False)
+
+
+def _mode(torch: Any, calls: ModeCalls, stack: CallStack, *, drop: bool) -> Any:
+    class CallMode(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+            rate, without = _dropout(func, args, kwargs)
+            numbers = ""
+            if without is not None:
+                calls.random.append(RandomCall(stack.path, "dropout", rate, name))
+                if rate and not drop:
+                    args, kwargs = without
+            elif name in NORMS:
+                _note_norm(func, args, kwargs, calls, stack.path)
+            else:
+                if name in RANDOM:
+                    calls.random.append(RandomCall(stack.path, name, 0.0))
+                given = () if name in _BY_MODE else (*args, *kwargs.values())
+                numbers = repr([each for each in given if type(each) in (int, float, bool, str)])
+            if name not in _QUESTIONS:
+                calls.functions[stack.path, name, numbers] += 1
+            return func(*args, **kwargs)
+
+    return CallMode()
+
+
+def _note_norm(func: Any, args: Any, kwargs: Any, calls: ModeCalls, path: str) -> None:
+    """Notes whether a norm with running statistics takes those of the batch."""
+    names: tuple[str, ...] = ("input", "weight", "bias", "running_mean", "running_var", NORMS[func.__name__])
+    if inspect.isfunction(func):
+        names = tuple(inspect.signature(func).parameters)
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    if given.get("running_mean") is not None:
+        flag = given.get(NORMS[func.__name__], func.__name__ == "instance_norm")
+        calls.norms.append((path, func.__name__, bool(flag)))
+
+
+@contextlib.contextmanager
+def _backwards_noted(torch: Any, calls: ModeCalls, stack: CallStack) -> Iterator[None]:
+    """A context that notes each use of an author's `torch.autograd.Function`."""
+    base = torch.autograd.Function
+    original = base.__dict__.get("apply")
+    if not isinstance(original, classmethod):
+        yield  # PyTorch before 2.0 has it in C++.
+        return
+
+    def apply(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if not cls.__module__.startswith("torch."):
+            calls.backwards.append((stack.path, cls.__name__))
+        return original.__func__(cls, *args, **kwargs)
+
+    base.apply = classmethod(apply)
+    try:
+        yield
+    finally:
+        base.apply = original
+
+
+def _dropout(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[float, Any]:
+    """The rate of a call of dropout, 0 if it is told not to drop, and the arguments with which it drops nothing.
+
+    The arguments of any other call are None.
+    """
+    name = getattr(func, "__name__", "")
+    if name in RECURRENT:
+        at, rate = recurrent_rate(args)
+        return rate, ((*args[:at], 0.0, *args[at + 1 :]), kwargs)
+    if name == "multi_head_attention_forward":
+        bound = inspect.signature(func).bind(*args, **kwargs)
+        bound.apply_defaults()
+        rate = bound.arguments["dropout_p"] if bound.arguments["training"] else 0.0
+        bound.arguments["dropout_p"] = 0.0
+        return rate, (bound.args, bound.kwargs)
+    names = DROPOUT.get(name)
+    if names is None:
+        return 0.0, None
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    key = "dropout_p" if "dropout_p" in names else "p"
+    active = given.get("training", given.get("train", True))
+    rate = given.get(key, 0.0 if key == "dropout_p" else 0.5) if active else 0.0
+    place = names.index(key)
+    if place < len(args):
+        return float(rate or 0.0), ((*args[:place], 0.0, *args[place + 1 :]), kwargs)
+    return float(rate or 0.0), (args, {**kwargs, key: 0.0})

@@ -1,0 +1,85 @@
+"""Records the outputs of what one sample does not try: other sizes, odd ones, large inputs, a second call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch2flow.errors import Torch2FlowError
+from torch2flow.proof.capture.axes import Call
+from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
+from torch2flow.proof.capture.references import ReferenceRecorder, input_leaves
+from torch2flow.runtime.nested import replaced
+
+LARGER = 100.0
+"""What floating inputs are multiplied with for the run that tries clamps, saturation and overflow."""
+
+Sizes = dict[str, int]
+
+
+def more_runs(
+    reference: ReferenceRecorder,
+    call: Call,
+    free: Sizes,
+    resized: Callable[[Sizes], Call],
+    check: Callable[[Call, list[Any]], None] = lambda call, outputs: None,
+) -> tuple[dict[str, Call], Sizes]:
+    """Records more runs of a module, each as far as the module takes it.
+
+    Args:
+        reference: records.
+        call: the inputs of the first run.
+        free: how long each named axis is in it.
+        resized: makes inputs in which they have other lengths.
+        check: is given other inputs and the outputs; where it raises, inputs of this size are not recorded.
+
+    Returns:
+        The inputs of each run by its prefix, and the sizes of the second.
+    """
+    runs: dict[str, Call] = {}
+    second: Sizes = {}
+    for prefix, ideas in (
+        ("second.", [second_sizes(free, attempt) for attempt in range(len(GROWTH))]),
+        ("third.", odd_sizes(free)),
+    ):
+        for sizes in ideas if free else []:
+            other = _one_more(reference, prefix, sizes, resized, check)
+            if other is not None:
+                runs[prefix] = other
+                second = second or sizes
+                break
+    torch = reference.torch
+
+    def floats(leaf: Any) -> bool:
+        return isinstance(leaf, torch.Tensor) and bool(leaf.is_floating_point())
+
+    if any(floats(leaf) for _, leaf in input_leaves(*call)):
+        large = replaced(call, lambda leaf: leaf * LARGER if floats(leaf) else leaf)
+        outputs = reference.run(*large)
+        if all(leaf.isfinite().all() for leaf in reference.leaves(outputs) if floats(leaf)):
+            reference.inputs("large.input", *large)
+            reference.outputs("large.output", outputs)
+            runs["large."] = large
+    reference.forward(*call, "again.", layers=False)
+    return {**runs, "again.": call}, second if "second." in runs else {}
+
+
+def _one_more(
+    reference: ReferenceRecorder,
+    prefix: str,
+    sizes: Sizes,
+    resized: Callable[[Sizes], Call],
+    check: Callable[[Call, list[Any]], None],
+) -> Call | None:
+    """Records a run at other sizes, if the module takes them."""
+    try:
+        call = resized(sizes)
+        output = reference.run(*call)
+        check(call, reference.leaves(output))
+    except Torch2FlowError:
+        raise
+    except Exception:
+        return None
+    reference.inputs(f"{prefix}input", *call)
+    reference.outputs(f"{prefix}output", output)
+    return call

@@ -1,0 +1,148 @@
+"""Verifies a model whose source was ported: both sources build it, with the same arguments, weights and inputs.
+
+PyTorch runs in whichever interpreter has it, and OneFlow in a process of its own, in which there is no PyTorch.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import spec_from_file_location
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from torch2flow.checkpoints.opening import open_checkpoint
+from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef
+from torch2flow.proof.capture.factories import build_with_inputs
+from torch2flow.proof.capture.inputs import Array, choose_sizes, make_inputs, parse_input, parse_sizes
+from torch2flow.proof.parity.compared_models import Live
+from torch2flow.proof.parity.comparison_run import Request
+from torch2flow.proof.parity.fresh_recording import Original, record, write_pth
+from torch2flow.proof.parity.isolated import compare_isolated
+from torch2flow.proof.parity.ledger import Ledger
+from torch2flow.proof.parity.reference import Reference
+from torch2flow.proof.parity.verification import Verification
+from torch2flow.runtime.loading import load_state_dict
+
+
+@dataclass(frozen=True, slots=True)
+class PortedFactory:
+    """What builds the ported model, by the names of the original's modules.
+
+    Attributes:
+        factory: `package.module:factory` in the ported code.
+        path: folders in which its module is looked for first.
+        original_path: the same for the original.
+        kwargs: arguments for both factories, by keyword.
+        places: files and folders that are imported by another name than their own.
+    """
+
+    factory: str
+    path: Sequence[str]
+    original_path: Sequence[str]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+
+
+def verify_ported(
+    original: Original,
+    ported: PortedFactory,
+    request: Request | None = None,
+    *,
+    weights: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Verification:
+    """Compares a ported model with its original; neither PyTorch nor OneFlow is imported into this process.
+
+    Args:
+        original: the PyTorch model, and the interpreter that has PyTorch.
+        ported: what builds the ported one.
+        request: what is compared.
+        weights: a checkpoint for both; by default, both get what the original begins with.
+        say: is told what is being done.
+
+    Raises:
+        UsageError: the original can't be built, or does not run on these inputs.
+        InstallationError: the interpreter is not there or lacks PyTorch, or OneFlow does not import.
+        FormatError: the checkpoint is damaged.
+    """
+    started, request = time.monotonic(), request or Request()
+    with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
+        folder = Path(temporary)
+        path, state = folder / "recording.safetensors", folder / "state.pth"
+        given = write_pth(open_checkpoint(weights), folder) if weights is not None else ""
+        notes = record(
+            original, path, request, say, path=ported.original_path, kwargs=ported.kwargs, weights=given,
+            state=str(state),
+        )  # fmt: skip
+        recording, ledger = Reference(path), Ledger()
+        model = describe_state(open_checkpoint(state, "."), original.factory)
+        repeat = f"torch2flow port ... --verify '{original.factory}'"
+        found = Verification(ledger, recording, model, repeat, notes=notes, by_hand=True)
+        job = {
+            **asdict(ported), "weights": str(state), "inputs": list(original.inputs), "sizes": list(original.sizes),
+            "seed": original.seed,
+        }  # fmt: skip
+        versions = compare_isolated({"ported": job}, recording, request, ledger, say)
+        found.conclude(versions, time.monotonic() - started)
+    return found
+
+
+def describe_state(state: Checkpoint, factory: str) -> dict[str, Any]:
+    """What a report says of the weights."""
+    tensors = [tensor for tensor in state.values() if isinstance(tensor, TensorRef)]
+    names = [tensor.dtype.name for tensor in tensors]
+    return {
+        "folder": "",
+        "class": factory.partition(":")[2],
+        "tensors": len(tensors),
+        "elements": sum(prod(tensor.shape) for tensor in tensors),
+        "bytes": sum(prod(tensor.shape) * tensor.dtype.itemsize for tensor in tensors),
+        "dtypes": {name: names.count(name) for name in dict.fromkeys(names)},
+        "ties": [],
+        "changes": [],
+    }
+
+
+def build_ported(flow: Any, job: dict[str, Any], reference: str) -> tuple[Live, Reference]:
+    """In the process of OneFlow: the ported model with the weights of its original, and the recording with its inputs.
+
+    Raises:
+        Exception: the ported code does not build it, or the weights do not fit.
+    """
+    PortedFinder.places = job["places"]
+    sys.meta_path[:] = [PortedFinder if finder is PathFinder else finder for finder in sys.meta_path]
+    sys.path[:0] = job["path"]
+    flow.manual_seed(job["seed"])
+    model, call = build_with_inputs(flow.nn.Module, job["factory"], job["kwargs"])
+    load_state_dict(model, job["weights"], key=".")
+    if job["inputs"] or call is None:
+        entries = [parse_input(text) for text in job["inputs"]]
+        made = make_inputs(entries, choose_sizes(entries, parse_sizes(job["sizes"])), job["seed"])
+        call = tuple(map(_values, made.args)), {name: _values(value) for name, value in made.kwargs.items()}
+    return Live(model), Reference(reference, call=call)
+
+
+def _values(value: Any) -> Any:
+    return value.values if isinstance(value, Array) else value
+
+
+class PortedFinder(PathFinder):
+    """Finds what was ported by the original's names, and never PyTorch: code that imports it is not ported."""
+
+    places: Mapping[str, str] = {}
+
+    @classmethod
+    def find_spec(cls, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """As Python's own."""
+        if fullname in cls.places:
+            place = Path(cls.places[fullname])
+            inside = [str(place)] if place.is_dir() else None
+            file = place / "__init__.py" if inside else place
+            return spec_from_file_location(fullname, file, submodule_search_locations=inside)
+        return None if fullname.partition(".")[0] == "torch" else super().find_spec(fullname, path, target)
