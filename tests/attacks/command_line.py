@@ -40,8 +40,8 @@ class Ran:
     @property
     def fault(self) -> str:
         """What is wrong with how it ended, or ""."""
-        if self.arguments[:1] == ["launch"] and self.code != DEFECT:
-            return ""  # the script that is launched says what it likes, and its code is passed on
+        if self.arguments[:1] in (["launch"], ["run"]) and self.code != DEFECT:
+            return ""  # the script that is run says what it likes, and its code is passed on
         said = f"{[argument[:200] for argument in self.arguments]!r} ended with {self.code}: {self.errors[-3000:]}"
         if self.code == DEFECT or self.code not in DOCUMENTED:
             return said

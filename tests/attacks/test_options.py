@@ -108,8 +108,8 @@ class Places:
         self.made += 1
         known: dict[str, object] = {
             "out": self.folder / "converted" if path[0] in ("check", "verify") else self.folder / f"out-{self.made}",
-            "plan": "data", "script": self.script, "family": "gpt2", "model": "nets.py:Net", "images": self.checkpoint,
-            "name": "alexnet", "weights": self.checkpoint,
+            "plan": "data", "script": self.script, "program": self.script, "family": "gpt2", "model": "nets.py:Net",
+            "images": self.checkpoint, "name": "alexnet", "weights": self.checkpoint,
         }  # fmt: skip
         return [str(known.get(parameter.name or "", self.checkpoint))]
 
@@ -125,7 +125,7 @@ class Places:
                 options.append(parameter.opts[0])
             elif parameter is odd or parameter.required or parameter.name == "weights":
                 options += [parameter.opts[-1], *values]
-        return [*path, *options, *(["--"] if path != ("launch",) else []), *arguments]
+        return [*path, *options, *(["--"] if path not in (("launch",), ("run",)) else []), *arguments]
 
 
 @pytest.fixture

@@ -14,6 +14,6 @@ def main(arguments: list[str] | None = None) -> None:
     def work() -> int:
         from torch2flow.cli.commands import run  # inside the guard: a package that is missing is one sentence too
 
-        return run(given)
+        return run(given, owns_process=arguments is None)
 
     sys.exit(guarded(work, lambda: given[:1] == ["--debug"]))

@@ -444,8 +444,12 @@ def doctor(as_json: bool) -> None:
     sys.exit(0 if report.core_works else InstallationError.exit_code)
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], owns_process: bool = False) -> int:
     """Runs the command line inside the guard; returns the exit code, one of `EXIT_CODES`.
+
+    Args:
+        arguments: the words after `torch2flow`.
+        owns_process: the process is there for this command alone, which may become another program.
 
     Raises:
         Torch2FlowError: the command can't be carried out.
@@ -455,7 +459,7 @@ def run(arguments: list[str]) -> int:
     gc.disable()
     check_arguments(arguments)
     try:
-        cli(arguments, prog_name="torch2flow", standalone_mode=False)
+        cli(arguments, prog_name="torch2flow", standalone_mode=False, obj=owns_process)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.Abort:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -51,7 +50,7 @@ def prove_script(
     from torch2flow.proof.scripts.both_sides import ScriptRun, verify_script
 
     run = ScriptRun(
-        given["verify_script"], tree.root, out.absolute(), tree.name, python or sys.executable, given["steps"],
+        given["verify_script"], tree.root, out.absolute(), tree.name, python or "", given["steps"],
         given["ranks"],
     )  # fmt: skip
     with contextlib.ExitStack() as stack:

@@ -53,6 +53,9 @@ def run(
         sys.stderr.flush()
         options = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         command = own_module("torch2flow.cli.running", json.dumps(given), options=options)
+        if not click.get_current_context().obj:
+            code = subprocess.run(command, check=False).returncode
+            sys.exit(code if code >= 0 else 128 - code)
         os.execv(command[0], command)
     from torch2flow.port.own_rules import load_own_rules
     from torch2flow.port.program import RunRequest

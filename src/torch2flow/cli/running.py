@@ -16,7 +16,8 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from torch2flow import errors
-from torch2flow.errors import Torch2FlowError
+from torch2flow.cli.guard import tell
+from torch2flow.errors import Torch2FlowError, UnsupportedError, UsageError
 from torch2flow.port.on_import import PortingFinder, PortingLoader
 from torch2flow.port.program import VARIABLE, RunRequest, fill_main, main_file, prepare
 
@@ -29,7 +30,7 @@ def main() -> None:
         _port_in_children(sys.argv[1])
         with_frames_of_its_own(request, lambda: run(request, finder))
     except Torch2FlowError as error:
-        print(f"torch2flow: {error}", file=sys.stderr)
+        _say(error)
         sys.exit(error.exit_code)
 
 
@@ -91,14 +92,21 @@ def explain(error: BaseException, request: RunRequest) -> None:
                 f"torch is asked for by its name as text, or in code that is run and not imported ({where}), which is"
                 " not ported. Write `import torch` in a module that is imported."
             )
-        print(f"torch2flow: {said}", file=sys.stderr)
+        _say(UsageError(said))
     elif type(error).__name__ == "NotInOneFlow":
         flag = "-m " if request.as_module else ""
-        print(
-            "torch2flow: OneFlow can't do this. What else it can't do of this program is listed by:"
-            f" torch2flow run --check {flag}{request.name}",
-            file=sys.stderr,
+        _say(
+            UnsupportedError(
+                "OneFlow can't do this. What else it can't do of this program is listed by:"
+                f" torch2flow run --check {flag}{request.name}"
+            )
         )
+
+
+def _say(error: Torch2FlowError) -> None:
+    if sys.__stderr__ is not None:
+        sys.stderr = sys.__stderr__  # the program may have put something else there
+        tell(error)
 
 
 def _package_of(trace: TracebackType | None) -> str:

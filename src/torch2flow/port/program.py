@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.errors import UsageError
-from torch2flow.guards.regular_files import is_regular
+from torch2flow.guards.regular_files import is_regular, read_whole
 from torch2flow.port.cache import Cache, default_folder
 from torch2flow.port.on_import import Porter, PortingFinder, install
 
@@ -129,6 +129,4 @@ def fill_main(names: dict[str, Any], name: str, file: str, finder: PortingFinder
         __file__=file, __spec__=spec, __package__=spec.parent if spec else None, __cached__=None,
         __loader__=spec.loader if spec else SourceFileLoader("__main__", file), __builtins__=builtins,
     )  # fmt: skip
-    with open(file, "rb") as stream:
-        code = finder.code(name, file, stream.read(), False)
-    exec(code, names)
+    exec(finder.code(name, file, read_whole(file), False), names)

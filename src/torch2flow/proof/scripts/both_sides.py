@@ -41,7 +41,7 @@ class ScriptRun:
         source: the original folder, or the one file.
         ported: what it was ported to.
         package: the name of the package that the folder is; "" for a folder of scripts, or one file.
-        python: an interpreter that has PyTorch.
+        python: an interpreter that has PyTorch; "" is this one.
         steps: after how many steps each run ends.
         ranks: how many processes each run is.
     """
@@ -141,7 +141,8 @@ def _work_folder(place: Path, folder: Path, package: str) -> Path:
 
 def _run(run: ScriptRun, folder: Path, job: str, side: str) -> str:
     """Runs one side to its end; returns why it failed, or ""."""
-    command = own_module(RECORDER, job) if side == "flow" else [*other_python(run.python, RECORDER), job]
+    here = side == "flow" or not run.python
+    command = own_module(RECORDER, job) if here else [*other_python(run.python, RECORDER), job]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
