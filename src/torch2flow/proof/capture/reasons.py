@@ -56,8 +56,7 @@ REASONS = (
     Reason(
         r"data-dependent|GuardOnDataDependent|DataDependentOutput|Dynamic control flow|cond.*bool",
         "the model decides by the values of a tensor (an if, a loop, a size), and a recorded program can't",
-        "use torch.where for that decision, or torch._check to state what always holds; or take it "
-        "out of forward",
+        "use torch.where for that decision, or torch._check to state what always holds; or take it " "out of forward",
     ),
     Reason(
         r"Constraints violated|specialized|violates|constraint",
