@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from functools import partial
 
 from torch2flow.port.scopes import Scope
 from torch2flow.port.substituting import methods_called
@@ -53,27 +52,6 @@ class Operands:
         file: the file on its way.
         path_of: the path in PyTorch of a dotted name.
     """
-<<<<<<< HEAD
-    surely = partial(is_no_tensor, is_number=is_number, path=path)
-    if isinstance(node, ast.Name):
-        return is_number(node.id)
-    if isinstance(node, ast.BinOp):
-        return surely(node.left) and surely(node.right)
-    if isinstance(node, ast.UnaryOp):
-        return isinstance(node.op, ast.Not) or surely(node.operand)
-    if isinstance(node, ast.IfExp):
-        return surely(node.body) and surely(node.orelse)
-    if isinstance(node, ast.Call):
-        return (isinstance(node.func, ast.Name) and node.func.id in _NUMBERS) or surely(node.func)
-    if isinstance(node, ast.Subscript):
-        return surely(node.value)
-    if isinstance(node, ast.Attribute):
-        return node.attr in _OF_TENSORS or path(node).startswith(_OTHER_PACKAGES)
-    return node is None or isinstance(node, _LITERALS)
-
-
-_LITERALS = (ast.Constant, ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.ListComp, ast.DictComp)
-=======
 
     def __init__(self, file: FileUnderWay, path_of: Callable[[ast.AST], str]) -> None:
         self.file, self.path_of = file, path_of
@@ -151,4 +129,3 @@ _LITERALS = (ast.Constant, ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.Set
                 return True
             node = getattr(node.func, "value", node.func)
         return False
->>>>>>> portv

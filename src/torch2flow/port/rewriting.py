@@ -49,7 +49,7 @@ class Rewriter(FileUnderWay):
         self.all(self.source.tree.body)
         self._imports.finish()
         self._visitors.clear()  # what refers to itself keeps its tree for ever, as long as no cycles are collected
-        del self._imports
+        del self._imports, self._operands
         return self.tally
 
     # -- walking -------------------------------------------------------------------------------------------------------
