@@ -38,25 +38,23 @@ def is_no_tensor(node: ast.expr | None, is_number: Callable[[str], bool], path: 
         is_number: whether a local name is a number wherever it was assigned.
         path: the dotted path of what is imported.
     """
-
-    def surely(node: ast.expr | None) -> bool:
-        if isinstance(node, ast.Name):
-            return is_number(node.id)
-        if isinstance(node, ast.BinOp):
-            return surely(node.left) and surely(node.right)
-        if isinstance(node, ast.UnaryOp):
-            return isinstance(node.op, ast.Not) or surely(node.operand)
-        if isinstance(node, ast.IfExp):
-            return surely(node.body) and surely(node.orelse)
-        if isinstance(node, ast.Call):
-            return (isinstance(node.func, ast.Name) and node.func.id in _NUMBERS) or surely(node.func)
-        if isinstance(node, ast.Subscript):
-            return surely(node.value)
-        if isinstance(node, ast.Attribute):
-            return node.attr in _OF_TENSORS or path(node).startswith(_OTHER_PACKAGES)
+    if isinstance(node, ast.Name):
+        return is_number(node.id)
+    if isinstance(node, ast.BinOp):
+        parts = [node.left, node.right]
+    elif isinstance(node, ast.UnaryOp):
+        parts = [] if isinstance(node.op, ast.Not) else [node.operand]
+    elif isinstance(node, ast.IfExp):
+        parts = [node.body, node.orelse]
+    elif isinstance(node, ast.Call):
+        parts = [] if isinstance(node.func, ast.Name) and node.func.id in _NUMBERS else [node.func]
+    elif isinstance(node, ast.Subscript):
+        parts = [node.value]
+    elif isinstance(node, ast.Attribute):
+        return node.attr in _OF_TENSORS or path(node).startswith(_OTHER_PACKAGES)
+    else:
         return node is None or isinstance(node, _LITERALS)
-
-    return surely(node)
+    return all(is_no_tensor(part, is_number, path) for part in parts)
 
 
 _LITERALS = (ast.Constant, ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.ListComp, ast.DictComp)
