@@ -52,8 +52,13 @@ def masked_select(input, mask, *, out=None):
     return flow.masked_select(input, mask)
 
 
-@stands_for("torch.masked_fill", "torch.Tensor.masked_fill", because="OneFlow's takes no tensor as the value.")
+@stands_for(
+    "torch.masked_fill",
+    "torch.Tensor.masked_fill",
+    because="OneFlow's takes no tensor as the value, and no mask of bytes.",
+)
 def masked_fill(input, mask, value):
+    mask = mask if mask.dtype == flow.bool else mask.to(flow.bool)
     if isinstance(value, flow.Tensor):
         return flow.where(mask, value.to(input.dtype), input)
     shape = flow.broadcast_shapes(tuple(input.shape), tuple(mask.shape))
