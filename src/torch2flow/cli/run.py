@@ -58,8 +58,8 @@ def run(
             sys.exit(code if code >= 0 else 128 - code)
         os.execv(command[0], command)
     from torch2flow.port.own_rules import load_own_rules
-    from torch2flow.port.program import RunRequest
-    from torch2flow.port.program_check import check_program
+    from torch2flow.port.running.program import RunRequest
+    from torch2flow.port.running.program_check import check_program
 
     load_own_rules(rules)
     done = check_program(RunRequest(**given))

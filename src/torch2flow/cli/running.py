@@ -18,8 +18,8 @@ from typing import Any
 from torch2flow import errors
 from torch2flow.cli.guard import tell
 from torch2flow.errors import Torch2FlowError, UnsupportedError, UsageError
-from torch2flow.port.on_import import PortingFinder, PortingLoader
-from torch2flow.port.program import VARIABLE, RunRequest, fill_main, main_file, prepare
+from torch2flow.port.running.import_hook import PortingFinder, PortingLoader
+from torch2flow.port.running.program import VARIABLE, RunRequest, fill_main, main_file, prepare
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def _port_in_children(described: str) -> None:
     def get_preparation_data(name: str) -> dict[str, Any]:
         data = ask(name)
         data.pop("init_main_from_path", None)
-        return {**data, "init_main_from_name": "torch2flow.port.running_child"}
+        return {**data, "init_main_from_name": "torch2flow.port.running.child"}
 
     spawn.get_preparation_data = get_preparation_data
 

@@ -11,10 +11,10 @@ from torch2flow.errors import FormatError
 from torch2flow.guards.regular_files import read_whole
 from torch2flow.port.cache import Cache
 from torch2flow.port.findings import PortFinding
-from torch2flow.port.on_import import COMPAT, Porter
-from torch2flow.port.ported_module import ModulePorter
 from torch2flow.port.porting import Ported
-from torch2flow.port.program import ALONG, RunRequest, main_file
+from torch2flow.port.running.import_hook import COMPAT, Porter
+from torch2flow.port.running.ported_module import ModulePorter
+from torch2flow.port.running.program import ALONG, RunRequest, main_file
 from torch2flow.port.source import PythonText
 
 

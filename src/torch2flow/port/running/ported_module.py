@@ -9,9 +9,9 @@ from pathlib import Path
 from torch2flow.errors import FormatError
 from torch2flow.guards.regular_files import read_whole
 from torch2flow.port.findings import Tally
-from torch2flow.port.located import Located
 from torch2flow.port.project import Project, SourceModule
 from torch2flow.port.rewriting import Rewriter
+from torch2flow.port.running.located import Located
 from torch2flow.port.source import PythonText, read_source
 from torch2flow.port.under_way import Place
 

@@ -9,7 +9,7 @@ import json
 import os
 
 if __name__ == "__mp_main__":
-    from torch2flow.port import program
+    from torch2flow.port.running import program
 
     request = program.RunRequest(**json.loads(os.environ[program.VARIABLE]))
     finder = program.prepare(request)

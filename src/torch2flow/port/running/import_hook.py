@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch2flow.guards.regular_files import is_regular
 from torch2flow.port.cache import Cache, cache_key, content_digest
-from torch2flow.port.located import Located
+from torch2flow.port.running.located import Located
 
 if TYPE_CHECKING:
-    from torch2flow.port.ported_module import ModulePorter
+    from torch2flow.port.running.ported_module import ModulePorter
 
 HOLDER = "_torch2flow"
 """The package, which no file has, that holds the compatibility module of a running program."""
@@ -123,8 +123,8 @@ class Porter:
             if all(self.digest(each) == digest for each, digest in row["depends"].items()):
                 return marshal.loads(body), row["compat"]
         with self._own_imports():
-            from torch2flow.port.author_lines import compile_ported
-            from torch2flow.port.ported_module import ModulePorter
+            from torch2flow.port.running.author_lines import compile_ported
+            from torch2flow.port.running.ported_module import ModulePorter
         self.modules = self.modules or ModulePorter(self.located, f"{HOLDER}.{COMPAT}")
         made = self.modules.port(name, file, data, is_package)
         code = compile_ported(made.source, file)

@@ -16,7 +16,7 @@ from typing import Any
 from torch2flow.errors import UsageError
 from torch2flow.guards.regular_files import is_regular, read_whole
 from torch2flow.port.cache import Cache, default_folder
-from torch2flow.port.on_import import Porter, PortingFinder, install
+from torch2flow.port.running.import_hook import Porter, PortingFinder, install
 
 ALONG = frozenset(
     {

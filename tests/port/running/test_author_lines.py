@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from torch2flow.port.author_lines import compile_ported, ported_tree
 from torch2flow.port.project import Project, SourceModule
 from torch2flow.port.rewriting import Rewriter
+from torch2flow.port.running.author_lines import compile_ported, ported_tree
 from torch2flow.port.source import PythonText, read_source
 
 TEXT = '''"""Doc."""

@@ -1,0 +1,1 @@
+"""`torch2flow run`: ports each module of a program when it is imported."""
