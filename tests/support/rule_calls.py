@@ -94,7 +94,7 @@ def _call(writer: Operators, node: Node, values: Values, is_random: bool) -> Any
     if rule is None:
         raise NoRuleError(node.target)
     writer.promote(rule, node, arguments)
-    facts = writer.facts(node)
+    facts = writer.facts(node, values)  # type: ignore[arg-type]
     expression = writer.recorder.expression(rule, arguments, facts, values.bind)
     definitions = ast.fix_missing_locations(ast.Module(writer.recorder.helpers.definitions(), []))
     exec(compile(definitions, "helpers", "exec"), values)
