@@ -239,6 +239,16 @@ def test_ties_and_flags_are_kept(torch: ModuleType, tmp_path: Path, flow: Module
     assert len(list(loaded.parameters())) == len(list(model.parameters()))
 
 
+def test_a_dictionary_whose_names_are_numbers_is_no_list(torch: ModuleType, tmp_path: Path, flow: ModuleType) -> None:
+    nn = torch.nn
+    model = nn.ModuleDict({"0": nn.Linear(2, 2), "1": nn.ModuleDict({"0": nn.Linear(2, 2)})})
+    model["0"].more = nn.Parameter(torch.ones(4))
+    model["1"]["0"].bias.requires_grad_(False)
+    loaded = converted(torch, model, tmp_path)
+    assert list(loaded.state_dict()) == list(model.state_dict())
+    assert not loaded["1"]["0"].bias.requires_grad and loaded["0"].more.requires_grad
+
+
 def test_module_inside_a_dict(torch: ModuleType, tmp_path: Path, flow: ModuleType) -> None:
     """`{"model": model, "epoch": 3}`: the part that is taken is the model."""
     model = torch.nn.Sequential(torch.nn.Linear(4, 4))

@@ -26,10 +26,10 @@ def access(module: Module, path: str, constructs: Mapping[str, Construct]) -> as
     rest = path[len(module.path) :].lstrip(".")
     for part in rest.split(".") if rest else []:
         construct = constructs.get(here.path)
-        if here.is_counted and part.isdigit() and not isinstance(construct, New):
-            expression = ast.Subscript(expression, ast.Constant(int(part)), ast.Load())
-        elif isinstance(construct, ContainerCall) and construct.kind == "nn.ModuleDict" and part in here.children:
+        if isinstance(construct, ContainerCall) and construct.kind == "nn.ModuleDict" and part in here.children:
             expression = ast.Subscript(expression, ast.Constant(part), ast.Load())
+        elif here.is_counted and part.isdigit() and not isinstance(construct, New):
+            expression = ast.Subscript(expression, ast.Constant(int(part)), ast.Load())
         else:
             expression = child(expression, part)
         here = here.children.get(part, here)
