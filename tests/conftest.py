@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import pytest
 from process_search import starts_a_process
 
@@ -33,6 +34,10 @@ INTERPRETERS = {"oneflow_python", "torch_python", "core_python", "misfits"}
 
 
 ATTACKS = Path(__file__).resolve().parent / "attacks"
+
+hypothesis.settings.register_profile("the same each time", derandomize=True)
+if "TORCH2FLOW_FUZZ_SECONDS" not in os.environ:  # `make attacks` draws others each time
+    hypothesis.settings.load_profile("the same each time")
 
 
 @pytest.hookimpl(tryfirst=True)
