@@ -96,14 +96,15 @@ def test_many_at_once_see_whole_entries(tmp_path: Path) -> None:
 
 def test_what_nobody_asked_for_in_a_month_is_forgotten(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "c")
-    for name in ("old", "new"):
+    for name in ("0" * 64, "1" * 64):
         cache.put(name, b"x")
     month = 31 * 24 * 3600
-    for name in ("old", ".looked"):
+    (tmp_path / "c" / "thesis.txt").write_text("nobody's but mine")
+    for name in ("0" * 64, "thesis.txt", ".looked"):
         status = (tmp_path / "c" / name).stat()
         os.utime(tmp_path / "c" / name, (status.st_atime - month, status.st_mtime - month))
     Cache(tmp_path / "c")
-    assert {path.name for path in (tmp_path / "c").iterdir()} == {"new", ".looked"}
+    assert {path.name for path in (tmp_path / "c").iterdir()} == {"1" * 64, "thesis.txt", ".looked"}
 
 
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

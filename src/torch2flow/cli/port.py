@@ -92,9 +92,12 @@ def port(
                 advance = stack.enter_context(display.progress_bar("porting", tree.nbytes()))
             work = Port(tree, advance, requirements, Cache(None if no_cache else default_folder()), own)
             done = work.check() if out is None else work.write(out.absolute(), overwrite)
-        told, code = done.to_json(), UnsupportedError.exit_code if done.tally.uses["cannot"] else 0
+        unread = [finding for finding in done.tally.findings if finding.kind == "error"]
+        told, code = done.to_json(), UnsupportedError.exit_code if done.tally.uses["cannot"] or unread else 0
         if not (quiet or as_json):
             display.show_port(done, every=every)
+        for finding in unread if quiet and not as_json else ():
+            click.echo(f"torch2flow: {finding.file}: {finding.reason}", err=True)
     if out is not None:
         loud = not (quiet or as_json)
         if proof["verify"] is not None:

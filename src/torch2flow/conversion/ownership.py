@@ -20,7 +20,7 @@ from torch2flow.checkpoints.pytorch.source_file import SourceFile
 from torch2flow.checkpoints.pytorch.zip import ZipArchive
 from torch2flow.checkpoints.writing.manifest import MANIFEST, sidecar
 from torch2flow.checkpoints.writing.manifest_reading import Manifest, load_manifest, read_manifest
-from torch2flow.checkpoints.writing.renaming import is_folder
+from torch2flow.checkpoints.writing.renaming import COMPILED, is_folder
 from torch2flow.checkpoints.writing.staging import Entries
 from torch2flow.errors import FormatError, Torch2FlowError
 
@@ -44,8 +44,6 @@ TORCH_SAVE = re.compile(
 
 CHECKPOINTS = ("zip", "torchscript", "legacy", "tar", "safetensors", "oneflow-file", "pt2")
 """The formats of files that hold a checkpoint and can't hold much else. A pickle can be anything."""
-
-_COMPILED = re.compile(r"((?:.*/)?)__pycache__/([^/]+?)\.[^/]*\.pyc", re.DOTALL)
 
 
 def objection(out: Path, entries: Entries) -> str:
@@ -103,7 +101,7 @@ def _strangers(folder: Path, entries: Entries) -> Iterator[str]:
     for name, status in entries:
         if stat.S_ISDIR(status.st_mode):
             continue
-        compiled = _COMPILED.fullmatch(name)
+        compiled = COMPILED.fullmatch(name)
         if not stat.S_ISREG(status.st_mode):
             yield name
         elif described is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import stat
 import time
@@ -28,6 +29,7 @@ KEPT_FOR = 30 * 24 * 3600
 """Seconds for which an entry is kept that nobody asks for."""
 
 _DIGEST = hashlib.sha256().digest_size
+_OURS = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{16}")
 
 
 class Cache:
@@ -102,6 +104,15 @@ def content_digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def file_digest(file: Path) -> str:
+    """The same of a file, which may be larger than the memory."""
+    found = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while piece := stream.read(1 << 20):
+            found.update(piece)
+    return found.hexdigest()
+
+
 @cache
 def _rules_digest() -> str:
     """What stands for all code and data of ours that decides what source becomes."""
@@ -148,7 +159,11 @@ def _forget_old(folder: int) -> None:
                 return
         except FileNotFoundError:
             pass
-        os.close(os.open(".looked", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_TRUNC, 0o600, dir_fd=folder))
-        for name in os.listdir(folder):
+        os.close(
+            os.open(
+                ".looked", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_TRUNC | os.O_NONBLOCK, 0o600, dir_fd=folder
+            )
+        )
+        for name in filter(_OURS.fullmatch, os.listdir(folder)):
             if now - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > KEPT_FOR:
                 os.remove(name, dir_fd=folder)

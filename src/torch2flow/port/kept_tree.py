@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from torch2flow.port.cache import Cache, cache_key, content_digest
+from torch2flow.port.cache import Cache, cache_key, content_digest, file_digest
 from torch2flow.port.compat_module import compat_source
 from torch2flow.port.findings import Tally
 from torch2flow.port.packaging import is_packaging
@@ -64,9 +64,21 @@ class KeptTree:
             self.cache.put(key, kept)
         return kept
 
+    def note_written(self, data: bytes) -> None:
+        """Remembers that this is the content of a file that was written, so that it may be replaced."""
+        self.cache.put(_key_of_written(data), b"")
+
+    def was_written(self, data: bytes) -> bool:
+        """Whether a file with this content is known to be one that was written."""
+        return self.cache.get(_key_of_written(data)) is not None
+
+
+def _key_of_written(data: bytes) -> str:
+    return content_digest(b"written by torch2flow port\n" + data)
+
 
 def _digest(file: Path) -> str:
     try:
-        return content_digest(file.read_bytes()) if file.is_file() else ""
+        return file_digest(file) if file.is_file() else ""
     except OSError:
         return ""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
+import secrets
 from typing import Any
 
 from torch2flow.errors import FormatError
-from torch2flow.guards.json_text import parse_object
+from torch2flow.guards.json_text import parse_object, to_json_text
 from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.project import Project, SourceModule
 from torch2flow.port.rewriting import Rewriter
 from torch2flow.port.scopes import Scope
 from torch2flow.port.source import parse_source
 
-_MAGIC = re.compile(r"^(\s*)([%!?].*)$", re.MULTILINE)
-_KEPT = "pass  #torch2flow-cell "
+_MAGIC = re.compile(r"^([ \t\f]*)([%!?].*)$", re.MULTILINE)
 
 
 def port_notebook(data: bytes, name: str, project: Project) -> tuple[bytes, Tally]:
@@ -32,8 +31,10 @@ def port_notebook(data: bytes, name: str, project: Project) -> tuple[bytes, Tall
     for cell in cells:
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
             _port_cell(cell, name, module, project, whole)
-    indent = len(re.match(rb"\{\s*?\n?( *)", data)[1])  # type: ignore[index]
-    text = json.dumps(notebook, indent=indent or None, ensure_ascii=False)
+    if not whole.uses and not whole.compat:
+        return data, whole
+    begins = re.match(rb"[^{]{0,64}\{\r?\n?( {0,16})", data)
+    text = to_json_text(notebook, indent=(len(begins[1]) if begins else 0) or None)
     return (text + "\n" * data.endswith(b"\n")).encode("utf-8", "surrogatepass"), whole
 
 
@@ -46,8 +47,9 @@ def _port_cell(cell: dict[str, Any], name: str, module: SourceModule, project: P
             whole.findings.append(PortFinding(name, 0, "look", "torch", reason, "change it by hand"))
     if text.lstrip().startswith("%%"):
         return
+    kept = f"pass  #{secrets.token_hex(8)} "  # nobody's comment begins so, and comes back as code
     try:
-        source = parse_source(_MAGIC.sub(lambda match: f"{match[1]}{_KEPT}{match[2]}", text))
+        source = parse_source(_MAGIC.sub(lambda match: f"{match[1]}{kept}{match[2]}", text))
     except FormatError as error:
         whole.findings.append(PortFinding(name, 0, "error", "", f"A cell is no Python. {error.what}", "it is kept"))
         return
@@ -66,5 +68,5 @@ def _port_cell(cell: dict[str, Any], name: str, module: SourceModule, project: P
     tally = rewriter.run()
     whole.add(tally)
     if source.is_edited:
-        edited = source.edited().replace(_KEPT, "")
+        edited = source.edited().replace(kept, "")
         cell["source"] = edited.splitlines(keepends=True) if isinstance(given, list) else edited

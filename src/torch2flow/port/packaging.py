@@ -15,6 +15,8 @@ INSTEAD = {"torch": "oneflow==0.9.0", "torchvision": "flowvision==0.2.1"}
 """What takes the place of a package. For others, and for those of conda, there is nothing."""
 
 MOST = 1 << 20
+LONGEST = 2000
+"""A longer line is no line that a person wrote, and is not looked at."""
 
 _VERSION = r"[=<>~!]{1,3}\s*[\w.*+!-]+"
 _PACKAGE = (
@@ -25,9 +27,9 @@ _LINE = re.compile(rf"^\s*(?P<list>-\s+)?{_PACKAGE}(?P<hashes>(?:\s+--hash=\S+)*
 _QUOTED = re.compile(rf"(?P<quote>[\"']){_PACKAGE}(?=\s*(?:;(?:(?!(?P=quote)).)*)?(?P=quote)\s*(?:[,\])#]|$))")
 _POETRY = re.compile(r"^\s*(?P<name>torch|torchvision)(?P<version>\s*=\s*(?:\"[^\"]*\"|'[^']*'|\{.*\}))(?=\s*(?:#|$))")
 _WORD = re.compile(rf"(?<=[\s\"']){_PACKAGE}(?=[\s\"'`;&|)]|$)")
-_INSTALL = re.compile(r"\b(pip3?|uv|conda|mamba)\b.*?\binstall\b")
+_INSTALL = re.compile(r"\b(?:pip3?|uv|conda|mamba)\b")
 _SOURCE = re.compile(r"\s*(?:--(?:extra-)?index-url|--find-links|-i|-f)[\s=]+[\"']?https://download\.pytorch\.org\S*")
-_TABLE = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+\s*(?:#.*)?$")
+_TABLE = re.compile(r"^\s*\[+([^\]]+)\]+\s*(?:#.*)?$")
 _KEY = re.compile(r"^\s*([\w-]+)\s*=")
 
 _REQUIREMENTS = re.compile(
@@ -88,7 +90,9 @@ def _lines(path: str, name: str, text: str) -> Iterator[tuple[str, list[re.Match
     table = key = ""
     required = _required(text) if name == "setup.py" else set()
     for number, line in enumerate(text.splitlines(keepends=True), 1):
-        if name == "pyproject.toml":
+        if len(line) > LONGEST:
+            yield line, []
+        elif name == "pyproject.toml":
             head = _TABLE.match(line)
             table, key = (head[1].strip(), "") if head else (table, (_KEY.match(line) or ("", key))[1])
             yield line, list(_in_toml(line, table, key))
@@ -96,7 +100,8 @@ def _lines(path: str, name: str, text: str) -> Iterator[tuple[str, list[re.Match
             yield line, list(_QUOTED.finditer(line)) if number in required else []
         elif _PROSE.fullmatch(path):
             begun = _INSTALL.search(line)
-            yield line, list(_WORD.finditer(line, begun.end())) if begun else []
+            at = line.find("install", begun.end()) if begun else -1
+            yield line, list(_WORD.finditer(line, at)) if at >= 0 else []
         else:
             found = _LINE.match(line)
             yield line, [found] if found else []

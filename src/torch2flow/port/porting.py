@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import re
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from torch2flow._version import __version__
 from torch2flow.checkpoints.writing.kernel_copy import write_file
+from torch2flow.checkpoints.writing.renaming import COMPILED
 from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
-from torch2flow.errors import FormatError
+from torch2flow.errors import FormatError, UsageError
 from torch2flow.guards.json_text import parse_object, to_json_text
 from torch2flow.guards.regular_files import read_whole
-from torch2flow.port.cache import Cache
+from torch2flow.port.cache import Cache, file_digest
 from torch2flow.port.compat_module import served_names
 from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.forms import NEEDS_PYTORCH
@@ -29,7 +30,7 @@ from torch2flow.port.packaging import read_packaging
 from torch2flow.port.processes import count_of_processes, in_processes
 from torch2flow.port.project import Project, SourceModule
 from torch2flow.port.rewriting import Rewriter
-from torch2flow.port.source import PythonText, read_source
+from torch2flow.port.source import PythonText, followed, read_source
 from torch2flow.port.tree import SourceTree, is_python
 from torch2flow.port.under_way import COMPAT, Place
 
@@ -105,6 +106,8 @@ class Port:
         """Finds what there is to find, and writes nothing."""
         for _ in self._texts():
             pass
+        if self.tree.files == [""] and not self.result.files:
+            raise FormatError(self.result.tally.findings[0].reason, where=str(self.tree.root))
         return self._ended()
 
     def write(self, out: Path, overwrite: bool) -> Ported:
@@ -114,12 +117,15 @@ class Port:
             OutputError: it exists, or can't be written.
         """
         single = self.tree.files == [""]
-        compat = Output(out.with_name(f"{COMPAT}.py"), _objection_to_compat)
+        if single and out.name == f"{COMPAT}.py":
+            raise UsageError(f"{COMPAT}.py is the name of what is written beside it.", where=str(out))
+        compat = Output(out.with_name(f"{COMPAT}.py"), self._objection_to_compat)
         outputs = [
-            Output(out, lambda path, entries: _objection(path, entries, overwrite)),
+            Output(out, lambda path, entries: self._objection(path, entries, overwrite)),
             *([compat] if single else []),
         ]
-        with Staging(*outputs, overwrite=True, work=f"port {self.tree.root}", parts=re.compile(".*")) as staging:
+        work, parts = f"port {self.tree.root}", _Parts({*self.tree.files, RECORD})
+        with Staging(*outputs, overwrite=True, work=work, parts=parts, sources=self._sources) as staging:
             try:
                 if single:
                     self._write_single(staging.paths, compat.path)
@@ -135,12 +141,15 @@ class Port:
     def _write_single(self, paths: list[Path], standing: Path) -> None:
         for _, data in self._texts():
             write_file(paths[0], data)
+            self._kept.note_written(data)
         if not self.result.files:
             raise FormatError(self.result.tally.findings[0].reason, where=str(self.tree.root))
         for names in self.result.compat.values():
             with suppress(FormatError):
                 names |= served_names(read_whole(standing).decode("utf-8", "replace"))
-            write_file(paths[1], self._kept.compat_source(names))
+            written = self._kept.compat_source(names)
+            write_file(paths[1], written)
+            self._kept.note_written(written)
         if not self.result.compat and standing.exists():
             shutil.copyfile(standing, paths[1])
 
@@ -156,14 +165,53 @@ class Port:
                 shutil.copyfile(self.tree.file(path), folder / path)
                 self.progress((folder / path).stat().st_size)
         for path, names in self.result.compat.items():
+            if path in self.tree.files and not served_names(self._text_of(path)):
+                raise UsageError(
+                    f"The source has a {COMPAT}.py of its own, where that of its ported code has to lie.",
+                    where=path,
+                    remedy="give it another name",
+                )
             _make(folder, path, self._kept.compat_source(names))
         rows = []
         for path in sorted({*self.tree.files, *self.result.compat}):
             if (folder / path).is_file():
-                data = (folder / path).read_bytes()
-                rows.append({"path": path, "sha256": hashlib.sha256(data).hexdigest()})
+                rows.append({"path": path, "sha256": file_digest(folder / path)})
         head = {"torch2flow": __version__, "kind": "port", "files": rows}
         write_file(folder / RECORD, (to_json_text(head, indent=1) + "\n").encode())
+
+    def _text_of(self, path: str) -> str:
+        with suppress(FormatError):
+            return read_whole(self.tree.file(path)).decode("utf-8", "replace")
+        return ""
+
+    def _sources(self) -> Iterator[tuple[int, int]]:
+        """What is ported, which no output may take the place of."""
+        for path in ("", *self.tree.files):
+            with suppress(OSError):
+                status = self.tree.file(path).stat() if path else self.tree.root.stat()
+                yield status.st_dev, status.st_ino
+
+    def _objection(self, out: Path, entries: Entries, overwrite: bool) -> str:
+        """Why what has the name of the output is not replaced; "" where it may be."""
+        if not overwrite:
+            return "--overwrite was not given"
+        try:
+            if out.is_dir():
+                return _objection_to_folder(out, entries)
+            return "" if self._kept.was_written(read_whole(out, LARGEST)) else "it is not as `torch2flow port` wrote it"
+        except FormatError as error:
+            return error.what
+
+    def _objection_to_compat(self, out: Path, entries: Entries) -> str:
+        try:
+            data = read_whole(out, LARGEST)
+        except FormatError as error:
+            return error.what
+        names = served_names(data.decode("utf-8", "replace"))
+        if not names:
+            return "it is none that `torch2flow port` wrote"
+        is_as_written = self._kept.was_written(data) or data == self._kept.compat_source(names)
+        return "" if is_as_written else "it was changed since `torch2flow port` wrote it"
 
     def _ended(self) -> Ported:
         self.result.tally.findings.sort()
@@ -191,11 +239,9 @@ class Port:
         self.result.tally.findings += self.tree.findings
         python = [path for path in self.tree.files if is_python(path, self.tree.file(path))]
         for path in python:
-            source = self._read(path)
-            if source is not None:
-                module = SourceModule(self.tree.module(path), path.rsplit("/", 1)[-1] == "__init__.py")
+            module = SourceModule(self.tree.module(path), path.rsplit("/", 1)[-1] == "__init__.py")
+            if self._read(path, module):
                 self.modules[path] = module
-                self.project.add(module, source)
         self._find_path_folders()
         self._find_namespaces()
         ours = [path for path in self.tree.files if path in self.modules]
@@ -220,20 +266,30 @@ class Port:
             self.progress(self.tree.file(path).stat().st_size)
         self._join_compat()
 
-    def _read(self, path: str) -> PythonText | None:
+    def _read(self, path: str, module: SourceModule) -> bool:
+        """Whether a file can be read; then the project knows it."""
         try:
-            return read_source(read_whole(self.tree.file(path), LARGEST), names_only=True)
+            source = read_source(read_whole(self.tree.file(path), LARGEST), names_only=True)
+            with followed():
+                self.project.add(module, source)
         except FormatError as error:
             remedy = f"it is copied as it is{'; ' + error.maybe if error.maybe else ''}"
             self.result.tally.findings.append(PortFinding(path, 0, "error", "", error.what, remedy))
-            return None
+            return False
+        return True
 
     def _rewritten(self, path: str) -> tuple[bytes, tuple[Any, ...], bool]:
         """What a file of Python becomes, what was found in it, and whether it is another than before."""
         file = self.tree.file(path)
         original = read_whole(file, LARGEST)
-        source = read_source(original)
-        tally = Rewriter(source, self.modules[path], self.project, path or file.name, self._place(path, source)).run()
+        try:
+            source = read_source(original)
+            name, place = path or file.name, self._place(path, source)
+            with followed():
+                tally = Rewriter(source, self.modules[path], self.project, name, place).run()
+        except FormatError as error:
+            tally = Tally([PortFinding(path, 0, "error", "", error.what, "it is copied as it is")])
+            return original, tally.to_plain(), False
         data = source.encoded() if source.is_edited else original
         if source.is_edited:
             try:
@@ -348,33 +404,34 @@ def _make(folder: Path, path: str, data: bytes) -> None:
     write_file(folder / path, data)
 
 
-def _objection(out: Path, entries: Entries, overwrite: bool) -> str:
-    """Why what has the name of the output is not replaced; "" where it may be."""
-    if not overwrite:
-        return "--overwrite was not given"
-    if out.is_file():
-        return "" if out.suffix in (".py", ".pyw", ".ipynb", "") else "it is no Python source"
+def _objection_to_folder(out: Path, entries: Entries) -> str:
     try:
         rows = parse_object(read_whole(out / RECORD), str(out / RECORD))["files"]
         known = {row["path"]: row["sha256"] for row in rows}
     except (FormatError, KeyError, TypeError):
         return "it is no folder that `torch2flow port` wrote"
-    for path, _ in entries:
-        file = out / path
-        compiled = "__pycache__" in path.split("/")
-        if path == RECORD or compiled or (file.is_dir() and not file.is_symlink()):
-            continue
-        if path not in known or hashlib.sha256(file.read_bytes()).hexdigest() != known[path]:
+    folders = {str(parent) for path in known for parent in PurePosixPath(path).parents}
+    for path, status in entries:
+        compiled = COMPILED.fullmatch(path)
+        if stat.S_ISDIR(status.st_mode):
+            is_known = path in folders or path.rpartition("/")[2] == "__pycache__"
+        elif not stat.S_ISREG(status.st_mode):
+            is_known = False
+        elif compiled:
+            is_known = f"{compiled[1]}{compiled[2]}.py" in known
+        else:
+            is_known = path == RECORD or (path in known and file_digest(out / path) == known[path])
+        if not is_known:
             return f"it holds {path!r}, which was added or changed"
     return ""
 
 
-def _objection_to_compat(out: Path, entries: Entries) -> str:
-    try:
-        return (
-            ""
-            if served_names(read_whole(out).decode("utf-8", "replace"))
-            else "it is none that `torch2flow port` wrote"
-        )
-    except FormatError as error:
-        return error.what
+class _Parts:
+    """What the paths of files in an unfinished folder may be: other files there are somebody else's."""
+
+    def __init__(self, paths: set[str]) -> None:
+        self.paths = paths
+
+    def fullmatch(self, path: str) -> bool:
+        """Whether a file of this path may be one of ours."""
+        return path in self.paths or path.rpartition("/")[2] == f"{COMPAT}.py"

@@ -19,7 +19,7 @@ from torch2flow.port.lookup import MODULES, find, is_foreign, longest, module_th
 from torch2flow.port.operands import Operands
 from torch2flow.port.project import Meaning, Project, SourceModule
 from torch2flow.port.scopes import COMPREHENSIONS
-from torch2flow.port.source import PythonText
+from torch2flow.port.source import PythonText, followed
 from torch2flow.port.substituting import PLACE, has_own, is_placed, methods_called, needs_substitute
 from torch2flow.port.under_way import COMPAT, FileUnderWay, Place
 
@@ -45,8 +45,13 @@ class Rewriter(FileUnderWay):
         self._visitors |= dict.fromkeys(COMPREHENSIONS, self._comprehension)
 
     def run(self) -> Tally:
-        """Makes all edits."""
-        self.all(self.source.tree.body)
+        """Makes all edits.
+
+        Raises:
+            FormatError: the source nests too deep.
+        """
+        with followed():
+            self.all(self.source.tree.body)
         self._imports.finish()
         self._visitors.clear()  # what refers to itself keeps its tree for ever, as long as no cycles are collected
         del self._imports, self._operands

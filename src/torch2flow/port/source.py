@@ -7,11 +7,14 @@ keeps formatting in its tree reads 3,000; formatting is kept all the same, since
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
+import itertools
 import re
 import tokenize
 import warnings
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from torch2flow.errors import FormatError
@@ -37,6 +40,7 @@ class PythonText:
     starts: list[int] = field(default_factory=list)
     _lines: list[str] = field(default_factory=list)
     _edits: list[tuple[int, int, str]] = field(default_factory=list)
+    _begins: dict[int, int] | None = None
 
     @property
     def newline(self) -> str:
@@ -68,6 +72,12 @@ class PythonText:
     def line_of(self, place: int) -> int:
         """The number of the line, from 1, in which a place of `text` lies."""
         return bisect_right(self.starts, place)
+
+    def logical_line(self, line: int) -> int:
+        """The line in which the statements begin that end where this one begins: it may lie in a text of theirs."""
+        if self._begins is None:
+            self._begins = _logical_lines(self.tree)
+        return self._begins.get(line, line)
 
     def indentation(self, line: int) -> str:
         """The blanks at the beginning of a line."""
@@ -110,6 +120,18 @@ class PythonText:
         return self.edited().encode(self.encoding, "surrogateescape")
 
 
+def _logical_lines(tree: ast.Module) -> dict[int, int]:
+    """For the first lines of statements that stand behind another one's last line, where that one begins."""
+    found: dict[int, int] = {}
+    for node in ast.walk(tree):
+        for body in (getattr(node, part, None) for part in ("body", "orelse", "finalbody")):
+            if isinstance(body, list):
+                for before, after in itertools.pairwise(body):
+                    if before.end_lineno == after.lineno:
+                        found[after.lineno] = found.get(before.lineno, before.lineno)
+    return found
+
+
 def read_source(data: bytes, names_only: bool = False) -> PythonText:
     """Reads the bytes of a file of Python source, in whatever encoding its first lines declare (PEP 263).
 
@@ -125,7 +147,7 @@ def read_source(data: bytes, names_only: bool = False) -> PythonText:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+    except (SyntaxError, UnicodeError, LookupError) as error:
         raise FormatError(f"It can't be decoded: {str(error)[:200]}.") from None
     return parse_source(text, encoding, names_only)
 
@@ -143,7 +165,7 @@ def parse_source(text: str, encoding: str = "utf-8", names_only: bool = False) -
             tree = ast.parse(text)
     except SyntaxError as error:
         maybe = ""
-        if re.search(r"^\s*(print |exec |except \w+, \w+:|raise \w+, )", text, re.MULTILINE):
+        if re.search(r"^[ \t]*(print |exec |except \w+, \w+:|raise \w+, )", text, re.MULTILINE):
             maybe = "the file is written for Python 2; `2to3` or `python-modernize` turn it into Python 3 first"
         raise FormatError(f"Line {error.lineno}: {error.msg}.", maybe=maybe) from None
     except (ValueError, MemoryError, RecursionError):
@@ -154,5 +176,19 @@ def parse_source(text: str, encoding: str = "utf-8", names_only: bool = False) -
         place += len(line)
     source = PythonText(text, encoding, tree, starts, lines)
     if not names_only:
-        place_format_strings(tree, source.span, text)
+        with followed():
+            place_format_strings(tree, source.span, text)
     return source
+
+
+@contextlib.contextmanager
+def followed() -> Iterator[None]:
+    """A context in which a tree is walked by functions that call themselves.
+
+    Raises:
+        FormatError: the tree is too deep for it, though Python itself can read it.
+    """
+    try:
+        yield
+    except RecursionError:
+        raise FormatError("It nests deeper than can be followed.") from None

@@ -121,7 +121,7 @@ class FileUnderWay:
 
     def comment(self, text: str) -> None:
         """Writes a comment above the statement that is read now."""
-        line = getattr(self.statement, "lineno", 1)
+        line = self.source.logical_line(getattr(self.statement, "lineno", 1))
         if (line, text) not in self._marked:
             self._marked.add((line, text))
             start = self.source.starts[line - 1]

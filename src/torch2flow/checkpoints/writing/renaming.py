@@ -10,6 +10,7 @@ import ctypes
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -72,6 +73,10 @@ def same(one: Path, other: Path) -> bool:
     with suppress(OSError):
         return os.path.samestat(os.lstat(one), os.lstat(other))
     return False
+
+
+COMPILED = re.compile(r"((?:.*/)?)__pycache__/([^/]+?)\.[^/]*\.pyc", re.DOTALL)
+"""The path of what Python keeps of a file that it imported: the folder and the stem of that file."""
 
 
 def walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:

@@ -26,6 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from torch2flow.checkpoints.writing.kernel_copy import write_file
 from torch2flow.checkpoints.writing.locking import Lock
@@ -40,7 +41,8 @@ from torch2flow.checkpoints.writing.renaming import (
     state,
     walk,
 )
-from torch2flow.errors import OutputError
+from torch2flow.errors import FormatError, OutputError
+from torch2flow.guards.regular_files import read_whole
 
 WORK, COMMIT = "work", "commit"
 _OURS = re.compile(r"lock|owner(\.\d+)?|work|commit(\.new)?|\d(\.old|\.replaced|\.back)?")
@@ -78,6 +80,12 @@ class _Commit:
     old: list[str]
 
 
+class Parts(Protocol):
+    """A pattern, or what matches paths like one."""
+
+    def fullmatch(self, string: str, /) -> object: ...
+
+
 class Staging:
     """A context in which the outputs are written under `paths`; `commit` gives them their final names.
 
@@ -86,7 +94,7 @@ class Staging:
         overwrite: existing outputs may be replaced.
         work: what is written from what, in short. An interrupted run of the same work can be gone on with.
         resume: go on with it.
-        parts: what the paths of the files in an unfinished folder look like; other files there are somebody else's.
+        parts: matches the paths of files that an unfinished folder may hold; other files there are somebody else's.
         sources: device and inode of whatever must not be replaced; asked again before the outputs get their names.
 
     Attributes:
@@ -103,7 +111,7 @@ class Staging:
         overwrite: bool = False,
         work: str = "",
         resume: bool = False,
-        parts: re.Pattern[str] = _NOTHING,
+        parts: Parts = _NOTHING,
         sources: Callable[[], Iterable[tuple[int, int]]] = lambda: (),
     ) -> None:
         self.outputs, self.overwrite, self.resume = outputs, overwrite, resume
@@ -184,7 +192,7 @@ class Staging:
                 raise self._foreign(self.folder / name)
         self._check_parts()
         work = self.folder / WORK
-        if not (self.resume and work.is_file() and work.read_bytes() == self.work):
+        if not (self.resume and work.is_file() and read_whole(work) == self.work):
             self._clear()
 
     def _check_parts(self) -> None:
@@ -338,9 +346,9 @@ class Staging:
 
     def _read_commit(self) -> _Commit:
         try:
-            found = json.loads((self.folder / COMMIT).read_bytes())
+            found = json.loads(read_whole(self.folder / COMMIT))
             commit = _Commit(*(list(map(str, found[name])) for name in ("names", "new", "old")))
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError, FormatError):
             raise self._foreign(self.folder / COMMIT) from None
         names = commit.names
         sound = len(names) == len(commit.new) == len(commit.old) and names[:1] == [self.out.name]

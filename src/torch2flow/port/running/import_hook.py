@@ -125,9 +125,11 @@ class Porter:
         with self._own_imports():
             from torch2flow.port.running.author_lines import compile_ported
             from torch2flow.port.running.ported_module import ModulePorter
+            from torch2flow.port.source import followed
         self.modules = self.modules or ModulePorter(self.located, f"{HOLDER}.{COMPAT}")
         made = self.modules.port(name, file, data, is_package)
-        code = compile_ported(made.source, file)
+        with followed():
+            code = compile_ported(made.source, file)
         row = {"depends": {each: self.digest(each) for each in made.consulted}, "compat": sorted(made.tally.compat)}
         self.cache.put(key, json.dumps(row).encode() + b"\n" + marshal.dumps(code))
         return code, row["compat"]

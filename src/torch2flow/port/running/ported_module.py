@@ -12,7 +12,7 @@ from torch2flow.port.findings import Tally
 from torch2flow.port.project import Project, SourceModule
 from torch2flow.port.rewriting import Rewriter
 from torch2flow.port.running.located import Located
-from torch2flow.port.source import PythonText, read_source
+from torch2flow.port.source import PythonText, followed, read_source
 from torch2flow.port.under_way import Place
 
 Locate = Callable[[str], Located]
@@ -63,8 +63,9 @@ class ModulePorter:
         consulted: set[str] = set()
         project = _ImportedProject(_Modules(self.head, consulted))
         module = SourceModule(name, is_package)
-        project.take(module, source)
-        tally = Rewriter(source, module, project, shown or file, self.place).run()
+        with followed():
+            project.take(module, source)
+            tally = Rewriter(source, module, project, shown or file, self.place).run()
         return PortedModule(source, tally, consulted)
 
     def head(self, name: str) -> SourceModule | None:
@@ -81,7 +82,11 @@ class ModulePorter:
         except FormatError:
             return None
         if source is not None:
-            _ImportedProject({}).take(module, source)
+            try:
+                with followed():
+                    _ImportedProject({}).take(module, source)
+            except FormatError:
+                return None
         return module
 
 

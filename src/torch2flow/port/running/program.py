@@ -102,7 +102,9 @@ def main_file(request: RunRequest, porter: Porter) -> tuple[str, str]:
 
 def _file_of_module(name: str, porter: Porter) -> tuple[str, str]:
     top, here = name.partition(".")[0], Path.cwd()
-    if (here / top).is_dir() or is_regular(here / f"{top}.py"):
+    files = (here / f"{top}.py", here / top / "__init__.py", here / top / "__main__.py")
+    # A folder without any of them is a package too, but not before one that is installed.
+    if any(map(is_regular, files)) or ((here / top).is_dir() and porter.find(top, None) is None):
         _search_first(here)  # as `python -m` does, but only where the program itself lies there
     porter.along |= {top}
     found = porter.located(name)

@@ -41,6 +41,8 @@ def _followed(porter: Porter, name: str, file: str) -> Ported:
         try:
             made = modules.port(name, file, read_whole(file), bool(porter.located(name).folders), _shown(file))
         except FormatError as error:
+            if not done.files:
+                raise FormatError(error.what, where=_shown(file), maybe=error.maybe) from None
             done.tally.findings.append(PortFinding(_shown(file), 0, "error", "", error.what))
             continue
         done.files += 1

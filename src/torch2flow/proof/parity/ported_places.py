@@ -48,8 +48,7 @@ def located(tree: SourceTree, out: Path, text: str, kwargs: Mapping[str, Any]) -
         factory = f"{module}{rest}"
         yield factory, PortedFactory(factory, path, original_path, kwargs, {whole: str(there)} if whole else {})
         return
-    file = file or Path(f"{name.replace('.', '/')}.py").resolve()
-    if not file.is_file():
+    if file is None or not file.is_file():
         near = ", ".join(sorted(modules)[:5])
         raise UsageError(
             f"There is no module {name!r} in {tree.root}, and no file of this name.",

@@ -100,12 +100,17 @@ def _words(run: ScriptRun) -> tuple[bool, str, list[str]]:
     as_module = words[:1] == ["-m"]
     words = words[as_module:]
     example = '--verify-script "train.py --epochs 1"'
-    if not words or (as_module and run.source.is_file()):
+    if not words or (as_module and run.source.is_file()) or (not as_module and _leads_out(words[0])):
         raise UsageError("The command names no script of what is ported.", where=run.command, remedy=example)
     script = run.source if run.source.is_file() else run.source / words[0]
     if not as_module and (not is_regular(script) or script.name != Path(words[0]).name):
         raise UsageError("There is no such script in what is ported.", where=words[0], remedy=example)
     return as_module, words[0], words[1:]
+
+
+def _leads_out(script: str) -> bool:
+    """Whether a path leads out of the folder in which it is looked for."""
+    return Path(script).is_absolute() or ".." in Path(script).parts
 
 
 def _losses(folder: Path) -> list[float]:

@@ -160,7 +160,7 @@ class Job:
             stderr=subprocess.PIPE, text=True, errors="replace", bufsize=1, start_new_session=True,
         )  # fmt: skip
         rank = Rank(self.first + local, process, [])
-        log = open(self._log(rank.number), "a") if self.logs is not None else None  # noqa: SIM115
+        log = open(self._log(rank.number), "a", opener=_no_link) if self.logs is not None else None  # noqa: SIM115
         for stream, is_error in ((process.stdout, False), (process.stderr, True)):
             reader = threading.Thread(target=self._pass_on, args=(rank, stream, is_error, log), daemon=True)
             rank.readers.append(reader)
@@ -274,3 +274,8 @@ def _write(line: str, is_error: bool) -> None:
     with _lock:
         stream.write(line)
         stream.flush()
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Opens a log, but not what a link of its name stands for."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
