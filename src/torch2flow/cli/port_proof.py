@@ -51,6 +51,10 @@ def proof_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+LONGEST = 1 << 14
+"""Letters of a row of the file; what takes words apart is slow in longer ones."""
+
+
 @click.command(add_help_option=False)
 @click.argument("verify", metavar="MODULE:FACTORY")
 def _row(**given: Any) -> dict[str, Any]:
@@ -88,6 +92,8 @@ def _lines(name: str) -> list[str]:
 
 
 def _parsed(line: str, where: str) -> dict[str, Any]:
+    if len(line) > LONGEST:
+        raise UsageError(f"A row of the file has more than {LONGEST} letters.", where=where)
     try:
         found: dict[str, Any] = _row.main(shlex.split(line), prog_name=where, standalone_mode=False)
         return found
@@ -123,6 +129,11 @@ def check_proof(given: dict[str, Any], check: bool, overwrite: bool) -> None:
             raise UsageError("This belongs to --verify.", remedy="--verify MODULE:FACTORY names the model to compare")
     if check and (given["verify"], given["verify_script"]) != (None, None):
         raise UsageError("--check writes no code that could be verified.", remedy="give -o OUT")
+    if given["verify"] is not None:
+        from torch2flow.proof.capture.factories import parse_factory
+
+        for row in rows_of(given):
+            parse_factory(row["verify"])
     if given["report"] is not None and os.path.lexists(given["report"]) and not overwrite:
         raise OutputError("The output exists.", where=str(given["report"]), remedy="add --overwrite")
 
