@@ -224,7 +224,7 @@ def unshuffle_pixels(input, downscale_factor):
 
 @stands_for("torch.channel_shuffle", "torch.nn.functional.channel_shuffle", because="OneFlow has no `channel_shuffle`.")
 def shuffle_channels(input, groups):
-    return channel_shuffle(input, groups, in_shape=input.shape)
+    return channel_shuffle(input, groups)
 
 
 @stands_for(
