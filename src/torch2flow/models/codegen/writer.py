@@ -117,8 +117,8 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
             "one computes it, and returns it, in the dtype of its inputs; OneFlow has flow.autocast"
         )
     yield from mode_notes(graph.mode, graph.other_mode or (), graph.backwards)
-    known = graph.other_mode is not None
-    gone = [] if known else sorted({module.path for module in writer.modules.values() if writer.is_gone(module)})
+    told = {path for path, *_ in graph.other_mode or ()}
+    gone = sorted({module.path for module in writer.modules.values() if writer.is_gone(module)} - told)
     if gone:
         yield (
             f"{len(gone)} module{'s' if len(gone) > 1 else ''} did nothing in the capture and"

@@ -34,6 +34,10 @@ class Creates(nn.Module):
         self.fc = nn.Linear(4, 4)
 
     def forward(self, x):
+        if x.shape[1] != 6:
+            raise ValueError(
+                "x.shape[1] must be 6: PyTorch's code goes another way for other sizes"
+            )
         mask = flow.triu(flow.full((6, 6), float("-inf"), dtype=flow.float32, device=x.device), 1)
         x = self.fc(x)
         weights = F.softmax(
