@@ -66,7 +66,9 @@ def test_models_are_proven_as_they_are_and_an_edit_is_found(
     assert "outputs" in parts[1] and "gradients" not in parts[1]
 
 
-def test_a_module_is_named_as_the_code_imports_it(write_tree: Any, tmp_path: Path) -> None:
+def test_a_module_is_named_as_the_code_imports_it(
+    write_tree: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     net, out = {"models/nets.py": "x = 1\n"}, tmp_path / "out/other"
     package = write_tree({"__init__.py": "", **net}, "some_nets")
     scripts = write_tree(net, "scripts")
@@ -82,6 +84,8 @@ def test_a_module_is_named_as_the_code_imports_it(write_tree: Any, tmp_path: Pat
                 assert (factory, ported.factory) == (name, name)
                 assert (ported.path, ported.places) == ([str(each) for each in path], places)
                 assert ported.original_path[0] == str(source if source == scripts else source.parent)
+    (tmp_path / "nowhere.py").write_text("")
+    monkeypatch.chdir(tmp_path)  # a module of the current folder is none of the source's
     with pytest.raises(UsageError, match="no module 'nowhere'"), located(read_tree(scripts), out, "nowhere:Net", {}):
         pass
 

@@ -150,3 +150,11 @@ def test_odd_encodings_and_blank_lines_are_no_defect() -> None:
         with pytest.raises(FormatError):
             read_source(data)
     assert time.process_time() - started < 2
+
+
+def test_programs_stay_executable(write_tree, tmp_path: Path) -> None:
+    source = write_tree({"run.sh": "true\n", "train.py": NET, "n.py": NET})
+    for name in ("run.sh", "train.py"):
+        (source / name).chmod(0o755)
+    out = port(source, tmp_path / "out" / "s")
+    assert [os.access(out / name, os.X_OK) for name in ("run.sh", "train.py", "n.py")] == [True, True, False]

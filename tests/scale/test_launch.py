@@ -136,6 +136,12 @@ def test_modules_and_logs(tmp_path: Path) -> None:
     out, err = job.communicate(timeout=60)
     assert job.returncode == 0 and sorted(out.splitlines()) == ["[0] __main__ x", "[1] __main__ x"], err
     assert (tmp_path / "logs" / "rank_1.log").read_text() == "__main__ x\n"
+    (tmp_path / "logs" / "rank_0.log").unlink()
+    (tmp_path / "logs" / "rank_0.log").symlink_to(tmp_path / "thesis")
+    job = launch("--logs", tmp_path / "logs", "--nproc-per-node", 2, "-m", "package.train", "x", cwd=tmp_path)
+    out, err = job.communicate(timeout=60)
+    assert job.returncode == 5 and "rank_0.log" in err and "Traceback" not in err, err
+    assert not (tmp_path / "thesis").exists()
 
 
 def test_wrong_requests(tmp_path: Path) -> None:

@@ -164,6 +164,8 @@ class Port:
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.tree.file(path), folder / path)
                 self.progress((folder / path).stat().st_size)
+            if (folder / path).is_file() and self.tree.file(path).stat().st_mode & stat.S_IXUSR:
+                (folder / path).chmod((folder / path).stat().st_mode | 0o111)
         for path, names in self.result.compat.items():
             if path in self.tree.files and not served_names(self._text_of(path)):
                 raise UsageError(
