@@ -104,6 +104,7 @@ def test_a_comment_of_a_notebook_does_not_become_code(write_tree, tmp_path: Path
     source = write_tree({"n.ipynb": json.dumps({"cells": [cell], "nbformat": 4})})
     out = port(source, tmp_path / "out" / "s")
     (ported,) = json.loads((out / "n.ipynb").read_text())["cells"]
+    assert ported["source"].startswith("import ") and "import oneflow as flow" in ported["source"]
     assert "pass  #torch2flow-cell import os" in ported["source"] and "\n%matplotlib inline\n" in ported["source"]
 
 
@@ -158,3 +159,15 @@ def test_programs_stay_executable(write_tree, tmp_path: Path) -> None:
         (source / name).chmod(0o755)
     out = port(source, tmp_path / "out" / "s")
     assert [os.access(out / name, os.X_OK) for name in ("run.sh", "train.py", "n.py")] == [True, True, False]
+
+
+def test_a_notebook_without_pytorch_stays_as_it_is_and_one_that_only_imports_it_does_not(
+    write_tree, tmp_path: Path
+) -> None:
+    def notebook(text: str) -> str:
+        return json.dumps({"nbformat": 4, "cells": [{"cell_type": "code", "source": text}]}, indent=3)
+
+    source = write_tree({"a.ipynb": notebook("x = 1e999"), "b.ipynb": notebook("import torch")})
+    out = port(source, tmp_path / "out" / "s")
+    assert (out / "a.ipynb").read_bytes() == (source / "a.ipynb").read_bytes()
+    assert "import oneflow as flow" in (out / "b.ipynb").read_text()

@@ -12,7 +12,7 @@ from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.project import Project, SourceModule
 from torch2flow.port.rewriting import Rewriter
 from torch2flow.port.scopes import Scope
-from torch2flow.port.source import parse_source
+from torch2flow.port.source import followed, parse_source
 
 _MAGIC = re.compile(r"^([ \t\f]*)([%!?].*)$", re.MULTILINE)
 
@@ -28,17 +28,17 @@ def port_notebook(data: bytes, name: str, project: Project) -> tuple[bytes, Tall
     if not isinstance(cells, list):
         raise FormatError("It is no notebook of version 4: it has no cells.")
     whole, module = Tally(), SourceModule("")
-    for cell in cells:
-        if isinstance(cell, dict) and cell.get("cell_type") == "code":
-            _port_cell(cell, name, module, project, whole)
-    if not whole.uses and not whole.compat:
+    code = [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+    with followed():
+        changed = [_port_cell(cell, name, module, project, whole) for cell in code]
+    if not any(changed):
         return data, whole
     begins = re.match(rb"[^{]{0,64}\{\r?\n?( {0,16})", data)
     text = to_json_text(notebook, indent=(len(begins[1]) if begins else 0) or None)
     return (text + "\n" * data.endswith(b"\n")).encode("utf-8", "surrogatepass"), whole
 
 
-def _port_cell(cell: dict[str, Any], name: str, module: SourceModule, project: Project, whole: Tally) -> None:
+def _port_cell(cell: dict[str, Any], name: str, module: SourceModule, project: Project, whole: Tally) -> bool:
     given = cell.get("source", "")
     text = "".join(map(str, given)) if isinstance(given, list) else str(given)
     for line in text.splitlines():
@@ -46,13 +46,13 @@ def _port_cell(cell: dict[str, Any], name: str, module: SourceModule, project: P
             reason = f"A line that is no Python names PyTorch: {line.strip()[:80]}"
             whole.findings.append(PortFinding(name, 0, "look", "torch", reason, "change it by hand"))
     if text.lstrip().startswith("%%"):
-        return
+        return False
     kept = f"pass  #{secrets.token_hex(8)} "  # nobody's comment begins so, and comes back as code
     try:
         source = parse_source(_MAGIC.sub(lambda match: f"{match[1]}{kept}{match[2]}", text))
     except FormatError as error:
         whole.findings.append(PortFinding(name, 0, "error", "", f"A cell is no Python. {error.what}", "it is kept"))
-        return
+        return False
     here = SourceModule("")
     scratch = Project(dict(project.modules))
     scratch.add(here, source)
@@ -70,3 +70,4 @@ def _port_cell(cell: dict[str, Any], name: str, module: SourceModule, project: P
     if source.is_edited:
         edited = source.edited().replace(kept, "")
         cell["source"] = edited.splitlines(keepends=True) if isinstance(given, list) else edited
+    return source.is_edited
