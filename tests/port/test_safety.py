@@ -120,6 +120,8 @@ def test_no_comment_is_put_into_a_text(ported) -> None:
         ("README.md", "pip " * 60000),
         ("README.md", "pip install " + " torch[" * 40000),
         ("pyproject.toml", "[" + " " * 3000 + "x"),
+        ("pyproject.toml", ("[" * 990 + " " * 990 + "\n") * 500),
+        ("README.md", ("pip install " + " torch[" * 320 + "\n") * 500),
         ("Dockerfile", "RUN pip install torch==1" + " " * 100000 + "-f x"),
     ],
 )

@@ -29,7 +29,7 @@ _POETRY = re.compile(r"^\s*(?P<name>torch|torchvision)(?P<version>\s*=\s*(?:\"[^
 _WORD = re.compile(rf"(?<=[\s\"']){_PACKAGE}(?=[\s\"'`;&|)]|$)")
 _INSTALL = re.compile(r"\b(?:pip3?|uv|conda|mamba)\b")
 _SOURCE = re.compile(r"\s*(?:--(?:extra-)?index-url|--find-links|-i|-f)[\s=]+[\"']?https://download\.pytorch\.org\S*")
-_TABLE = re.compile(r"^\s*\[+([^\]]+)\]+\s*(?:#.*)?$")
+_TABLE = re.compile(r"^\s*\[{1,2}([^\]]+)\]+\s*(?:#.*)?$")
 _KEY = re.compile(r"^\s*([\w-]+)\s*=")
 
 _REQUIREMENTS = re.compile(
