@@ -5,6 +5,7 @@ A FIFO would wait for ever, a device may do something as soon as it is opened, a
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -51,6 +52,19 @@ def read_whole(path: str | os.PathLike[str], most: int = SMALL) -> bytes:
     if len(data) > most:
         raise FormatError(f"The file has more than {most} bytes, and no real one has.", where=str(path))
     return data
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 of a file, which may be larger than the memory.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

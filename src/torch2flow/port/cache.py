@@ -104,15 +104,6 @@ def content_digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def file_digest(file: Path) -> str:
-    """The same of a file, which may be larger than the memory."""
-    found = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while piece := stream.read(1 << 20):
-            found.update(piece)
-    return found.hexdigest()
-
-
 @cache
 def _rules_digest() -> str:
     """What stands for all code and data of ours that decides what source becomes."""

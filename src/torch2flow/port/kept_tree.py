@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from torch2flow.port.cache import Cache, cache_key, content_digest, file_digest
+from torch2flow.guards.regular_files import file_digest
+from torch2flow.port.cache import Cache, cache_key, content_digest
 from torch2flow.port.compat_module import compat_source
 from torch2flow.port.findings import Tally
 from torch2flow.port.packaging import is_packaging

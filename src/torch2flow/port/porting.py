@@ -19,8 +19,8 @@ from torch2flow.checkpoints.writing.renaming import COMPILED
 from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
 from torch2flow.errors import FormatError, UsageError
 from torch2flow.guards.json_text import parse_object, to_json_text
-from torch2flow.guards.regular_files import read_whole
-from torch2flow.port.cache import Cache, file_digest
+from torch2flow.guards.regular_files import file_digest, read_whole
+from torch2flow.port.cache import Cache
 from torch2flow.port.compat_module import served_names
 from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.forms import NEEDS_PYTORCH
@@ -145,8 +145,7 @@ class Port:
         if not self.result.files:
             raise FormatError(self.result.tally.findings[0].reason, where=str(self.tree.root))
         for names in self.result.compat.values():
-            with suppress(FormatError):
-                names |= served_names(read_whole(standing).decode("utf-8", "replace"))
+            names |= _served_by(standing)
             written = self._kept.compat_source(names)
             write_file(paths[1], written)
             self._kept.note_written(written)
@@ -167,7 +166,7 @@ class Port:
             if (folder / path).is_file() and self.tree.file(path).stat().st_mode & stat.S_IXUSR:
                 (folder / path).chmod((folder / path).stat().st_mode | 0o111)
         for path, names in self.result.compat.items():
-            if path in self.tree.files and not served_names(self._text_of(path)):
+            if path in self.tree.files and not _served_by(self.tree.file(path)):
                 raise UsageError(
                     f"The source has a {COMPAT}.py of its own, where that of its ported code has to lie.",
                     where=path,
@@ -181,16 +180,11 @@ class Port:
         head = {"torch2flow": __version__, "kind": "port", "files": rows}
         write_file(folder / RECORD, (to_json_text(head, indent=1) + "\n").encode())
 
-    def _text_of(self, path: str) -> str:
-        with suppress(FormatError):
-            return read_whole(self.tree.file(path)).decode("utf-8", "replace")
-        return ""
-
     def _sources(self) -> Iterator[tuple[int, int]]:
         """What is ported, which no output may take the place of."""
-        for path in ("", *self.tree.files):
+        for file in (self.tree.root, *map(self.tree.file, self.tree.files)):
             with suppress(OSError):
-                status = self.tree.file(path).stat() if path else self.tree.root.stat()
+                status = file.stat()
                 yield status.st_dev, status.st_ino
 
     def _objection(self, out: Path, entries: Entries, overwrite: bool) -> str:
@@ -404,6 +398,13 @@ def _is_script(source: PythonText) -> bool:
 def _make(folder: Path, path: str, data: bytes) -> None:
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     write_file(folder / path, data)
+
+
+def _served_by(file: Path) -> set[str]:
+    """The names that a compatibility module stands for; empty where the file is none of ours."""
+    with suppress(FormatError):
+        return served_names(read_whole(file).decode("utf-8", "replace"))
+    return set()
 
 
 def _objection_to_folder(out: Path, entries: Entries) -> str:

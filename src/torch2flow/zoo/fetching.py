@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import http.client
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from typing import IO, Any
 
 from torch2flow.checkpoints.writing.renaming import move
 from torch2flow.errors import FormatError, OutputError, UsageError
+from torch2flow.guards.regular_files import file_digest
 
 PIECE = 1 << 18
 TRIES = 3
@@ -121,16 +121,13 @@ def _unreachable(url: str, path: Path, error: Exception, come: int = 0) -> Usage
 def _check(found: Path, path: Path, sha256: str) -> None:
     if not sha256:
         return
-    digest = hashlib.sha256()
-    with open(found, "rb") as stream:
-        while piece := stream.read(PIECE):
-            digest.update(piece)
-    if digest.hexdigest().startswith(sha256):
+    digest = file_digest(found)
+    if digest.startswith(sha256):
         return
     if found != path:
         found.unlink()  # going on from it would not help
     raise FormatError(
-        f"This file is not the one that its name says: its sha256 begins with {digest.hexdigest()[: len(sha256)]}, not"
+        f"This file is not the one that its name says: its sha256 begins with {digest[: len(sha256)]}, not"
         f" {sha256}.",
         where=str(path),
         maybe="the download was changed on the way, or another file was put there",

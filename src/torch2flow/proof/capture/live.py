@@ -9,13 +9,12 @@ docs/capturing.md. Both appear under their names when they are complete, or not 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from torch2flow.checkpoints.opening import open_container
 from torch2flow.checkpoints.writing.kernel_copy import write_all
 from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
 from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UnsupportedError, UsageError
+from torch2flow.guards.regular_files import file_digest
 from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
@@ -258,7 +258,7 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
         try:
             with Recording(out.parent) as recording:
                 metadata = _record(job, exported, modes, recording, captured)
-                metadata["pt2"], metadata["pt2.sha256"] = out.name, _sha256(path)
+                metadata["pt2"], metadata["pt2.sha256"] = out.name, file_digest(path)
                 captured.reference_nbytes = recording.save(target, metadata)
                 captured.recorded = len(recording)
         except OSError as error:
@@ -465,16 +465,3 @@ def _metadata(job: CaptureJob, captured: Captured) -> dict[str, str]:
         "second": json.dumps(captured.second),
         "notes": json.dumps(captured.notes),
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        for chunk in _chunks(file.read):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    while chunk := read(1 << 20):
-        yield chunk
