@@ -75,7 +75,7 @@ def port(
 
     if (out is None) == (not check):
         raise UsageError("Give either -o OUT or --check.", remedy="torch2flow port --help shows examples")
-    check_proof(proof, check, overwrite)
+    rows = check_proof(proof, check, overwrite)
     own = load_own_rules(rules)
     as_is = bool(proof["as_is"])
     tree = read_tree(installed(str(source), python) if as_module else source, out)
@@ -100,8 +100,10 @@ def port(
             click.echo(f"torch2flow: {finding.file}: {finding.reason}", err=True)
     if out is not None:
         loud = not (quiet or as_json)
-        if proof["verify"] is not None:
-            told["models"], found = prove(tree, out, python, proof, overwrite=overwrite, loud=loud, quiet=quiet)
+        if rows:
+            told["models"], found = prove(
+                tree, out, python, rows, proof["report"], overwrite=overwrite, loud=loud, quiet=quiet
+            )
             code = found or code
         if proof["verify_script"] is not None:
             told["script"], found = prove_script(tree, out, python, proof, loud=loud, quiet=quiet)

@@ -116,8 +116,8 @@ def _arguments(text: str) -> dict[str, Any]:
     return found
 
 
-def check_proof(given: dict[str, Any], check: bool, overwrite: bool) -> None:
-    """Refuses, before any work, options that say nothing without others.
+def check_proof(given: dict[str, Any], check: bool, overwrite: bool) -> list[dict[str, Any]]:
+    """What is verified, of each model a row; refuses, before any work, options that say nothing without others.
 
     Raises:
         UsageError: such options.
@@ -129,17 +129,29 @@ def check_proof(given: dict[str, Any], check: bool, overwrite: bool) -> None:
             raise UsageError("This belongs to --verify.", remedy="--verify MODULE:FACTORY names the model to compare")
     if check and (given["verify"], given["verify_script"]) != (None, None):
         raise UsageError("--check writes no code that could be verified.", remedy="give -o OUT")
-    if given["verify"] is not None:
+    rows = rows_of(given) if given["verify"] is not None else []
+    if rows:
         from torch2flow.proof.capture.factories import parse_factory
 
-        for row in rows_of(given):
+        for row in rows:
             parse_factory(row["verify"])
+    if len(rows) > 1 and given["report"] is not None:
+        raise UsageError("A report is of one model.", remedy="name it with --verify")
     if given["report"] is not None and os.path.lexists(given["report"]) and not overwrite:
         raise OutputError("The output exists.", where=str(given["report"]), remedy="add --overwrite")
+    return rows
 
 
 def prove(
-    tree: SourceTree, out: Path, python: str | None, given: dict[str, Any], *, overwrite: bool, loud: bool, quiet: bool
+    tree: SourceTree,
+    out: Path,
+    python: str | None,
+    rows: list[dict[str, Any]],
+    report: Path | None,
+    *,
+    overwrite: bool,
+    loud: bool,
+    quiet: bool,
 ) -> tuple[list[dict[str, Any]], int]:
     """Verifies what `--verify` names, and shows each verdict when it is there.
 
@@ -147,7 +159,8 @@ def prove(
         tree: what was ported.
         out: where it is.
         python: the interpreter that has PyTorch; None for this one.
-        given: the options of `proof_options`.
+        rows: what is verified, as `check_proof` gives it.
+        report: where to write a page, of one model.
         overwrite: replace an existing report.
         loud: show what is being done, and the table of what was compared.
         quiet: show the verdict only.
@@ -158,9 +171,6 @@ def prove(
     Raises:
         Torch2FlowError: the original can't be built or run; of many, this is told, and the others are verified.
     """
-    rows = rows_of(given)
-    if len(rows) > 1 and given["report"] is not None:
-        raise UsageError("A report is of one model.", remedy="name it with --verify")
     done: list[dict[str, Any]] = []
     codes: list[int] = []
     for row in rows:
@@ -173,10 +183,10 @@ def prove(
             codes.append(error.exit_code)
             tell(error)
             continue
-        if given["report"] is not None:
+        if report is not None:
             from torch2flow.proof.parity.report import write_report
 
-            found.notes += filter(None, [write_report(found.to_json(), given["report"], overwrite=overwrite)])
+            found.notes += filter(None, [write_report(found.to_json(), report, overwrite=overwrite)])
         done.append(found.to_json())
         codes.append(0 if found.faithful else DifferenceError.exit_code)
         if loud or quiet:
