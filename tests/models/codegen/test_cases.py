@@ -93,12 +93,27 @@ def test_a_size_that_takes_another_branch_is_refused_in_words(
         model(flow.ones(3, 5))
 
 
-def test_what_the_other_mode_adds_and_a_backward_of_the_authors_are_told(converted: Callable[[str], Result]) -> None:
-    notes = converted("differs_in_train_mode").model_source.notes  # type: ignore[union-attr]
-    assert [note for note in notes if "in train mode" in note and "calls randn_like, add" in note], notes
-    assert [note for note in notes if "backward of Sign in the model itself" in note], notes
+def test_what_no_program_can_hold_of_the_other_mode_and_of_the_backward_is_told(
+    converted: Callable[[str], Result],
+) -> None:
+    notes = converted("draws_in_python").model_source.notes  # type: ignore[union-attr]
+    assert [note for note in notes if "in train mode" in note and "calls Python's random numbers" in note], notes
     told = {name for name in NAMES for note in converted(name).model_source.notes if "mode the original" in note}  # type: ignore[union-attr]
-    assert told == {"counts", "differs_in_train_mode", "spectral_norm"}
+    assert told == {"draws_in_python"}
+    notes = converted("differs_in_train_mode").model_source.notes  # type: ignore[union-attr]
+    assert [note for note in notes if "backward of Sign in the model itself" in note], notes
+
+
+def test_what_differs_by_mode_computes_in_train_mode_what_pytorch_does(
+    converted: Callable[[str], Result], flow: ModuleType
+) -> None:
+    model = load_package(converted("branches_by_mode").out).load_model()
+    x = flow.randn(6, 4)
+    assert model(x).shape == (6, 3)
+    logits, (first, second) = model.train()(x)
+    assert logits.shape == first.shape == (6, 3) and second.shape == (6, 4)
+    kept = [bool((row == 0).all()) for row in model.blocks[1].drop_path(flow.ones(400, 4))]
+    assert 0.4 < sum(kept) / 400 < 0.6
 
 
 def test_autocast_is_told(converted: Callable[[str], Result]) -> None:

@@ -21,6 +21,7 @@ class Container:
         notes: what a person should know: ignored records, for example.
         metadata: text the container carries beside the tensors.
         program: where in the first file a `.pt2` holds its program: byte offset and length.
+        other_program: where it holds the program of the mode, train or eval, that was not captured.
         facts: where it holds what `torch2flow capture` knew of the model's own code: byte offset and length.
     """
 
@@ -33,3 +34,4 @@ class Container:
     metadata: dict[str, Any] = field(default_factory=dict)
     program: tuple[int, int] | None = None
     facts: tuple[int, int] | None = None
+    other_program: tuple[int, int] | None = None

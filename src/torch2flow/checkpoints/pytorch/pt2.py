@@ -33,6 +33,7 @@ SCALAR_TYPES = {
 
 _PROGRAM = re.compile(r"(^|/)(serialized_exported_program\.json|models/[^/]*\.json)$")
 _FACTS = re.compile(r"(^|/)(extra_files|extra)/torch2flow\.json$")
+_OTHER = re.compile(r"(^|/)(extra_files|extra)/torch2flow_other_mode\.json$")
 """What `torch2flow capture` adds: layout A has the first folder, the others the second."""
 
 _LAYOUT_A = {
@@ -47,6 +48,11 @@ def is_pt2(archive: ZipArchive) -> bool:
     return any(name in names for name in _LAYOUT_A["state_dict"]) or any(
         name.endswith("archive_format") or "/models/" in name for name in names
     )
+
+
+def is_program(record: str) -> bool:
+    """Whether a record of the archive is the program itself."""
+    return _PROGRAM.search(record) is not None
 
 
 def open_pt2(archive: ZipArchive) -> Container:
@@ -83,12 +89,12 @@ def open_pt2(archive: ZipArchive) -> Container:
 
 def _container(archive: ZipArchive, layout: str, parts: dict[str, Any], met: dict[str, int]) -> Container:
     root = {part: value for part, value in parts.items() if value}
-    program, facts = (
+    program, facts, other = (
         next((archive.range(name) for name in archive.records if pattern.search(name)), None)
-        for pattern in (_PROGRAM, _FACTS)
+        for pattern in (_PROGRAM, _FACTS, _OTHER)
     )
     producer = f"torch.export, layout {layout}"
-    return Container("pt2", root, [archive.file], producer, met, program=program, facts=facts)
+    return Container("pt2", root, [archive.file], producer, met, program=program, facts=facts, other_program=other)
 
 
 def _saved(archive: ZipArchive, names: tuple[str, ...], met: dict[str, int]) -> Any:

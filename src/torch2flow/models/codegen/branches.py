@@ -170,7 +170,7 @@ def merged_method(method: ast.FunctionDef, body: MergedBody, tests: Tests) -> as
             if position < len(blocks) and blocks[position][0] == tests.everyone - variants:
                 other = blocks[position][1]
                 position += 1
-            statements.append(_conditional(tests.test(variants, block, assigned), block, other))
+            statements += _conditional(tests.test(variants, block, assigned), block, other)
         assigned |= _assigned([*block, *other])
     read = {node.id for each in statements for node in ast.walk(each) if isinstance(node, ast.Name)}
     used = [name for name in body.parameters if name in read or body.given[name]]
@@ -217,19 +217,23 @@ def _united(entries: list[MergedStatement]) -> list[MergedStatement]:
     return united
 
 
-def _conditional(test: ast.expr, block: list[ast.stmt], other: list[ast.stmt]) -> ast.stmt:
+def _conditional(test: ast.expr, block: list[ast.stmt], other: list[ast.stmt]) -> list[ast.stmt]:
     """An `if`; `identity = x if self.downsample is None else self.downsample(x)` where both assign one name."""
+    if other and isinstance(test, ast.UnaryOp):
+        test, block, other = test.operand, other, block
     match block, other:
         case [
             [ast.Assign(targets=[ast.Name(id=name) as target], value=first)],
             [ast.Assign(targets=[ast.Name(id=again)], value=second)],
         ] if name == again and (isinstance(first, ast.Name) or isinstance(second, ast.Name)):
-            return ast.Assign([target], _choice(test, first, second))
+            return [ast.Assign([target], _choice(test, first, second))]
         case [[ast.Return(value=ast.expr() as first)], [ast.Return(value=ast.expr() as second)]] if (
             isinstance(first, ast.Name) or isinstance(second, ast.Name)
         ):
-            return ast.Return(_choice(test, first, second))
-    return ast.If(test, block, other)
+            return [ast.Return(_choice(test, first, second))]
+    if isinstance(block[-1], ast.Return):
+        return [ast.If(test, block, []), *other]
+    return [ast.If(test, block, other)]
 
 
 def _choice(test: ast.expr, first: ast.expr, second: ast.expr) -> ast.expr:

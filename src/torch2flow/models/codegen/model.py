@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch2flow.errors import UnsupportedError
@@ -29,10 +29,15 @@ from torch2flow.models.codegen.ready_modules import container, new_module
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
-from torch2flow.models.codegen.variants import merged_calls, merged_classes, use_listed_facts
+from torch2flow.models.codegen.variants import (
+    merged_calls,
+    merged_classes,
+    merged_modes,
+    use_listed_facts,
+)
 from torch2flow.models.lowering.modules.reading import construct_called
 from torch2flow.models.lowering.modules.table import CLASSES, Made, ModuleCall
-from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure
+from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure, Tree
 from torch2flow.models.program.calls import Call, call_tree, is_inside, lent, lent_path, reachable
 from torch2flow.models.program.functional import STORE
 from torch2flow.models.program.pickled import known_as
@@ -42,7 +47,7 @@ class ModelWriter:
     """Makes the classes of a program.
 
     Args:
-        graph: a functional program.
+        graph: a functional program, or those of both modes, as `both_modes.joined` gives them.
         values: gives the expression for a tensor that is not in the `state_dict()`, in the dtype it is used in.
 
     Attributes:
@@ -52,10 +57,15 @@ class ModelWriter:
 
     def __init__(self, graph: Graph, values: Callable[[State, str], ast.expr]) -> None:
         self.graph, self.values = graph, values
-        self.root = call_tree(graph)
-        if not graph.borders:
-            infer_borders(graph, self.root)
-        self.tree = module_tree(graph, self.root)
+        programs = [graph] if graph.other is None else [graph, graph.other]
+        roots = [call_tree(each) for each in programs]
+        self.programs = {id(root): program for root, program in zip(roots, programs, strict=True)}
+        for root, program in zip(roots, programs, strict=True):
+            if not program.borders:
+                infer_borders(program, root)
+        self.calls = [call for root in roots for call in root.calls()]
+        self.in_train_mode = {id(call) for root in roots[1:] for call in root.calls()}
+        self.tree = module_tree(graph, self.calls)
         self.operators = Operators(graph)
         self.modules = {module.path: module for module in self.tree.walk()}
         graph.attributes = {path: _facts(self.modules.get(path), held) for path, held in graph.attributes.items()}
@@ -69,10 +79,10 @@ class ModelWriter:
         self.returned_names: dict[int, str] = {}
         self.used: dict[str, set[str]] = {}
         self.held: dict[str, set[str]] = {}
-        self.records = records(graph.output_tree)
+        self.records = records(Tree("tuple", (), tuple(program.output_tree for program in programs)))
         self.inputs_tree = InputNames(graph)
-        self.in_place = _in_place(graph)
-        self.producers = {name: node for node in graph.nodes for name in node.outputs}
+        self.in_place = set().union(*map(_in_place, programs))
+        self.producers = {name: node for program in programs for node in program.nodes for name in node.outputs}
 
     def write(self) -> Instance:
         """Makes every class; the model itself is returned."""
@@ -195,6 +205,7 @@ class ModelWriter:
     def _is_chain(self, module: Module) -> bool:
         """Whether each call only passes one value through the children, in their order."""
         order = list(module.children)
+        modes: set[frozenset[str]] = set()
         for call in module.calls:
             if len(call.inputs) != 1 or len(call.outputs) != 1 or not call.items:
                 return False
@@ -210,11 +221,12 @@ class ModelWriter:
                 return False
             if len({no_grad(item) for item in call.items}) > 1:
                 return False
-            called = {item.path for item in call.items if isinstance(item, Call)}
+            called = {item.path for item in call.items}
+            modes.add(frozenset(called))
             skipped = [child for child in module.children.values() if child.path not in called]
             if any(child.states or child.children for child in skipped):
                 return False
-        return True
+        return len(modes) < 2  # another child is called in train mode than in eval mode
 
     def _leaf(self, module: Module) -> New | None:
         """The `oneflow.nn` module that stands for this one, where the table has one."""
@@ -308,13 +320,13 @@ class ModelWriter:
     def _methods(self, module: Module) -> list[ast.FunctionDef]:
         """`forward`, and another method for each call of the module that differs from those before."""
         found: dict[str, ast.FunctionDef] = {}
-        for call in module.calls:
-            method = self._root_method(call) if call is self.root else self._method_of(call)
+        signature = self.graph.signatures.get(module.original_class)
+        forward = signature.forward if signature else ()
+        for call, method in self._methods_of_modes(module, forward):
             method = found.setdefault(ast.dump(method), method)
             number = list(found.values()).index(method) + 1
             self.methods[id(call)] = number
-        signature = self.graph.signatures.get(module.original_class)
-        merged = merged_calls(list(found.values()), signature.forward if signature else ()) if len(found) > 1 else None
+        merged = merged_calls(list(found.values()), forward) if len(found) > 1 else None
         if merged is not None:
             method, names = merged
             for call in module.calls:
@@ -327,6 +339,29 @@ class ModelWriter:
         for call in module.calls:
             self.method_names[id(call)] = list(found.values())[self.methods[id(call)] - 1].name
         return list(found.values())
+
+    def _methods_of_modes(self, module: Module, forward: tuple[str, ...]) -> Iterator[tuple[Call, ast.FunctionDef]]:
+        """What each call of a module does; the same for both modes where one method can do what both do."""
+        methods = {
+            id(call): self._root_method(call) if id(call) in self.programs else self._method_of(call)
+            for call in module.calls
+        }
+        calls = [[call for call in module.calls if (id(call) in self.in_train_mode) is mode] for mode in (False, True)]
+        for pair in zip(*calls, strict=True) if len(calls[0]) == len(calls[1]) else ():
+            one, two = (methods[id(call)] for call in pair)
+            if ast.dump(one) == ast.dump(two):
+                continue
+            merged = merged_modes(one, two, forward)
+            if merged is None:
+                continue
+            method, renamed = merged
+            for call, each in zip(pair, renamed, strict=True):
+                methods[id(call)] = method
+                if module is not self.tree:
+                    self._rename_arguments(call, each)
+            if module is self.tree:
+                method.args = one.args
+        return ((call, methods[id(call)]) for call in module.calls)
 
     def _method_of(self, call: Call) -> ast.FunctionDef:
         arguments, result = self._arguments(call), self._result(call)
@@ -362,16 +397,16 @@ class ModelWriter:
         self.given[id(call)] = kept, result
 
     def _root_method(self, call: Call) -> ast.FunctionDef:
-        inputs = self.inputs_tree
+        inputs, program = self.inputs_tree, self.programs[id(call)]
         call.inputs = list(inputs.values)
-        results = [leaf(value.name) for value in self.graph.outputs if isinstance(value, Ref)]
+        results = [leaf(value.name) for value in program.outputs if isinstance(value, Ref)]
         steps = read_steps(call, self.graph, Structure("tuple", children=tuple(results)), self.given)
         given = {name: leaf(value) for value, name in inputs.values.items()}
         names = name_values(steps, [], self, given)
         body = Body(self, steps, names, given, list(inputs.unpacking))
 
         def result(body: Body) -> ast.expr:
-            return returned(self.graph.output_tree, [body.argument(value) for value in self.graph.outputs])
+            return returned(program.output_tree, [body.argument(value) for value in program.outputs])
 
         statements = roll(body.write(result), ModuleLists(self.modules, ""))
         self.held.setdefault(call.path, set()).update(body.held)
@@ -398,7 +433,7 @@ class ModelWriter:
     def _used_parameters(self, class_name: str) -> set[str]:
         """The parameters of which any call of a class uses something."""
         if class_name not in self.used:
-            calls = [call for call in self.root.calls() if call.frame.class_name == class_name and call.border]
+            calls = [call for call in self.calls if call.frame.class_name == class_name and call.border]
             self.used[class_name] = {
                 name
                 for call in calls

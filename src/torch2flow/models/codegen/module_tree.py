@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from torch2flow.errors import UnsupportedError
@@ -47,8 +47,13 @@ class Module:
             yield from child.walk()
 
 
-def module_tree(graph: Graph, root: Call) -> Module:
-    """The modules of a program, called or not, in the order in which the original registered them."""
+def module_tree(graph: Graph, calls: Iterable[Call]) -> Module:
+    """The modules of a program, called or not, in the order in which the original registered them.
+
+    Args:
+        graph: the program.
+        calls: all calls of modules, the outer first.
+    """
     tree = Module("")
 
     def at(path: str) -> Module:
@@ -71,7 +76,7 @@ def module_tree(graph: Graph, root: Call) -> Module:
             module, own = tree, state.path
         _check_free(module, own)
         module.states[own] = (name, state)
-    for call in root.calls():
+    for call in calls:
         at(call.path).calls.append(call)
     return tree
 

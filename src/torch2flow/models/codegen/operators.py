@@ -20,13 +20,7 @@ from torch2flow.models.lowering.unsupported import UNSUPPORTED
 from torch2flow.models.program import Dtype, Graph, Line, Node, Ref, Symbol, SymInt
 from torch2flow.models.program.budget import writing
 from torch2flow.models.program.functional import STORE
-from torch2flow.models.program.train_mode import NORMS
-
-_TRAINING = {**NORMS, "aten.rrelu": "training", **dict.fromkeys((
-    "aten.dropout", "aten.feature_dropout", "aten.alpha_dropout", "aten.feature_alpha_dropout", "aten.native_dropout",
-    "aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu",
-), "train")}  # fmt: skip
-"""The argument of each operator that says whether it computes as in training."""
+from torch2flow.models.program.train_mode import FLAGS, NORMS, acts_by_mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +163,7 @@ class Operators:
         if rate and (self.graph.mode != "eval" or node.outputs[0] in self.graph.restored):
             chosen = ast.IfExp(attribute("self", "training"), literal(rate), literal(0.0))
             arguments["dropout_p"] = StandIn(chosen, False)
-        name = _TRAINING.get(node.operator)
+        name = FLAGS.get(node.operator)
         if name is None or not acts_by_mode(node, self.graph):
             return
         if node.operator == "aten.batch_norm" and not self._tracks(node, arguments, body):
@@ -239,15 +233,6 @@ class Operators:
         return facts
 
 
-def acts_by_mode(node: Node, graph: Graph) -> bool:
-    """Whether a dropout or a norm of the original acts by train and eval mode: as recorded, or else as it seems."""
-    name = _TRAINING[node.operator]
-    if node.operator in NORMS and node.arguments.get("running_mean") is None:
-        return False
-    as_mode = not graph.mode or node.arguments.get(name, False) is (graph.mode == "train")
-    return graph.by_mode.get(node.outputs[0], as_mode)
-
-
 def is_cumulative(node: Node, graph: Graph) -> bool:
     """Whether a batch norm keeps the mean of all batches, which PyTorch says by `momentum=None`."""
     return node.operator == "aten.batch_norm" and graph.attributes.get(node.path, {}).get("momentum", 0.1) is None
@@ -259,7 +244,7 @@ def is_usual(node: Node, graph: Graph) -> bool:
         return False
     if not _takes_rank(node, graph):
         return False
-    if node.operator not in _TRAINING or (node.operator in NORMS and node.arguments.get("running_mean") is None):
+    if node.operator not in FLAGS or (node.operator in NORMS and node.arguments.get("running_mean") is None):
         return True
     return acts_by_mode(node, graph) and not is_cumulative(node, graph)
 

@@ -78,7 +78,7 @@ class Program:
                 visit(child)
 
         with writing(self.origin):
-            visit(module_tree(self.graph, call_tree(self.graph)))
+            visit(module_tree(self.graph, call_tree(self.graph).calls()))
         return order
 
     def retype(self, dtype: str) -> None:
@@ -110,7 +110,8 @@ def open_program(container: Container) -> Program | None:
     tensors = {**container.root.get("constants", {}), **container.root.get("state_dict", {})}
     dense = {name: tensor for name, tensor in tensors.items() if isinstance(tensor, TensorRef)}
     facts = file.read(*container.facts) if container.facts is not None else b""
-    graph = read_program(file.read(*container.program), str(file.path), dense, facts)
+    other = file.read(*container.other_program) if container.other_program is not None else b""
+    graph = read_program(file.read(*container.program), str(file.path), dense, facts, other)
     with reading(str(file.path)):
         _check_weights(graph, container.root.get("state_dict", {}))
     return Program(graph, dense, file.path.name)

@@ -13,11 +13,12 @@ this order: whether a module is there, whether an argument was passed, an argume
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from torch2flow.models.codegen.alignment import CannotMergeError, MergedBody, body_of, merge_body
+from torch2flow.models.codegen.alignment import CannotMergeError, MergedBody, MergedStatement, body_of, merge_body
 from torch2flow.models.codegen.blueprints import (
     ANY,
     REQUIRED,
@@ -34,7 +35,7 @@ from torch2flow.models.codegen.blueprints import (
 )
 from torch2flow.models.codegen.branches import Flags, Tests, Variants, merged_method, plain_value, says_yes
 from torch2flow.models.codegen.joining import Fact, Joining, Origins
-from torch2flow.models.codegen.literals import Constant
+from torch2flow.models.codegen.literals import Constant, attribute
 
 _SHARED = 0.5
 """The smallest part of the shorter `forward` that two variants must have in common to be one class."""
@@ -272,6 +273,75 @@ def _calls_with(method: ast.FunctionDef, values: Any) -> list[tuple[ast.Call, tu
         for node in ast.walk(method)
         if isinstance(node, ast.Call) and [getattr(each, "value", None) for each in node.args] == list(values)
     ]
+
+
+class _ModeTests(Tests):
+    """The test that tells the two modes apart: variant 1 is train mode."""
+
+    def test(self, variants: Variants, block: list[ast.stmt], assigned: set[str]) -> ast.expr:
+        return training(1 in variants)
+
+
+def training(yes: bool = True) -> ast.expr:
+    """`self.training`, or `not self.training`."""
+    test = attribute("self", "training")
+    return test if yes else ast.UnaryOp(ast.Not(), test)
+
+
+def merged_modes(
+    evaluation: ast.FunctionDef, train: ast.FunctionDef, forward: tuple[str, ...]
+) -> tuple[ast.FunctionDef, list[dict[str, str]]] | None:
+    """One method for both modes: what only one of them does stands under `if self.training`; None where there is none.
+
+    Args:
+        evaluation: what the module does in eval mode.
+        train: what it does in train mode.
+        forward: the parameters of the original's `forward`.
+
+    Returns:
+        the method, and for each of those given, what it calls their parameters.
+    """
+    own = evaluation, train
+    parameters = [_parameter_names(each) for each in own]
+    for number, (method, other) in enumerate((own, own[::-1])):
+        if _gives_back(method) and len(parameters[0]) == len(parameters[1]) == 1:
+            (name,) = parameters[1 - number]
+            back = ast.If(training(number == 1), [ast.Return(attribute(name))], [])
+            merged = ast.FunctionDef(other.name, other.args, [back, *other.body], [])
+            return merged, [{each: name for each in names} for names in parameters]
+    try:
+        body = merge_body(body_of(evaluation, 0), train, 1, forward)
+    except CannotMergeError:
+        if parameters[0] != parameters[1]:
+            return None
+        either: list[ast.stmt] = [ast.If(training(), train.body, []), *evaluation.body]
+        return ast.FunctionDef(evaluation.name, evaluation.args, either, []), [{}, {}]
+    everyone = frozenset([0, 1])
+    body.entries = [each for entry in body.entries for each in _by_number(entry)]
+    method = merged_method(evaluation, body, _ModeTests(body, _NoFlags({}, everyone, {}), {}, everyone, forward))
+    return method, [{each: body.renamed.get((n, each), each) for each in names} for n, names in enumerate(parameters)]
+
+
+def _gives_back(method: ast.FunctionDef) -> bool:
+    """Whether all that a method does is to give back what it is given."""
+    match method.body:
+        case [ast.Return(value=ast.Name(id=name))]:
+            return name in _parameter_names(method)
+    return False
+
+
+def _by_number(entry: MergedStatement) -> list[MergedStatement]:
+    """A statement of both modes; one for each where their numbers differ."""
+    values = [[cell.value for cell in cells_of(each)] for each in entry.cells.values()]
+    if values.count(values[0]) == len(values):
+        return [entry]
+    found = []
+    for (variant, _), own in zip(entry.cells.items(), values, strict=True):
+        statement = copy.deepcopy(entry.statement)
+        for cell, value in zip(cells_of(statement), own, strict=True):
+            cell.value = value
+        found.append(MergedStatement(statement, frozenset([variant])))
+    return found
 
 
 class _NoFlags(Flags):

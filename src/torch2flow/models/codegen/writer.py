@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch2flow._version import __version__
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
+from torch2flow.errors import UnsupportedError
 from torch2flow.models.codegen import constants, operators
 from torch2flow.models.codegen.adjustments import Adjustments
+from torch2flow.models.codegen.alignment import CannotMergeError
 from torch2flow.models.codegen.blueprints import Blueprint, Instance, New, blueprints_in
 from torch2flow.models.codegen.classes import ClassWriter
 from torch2flow.models.codegen.constants import Constants
@@ -22,6 +25,8 @@ from torch2flow.models.codegen.operators import Missing
 from torch2flow.models.codegen.size_checks import size_notes
 from torch2flow.models.codegen.source_text import SourceText, assembled, filled, words
 from torch2flow.models.program import Graph, Ref, SymInt
+from torch2flow.models.program.both_modes import joined
+from torch2flow.models.program.budget import MALFORMED
 from torch2flow.models.program.functional import functionalize
 from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.models.program.vocabulary import modernize
@@ -71,8 +76,28 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     Raises:
         UnsupportedError: the program does something that no source is written for.
     """
+    if graph.other is not None:
+        with contextlib.suppress(CannotMergeError, UnsupportedError, *MALFORMED):
+            source = _source_of_both_modes(graph, graph.other, tensors, origin)
+            if source is not None and not source.missing:
+                return source
     known = Constants(tensors)
-    graph = modernize(functionalize(graph, known.numbers(graph.states)))
+    return _source(_functional(replace(graph, other=None), known), known, origin)
+
+
+def _source_of_both_modes(graph: Graph, other: Graph, tensors: dict[str, TensorRef], origin: str) -> Source | None:
+    """The source with `if self.training:` where the modes differ; None where the programs do not belong together."""
+    known = Constants(tensors)
+    programs = [_functional(each, known) for each in (replace(graph, other=None), other)]
+    both = joined(*(programs if graph.mode == "eval" else programs[::-1]))
+    return None if both is None else _source(both, known, origin)
+
+
+def _functional(graph: Graph, known: Constants) -> Graph:
+    return modernize(functionalize(graph, known.numbers(graph.states)))
+
+
+def _source(graph: Graph, known: Constants, origin: str) -> Source:
     writer = ModelWriter(graph, known.expression)
     root = writer.write()
     order = _ordered(root.blueprint)
@@ -119,7 +144,7 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
     yield from mode_notes(graph.mode, graph.other_mode or (), graph.backwards)
     told = {path for path, *_ in graph.other_mode or ()}
     gone = sorted({module.path for module in writer.modules.values() if writer.is_gone(module)} - told)
-    if gone:
+    if gone and graph.other is None:
         yield (
             f"{len(gone)} module{'s' if len(gone) > 1 else ''} did nothing in the capture and"
             f" {'are' if len(gone) > 1 else 'is'} nn.Identity() now: {', '.join(gone[:3])}"

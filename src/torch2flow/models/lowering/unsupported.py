@@ -12,7 +12,6 @@ _BYTES = "OneFlow 0.9.0 can't look at the bits of a number"
 _SPARSE = "OneFlow 0.9.0 has no sparse or nested tensors"
 _QUANTIZED = "torch2flow converts no quantized computation"
 _IN_PLACE = "it changes the memory of a tensor, which OneFlow's tensors don't allow"
-_KEYWORD = "its argument `from` is no name that a Python function can have; draw the numbers with torch.rand"
 _CONTROL = (
     "a decision or a loop inside of the program: compute both sides and choose by torch.where, or unroll a loop whose "
     "length is fixed, as a plain Python loop is"
@@ -91,11 +90,8 @@ UNSUPPORTED: dict[str, str] = {
          "aten.fake_quantize_per_tensor_affine", "quantized_decomposed.quantize_per_tensor",
          "quantized_decomposed.dequantize_per_tensor"), _QUANTIZED
     ),
+    "aten.random": "it draws from all numbers that its dtype can hold: use randint, with limits",
     **dict.fromkeys(("aten.resize", "aten.resize_as", "aten.set", "aten.embedding_renorm"), _IN_PLACE),
-    **dict.fromkeys(
-        ("aten.uniform", "aten.random", "aten.exponential", "aten.geometric", "aten.log_normal", "aten.cauchy"),
-        _KEYWORD
-    ),
     **dict.fromkeys(
         ("aten.gcd", "aten.lcm", "aten.mode", "aten.quantile", "aten.nanquantile", "aten.nanmedian", "aten.gradient",
          "aten.renorm", "aten.histogram", "aten.histogramdd", "aten._histogramdd_from_bin_tensors",

@@ -30,7 +30,7 @@ LARGEST = 1 << 64
 LIVE = 2_000_000
 """Values that have a name, summed over the statements of a model: the memory that writing it takes."""
 
-_MALFORMED = (
+MALFORMED = (
     ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, StopIteration,
     SyntaxError, TypeError, ValueError,
 )  # fmt: skip
@@ -49,7 +49,7 @@ def reading(where: str) -> Iterator[None]:
     """
     try:
         yield
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise FormatError(
             f"The program can't be read: {_named(error)}.",
             where=where,
@@ -69,7 +69,7 @@ def writing(where: str) -> Iterator[None]:
     """
     try:
         yield
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise UnsupportedError(
             f"The model's source could not be written: {_named(error)}.",
             where=where,

@@ -56,7 +56,13 @@ _UNKNOWN = 7
 _MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
 
 
-def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | None = None, facts: bytes = b"") -> Graph:
+def read_program(
+    text: bytes,
+    where: str,
+    tensors: Mapping[str, TensorRef] | None = None,
+    facts: bytes = b"",
+    other: bytes = b"",
+) -> Graph:
     """The program in a `model.json`.
 
     Args:
@@ -64,18 +70,29 @@ def read_program(text: bytes, where: str, tensors: Mapping[str, TensorRef] | Non
         where: the file and record, for errors.
         tensors: the program's weights and constants by name, to tell which of them are one tensor.
         facts: what `torch2flow capture` added to the file (`facts.py`).
+        other: the `model.json` of the mode that was not captured.
 
     Raises:
         FormatError: the record is damaged, or of a kind that torch2flow does not know.
     """
+    known = read_facts(facts, where)
+    graph = _read(text, where, tensors or {}, known)
+    inner = known.get("other")
+    if other and isinstance(inner, dict):
+        held = {name: known.get(name) for name in ("attributes", "signatures", "class")}
+        graph.other = _read(other, f"{where}, the other mode", tensors or {}, inner | held)
+    return graph
+
+
+def _read(text: bytes, where: str, tensors: Mapping[str, TensorRef], known: dict[str, Any]) -> Graph:
+    """One program, with what is known of it."""
     budget = Budget(where)
     budget.check(sum(map(text.count, (b"{", b"[", b","))), MOST_VALUES, "values in the JSON")
     document = parse_object(text, where)
-    known = read_facts(facts, where)
     with reading(where):
         reader = _Reader(document, budget)
-        graph = reader.graph(_aliases(tensors or {}))
-        _mark_trainable(graph, tensors or {})
+        graph = reader.graph(_aliases(tensors))
+        _mark_trainable(graph, tensors)
         graph.attributes, graph.signatures = read_attributes(known), read_signatures(known)
         graph.mode = known["mode"] if known.get("mode") in ("train", "eval") else ""
         _begin_at_root(graph, known.get("class"))

@@ -329,6 +329,7 @@ class Graph:
             where the file does not say.
         backwards: the module's path and the class of each `torch.autograd.Function` of the author's.
         mode: `train` or `eval`, in which the program was captured; "" where the file does not say so.
+        other: the program of the mode that was not captured, where `torch2flow capture` recorded it beside this one.
         attributes: the plain values that each module of the original holds, by the module's path; tuples are tuples
             and lists are lists. Empty where the file is not one of `torch2flow capture`, like the next two.
         signatures: what the author's classes take, by the class's full name, as `Frame.class_name` has it.
@@ -351,6 +352,7 @@ class Graph:
     producer: str = ""
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     mode: str = ""
+    other: Graph | None = None
     restored: set[str] = field(default_factory=set)
     by_mode: dict[str, bool] = field(default_factory=dict)
     autocast: list[str] = field(default_factory=list)
@@ -384,4 +386,5 @@ class Graph:
             return replace(structure, value=changed(structure.value))
 
         borders = {place: border.changed(leaf) for place, border in self.borders.items()}
-        return replace(self, nodes=nodes, metas=metas, borders=borders)
+        other = self.other.retyped(dtypes) if self.other is not None else None
+        return replace(self, nodes=nodes, metas=metas, borders=borders, other=other)

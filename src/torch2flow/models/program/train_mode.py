@@ -19,6 +19,11 @@ DROPOUT = ("aten.dropout", "aten.feature_dropout", "aten.alpha_dropout", "aten.f
 NORMS = {"aten.batch_norm": "training", "aten.instance_norm": "use_input_stats"}
 """Norms that may have running statistics, and which argument says that those of the batch are taken."""
 
+FLAGS = {**NORMS, "aten.rrelu": "training", **dict.fromkeys((
+    *DROPOUT, "aten.native_dropout", "aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu",
+), "train")}  # fmt: skip
+"""The argument of each operator that says whether it computes as in training."""
+
 Calls = Mapping[str, list[tuple[str, float]]]
 """For each module's path, calls in the mode that was not captured: PyTorch's function, and the rate of a dropout or 0,
 or whether a norm takes the statistics of the batch."""
@@ -42,6 +47,15 @@ def restore_other_mode(graph: Graph, dropout: Calls, norms: Calls) -> None:
             graph.by_mode[node.outputs[0]] = (rate > 0) is not given.get("train", True)
     if graph.mode == "eval":
         _restore_attention(graph, dropout)
+
+
+def acts_by_mode(node: Node, graph: Graph) -> bool:
+    """Whether a dropout or a norm of the original acts by train and eval mode: as recorded, or else as it seems."""
+    name = FLAGS[node.operator]
+    if node.operator in NORMS and node.arguments.get("running_mean") is None:
+        return False
+    as_mode = not graph.mode or node.arguments.get(name, False) is (graph.mode == "train")
+    return graph.by_mode.get(node.outputs[0], as_mode)
 
 
 def _restore_attention(graph: Graph, calls: Calls) -> None:

@@ -11,6 +11,12 @@ from dataclasses import replace
 from torch2flow.models.program.functional import prune
 from torch2flow.models.program.graph import Graph, Node, Ref
 
+_FILLS = (
+    "aten.bernoulli", "aten.uniform", "aten.normal", "aten.normal_functional", "aten.exponential", "aten.log_normal",
+    "aten.cauchy", "aten.geometric", "aten.random",
+)  # fmt: skip
+"""What draws random numbers into a tensor, and takes but its shape, dtype and device."""
+
 _VIEWS = ("aten.view", "aten.reshape", "aten._unsafe_view")
 
 
@@ -27,7 +33,9 @@ class _Modernizer:
 
     def run(self) -> Graph:
         linears = {id(node): linear for node in self.graph.nodes if (linear := self._linear(node)) is not None}
-        nodes = [self._real(self._without_empty(linears.get(id(node), node))) for node in self.graph.nodes]
+        nodes = [
+            self._filled(self._real(self._without_empty(linears.get(id(node), node)))) for node in self.graph.nodes
+        ]
         if linears:
             nodes = self._without_views(nodes)
         return prune(replace(self.graph, nodes=nodes))
@@ -67,6 +75,16 @@ class _Modernizer:
         dim = made.arguments.get("dim", {"aten.fft_fft": -1, "aten.fft_fft2": [-2, -1]}.get(made.operator))
         dims = every if dim is None else dim if isinstance(dim, list) else [dim]
         return replace(node, target="torch2flow.real_fftn.default", arguments={"self": source, "dim": dims})
+
+    def _filled(self, node: Node) -> Node:
+        """Draws in the shape of a tensor itself, where the program first makes an empty one like it."""
+        made = self.makers.get(node.refs()[0]) if node.operator in _FILLS and node.in_place else None
+        if made is None or made.operator not in ("aten.empty_like", "aten.zeros_like"):
+            return node
+        source = made.arguments["self"]
+        if self.graph.metas[source.name].dtype != self.graph.metas[made.outputs[0]].dtype:
+            return node
+        return replace(node, arguments={**node.arguments, "self": source}, in_place=False)
 
     def _without_empty(self, node: Node) -> Node:
         """Leaves out what PyTorch's `cat` passes over whatever the other shapes are: `torch.tensor([])`."""

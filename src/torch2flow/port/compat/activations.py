@@ -214,7 +214,7 @@ def softmin(input, dim=None, _stacklevel=3, dtype=None):
 )
 def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     drawn = flow.rand(tuple(logits.shape), dtype=logits.dtype, device=logits.device)
-    noise = -flow.log(-flow.log(flow.clamp(drawn, min=1e-20, max=1 - 1e-7)))
+    noise = -flow.log(-flow.log(flow.clamp(1 - drawn, min=1e-20, max=1 - 1e-7)))
     soft = softmax((logits + noise) / tau, dim)
     if not hard:
         return soft

@@ -191,7 +191,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
     else:
         like = (mean if isinstance(mean, flow.Tensor) else flow.zeros_like(std)) + std
         drawn = flow.randn(tuple(like.shape), dtype=like.dtype, device=like.device, generator=generator) * std + mean
-    drawn = drawn.requires_grad_() if requires_grad else drawn
+    drawn = drawn.detach().requires_grad_() if requires_grad else drawn.detach()
     return drawn if out is None else out.copy_(drawn)
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch2flow.checkpoints.pytorch.pt2 import is_program
 from torch2flow.errors import InstallationError, UsageError
 from torch2flow.proof.capture.axes import Dynamic
 from torch2flow.proof.capture.borders import recorded_borders
@@ -69,6 +71,36 @@ def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     with contextlib.suppress(Exception):
         exported.borders = borders.finish(exported.program)
     return exported
+
+
+def program_alone(torch: Any, program: Any, beside: Any) -> str:
+    """A program as PyTorch writes it, without its weights: those lie in the file of another program of the same model.
+
+    Args:
+        torch: the module `torch`.
+        program: which loses its weights.
+        beside: the other program, which must hold the same constants.
+
+    Raises:
+        ValueError: it does not.
+        Exception: whatever PyTorch raises where it can't write it.
+    """
+    for name, value in program.constants.items():
+        if not (isinstance(value, torch.Tensor) and torch.equal(value, beside.constants.get(name, value.new_empty(0)))):
+            raise ValueError(f"the constant {name} is another one")
+    for held in (program.state_dict, program.constants):
+        held.update({name: _without_values(torch, value) for name, value in held.items()})
+    written = io.BytesIO()
+    torch.export.save(program, written)
+    with zipfile.ZipFile(written) as archive:
+        (name,) = (name for name in archive.namelist() if is_program(name))
+        return archive.read(name).decode()
+
+
+def _without_values(torch: Any, tensor: Any) -> Any:
+    """A tensor of the same kind that holds no values: PyTorch checks that there is one."""
+    empty = tensor.detach().to("meta")
+    return torch.nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else empty
 
 
 def _is_of_vmap(node: Any) -> bool:

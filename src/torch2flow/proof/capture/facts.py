@@ -16,6 +16,9 @@ from typing import Any
 FILE = "torch2flow.json"
 """Its name among the archive's extra files."""
 
+OTHER_FILE = "torch2flow_other_mode.json"
+"""The name of the program of the mode that was not asked for, where it differs; `other` says what is known of it."""
+
 LONGEST_TEXT, MOST_ITEMS, DEEPEST, MOST_ATTRIBUTES = 200, 64, 4, 200
 """A value that is larger than this is left out, and so are a module's attributes after so many."""
 

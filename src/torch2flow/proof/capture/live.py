@@ -27,10 +27,10 @@ from torch2flow.errors import FormatError, OutputError, Torch2FlowError, Unsuppo
 from torch2flow.guards.regular_files import file_digest
 from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
-from torch2flow.proof.capture.exporting import Axis, Exported, bind, export
+from torch2flow.proof.capture.exporting import Axis, Exported, bind, export, program_alone
 from torch2flow.proof.capture.factories import in_words, place_of, raised, unwrapped
-from torch2flow.proof.capture.facts import FILE, describe_modules, to_text
-from torch2flow.proof.capture.mode_calls import ModeCalls, calls_by_mode, facts_of_modes
+from torch2flow.proof.capture.facts import FILE, OTHER_FILE, describe_modules, to_text
+from torch2flow.proof.capture.mode_calls import PYTHONS_RANDOM, ModeCalls, calls_by_mode, facts_of_modes
 from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.capture.more_runs import more_runs
 from torch2flow.proof.capture.reasons import refusal
@@ -230,12 +230,16 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     # Only now: a first call makes lazy layers, and what a module keeps from call to call.
     modes = calls_by_mode(torch, module, lambda: _copies(torch, job.call), job.seed)
     facts |= facts_of_modes(module, modes, train=job.train)
-    exported.notes += mode_notes(facts["mode"], facts["other_mode"], facts["backwards"])
+    files = {}
+    if facts["other_mode"] and (other := _other_mode(job, exported, modes)) is not None:
+        files[OTHER_FILE], facts["other"] = other
+        exported.notes.append(f"{facts['other']['mode']} mode computes something else: its program is in the file too")
+    exported.notes += mode_notes(facts["mode"], () if files else facts["other_mode"], facts["backwards"])
     path, target = paths
     job.say("writing")
     try:
         with Sink(path) as sink:
-            torch.export.save(exported.program, sink, extra_files={FILE: to_text(facts)})
+            torch.export.save(exported.program, sink, extra_files={FILE: to_text(facts), **files})
     except Exception as error:
         if sink.error is not None:
             raise output_error(sink.error, out) from None
@@ -257,7 +261,7 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     if job.reference != "none":
         try:
             with Recording(out.parent) as recording:
-                metadata = _record(job, exported, modes, recording, captured)
+                metadata = _record(job, exported, modes, recording, captured, both=bool(files))
                 metadata["pt2"], metadata["pt2.sha256"] = out.name, file_digest(path)
                 captured.reference_nbytes = recording.save(target, metadata)
                 captured.recorded = len(recording)
@@ -333,6 +337,28 @@ def _export_once(job: CaptureJob) -> Exported:
         raise refusal("PyTorch can't export the model", error, job.model, job.train) from None
 
 
+def _other_mode(
+    job: CaptureJob, exported: Exported, modes: Mapping[str, ModeCalls]
+) -> tuple[str, dict[str, Any]] | None:
+    """The program of the other mode as JSON, and what it does not say itself; None where there is no faithful one."""
+    if any(function == PYTHONS_RANDOM for calls in modes.values() for _, function, _ in calls.functions):
+        return None  # a program would hold one draw for ever
+    job.say("exporting the other mode")
+    args, kwargs = job.call
+    try:
+        with untouched(job.torch, job.module):
+            job.module.train(not job.train)
+            job.torch.manual_seed(job.seed)
+            other = export(job.torch, job.module, args, kwargs, job.dynamic)
+        register_named_tuples(job.torch, other.program.call_spec.out_spec)
+        text = program_alone(job.torch, other.program, exported.program)
+    except Exception:
+        return None  # which then is told, as where PyTorch exports no mode but this
+    facts = facts_of_modes(job.module, modes, train=not job.train)
+    known = {name: facts[name] for name in ("dropout", "norms")}
+    return text, {"mode": "eval" if job.train else "train", "borders": other.borders, **known}
+
+
 def _not_recorded(job: CaptureJob, error: Exception) -> UnsupportedError:
     """That a model which PyTorch exports does not run outside of an export, or not as it must for a recording."""
     less = {"all": "--reference outputs or none"}.get(job.reference, "--reference none")
@@ -374,9 +400,12 @@ def _record(
     modes: Mapping[str, ModeCalls],
     recording: Recording,
     captured: Captured,
+    *,
+    both: bool,
 ) -> dict[str, str]:
-    """Runs the module, and returns the metadata of the recording."""
-    reference = ReferenceRecorder(job.torch, job.module, recording, job.seed, job.say, attributes=not job.train)
+    """Runs the module, and returns the metadata of the recording; `both` says that both modes have a program."""
+    attributes = not job.train and not both
+    reference = ReferenceRecorder(job.torch, job.module, recording, job.seed, job.say, attributes=attributes)
     reference.calls |= {mode: calls.random for mode, calls in modes.items()}
     args, kwargs = job.call
     layers = job.reference == "all"
@@ -391,7 +420,7 @@ def _record(
         program = None
         try:
             program = exported.program.module()
-            if not reference.drops(train=job.train):
+            if not reference.is_random(train=job.train):
                 _compare(job, _run_program(job, program, reference.copies(*job.call)), outputs, captured)
         except Exception as error:
             notes.append(f"the exported program itself does not run: {in_words(error, 300)}")

@@ -17,6 +17,7 @@ from typing import Any
 from torch2flow.proof.capture.control_flow import plain_control_flow
 from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.module_state import untouched
+from torch2flow.proof.fixed_draws import numbers
 from torch2flow.proof.random_calls import RECURRENT, RandomCall, recurrent_rate
 from torch2flow.proof.watching import CallStack, watched
 
@@ -37,6 +38,9 @@ RANDOM = (
     "rrelu_", "log_normal_", "cauchy_", "geometric_", "binomial", "fractional_max_pool2d", "fractional_max_pool3d",
 )  # fmt: skip
 """Functions that draw random numbers for another purpose than dropout."""
+
+PYTHONS_RANDOM = "Python's random numbers"
+"""Stands for what draws from the module `random`, which no program holds."""
 
 _QUESTIONS = ("__get__", "size", "dim", "numel", "is_floating_point", "__len__", "_set_grad_enabled")
 """Functions that compute nothing."""
@@ -89,7 +93,7 @@ def mode_calls(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str,
             module(*args, **kwargs)
         if random.getstate() != before:
             random.setstate(before)
-            calls.functions["", "Python's random numbers", ""] += 1
+            calls.functions["", PYTHONS_RANDOM, ""] += 1
     return calls
 
 
@@ -138,8 +142,18 @@ def differences(here: ModeCalls, other: ModeCalls) -> list[tuple[str, list[str],
     return [(path, *names) for path, names in rows.items()]
 
 
+def _drawn(torch: Any, func: Any, args: Any, kwargs: Any) -> Any:
+    """Calls a random function, and puts fixed numbers in the place of what it drew."""
+    made = func(*args, **kwargs)
+    with torch._C.DisableTorchFunction(), torch.no_grad():  # float32 means float32 here, see `double_mode`
+        fixed = numbers(torch, func.__name__, made, args, kwargs)
+        if fixed is not None:
+            made.copy_(fixed)
+    return made
+
+
 def nothing_dropped(torch: Any) -> Any:
-    """A context in which no function of PyTorch drops anything, in whatever mode the model is."""
+    """A context in which nothing is dropped, in whatever mode the model is, and draws give fixed numbers."""
     return _mode(torch, ModeCalls(), CallStack(), drop=False)
 
 
@@ -158,6 +172,8 @@ def _mode(torch: Any, calls: ModeCalls, stack: CallStack, *, drop: bool) -> Any:
             else:
                 if name in RANDOM:
                     calls.random.append(RandomCall(stack.path, name, 0.0))
+                    if not drop:
+                        return _drawn(torch, func, args, kwargs)
                 given = () if name in _BY_MODE else (*args, *kwargs.values())
                 numbers = repr([each for each in given if type(each) in (int, float, bool, str)])
             if name not in _QUESTIONS:

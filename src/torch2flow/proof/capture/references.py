@@ -76,7 +76,7 @@ class ReferenceRecorder:
         seed: of PyTorch's generator before every run, and of the weights of the loss.
         say: is told what is being done.
         attributes: also set every attribute that holds a probability to drop to 0, which switches off what an author
-            wrote with `bernoulli_`. A program that was captured in train mode keeps such code, with its numbers.
+            wrote with `bernoulli_`. A program of train mode keeps such code, with its numbers.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class ReferenceRecorder:
     ) -> None:
         self.torch, self.module, self.recording, self.seed, self.say = torch, module, recording, seed, say
         self.attributes = attributes
-        self.metadata: dict[str, str] = {"dropout": "attributes" if attributes else "functions"}
+        self.metadata: dict[str, str] = {"dropout": "attributes" if attributes else "functions", "draws": "fixed"}
         self.notes: list[str] = []
         self.prefix = ""
         self.doubles = False
@@ -438,9 +438,9 @@ class ReferenceRecorder:
             return f"which layers drop in {mode} mode is not compared: {in_words(error, 200)}"
         return ""
 
-    def drops(self, *, train: bool) -> bool:
-        """Whether the model, as it is, drops in a mode."""
-        return any(call.kind == "dropout" and call.rate for call in self._calls(train))
+    def is_random(self, *, train: bool) -> bool:
+        """Whether the model, as it is, drops or draws in a mode."""
+        return any(call.kind != "dropout" or call.rate for call in self._calls(train))
 
     def _calls(self, train: bool) -> list[RandomCall]:
         return self.calls.get("train" if train else "eval", [])
@@ -470,7 +470,7 @@ class ReferenceRecorder:
         self.metadata["random"] = json.dumps({"draws": count, "tensors": sorted(watcher.random)})
 
     def stays_random(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> bool:
-        """Whether two runs in a mode differ when their seeds do, although nothing drops."""
+        """Whether two runs in a mode differ when their seeds do, although nothing drops and most draws are fixed."""
         if all(call.kind == "dropout" for call in self._calls(train)):
             return False
         torch, results = self.torch, []

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from torch2flow.proof.dropout import dropout_off
+from torch2flow.proof.fixed_draws import NAMES, numbers
 from torch2flow.proof.random_calls import RECURRENT, RandomCall, recurrent_rate
 from torch2flow.proof.watching import CallStack, WatchedCall, watched
 
@@ -135,6 +136,37 @@ def nothing_dropped(flow: Any, model: Any, *, attributes: bool = True) -> Iterat
 
     with _replaced_functions(flow, model, wrap), dropout_off(model, everything=attributes):
         yield
+
+
+@contextlib.contextmanager
+def fixed_draws(flow: Any) -> Iterator[None]:
+    """A context in which OneFlow's draws give the numbers that the recording had."""
+    undo: list[tuple[Any, str, Any]] = []
+    try:
+        for home in (flow, flow._C, flow.Tensor):
+            for name in NAMES:
+                function = getattr(home, name, None)
+                if function is not None:
+                    undo.append((home, name, function))
+                    setattr(home, name, _drawing(flow, name, function))
+        yield
+    finally:
+        for home, name, function in undo:
+            setattr(home, name, function)
+
+
+def _drawing(flow: Any, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def drawn(*args: Any, **kwargs: Any) -> Any:
+        made = function(*args, **kwargs)
+        with flow.no_grad():
+            fixed = numbers(flow, name, made, args, kwargs)
+            if fixed is None:
+                return made
+            fixed = fixed.to(made.dtype)
+            return made.copy_(fixed) if name.endswith("_") else fixed
+
+    return drawn
 
 
 def _rate_of_module(module: Any) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from torch2flow.proof.parity.compared_models import DEFAULT_DTYPE, Subject, untouched
 from torch2flow.proof.parity.graph_mode import run_as_graph
 from torch2flow.proof.parity.ledger import RUNS, Ledger
-from torch2flow.proof.parity.random_calls import nothing_dropped
+from torch2flow.proof.parity.random_calls import fixed_draws, nothing_dropped
 from torch2flow.proof.parity.reference import Reference
 from torch2flow.runtime.nested import leaves
 
@@ -45,11 +45,12 @@ class Runner:
 
     @contextlib.contextmanager
     def nothing_dropped(self, model: Any) -> Iterator[None]:
-        """A context in which nothing drops that did not drop in the recording, and the model has its default dtype."""
+        """A context in which nothing is random that was not in the recording, and the model has its default dtype."""
         attributes, default = self.reference.metadata.get("dropout") != "functions", self.flow.get_default_dtype()
         self.flow.set_default_dtype(vars(model).get(DEFAULT_DTYPE, default))
         try:
-            with nothing_dropped(self.flow, model, attributes=attributes):
+            fixed = fixed_draws(self.flow) if self.reference.metadata.get("draws") else contextlib.nullcontext()
+            with nothing_dropped(self.flow, model, attributes=attributes), fixed:
                 yield
         finally:
             self.flow.set_default_dtype(default)

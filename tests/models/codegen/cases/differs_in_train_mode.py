@@ -59,4 +59,7 @@ class Noisy(nn.Module):
 
     def forward(self, x):
         x = self.act(self.fc(x))
+        if self.training:
+            x = x + flow.randn(x.shape, dtype=flow.float32, device=x.device)
+            return x * flow.sign(x) * 0.5
         return x * flow.sign(x)

@@ -50,8 +50,7 @@ class Block(nn.Module):
         if self.gate is not None:
             out = out * flow.sigmoid(self.gate(x))
             return x + self.drop(out)
-        else:
-            return x + out
+        return x + out
 
 
 class Block2(nn.Module):

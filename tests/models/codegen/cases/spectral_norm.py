@@ -35,22 +35,24 @@ class SpectralNorm(nn.Module):
         self.register_buffer("_u", flow.zeros(4))
         self.register_buffer("_v", flow.zeros(4))
 
-    def forward(self, input):
-        input = input.flatten(1, -1)
-        with flow.no_grad():
-            out = flow.matmul(input, self._v)
-            denom = flow.clamp(
-                flow.linalg.vector_norm(out, dim=(0,), keepdim=True), min=1e-12
-            ).expand_as(out)
-            out = out / denom
-            self._u.copy_(out)
-            out_2 = flow.matmul(input.permute(1, 0), out)
-            denom = flow.clamp(
-                flow.linalg.vector_norm(out_2, dim=(0,), keepdim=True), min=1e-12
-            ).expand_as(out_2)
-            out_2 = out_2 / denom
-            self._v.copy_(out_2)
-        return input / (out * flow.matmul(input, out_2)).sum()
+    def forward(self, x):
+        x = x.flatten(1, -1)
+        if self.training:
+            with flow.no_grad():
+                out = flow.matmul(x, self._v)
+                denom = flow.clamp(
+                    flow.linalg.vector_norm(out, dim=(0,), keepdim=True), min=1e-12
+                ).expand_as(out)
+                out = out / denom
+                self._u.copy_(out)
+                out_2 = flow.matmul(x.permute(1, 0), out)
+                denom = flow.clamp(
+                    flow.linalg.vector_norm(out_2, dim=(0,), keepdim=True), min=1e-12
+                ).expand_as(out_2)
+                out_2 = out_2 / denom
+                self._v.copy_(out_2)
+            return x / (out * flow.matmul(x, out_2)).sum()
+        return x / (self._u * flow.matmul(x, self._v)).sum()
 
 
 class ParametrizationList(nn.Sequential):

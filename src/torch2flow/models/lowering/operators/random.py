@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
@@ -101,6 +103,37 @@ def normal(self, mean=0, std=1):
     return flow.randn(self.shape, device=self.device) * std + mean
 
 
+@operator("aten.uniform")
+def uniform(self, from_=0.0, to=1.0):
+    return flow.rand(self.shape, device=self.device).to(self.dtype) * (to - from_) + from_
+
+
+@operator("aten.exponential")
+def exponential(self, lambd=1.0):
+    return -flow.log(1 - flow.rand(self.shape, device=self.device).to(self.dtype)) / lambd
+
+
+@operator("aten.log_normal")
+def log_normal(self, mean=1.0, std=2.0):
+    return flow.exp(flow.randn(self.shape, device=self.device).to(self.dtype) * std + mean)
+
+
+@operator("aten.cauchy")
+def cauchy(self, median=0.0, sigma=1.0):
+    return flow.tan(math.pi * (flow.rand(self.shape, device=self.device).to(self.dtype) - 0.5)) * sigma + median
+
+
+@operator("aten.geometric")
+def geometric(self, p):
+    drawn = 1 - flow.rand(self.shape, device=self.device)
+    return flow.ceil(flow.log(drawn) / math.log(1 - p)).to(self.dtype)
+
+
+@operator("aten.random.to")
+def random_integers(self, to):
+    return flow.randint(0, to, self.shape, device=self.device).to(self.dtype)
+
+
 @operator("aten.multinomial")
 def multinomial(self, num_samples, replacement=False):
     return flow.multinomial(self, num_samples, replacement=replacement)
@@ -114,9 +147,9 @@ def normal_of_size(mean, std, size, dtype=None, *, out_dtype):
 @operator("aten.normal.Tensor_float", "aten.normal.float_Tensor")
 def normal_by_tensor(mean, std=1):
     like = mean if isinstance(mean, flow.Tensor) else std
-    return flow.randn(like.shape, dtype=like.dtype, device=like.device) * std + mean
+    return (flow.randn(like.shape, dtype=like.dtype, device=like.device) * std + mean).detach()
 
 
 @operator("aten.normal.Tensor_Tensor")
 def normal_of_tensors(mean, std, *, out_shape, out_dtype):
-    return flow.randn(out_shape, dtype=out_dtype, device=mean.device) * std + mean
+    return (flow.randn(out_shape, dtype=out_dtype, device=mean.device) * std + mean).detach()
