@@ -172,3 +172,16 @@ def test_operators_on_what_may_be_tensors_are_pytorchs(tmp_path, write_tree, por
         assert f"torch.Tensor.__{name}__" in found.compat["flow_compat.py"]
     _, found = port(write_tree({"nets.py": "import torch\ndef f(x):\n    x //= 2\n    return x\n"}), "in-place")
     assert "torch.Tensor.__ifloordiv__" in found.compat["flow_compat.py"]
+
+
+def test_sums_of_integers_or_with_numpy_are_pytorchs_and_others_stay_oneflows(write_tree, port) -> None:
+    uses = "def f(x, y):\n    if x.dim() > y:\n        x = x + 1\n    x *= y\n    return x * y\n"
+    for head, methods in [
+        ("import torch\nn = torch.arange(5.0)\nm = torch.zeros(3)\n", set()),
+        ("import torch\nn = torch.arange(5)\n", {"__mul__", "__rmul__", "__gt__", "__lt__"}),
+        ("import torch\nn = m.long()\n", {"__mul__", "__rmul__", "__gt__", "__lt__"}),
+        ("import torch\nimport numpy as np\n", {"__mul__", "__rmul__", "__imul__", "__array_priority__", "__gt__",
+                                                 "__lt__"}),
+    ]:  # fmt: skip
+        _, found = port(write_tree({"nets.py": head + uses}), str(len(head)))
+        assert found.compat.get("flow_compat.py", set()) == {f"torch.Tensor.{each}" for each in methods}
