@@ -5,6 +5,33 @@ from __future__ import annotations
 import pytest
 
 CASES = {
+    "a module that is bound to another name": (
+        """
+        import torch
+        from torch import nn
+        F = nn.functional
+
+        def f(x, L=None):
+            t, G = torch, F
+            L = torch.linalg
+            L = x
+            act = torch.nn.functional
+            return F.normalize(x), L.norm(x), act.gelu(x), act.conv2d(x, w, padding="same")
+        """,
+        """
+        import flow_compat
+        import oneflow as flow
+        from oneflow import nn
+        F = nn.functional
+
+        def f(x, L=None):
+            t, G = flow, F
+            L = flow.linalg
+            L = x
+            act = flow.nn.functional
+            return F.normalize(x), L.norm(x), act.gelu(x), flow_compat.conv2d(x, w, padding="same")
+        """,
+    ),
     "a function that OneFlow has otherwise": (
         "import torch\ny = torch.matmul(x, x)\n",
         "import flow_compat\nimport oneflow as flow\ny = flow_compat.matmul(x, x)\n",
