@@ -99,10 +99,11 @@ class Live:
         """The module as it was at first, in eval mode, with new tensors in it."""
         self._attributes.put_back()
         made: dict[int, Any] = {}
+        single = flow.float32
 
         def new(tensor: Any) -> Any:
             if not isinstance(tensor, flow.Tensor):
-                return tensor
+                return flow.float64 if double and tensor is single else tensor
             if id(tensor) not in made:
                 copied = tensor.detach().clone()
                 copied = copied.double() if double and tensor.dtype == flow.float32 else copied
