@@ -31,6 +31,9 @@ with declaring():
         safetensors_files,
         schedules,
         shape,
+        sparse,
+        streams,
+        testing,
     )
 
 __all__ = [
@@ -62,5 +65,8 @@ __all__ = [
     "safetensors_files",
     "schedules",
     "shape",
+    "sparse",
     "stands_for",
+    "streams",
+    "testing",
 ]
