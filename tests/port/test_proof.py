@@ -74,7 +74,7 @@ def test_a_module_is_named_as_the_code_imports_it(
     scripts = write_tree(net, "scripts")
     single = write_tree({"nets.py": ""}, "single") / "nets.py"
     for source, name, path, places in [
-        (package, "some_nets.models.nets:Net", [out.parent], {"some_nets": str(out)}),
+        (package, "some_nets.models.nets:Net", [out.parent, out], {"some_nets": str(out)}),
         (scripts, "models.nets:Net", [out, out / "models"], {}),
         (single, "nets:Net", [out.parent], {"nets": str(out)}),
     ]:

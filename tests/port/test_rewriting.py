@@ -5,6 +5,33 @@ from __future__ import annotations
 import pytest
 
 CASES = {
+    "a module that is bound to another name": (
+        """
+        import torch
+        from torch import nn
+        F = nn.functional
+
+        def f(x, L=None):
+            t, G = torch, F
+            L = torch.linalg
+            L = x
+            act = torch.nn.functional
+            return F.normalize(x), L.norm(x), act.gelu(x), act.conv2d(x, w, padding="same")
+        """,
+        """
+        import flow_compat
+        import oneflow as flow
+        from oneflow import nn
+        F = nn.functional
+
+        def f(x, L=None):
+            t, G = flow, F
+            L = flow.linalg
+            L = x
+            act = flow.nn.functional
+            return F.normalize(x), L.norm(x), act.gelu(x), flow_compat.conv2d(x, w, padding="same")
+        """,
+    ),
     "a function that OneFlow has otherwise": (
         "import torch\ny = torch.matmul(x, x)\n",
         "import flow_compat\nimport oneflow as flow\ny = flow_compat.matmul(x, x)\n",
@@ -172,3 +199,16 @@ def test_operators_on_what_may_be_tensors_are_pytorchs(tmp_path, write_tree, por
         assert f"torch.Tensor.__{name}__" in found.compat["flow_compat.py"]
     _, found = port(write_tree({"nets.py": "import torch\ndef f(x):\n    x //= 2\n    return x\n"}), "in-place")
     assert "torch.Tensor.__ifloordiv__" in found.compat["flow_compat.py"]
+
+
+def test_sums_of_integers_or_with_numpy_are_pytorchs_and_others_stay_oneflows(write_tree, port) -> None:
+    uses = "def f(x, y):\n    if x.dim() > y:\n        x = x + 1\n    x *= y\n    return x * y\n"
+    for head, methods in [
+        ("import torch\nn = torch.arange(5.0)\nm = torch.zeros(3)\n", set()),
+        ("import torch\nn = torch.arange(5)\n", {"__mul__", "__rmul__", "__gt__", "__lt__"}),
+        ("import torch\nn = m.long()\n", {"__mul__", "__rmul__", "__gt__", "__lt__"}),
+        ("import torch\nimport numpy as np\n", {"__mul__", "__rmul__", "__imul__", "__array_priority__", "__gt__",
+                                                 "__lt__"}),
+    ]:  # fmt: skip
+        _, found = port(write_tree({"nets.py": head + uses}), str(len(head)))
+        assert found.compat.get("flow_compat.py", set()) == {f"torch.Tensor.{each}" for each in methods}

@@ -1,10 +1,11 @@
 """PyTorch by name, on OneFlow: what a name gives in ported code, and how it compares with the real one.
 
-    python ported.py [--plain] FILE [FIRST]
+    python ported.py [--plain | --as-ported] FILE [FIRST]
 
 evaluates expressions, one a line of FILE, with real PyTorch and with its name-level port in one process, and prints
 what comes of each as a JSON list a line. An expression can end the process; `try_all` goes on with the next one.
-`--plain` takes OneFlow's own names alone.
+`--plain` takes OneFlow's own names alone. `--as-ported` ports the text of each, so that a substitute stands only where
+the port puts one.
 """
 
 from __future__ import annotations
@@ -232,6 +233,47 @@ def try_all(expressions: list[str], python: Path, folder: Path, *options: str) -
     return found
 
 
+def as_ported(expression: str) -> tuple[str, ModuleType]:
+    """The text of an expression as it is ported, and the compatibility module that it needs."""
+    from torch2flow.port.compat_module import compat_source
+    from torch2flow.port.project import Project, SourceModule
+    from torch2flow.port.rewriting import Rewriter
+    from torch2flow.port.source import parse_source
+
+    grad = "grad " if expression.startswith("grad ") else ""
+    *statements, last = expression.removeprefix("grad ").split("; ")
+    head = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
+    head += "import numpy as np\n" if "np." in expression else ""
+    body = "".join(f"    {each}\n" for each in [*statements, f"return {last}"])
+    source = parse_source(f"{head}def case({', '.join(values())}):\n{body}")
+    project, module = Project(), SourceModule("case")
+    project.add(module, source)
+    tally = Rewriter(source, module, project).run()
+    lines = source.edited().partition("def case")[2].splitlines()[1:]
+    compat = ModuleType("flow_compat")
+    exec(str(compat_source(tally.compat)), vars(compat))
+    kept = [line.strip() for line in lines if not line.lstrip().startswith("#")]
+    return grad + "; ".join(kept).replace("return ", ""), compat
+
+
+def outcome_as_ported(expression: str, torch: Any, flow: Any) -> str:
+    """How an expression that is ported by itself differs from PyTorch; what it puts into OneFlow's tensors goes."""
+    before = dict(vars(flow.Tensor))
+    text, compat = as_ported(expression)
+    expected, gradients = evaluate(expression, torch, torch.tensor, {})
+    try:
+        found, ours = evaluate(text, flow, flow.tensor, {"flow": flow, "flow_compat": compat})
+        return compare(found, expected) or compare_gradients(ours, gradients)
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error).strip()[:160]}"
+    finally:
+        for name, value in dict(vars(flow.Tensor)).items():
+            if name not in before:
+                delattr(flow.Tensor, name)
+            elif before[name] is not value:
+                setattr(flow.Tensor, name, before[name])
+
+
 def main() -> None:
     import warnings
 
@@ -246,13 +288,17 @@ def main() -> None:
     arguments = [each for each in sys.argv[1:] if not each.startswith("--")]
     expressions = Path(arguments[0]).read_text().split("\n")
     substitutes = {} if plain else fresh_substitutes(flow)
-    install_methods(flow, substitutes)
+    if "--as-ported" not in sys.argv:
+        install_methods(flow, substitutes)
     ported = Ported("torch", flow, substitutes)
     for number in range(int(arguments[1]) if len(arguments) > 1 else 0, len(expressions)):
         print(json.dumps([number]), flush=True)
         signal.alarm(30)
         try:
-            wrong = outcome(expressions[number], torch, ported, flow, ({}, {}))
+            if "--as-ported" in sys.argv:
+                wrong = outcome_as_ported(expressions[number], torch, flow)
+            else:
+                wrong = outcome(expressions[number], torch, ported, flow, ({}, {}))
         except Exception as error:
             wrong = f"PyTorch: {type(error).__name__}: {error}"
         print(json.dumps([number, wrong]), flush=True)

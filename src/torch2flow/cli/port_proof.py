@@ -193,9 +193,14 @@ def prove(
             from torch2flow.cli import display
 
             many = len(rows) > 1
-            display.show_verification(found, brief=quiet or many, label=row["verify"] if many else "")
+            display.show_verification(found, brief=quiet or many, label=_label(row) if many else "")
     different = DifferenceError.exit_code in codes
     return done, DifferenceError.exit_code if different else max(codes)
+
+
+def _label(row: dict[str, Any]) -> str:
+    """A row's factory with its arguments."""
+    return " ".join([row["verify"], *([json.dumps(row["kwargs"])] if row["kwargs"] else [])])
 
 
 def _verified(tree: SourceTree, out: Path, python: str | None, row: dict[str, Any], loud: bool) -> Verification:

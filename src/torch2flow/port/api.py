@@ -57,7 +57,7 @@ def find(name: str) -> Api:
     note = str(row.get("note", "")) if row else "OneFlow 0.9.0 has nothing of this name."
     substitute = SUBSTITUTES.get(name)
     if substitute is not None:
-        return Api(name, "rule", oneflow, (), {}, substitute.because)
+        return Api(name, "rule", oneflow, (), renamed, substitute.because)
     if row is None:
         return Api(name, "cannot", note=note)
     is_silent = row.get("silent", False)

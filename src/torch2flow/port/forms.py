@@ -45,6 +45,8 @@ WITHOUT_EFFECT = (
     "torch.backends.",
     "torch._dynamo.",
     "torch._inductor.",
+    "torch.compiler.reset",
+    "torch.compiler.cudagraph_mark_step_begin",
     "torch._C._jit_",
     "torch._C._log_api_usage_once",
     "torch._C._debug_",

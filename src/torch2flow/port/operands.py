@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from torch2flow.port.scopes import Scope
 from torch2flow.port.substituting import methods_called
@@ -23,8 +23,29 @@ OPERATORS: dict[type, tuple[str, ...]] = {
     ast.LShift: ("__lshift__", "__rlshift__"),
     ast.RShift: ("__rshift__",),
 }
-"""The methods that Python calls for them. `+`, `-` and `*` are OneFlow's own: they differ only for a tensor of integers
-and a float tensor without dimensions, and would cost every file a wrapper."""
+"""The methods that Python calls for them."""
+
+OF_INTEGERS: dict[type, tuple[str, ...]] = {
+    ast.Add: ("__add__", "__radd__"),
+    ast.Sub: ("__sub__", "__rsub__"),
+    ast.Mult: ("__mul__", "__rmul__"),
+    ast.Div: ("__truediv__", "__rtruediv__"),
+    ast.Eq: ("__eq__",),
+    ast.NotEq: ("__ne__",),
+    ast.Lt: ("__lt__", "__gt__"),
+    ast.LtE: ("__le__", "__ge__"),
+    ast.Gt: ("__gt__", "__lt__"),
+    ast.GtE: ("__ge__", "__le__"),
+}
+"""Operators of which OneFlow's own differ for a tensor of integers or bools beside a float tensor without dimensions,
+and for numbers of NumPy's: they are put right for files that make such tensors or import NumPy."""
+
+WITH_NUMPY: dict[type, str] = {
+    ast.Add: "__iadd__",
+    ast.Sub: "__isub__",
+    ast.Mult: "__imul__",
+    ast.Div: "__itruediv__",
+}
 
 IN_PLACE: dict[type, str] = {
     ast.FloorDiv: "__ifloordiv__",
@@ -34,6 +55,13 @@ IN_PLACE: dict[type, str] = {
     ast.BitOr: "__ior__",
     ast.BitXor: "__ixor__",
 }
+
+_MAKE_INTEGERS = frozenset(
+    """arange argmax argmin argsort as_tensor bincount bool BoolTensor bucketize byte ByteTensor count_nonzero eq
+    from_numpy ge gt int int16 int32 int64 int8 IntTensor le long LongTensor lt multinomial ne nonzero one_hot randint
+    randperm searchsorted short tensor tril_indices triu_indices uint8""".split()
+)
+"""Names of functions, methods and dtypes that tensors of integers or bools come from."""
 
 _NUMBERS = ("int", "len", "float", "round", "str", "range", "ord", "id", "bool", "repr", "divmod", "sorted", "zip")
 _OF_TENSORS = ("shape", "ndim", "size", "dim", "numel", "item", "stride", "element_size", "tolist", "format")
@@ -58,6 +86,34 @@ class Operands:
         self.tensors: set[tuple[Scope, str]] = set()
         self.numbers: set[tuple[Scope, str]] = set()
         self.others: set[tuple[Scope, str]] = set()
+        self._makes_integers = False
+        self._imports_numpy = any(
+            each.path.partition(".")[0] == "numpy"
+            for scope in file.scopes.values()
+            for imported in scope.imports.values()
+            for each in imported
+        )
+        self._of_integers: set[str] = set()
+        self._with_numpy: set[str] = set()
+
+    def finish(self) -> None:
+        """Takes note of what the operators of the whole file need, by what the file makes anywhere."""
+        for path in self._of_integers if self._makes_integers or self._imports_numpy else ():
+            self._need(path)
+        for path in self._with_numpy if self._imports_numpy else ():
+            self._need(path)
+
+    def made(self, name: str, call: ast.Call | None) -> None:
+        """A function, method or dtype of PyTorch's that is used: tensors of integers or bools may come from it."""
+        if name.rpartition(".")[2] in _MAKE_INTEGERS and not (call is not None and self._makes_floats(call)):
+            self._makes_integers = True
+
+    def _makes_floats(self, call: ast.Call) -> bool:
+        """Whether a call of `arange` or `tensor` gives floating-point numbers."""
+        dtypes = [self.path_of(each.value) for each in call.keywords if each.arg == "dtype"]
+        if dtypes:
+            return "float" in dtypes[0]
+        return any(isinstance(each, ast.Constant) and isinstance(each.value, float) for each in ast.walk(call))
 
     def assign(self, targets: list[ast.expr], value: ast.expr) -> None:
         """Takes note of an assignment."""
@@ -95,8 +151,17 @@ class Operands:
         formats = isinstance(operator, ast.Mod) and isinstance(getattr(operands[0], "value", None), str)
         if self.file.later or formats or all(map(self.is_no_tensor, operands)):
             return
-        for path in (path for name in names if name for path in methods_called(name)):
+        for path in _methods_of(names):
             self._need(path)
+        if not any(isinstance(each, ast.Constant | ast.List | ast.Tuple) for each in operands):
+            self._of_integers |= _methods_of(OF_INTEGERS.get(type(operator), ()))
+            self._with_numpy |= _methods_of(("__array_priority__", WITH_NUMPY.get(type(operator), "") * in_place))
+            self._makes_integers |= any(isinstance(each, ast.Compare) for each in operands)
+
+    def compare(self, node: ast.Compare) -> None:
+        """A comparison, which may be one of tensors."""
+        for operator, left, right in zip(node.ops, [node.left, *node.comparators], node.comparators, strict=False):
+            self.use(operator, [left, right])
 
     def _need(self, name: str) -> None:
         self.file.tally.compat.add(name)
@@ -129,3 +194,8 @@ class Operands:
                 return True
             node = getattr(node.func, "value", node.func)
         return False
+
+
+def _methods_of(names: Iterable[str]) -> set[str]:
+    """The substitutes for methods of these names."""
+    return {path for name in names for path in methods_called(name)}

@@ -365,12 +365,16 @@ class Port:
         for path, module in self.modules.items():
             found = [each.path for many in module.scope.imports.values() for each in many] + module.scope.stars
             importing.setdefault(self._folder(path), set()).update(each.partition(".")[0] for each in found)
-        tops = {path.partition("/")[0].removesuffix(".py") for path in self.modules}
+        tops = (
+            {self.tree.name}
+            if self.tree.name
+            else {path.partition("/")[0].removesuffix(".py") for path in self.modules}
+        )
         for folder, names in importing.items():
             start = f"{folder}/" if folder else ""
             beside = {path[len(start) :].partition("/")[0] for path in self.modules if path.startswith(start)}
             others = {each.removesuffix(".py") for each in beside} - sys.stdlib_module_names - NEEDS_PYTORCH.keys()
-            if folder and "" not in names and names & (others - tops):
+            if (folder or self.tree.name) and "" not in names and names & (others - tops):
                 self._path_folders.add(folder)
 
     def _find_namespaces(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from torch2flow.port import forms
 from torch2flow.port.api import Api
@@ -20,7 +20,7 @@ from torch2flow.port.operands import Operands
 from torch2flow.port.project import Meaning, Project, SourceModule
 from torch2flow.port.scopes import COMPREHENSIONS
 from torch2flow.port.source import PythonText, followed
-from torch2flow.port.substituting import PLACE, has_own, is_placed, methods_called, needs_substitute
+from torch2flow.port.substituting import PLACE, has_own, is_placed, methods_called, needs_substitute, renamed_by
 from torch2flow.port.under_way import COMPAT, FileUnderWay, Place
 
 
@@ -41,6 +41,7 @@ class Rewriter(FileUnderWay):
             ast.ClassDef: self._class, ast.AnnAssign: self._annotated, ast.Expr: self._expression,
             ast.Assign: self._assignment, ast.JoinedStr: self._format_string, ast.For: self._loop,
             ast.BinOp: self._binary, ast.UnaryOp: self._unary, ast.AugAssign: self._in_place,
+            ast.Compare: self._comparison,
         }  # fmt: skip
         self._visitors |= dict.fromkeys(COMPREHENSIONS, self._comprehension)
 
@@ -52,6 +53,7 @@ class Rewriter(FileUnderWay):
         """
         with followed():
             self.all(self.source.tree.body)
+        self._operands.finish()
         self._imports.finish()
         self._visitors.clear()  # what refers to itself keeps its tree for ever, as long as no cycles are collected
         del self._imports, self._operands
@@ -170,6 +172,10 @@ class Rewriter(FileUnderWay):
         self._operands.use(node.op, [node.operand])
         self.visit(node.operand)
 
+    def _comparison(self, node: ast.Compare) -> None:
+        self._operands.compare(node)
+        self.all([node.left, *node.comparators])
+
     def _in_place(self, node: ast.AugAssign) -> None:
         self._operands.use(node.op, [node.target, node.value], in_place=True)
         self.all([node.target, node.value])
@@ -219,9 +225,11 @@ class Rewriter(FileUnderWay):
 
     def _method(self, node: ast.Attribute, call: ast.Call | None) -> None:
         """An attribute of what may be a tensor or a module: the compatibility module gives these what they lack."""
+        self._operands.made(node.attr, call)
         for path in methods_called(node.attr):
             substitute = SUBSTITUTES[path]
-            if substitute.attribute is (call is None) and needs_substitute(substitute, call, bound=True):
+            needed = not find(path).oneflow or needs_substitute(substitute, call, bound=True)
+            if substitute.attribute is (call is None) and needed:
                 self.uses_compat(path)
                 self.needs_compat = True
 
@@ -237,7 +245,10 @@ class Rewriter(FileUnderWay):
 
     def _write(self, api: Api | None, found: Meaning, nodes: list[ast.expr], taken: int, call: ast.Call | None) -> None:
         root, whole = nodes[0], nodes[taken - 1]
+        if api is not None:
+            self._operands.made(api.name, call)
         direct = isinstance(root, ast.Name) and taken == 1 and not found.starred
+        renamed: Mapping[str, str] = {} if api is None else api.renamed
         if api is None:  # a module as a value
             path = ".".join([found.path, *(each.attr for each in nodes[1:taken] if isinstance(each, ast.Attribute))])
             if module_there(path):
@@ -252,8 +263,9 @@ class Rewriter(FileUnderWay):
             self.tally.uses["dropped"] += 1
         elif api.status == "rule" and (not api.oneflow or needs_substitute(SUBSTITUTES[api.name], call)):
             self.uses_compat(api.name)
-            name = SUBSTITUTES[api.name].function.__name__
-            self._put(whole, f"{COMPAT}.{name}", direct and not has_own(api.name, api.oneflow))
+            substitute = SUBSTITUTES[api.name]
+            renamed = renamed_by(substitute)
+            self._put(whole, f"{COMPAT}.{substitute.function.__name__}", direct and not has_own(api.name, api.oneflow))
         elif api.status == "cannot":
             self._missing(api.name, found, root, whole, direct, api.note)
         else:
@@ -264,8 +276,7 @@ class Rewriter(FileUnderWay):
                 self._spell(api, found, root, whole)
         if call is not None and api is not None:
             self._place(call, api)
-            if api.status == "part":
-                self._arguments(call, api)
+            self._arguments(call, api, renamed)
 
     def _place(self, call: ast.Call, api: Api) -> None:
         """Takes note of modules that are made in a place or a dtype, which OneFlow's classes have no argument for."""
@@ -363,13 +374,13 @@ class Rewriter(FileUnderWay):
         self._dropped(node, used, "OneFlow compiles nothing of this code")
         self.visit(first)
 
-    def _arguments(self, call: ast.Call, api: Api) -> None:
+    def _arguments(self, call: ast.Call, api: Api, renamed: Mapping[str, str]) -> None:
         """Drops what changes nothing, renames what OneFlow calls otherwise, and tells of what it lacks."""
         for keyword in call.keywords:
             name = keyword.arg or ""
-            if name in api.renamed:
+            if name in renamed:
                 start = self.source.offset(keyword.lineno, keyword.col_offset)
-                self.source.replace(start, start + len(name), api.renamed[name])
+                self.source.replace(start, start + len(name), renamed[name])
             elif is_placed(api.name, api.arguments) and name in PLACE:
                 pass  # the compatibility module gives OneFlow's classes these
             elif name in api.arguments:

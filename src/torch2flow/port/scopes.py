@@ -10,6 +10,8 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from torch2flow.port.lookup import MODULES
+
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -38,6 +40,7 @@ class Scope:
         others: names bound otherwise; a `None` that stands for a module that is missing does not count.
         stars: the modules of `from MODULE import *`.
         outer: names that are declared global or nonlocal.
+        aliases: names of imports that are bound by an assignment of a module, and by nothing else.
     """
 
     kind: str
@@ -46,6 +49,14 @@ class Scope:
     others: set[str] = field(default_factory=set)
     stars: list[str] = field(default_factory=list)
     outer: set[str] = field(default_factory=set)
+    aliases: set[str] = field(default_factory=set)
+
+    def bind(self, name: str) -> None:
+        """Takes note of a name that is bound otherwise than by an import."""
+        if name in self.aliases:
+            self.aliases.remove(name)
+            del self.imports[name]
+        self.others.add(name)
 
     def home(self, name: str) -> Scope:
         """The scope in which a name is looked up: this one, one around it, or the module's."""
@@ -98,7 +109,7 @@ class _Binder:
         kind = type(node)
         if kind is ast.Name:
             if type(node.ctx) is not ast.Load:  # type: ignore[attr-defined]
-                scope.others.add(node.id)  # type: ignore[attr-defined]
+                scope.bind(node.id)  # type: ignore[attr-defined]
             return
         if isinstance(node, ast.Import | ast.ImportFrom):
             for name, imported in imported_names(node, self.resolve):
@@ -111,7 +122,7 @@ class _Binder:
             self._function(node, scope)
             return
         if isinstance(node, ast.ClassDef):
-            scope.others.add(node.name)
+            scope.bind(node.name)
             self._all([*node.decorator_list, *node.bases, *node.keywords], scope)
             self._all(node.body, self._open(node, "class", scope))
             return
@@ -119,6 +130,8 @@ class _Binder:
             if self.whole:
                 self.visit(node.generators[0].iter, scope)
                 self._all(list(ast.iter_child_nodes(node)), self._open(node, "function", scope))
+            return
+        if isinstance(node, ast.Assign) and self._is_module_alias(node, scope):
             return
         if kind is ast.Assign and _is_nothing(node.value):  # type: ignore[attr-defined]
             names = [target for target in node.targets if not isinstance(target, ast.Name)]  # type: ignore[attr-defined]
@@ -130,14 +143,30 @@ class _Binder:
             holder = scope
             while holder.parent is not None and holder in self._comprehensions:
                 holder = holder.parent
-            holder.others.add(node.target.id)
+            holder.bind(node.target.id)
             self.visit(node.value, scope)
             return
         bound = getattr(node, "name", None) or getattr(node, "rest", None)  # an exception's, or one of a pattern
         if isinstance(bound, str):
-            scope.others.add(bound)
+            scope.bind(bound)
         for child in ast.iter_child_nodes(node):
             self.visit(child, scope)
+
+    def _is_module_alias(self, node: ast.Assign, scope: Scope) -> bool:
+        """Binds a name that stands for a module of PyTorch's as an import would: `F = torch.nn.functional`."""
+        target, value, names = node.targets[0], node.value, list[str]()
+        while isinstance(value, ast.Attribute):
+            names.insert(0, value.attr)
+            value = value.value
+        if len(node.targets) > 1 or not isinstance(target, ast.Name) or not isinstance(value, ast.Name):
+            return False
+        roots = scope.home(value.id).imports.get(value.id, [])
+        path = ".".join([roots[0].path, *names]) if len(roots) == 1 else ""
+        if path not in MODULES or any(target.id in each for each in (scope.others, scope.outer, scope.imports)):
+            return False
+        scope.imports[target.id] = [Imported(path)]
+        scope.aliases.add(target.id)
+        return True
 
     @property
     def _comprehensions(self) -> list[Scope]:
@@ -154,7 +183,7 @@ class _Binder:
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: Scope) -> None:
         arguments = node.args
         if not isinstance(node, ast.Lambda):
-            scope.others.add(node.name)
+            scope.bind(node.name)
             self._all(node.decorator_list, scope)
         self._all([each for each in [*arguments.defaults, *arguments.kw_defaults] if each is not None], scope)
         if not self.whole:

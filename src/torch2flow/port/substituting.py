@@ -13,6 +13,9 @@ from torch2flow.port.compat.registry import Substitute
 PLACE = ("device", "dtype")
 """The arguments of modules that `placement.py` gives all of OneFlow's."""
 
+_NO_CONSTANTS = (ast.Tuple, ast.List, ast.UnaryOp, ast.JoinedStr)
+"""Expressions that are no constant of an option, and no tensor."""
+
 _OBJECTS = ("self", "x", "input", "module", "tensor")
 """What the first parameter of a method is called: other functions of a class belong to the class itself."""
 
@@ -28,7 +31,8 @@ def _methods() -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for name, substitute in SUBSTITUTES.items():
         owner, _, attribute = name.rpartition(".")
-        if owner.rpartition(".")[2][:1].isupper() and (_parameters(substitute.function) or ("",))[0] in _OBJECTS:
+        is_class = owner.rpartition(".")[2][:1].isupper()
+        if owner == "torch.Tensor" or (is_class and (_parameters(substitute.function) or ("",))[0] in _OBJECTS):
             found[attribute] = (*found.get(attribute, ()), name)
     return found
 
@@ -68,6 +72,12 @@ def needs_substitute(substitute: Substitute, call: ast.Call | None, bound: bool 
     return False
 
 
+def renamed_by(substitute: Substitute) -> dict[str, str]:
+    """Parameters of PyTorch's that a substitute calls otherwise: rules that converted models use too say `self`."""
+    first = next(iter(_parameters(substitute.function)), "input")
+    return {} if first == "input" or "input" in _parameters(substitute.function) else {"input": first}
+
+
 def is_placed(name: str, arguments: tuple[str, ...]) -> bool:
     """Whether a name is a class of modules that OneFlow makes in one place and one dtype only."""
     return name.startswith("torch.nn.") and name.rpartition(".")[2][:1].isupper() and "device" in arguments
@@ -79,7 +89,10 @@ def has_own(name: str, oneflow: str) -> bool:
 
 
 def _may_be(node: ast.expr, value: str) -> bool:
-    return not isinstance(node, ast.Constant) or str(node.value) == value
+    """Whether an expression may be a constant; `?` stands for a tensor."""
+    if isinstance(node, ast.Constant):
+        return str(node.value) == value
+    return not isinstance(node, _NO_CONSTANTS)
 
 
 @cache

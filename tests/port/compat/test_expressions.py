@@ -25,6 +25,14 @@ def test_expressions_give_what_pytorch_gives(file: Path, oneflow_python: Path, t
 
 
 @pytest.mark.oneflow
+def test_what_the_port_itself_writes_gives_what_pytorch_gives(oneflow_python: Path, tmp_path: Path) -> None:
+    lines = FOLDER.with_name("as_ported.txt").read_text("utf-8").splitlines()
+    found = try_all(lines, oneflow_python, tmp_path, "--as-ported")
+    assert {line: wrong for line, wrong in found.items() if wrong} == {}
+    assert len(found) == len(set(lines))
+
+
+@pytest.mark.oneflow
 def test_without_substitutes_they_differ(oneflow_python: Path, tmp_path: Path) -> None:
     lines = ["torch.sort(x)", "F.linear(v, q)", "-j", "torch.where(b, x, 0.0)", "torch.relu(x)"]
     found = try_all(lines, oneflow_python, tmp_path, "--plain")

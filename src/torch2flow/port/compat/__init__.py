@@ -21,6 +21,7 @@ with declaring():
         losses,
         methods,
         modules,
+        operators,
         optimizers,
         ordering,
         probability,
@@ -30,6 +31,9 @@ with declaring():
         safetensors_files,
         schedules,
         shape,
+        sparse,
+        streams,
+        testing,
     )
 
 __all__ = [
@@ -51,6 +55,7 @@ __all__ = [
     "losses",
     "methods",
     "modules",
+    "operators",
     "optimizers",
     "ordering",
     "probability",
@@ -60,5 +65,8 @@ __all__ = [
     "safetensors_files",
     "schedules",
     "shape",
+    "sparse",
     "stands_for",
+    "streams",
+    "testing",
 ]

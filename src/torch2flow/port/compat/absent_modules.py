@@ -95,7 +95,12 @@ class LPPool2d(LPPool1d):
         return lp_pool2d(input, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
 
 
-@stands_for("torch.nn.DataParallel", because="OneFlow has no threads for several devices: it calls the module.")
+@stands_for(
+    "torch.nn.DataParallel",
+    "torch.nn.parallel.DataParallel",
+    "torch.nn.parallel.data_parallel.DataParallel",
+    because="OneFlow has no threads for several devices: it calls the module.",
+)
 class DataParallelOfOne(nn.Module):
     def __init__(self, module, device_ids=None, output_device=None, dim=0):
         super().__init__()

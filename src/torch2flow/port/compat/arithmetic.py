@@ -82,9 +82,15 @@ def floor_divide(input, other, *, out=None):
     return stored(flow.floor(input.to(flow.float64) / other).to(dtype), out)
 
 
+def filled_like(x, value):
+    """A number in the shape of a tensor, in the common dtype of both; an array of NumPy's as a tensor."""
+    value = number(value)
+    return value if isinstance(value, flow.Tensor) else flow.full_like(x, value, dtype=dtype_of(x, value))
+
+
 @stands_for("torch.Tensor.__rfloordiv__", because="OneFlow's fails.")
 def number_floor_divide(self, other):
-    return floor_divide(flow.full_like(self, other, dtype=dtype_of(self, other)), self)
+    return floor_divide(filled_like(self, other), self)
 
 
 @stands_for("torch.Tensor.floor_divide_", because="OneFlow has no `floor_divide_`.")
@@ -106,7 +112,7 @@ def remainder(input, other, *, out=None):
 
 @stands_for("torch.Tensor.__rmod__", because="OneFlow's fails.")
 def number_remainder(self, other):
-    return remainder(flow.full_like(self, other, dtype=dtype_of(self, other)), self)
+    return remainder(filled_like(self, other), self)
 
 
 @stands_for("torch.Tensor.remainder_", because="OneFlow has no `remainder_`.")
@@ -203,12 +209,17 @@ def absolute(input, *, out=None):
     because="OneFlow's gives float32 for a tensor of integers to the power of a tensor of integers.",
 )
 def power(input, exponent, *, out=None):
-    if not isinstance(input, flow.Tensor) or not isinstance(exponent, flow.Tensor):
-        return stored(flow.pow(number(input), number(exponent)), out)
     input, exponent = promoted(input, exponent)
+    if not isinstance(input, flow.Tensor) or not isinstance(exponent, flow.Tensor):
+        return stored(flow.pow(input, exponent), out)
     if input.dtype.is_floating_point:
         return stored(flow.pow(input, exponent), out)
     return stored(flow.pow(input.to(flow.float64), exponent.to(flow.float64)).to(input.dtype), out)
+
+
+@stands_for("torch.Tensor.__rpow__", because="OneFlow's takes no NumPy numbers.")
+def power_of_number(self, other):
+    return power(other, self)
 
 
 @stands_for("torch.float_power", "torch.Tensor.float_power", because="OneFlow has no `float_power`.")

@@ -11,8 +11,10 @@ ValuesAndIndices = namedtuple("ValuesAndIndices", ["values", "indices"])
 
 
 def number(value):
-    """A NumPy scalar as Python's own; everything else as it is."""
-    return value if isinstance(value, flow.Tensor) or not hasattr(value, "item") else value.item()
+    """A NumPy scalar as Python's own, a NumPy array as a tensor; everything else as it is."""
+    if isinstance(value, flow.Tensor) or not hasattr(value, "item"):
+        return value
+    return flow.tensor(value) if hasattr(value, "__setitem__") else value.item()
 
 
 def dtype_of(*operands):
@@ -29,12 +31,13 @@ def described(operand):
 
 def promoted(*operands):
     """Tensors in PyTorch's common dtype of all operands; numbers and None as they are."""
+    operands = [number(each) for each in operands]
     first = operands[0]
     if all(isinstance(each, flow.Tensor) and each.dtype == first.dtype for each in operands):
         return operands
     dtype = dtype_of(*[each for each in operands if each is not None])
     return [
-        (each if each.dtype == dtype else each.to(dtype)) if isinstance(each, flow.Tensor) else number(each)
+        (each if each.dtype == dtype else each.to(dtype)) if isinstance(each, flow.Tensor) else each
         for each in operands
     ]
 

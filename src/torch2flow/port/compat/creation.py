@@ -32,6 +32,18 @@ def ones(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False
     return result if out is None else out.copy_(result)
 
 
+@stands_for(
+    "torch.empty",
+    because="OneFlow's takes no `size=`, `out=`, `layout=` or `memory_format=`.",
+    only_with=("size", "out", "layout", "memory_format"),
+)
+def empty(
+    *size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None,
+    **named,
+):  # fmt: skip
+    return zeros(*size, out=out, dtype=dtype, device=device, requires_grad=requires_grad, **named)
+
+
 @stands_for("torch.full", because="OneFlow's fails without dimensions.")
 def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     fill_value = number(fill_value)
@@ -178,7 +190,7 @@ def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 
 
 @stands_for("torch.randint_like", because="OneFlow's gives int64, whatever the dtype of the tensor.")
-def randint_like(input, low, high=None, *, dtype=None, layout=None, device=None, memory_format=None):
+def randint_like(input, low=0, high=None, *, dtype=None, layout=None, device=None, memory_format=None):
     low, high = (0, low) if high is None else (low, high)
     found = flow.randint(low, high, tuple(input.shape), device=device or input.device)
     return found.to(dtype or input.dtype)

@@ -84,7 +84,6 @@ def argwhere(input):
     "torch.scatter",
     "torch.Tensor.scatter",
     because="OneFlow's takes no keyword `value=`, and its method no numbers at all.",
-    only_with=("value",),
 )
 def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     src = value if src is None else src

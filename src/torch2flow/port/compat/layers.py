@@ -33,7 +33,7 @@ def bilinear_of(input1, input2, weight, bias=None):
     "torch.nn.functional.conv1d",
     "torch.conv1d",
     because="OneFlow's wants a batch, and no padding `same` or `valid`.",
-    only_with=(),
+    only_with=("padding=same", "padding=valid"),
 )
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return convolved(F.conv1d, input, weight, bias, stride, padding, dilation, groups)
@@ -43,7 +43,7 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     "torch.nn.functional.conv2d",
     "torch.conv2d",
     because="OneFlow's wants a batch, and no padding `same` or `valid`.",
-    only_with=(),
+    only_with=("padding=same", "padding=valid"),
 )
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return convolved(F.conv2d, input, weight, bias, stride, padding, dilation, groups)
@@ -53,7 +53,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     "torch.nn.functional.conv3d",
     "torch.conv3d",
     because="OneFlow's wants a batch, and no padding `same` or `valid`.",
-    only_with=(),
+    only_with=("padding=same", "padding=valid"),
 )
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return convolved(F.conv3d, input, weight, bias, stride, padding, dilation, groups)

@@ -65,8 +65,8 @@ def mv(input, vec):
 
 
 @stands_for("torch.dot", "torch.vdot", "torch.Tensor.dot", because="OneFlow's has no integers.")
-def dot(input, other):
-    return (input * other).sum()
+def dot(input, tensor):
+    return (input * tensor).sum()
 
 
 @stands_for("torch.inner", "torch.Tensor.inner", because="OneFlow has no `inner`.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.arithmetic import neg, power, round_to, trunc
-from torch2flow.port.compat.common import promoted, sized, written
+from torch2flow.port.compat.common import sized, written
 from torch2flow.port.compat.registry import stands_for
 
 TYPE_OF_TENSOR = flow.Tensor.type
@@ -342,38 +342,6 @@ def register_hook(self, hook):
     handle = HookOfTensor(self, hook)
     REGISTER_HOOK(self, handle)
     return handle
-
-
-@stands_for(
-    "torch.Tensor.__add__",
-    "torch.Tensor.__radd__",
-    because="OneFlow's gives integers for an integer tensor and a float tensor without dimensions.",
-)
-def plus(self, other):
-    if isinstance(other, flow.Tensor) and other.dtype != self.dtype:
-        self, other = promoted(self, other)
-    return flow.add(self, other)
-
-
-@stands_for(
-    "torch.Tensor.__mul__",
-    "torch.Tensor.__rmul__",
-    because="OneFlow's gives integers for an integer tensor and a float tensor without dimensions.",
-)
-def times(self, other):
-    if isinstance(other, flow.Tensor) and other.dtype != self.dtype:
-        self, other = promoted(self, other)
-    return flow.mul(self, other)
-
-
-@stands_for(
-    "torch.Tensor.__sub__",
-    because="OneFlow's gives integers for an integer tensor and a float tensor without dimensions.",
-)
-def minus(self, other):
-    if isinstance(other, flow.Tensor) and other.dtype != self.dtype:
-        self, other = promoted(self, other)
-    return flow.sub(self, other)
 
 
 @stands_for("torch.Tensor.expand", because="OneFlow's fails for a tensor without dimensions that stays as it is.")

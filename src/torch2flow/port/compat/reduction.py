@@ -112,7 +112,7 @@ def std_mean(input, dim=None, unbiased=True, keepdim=False, *, correction=None):
     "torch.Tensor.max",
     because="OneFlow's takes a tensor without dimensions for a number of a dimension, ends the process for a scalar, "
     "and has no kernel for bools.",
-    only_with=("axis", "other"),
+    only_with=("axis", "other", "dim=?"),
 )
 def maximum_along(input, dim=None, keepdim=False, *, other=None, axis=None):
     return extreme_along(input, along(dim, axis), keepdim, other, "max")
@@ -123,7 +123,7 @@ def maximum_along(input, dim=None, keepdim=False, *, other=None, axis=None):
     "torch.Tensor.min",
     because="OneFlow's takes a tensor without dimensions for a number of a dimension, ends the process for a scalar, "
     "and has no kernel for bools.",
-    only_with=("axis", "other"),
+    only_with=("axis", "other", "dim=?"),
 )
 def minimum_along(input, dim=None, keepdim=False, *, other=None, axis=None):
     return extreme_along(input, along(dim, axis), keepdim, other, "min")

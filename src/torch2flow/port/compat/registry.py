@@ -56,6 +56,7 @@ VALUES: dict[str, str] = {
     "torch.channels_last_3d": '"channels_last_3d"',
     "torch.__version__": '"2.0.1"',
     "torch.version.__version__": '"2.0.1"',
+    "torch.distributed.group.WORLD": "None",
     "torch.version.cuda": "None",
     "torch.version.hip": "None",
     "torch.short": "flow.int32",

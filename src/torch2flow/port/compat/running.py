@@ -316,6 +316,36 @@ def Variable(data, requires_grad=False, volatile=False):
     return data.detach().requires_grad_() if requires_grad else data
 
 
+BACKWARDS_UNDER_WAY = []
+
+
+class ContextOfFunction:
+    """What `forward` keeps for `backward`. OneFlow's own keeps tensors alone alive: a list kept in it is lost."""
+
+    def __init__(self, needed):
+        self.needs_input_grad, self.own, self.are_tensors = needed, None, ()
+
+    @property
+    def saved_tensors(self):
+        saved = iter(self.own.saved_tensors)
+        return tuple(next(saved) if is_tensor else None for is_tensor in self.are_tensors)
+
+    saved_variables = saved_tensors
+
+    def save_for_backward(self, *tensors):
+        self.are_tensors = [each is not None for each in tensors]
+        self.own.save_for_backward(*[each for each in tensors if each is not None])
+
+    def mark_non_differentiable(self, *tensors):
+        self.own.mark_non_differentiable(*tensors)
+
+    def mark_dirty(self, *tensors):
+        """OneFlow tells by itself what is changed in place."""
+
+    def set_materialize_grads(self, value):
+        """OneFlow always gives zeros where no gradient comes."""
+
+
 @stands_for(
     "torch.autograd.Function",
     "torch.autograd.function.Function",
@@ -327,15 +357,27 @@ class FunctionOfAnyArguments(flow.autograd.Function):
         places = [place for place, each in enumerate(args) if isinstance(each, flow.Tensor)]
         needed = tuple(isinstance(each, flow.Tensor) and each.requires_grad for each in args)
 
+        context = ContextOfFunction(needed)
+
         def forward(ctx, *tensors):
             given = list(args)
             for place, each in zip(places, tensors, strict=True):
                 given[place] = each
-            ctx.needs_input_grad = needed
-            return cls.forward(ctx, *given)
+            context.own = ctx
+            if hasattr(cls, "setup_context"):  # of PyTorch 2
+                result = cls.forward(*given)
+                cls.setup_context(context, tuple(given), result)
+            else:
+                result = cls.forward(context, *given)
+            return result
 
         def backward(ctx, *gradients):
-            found = cls.backward(ctx, *gradients)
+            context.own = ctx
+            BACKWARDS_UNDER_WAY.append(cls)
+            try:
+                found = cls.backward(context, *gradients)
+            finally:
+                BACKWARDS_UNDER_WAY.pop()
             found = found if isinstance(found, tuple | list) else (found,)
             return tuple(found[place] for place in places)
 
@@ -373,6 +415,10 @@ def grad(
         flow.ones_like(each) if weight is None else weight for each, weight in zip(outputs, grad_outputs, strict=True)
     ]
     retained = create_graph if retain_graph is None else retain_graph
+    for each in inputs if BACKWARDS_UNDER_WAY else ():
+        if each.is_leaf:  # What has come to it in the outer backward would be lost: this puts it into its `grad`.
+            with flow.enable_grad():
+                flow.autograd.backward([each.view(each.shape)], [flow.zeros_like(each)])
     if not allow_unused:
         return flow.autograd.grad(outputs, inputs, grad_outputs, retained, create_graph)
     found = []

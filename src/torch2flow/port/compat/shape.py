@@ -228,7 +228,7 @@ def shuffle_channels(input, groups):
 
 
 @stands_for(
-    "torch.broadcast_to", "torch.Tensor.broadcast_to", because="OneFlow's fails for no dimensions.", only_with=()
+    "torch.broadcast_to", "torch.Tensor.broadcast_to", because="OneFlow's fails for no dimensions.", only_with=("size",)
 )
 def broadcast_to(input, size):
     return input.expand(*size) if len(size) else input

@@ -32,15 +32,27 @@ def untouched(torch: Any, module: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def doubled(torch: Any, module: Any) -> Iterator[None]:
-    """The module in float64; afterwards its parameters and buffers are the same objects with the same memory."""
+    """The module in float64; afterwards its parameters and buffers are the same objects with the same memory.
+
+    The `backward` of an `autograd.Function`, which PyTorch runs outside of any mode, is in `double_mode` too.
+    """
+    node = torch.autograd.function.BackwardCFunction
+    backward = node.apply
+
+    def backward_in_double(*args: Any) -> Any:
+        with double_mode(torch):
+            return backward(*args)
+
     parameters = [(parameter, parameter.data, parameter.grad) for parameter in module.parameters()]
     buffers = [(part._buffers, name, value) for part in module.modules() for name, value in part._buffers.items()]
     try:
         for parameter, _, _ in parameters:
             parameter.grad = None
         module.double()
+        node.apply = backward_in_double
         yield
     finally:
+        node.apply = backward
         for parameter, data, gradient in parameters:
             parameter.data = data
             parameter.grad = gradient

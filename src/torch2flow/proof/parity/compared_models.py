@@ -99,10 +99,11 @@ class Live:
         """The module as it was at first, in eval mode, with new tensors in it."""
         self._attributes.put_back()
         made: dict[int, Any] = {}
+        single = flow.float32
 
         def new(tensor: Any) -> Any:
             if not isinstance(tensor, flow.Tensor):
-                return tensor
+                return flow.float64 if double and tensor is single else tensor
             if id(tensor) not in made:
                 copied = tensor.detach().clone()
                 copied = copied.double() if double and tensor.dtype == flow.float32 else copied
@@ -121,18 +122,29 @@ class Live:
         return self.model.eval()
 
 
-def _in_float64(flow: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
-    """`forward`, in which code that asks for float32, or for no dtype, gets float64."""
-    named = [(flow, "float32", flow.float64), (flow, "float", flow.float64), (flow.Tensor, "float", flow.Tensor.double)]
+def _in_float64(flow: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function, in which code that asks for float32, or for no dtype, gets float64; also where it runs backwards."""
+    functions = flow.autograd.Function.__mro__[1]
+
+    def apply(name: str, forward: Callable[..., Any], backward: Callable[..., Any], *tensors: Any) -> Any:
+        return apply_as_it_is(name, forward, _in_float64(flow, backward), *tensors)
+
+    apply_as_it_is = functions.apply
+    named = [
+        (flow, "float32", flow.float64),
+        (flow, "float", flow.float64),
+        (flow.Tensor, "float", flow.Tensor.double),
+        (functions, "apply", staticmethod(apply)),
+    ]
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        before = [(holder, name, getattr(holder, name)) for holder, name, _ in named]
+        before = [(holder, name, holder.__dict__[name]) for holder, name, _ in named]
         default = flow.get_default_dtype()
         flow.set_default_dtype(flow.float64)
         try:
             for holder, name, value in named:
                 setattr(holder, name, value)
-            return forward(*args, **kwargs)
+            return function(*args, **kwargs)
         finally:
             for holder, name, value in before:
                 setattr(holder, name, value)

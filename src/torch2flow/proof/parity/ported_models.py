@@ -20,6 +20,7 @@ import numpy as np
 
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef
+from torch2flow.errors import UnsupportedError
 from torch2flow.proof.capture.elsewhere import CONSTANTS
 from torch2flow.proof.capture.factories import build_with_inputs
 from torch2flow.proof.capture.inputs import Array, choose_sizes, make_inputs, parse_input, parse_sizes
@@ -132,7 +133,10 @@ def build_ported(flow: Any, job: dict[str, Any], reference: str, ledger: Ledger)
     sys.path[:0] = job["path"]
     flow.manual_seed(job["seed"])
     model, call = build_with_inputs(flow.nn.Module, job["factory"], job["kwargs"])
-    load_state_dict(model, job["weights"], key=".")
+    try:
+        load_state_dict(model, job["weights"], key=".")
+    except UnsupportedError:  # a module loads its state by ported code of its own
+        model.load_state_dict(load(job["weights"], key="."))
     constants = Path(f"{job['weights']}{CONSTANTS}")
     if constants.exists():
         _take_constants(flow, model, load(constants, key="."), ledger)

@@ -39,6 +39,8 @@ def located(tree: SourceTree, out: Path, text: str, kwargs: Mapping[str, Any]) -
     whole = tree.name or (home.stem if tree.files == [""] else "")
     original_path = [str(home.parent if whole else home)]
     path = [str(there.parent if whole else there)]
+    if tree.name:  # a folder that is a package, and whose scripts find what lies beside them all the same
+        original_path, path = [*original_path, str(home)], [*path, str(there)]
     file = Path(name).resolve() if name.endswith(".py") else None
     module = next((each for each, of in modules.items() if of == file), "") if file is not None else name
     if module in modules:

@@ -176,6 +176,6 @@ class Transformer(nn.Module):
         )  # fmt: skip
 
     @staticmethod
-    def generate_square_subsequent_mask(size):
+    def generate_square_subsequent_mask(sz):
         """A mask that hides from each position those after it."""
-        return flow.zeros(size, size).masked_fill(flow.triu(flow.ones(size, size), 1) != 0, float("-inf"))
+        return flow.zeros(sz, sz).masked_fill(flow.triu(flow.ones(sz, sz), 1) != 0, float("-inf"))
