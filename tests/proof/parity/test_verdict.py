@@ -250,8 +250,8 @@ def test_small_values_beside_large_ones_are_judged_by_themselves(verify: Verify)
 
 
 def test_a_random_output_of_another_spread_is_caught(verify: Verify) -> None:
-    found = verify("Sampled", (r"(flow\.randn\(.*?\))", r"\1 * 3"))
-    assert "random" in parts(found) and found.ledger.remarks
+    found = verify("Sampled", (r"(flow\.randn\(.*?\))", r"\1 * 1.001"))
+    assert "outputs" in parts(found)
 
 
 @pytest.mark.parametrize(

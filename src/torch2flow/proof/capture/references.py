@@ -25,6 +25,7 @@ from torch2flow.proof.capture.mode_calls import mode_calls, nothing_dropped
 from torch2flow.proof.capture.module_state import double_mode, doubled, one_rounding_off, shaken, stepped, untouched
 from torch2flow.proof.digests import digest
 from torch2flow.proof.dropout import dropout_off
+from torch2flow.proof.fixed_draws import NAMES as FIXED
 from torch2flow.proof.outline import outline
 from torch2flow.proof.random_calls import RandomCall
 from torch2flow.proof.sample import sample
@@ -53,6 +54,10 @@ DRAWS, DRAWING_SECONDS = 100, 30.0
 """How often a model that stays random is run, for mean and deviation; less often if it takes too long."""
 
 Say = Callable[[str], None]
+
+
+SEEDS = 8
+"""How often a model that draws is run, to see whether other seeds give other results."""
 
 
 def input_leaves(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -241,7 +246,7 @@ class ReferenceRecorder:
                     self.gradients(*call)
                 if layers:
                     self.own_noise(*call)
-            self._measure_spread(call)
+            self._measure_spread({"": call} | {name: runs[name] for name in ("large.",) if name in runs})
         except OSError:
             raise
         except Exception as error:
@@ -249,11 +254,14 @@ class ReferenceRecorder:
             return f"no complete float64 reference: {in_words(error, 300)}"
         return ""
 
-    def _measure_spread(self, call: Any) -> None:
+    def _measure_spread(self, runs: Mapping[str, Any]) -> None:
         """Measures how far PyTorch's float32 results lie from float64's if inputs and weights are off by one rounding.
 
         What a result is off by is one draw of what float32 makes of a model, and can be small by luck. A few more say
         what float32 explains, and what it does not.
+
+        Args:
+            runs: positional and keyword inputs, by the prefix of what was recorded of them.
         """
         self.say("measuring the spread of float32")
         self.spread = {}
@@ -265,11 +273,12 @@ class ReferenceRecorder:
                     floating = isinstance(leaf, self.torch.Tensor) and leaf.is_floating_point()
                     return one_rounding_off(self.torch, leaf, generator) if floating else leaf
 
-                args, kwargs = replaced(call, moved)
                 with shaken(self.torch, self.module, seed):
-                    self.forward(args, kwargs, layers=False)
-                    if self.trained:
-                        self.gradients(args, kwargs)
+                    for prefix, call in runs.items():
+                        args, kwargs = replaced(call, moved)
+                        self.forward(args, kwargs, prefix, layers=False)
+                        if self.trained and not prefix:
+                            self.gradients(args, kwargs)
             self.metadata["spread"] = json.dumps(self.spread)
         finally:
             self.spread = None
@@ -470,18 +479,19 @@ class ReferenceRecorder:
         self.metadata["random"] = json.dumps({"draws": count, "tensors": sorted(watcher.random)})
 
     def stays_random(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> bool:
-        """Whether two runs in a mode differ when their seeds do, although nothing drops and most draws are fixed."""
-        if all(call.kind == "dropout" for call in self._calls(train)):
+        """Whether runs in a mode differ when their seeds do, although nothing drops and most draws are fixed."""
+        if all(call.kind in ("dropout", *FIXED) for call in self._calls(train)):
             return False
-        torch, results = self.torch, []
-        for seed in (self.seed, self.seed + 1):
+        torch, first = self.torch, None
+        for seed in range(self.seed, self.seed + SEEDS):
             with torch.no_grad(), untouched(torch, self.module):
                 self.module.train(train)
                 output = self.call(args, kwargs, seed)
-            results.append([leaf.clone() for leaf in self.leaves(output) if isinstance(leaf, torch.Tensor)])
-        first, second = results
-        same = len(first) == len(second) and all(_same(torch, a, b) for a, b in zip(first, second, strict=True))
-        return not same
+            found = [leaf.clone() for leaf in self.leaves(output) if isinstance(leaf, torch.Tensor)]
+            first = found if first is None else first
+            if len(first) != len(found) or not all(_same(torch, a, b) for a, b in zip(first, found, strict=True)):
+                return True
+        return False
 
     @contextlib.contextmanager
     def in_float64(self) -> Iterator[None]:
