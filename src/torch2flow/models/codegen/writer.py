@@ -22,6 +22,7 @@ from torch2flow.models.codegen.operators import Missing
 from torch2flow.models.codegen.size_checks import size_notes
 from torch2flow.models.codegen.source_text import SourceText, assembled, filled, words
 from torch2flow.models.program import Graph, Ref, SymInt
+from torch2flow.models.program.complex_numbers import complex_notes, without_complex_numbers
 from torch2flow.models.program.functional import functionalize
 from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.models.program.vocabulary import modernize
@@ -71,8 +72,8 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     Raises:
         UnsupportedError: the program does something that no source is written for.
     """
-    known = Constants(tensors)
-    graph = modernize(functionalize(graph, known.numbers(graph.states)))
+    known, original = Constants(tensors), graph
+    graph = modernize(functionalize(without_complex_numbers(graph), known.numbers(graph.states)))
     writer = ModelWriter(graph, known.expression)
     root = writer.write()
     order = _ordered(root.blueprint)
@@ -87,7 +88,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     helpers += list(_records(writer))
     body: list[ast.stmt] = [*helpers, *classes]
     text = assemble(header(root.blueprint.name, origin, graph.producer), body)
-    notes = [*_notes(graph, writer), *mixed]
+    notes = [*_notes(graph, writer), *complex_notes(original, writer.inputs_tree.values), *mixed]
     return Source(text, root.blueprint.name, known.stored, writer.operators.missing, notes)
 
 
