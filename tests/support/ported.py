@@ -44,7 +44,16 @@ class Ported:
         if name in self._values:
             return eval(self._values[name], {"flow": self._flow})
         if name in self._substitutes:
-            return self._substitutes[name].function
+            function = self._substitutes[name].function
+            compat = importlib.import_module("torch2flow.port.compat")
+            is_plain = not isinstance(function, type)
+            return (
+                compat.complex_tensors.for_complex(
+                    function, attribute, {attribute: function, **compat.complex_functions.FUNCTIONS}
+                )
+                if is_plain
+                else function
+            )
         value: Any = self._flow
         for part in name.split(".")[1:]:
             value = getattr(value, part, None)
@@ -65,6 +74,8 @@ def install_methods(flow: Any, substitutes: dict[str, Any]) -> None:
         if owner in ("torch.Tensor", "torch.nn.Module", "torch.nn.Sequential", "torch.nn.ModuleList"):
             function = property(substitute.function) if substitute.attribute else substitute.function
             setattr(attrgetter(owner.removeprefix("torch."))(flow), method, function)
+    compat = importlib.import_module("torch2flow.port.compat")
+    compat.complex_tensors.take_complex_numbers(compat.complex_functions.FUNCTIONS, {})
 
 
 def values() -> dict[str, np.ndarray[Any, Any]]:

@@ -17,6 +17,7 @@ from torch2flow.models.lowering import operators  # noqa: F401 - registers the r
 from torch2flow.models.lowering.registry import find
 from torch2flow.models.lowering.renames import FLOAT_RENAMES, RENAMES
 from torch2flow.models.program import Graph, Node, Ref
+from torch2flow.models.program.complex_numbers import without_complex_numbers
 from torch2flow.models.program.functional import SETITEM, STORE, functionalize
 
 
@@ -51,9 +52,8 @@ class Values(dict[str, Any]):
 
 def targets(graph: Graph) -> list[str]:
     """The operators that a program calls once it is functional, each once, in order."""
-    return list(
-        dict.fromkeys(node.target for node in functionalize(graph).nodes if node.operator not in (STORE, SETITEM))
-    )
+    graph = functionalize(without_complex_numbers(graph))
+    return list(dict.fromkeys(node.target for node in graph.nodes if node.operator not in (STORE, SETITEM)))
 
 
 def run(graph: Graph, inputs: list[Any], constants: Mapping[str, Any], flow: Any, is_random: bool = False) -> list[Any]:
@@ -64,7 +64,7 @@ def run(graph: Graph, inputs: list[Any], constants: Mapping[str, Any], flow: Any
         RefusedError: a rule refuses a case.
         AssertionError: a rule and its expression give different results; not asked where `is_random`.
     """
-    graph = functionalize(graph)
+    graph = functionalize(without_complex_numbers(graph))
     values = Values(flow=flow, F=flow.nn.functional, nn=flow.nn, math=math)
     for name, state in graph.states.items():
         values[f"v_{name}"] = constants[state.key or state.path]

@@ -91,6 +91,7 @@ def convert(
     program = _program(container, options) if with_model else None
     if program is not None:
         container = _in_order_of(program, container)
+        options = replace(options, complex="real")  # as the model's source has its complex tensors
     checkpoint = Checkpoint(source, container, options.key if program is None else "state_dict")
     whole = make_plan(checkpoint, options, FORMATS[format].target if plan is None else ONEFLOW_FLAT)
     cut = None if plan is None else _cut(whole, plan, ranks)

@@ -32,7 +32,7 @@ class GeneratedModel:
         if self.source.constants:
             (folder / CONSTANTS).mkdir(exist_ok=True)
             held = Container("pt2", StatefulDict(self.source.constants), self.checkpoint.container.files)
-            plan = make_plan(Checkpoint(self.checkpoint.path, held, "."), Options(key="."), ONEFLOW)
+            plan = make_plan(Checkpoint(self.checkpoint.path, held, "."), Options(key=".", complex="real"), ONEFLOW)
             write_folder(plan, folder / CONSTANTS, lambda count: None)
 
     def describe(self, manifest: dict[str, Any]) -> None:

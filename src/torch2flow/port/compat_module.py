@@ -15,7 +15,7 @@ from typing import Any
 
 from torch2flow.models.codegen.source_text import SourceText, copied, formatted
 from torch2flow.port import missing, packages_asked, placement, tensor_attributes
-from torch2flow.port.compat import SUBSTITUTES
+from torch2flow.port.compat import SUBSTITUTES, complex_tensors, fourier
 from torch2flow.port.source import parse_source
 from torch2flow.port.substituting import methods_called
 from torch2flow.port.torch_modules import MODULES
@@ -46,6 +46,9 @@ CHANGES_ONEFLOW = ("placement", "attributes")
 NAMES_OF = "names of "
 """Before the name of a module of PyTorch's: all of its names are wanted, since code looks them up by text."""
 
+TAKE_COMPLEX = "take_complex_numbers"
+"""The function of the module that lets OneFlow's functions take complex tensors: before any of them is looked up."""
+
 _SERVES = "# It stands for: "
 
 
@@ -54,6 +57,12 @@ def served_names(text: str) -> set[str]:
     line = next((each for each in text.splitlines()[:20] if each.startswith(_SERVES)), "")
     found = line.removeprefix(_SERVES).split(", ")
     return {name for name in found if name in SUBSTITUTES or name in OURS or name.removeprefix(NAMES_OF) in MODULES}
+
+
+def is_of_complex(name: str) -> bool:
+    """Whether code that uses a name of PyTorch's may make complex tensors."""
+    found = SUBSTITUTES.get(name)
+    return found is not None and found.function.__module__ in (complex_tensors.__name__, fourier.__name__)
 
 
 def compat_source(names: Iterable[str]) -> SourceText:
@@ -84,6 +93,8 @@ def compat_source(names: Iterable[str]) -> SourceText:
         methods.append(f"{place.replace('.', '_')} = SimpleNamespace(**{{**vars(flow{place[5:]}), **dict({given})}})")
         assembly.imports.add("from types import SimpleNamespace")
     methods[:0] = [f"{OURS[name].__name__}()" for name in CHANGES_ONEFLOW if name in wanted]
+    if any(map(is_of_complex, wanted)):
+        methods.append(f"{TAKE_COMPLEX}(FUNCTIONS, globals())")
     if methods:
         assembly.imports.add(_LAZY["flow"])
     return assembly.text(methods, sorted(names))

@@ -86,7 +86,7 @@ class Recording:
             program = program.run_decompositions()
         _seed()
         outputs = _flat(module(*_copies(inputs)))
-        exact = [tensor.double() if tensor.is_floating_point() else tensor for tensor in inputs]
+        exact = [tensor.to(_WIDE.get(tensor.dtype, tensor.dtype)) for tensor in inputs]
         noise = _noise(outputs, _tried(lambda: _flat(module(*_copies(exact)))))
         gradients = [] if form == "decomposed" else _tried(lambda: _gradients(module, inputs)) or []
         gradient_noise = _noise(gradients, _tried(lambda: _gradients(module, exact)) if gradients else None)
@@ -107,6 +107,11 @@ class Recording:
         )  # fmt: skip
 
 
+_WIDE = {torch.float16: torch.float64, torch.bfloat16: torch.float64, torch.float32: torch.float64,
+         torch.complex64: torch.complex128}  # fmt: skip
+_DIFFERENTIABLE = {*_WIDE, *_WIDE.values()}
+
+
 def _seed() -> None:
     torch.manual_seed(SEED)
     random.seed(SEED)
@@ -122,9 +127,14 @@ def _flat(result: Any) -> list[torch.Tensor | None]:
 
 
 def _array(value: torch.Tensor) -> np.ndarray[Any, Any]:
-    if value.is_complex() or value.layout != torch.strided:
+    if value.layout != torch.strided:
         raise TypeError(f"{value.dtype} {value.layout}")
-    return np.array(value.resolve_conj().resolve_neg().contiguous().numpy())
+    return np.array(_pairs(value).resolve_neg().contiguous().numpy())
+
+
+def _pairs(value: torch.Tensor) -> torch.Tensor:
+    """A complex tensor with a last dimension of 2, as OneFlow gets it."""
+    return torch.view_as_real(value.resolve_conj()) if value.is_complex() else value
 
 
 def _tried(function: Callable[[], Any]) -> Any:
@@ -138,10 +148,10 @@ def _tried(function: Callable[[], Any]) -> Any:
 
 def _gradients(module: Calling, inputs: list[torch.Tensor]) -> list[torch.Tensor | None]:
     """The gradient of each input, from `cotangent` of each output that has one; see operator_samples.py."""
-    leaves = [tensor.clone().requires_grad_(tensor.is_floating_point()) for tensor in inputs]
+    leaves = [tensor.clone().requires_grad_(tensor.dtype in _DIFFERENTIABLE) for tensor in inputs]
     # A call may write to its inputs, which no leaf allows.
     results = pytree.tree_leaves(module(*[leaf.clone() for leaf in leaves]))
-    results = [value for value in results if isinstance(value, torch.Tensor) and value.requires_grad]
+    results = [_pairs(value) for value in results if isinstance(value, torch.Tensor) and value.requires_grad]
     total = sum((value * _cotangent(value)).sum() for value in results)
     wanted = [leaf for leaf in leaves if leaf.requires_grad]
     found = iter(torch.autograd.grad(total, wanted, allow_unused=True) if results and wanted else [None] * len(wanted))
@@ -156,8 +166,8 @@ def _noise(values: list[torch.Tensor | None], exact: list[torch.Tensor | None] |
     """For each value how far PyTorch's float32 lies from its own float64, at most."""
     noise = [0.0] * len(values)
     for place, (value, wide) in enumerate(zip(values, exact or [], strict=False)):
-        if value is not None and wide is not None and value.is_floating_point() and value.shape == wide.shape:
-            distance = (value.double() - wide.double()).abs()
+        if value is not None and wide is not None and value.dtype in _DIFFERENTIABLE and value.shape == wide.shape:
+            distance = (_pairs(value).double() - _pairs(wide).double()).abs()
             finite = distance[torch.isfinite(distance)]
             noise[place] = float(finite.max()) if finite.numel() else 0.0
     return noise
@@ -179,14 +189,14 @@ def _record_database(recording: Recording, options: argparse.Namespace) -> None:
             continue
         if options.operators and (op.aten_name or op.name).rpartition(".")[2] not in options.operators:
             continue
-        if op.name.startswith(("_refs.", "fft.", "sparse.", "jiterator", "torch.ops.aten._flash")):
+        if op.name.startswith(("_refs.", "sparse.", "jiterator", "torch.ops.aten._flash")):
             continue
         for dtype_name in options.dtypes:
             dtype = getattr(torch, dtype_name)
             if dtype not in op.supported_dtypes("cpu"):
                 continue
             try:
-                samples = list(_samples(op, dtype, options.samples if dtype_name == "float32" else 1))
+                samples = list(_samples(op, dtype, options.samples if dtype_name in ("float32", "complex64") else 1))
             except Exception as error:
                 recording.failed[f"{name} {dtype_name}"] = f"samples: {str(error)[:200]}"
                 continue

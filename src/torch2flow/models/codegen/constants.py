@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
+from torch2flow.checkpoints.writing.value_changes import REAL_OF
 from torch2flow.errors import FormatError
 from torch2flow.models.codegen.literals import Constant, attribute, dtype_name, literal
 from torch2flow.models.program import State
@@ -64,8 +65,10 @@ class Constants:
                 f"The constant {state.path!r} would take {tensor.nbytes:,} bytes, of which the file holds few.",
                 maybe="one value is repeated along its dimensions; no model needs so many",
             )
-        dtype, held = dtype_name(dtype), dtype_name(tensor.dtype.name)
+        dtype, held = dtype_name(dtype), dtype_name(REAL_OF.get(tensor.dtype.name, tensor.dtype.name))
         values = tensor.numpy()
+        if values.dtype.kind == "c":
+            values = values.view(dtype).reshape(*values.shape, 2)
         made = _regular(values, dtype)
         if made is None:
             made = self._stored(key, tensor, values)
@@ -78,7 +81,8 @@ class Constants:
         found = {}
         for name, state in states.items():
             tensor = self.tensors.get(state.key)
-            if state.kind == "constant" and tensor is not None and tensor.shape == ():
+            is_number = tensor is not None and tensor.shape == () and tensor.dtype.name not in REAL_OF
+            if state.kind == "constant" and tensor is not None and is_number:
                 found[name] = tensor.numpy().item()
         return found
 

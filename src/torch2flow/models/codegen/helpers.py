@@ -75,17 +75,19 @@ class Helpers:
                     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in needed:
                         self.called(node, by_helper=True)
         ordered: dict[str, ast.stmt] = {}
+        begun: set[str] = set()
         for name in self.functions:
             if name in needed:
-                self._order(name, ordered)
+                self._order(name, ordered, begun)
         return list(ordered.values())
 
-    def _order(self, name: str, ordered: dict[str, ast.stmt]) -> None:
-        if name not in ordered:
+    def _order(self, name: str, ordered: dict[str, ast.stmt], begun: set[str]) -> None:
+        """Puts a helper after those it calls; `begun` are those on the way, which may call each other."""
+        if name not in begun:
+            begun.add(name)
             definition = self._definition(name)
             for called in _called(self.functions[name], definition):
-                if called != name:
-                    self._order(called, ordered)
+                self._order(called, ordered, begun)
             ordered[name] = definition
 
     def _definition(self, name: str) -> ast.FunctionDef:

@@ -16,7 +16,7 @@ from torch2flow.models.lowering.lazy import is_float
 from torch2flow.models.lowering.promotion import common_dtype, kind
 from torch2flow.models.lowering.registry import RefusedError, Rule, closest, find
 from torch2flow.models.lowering.renames import FLOAT_RENAMES, RENAMES
-from torch2flow.models.lowering.unsupported import UNSUPPORTED
+from torch2flow.models.lowering.unsupported import reason
 from torch2flow.models.program import Dtype, Graph, Line, Node, Ref, Symbol, SymInt
 from torch2flow.models.program.budget import writing
 from torch2flow.models.program.functional import STORE
@@ -69,9 +69,7 @@ class Operators:
             if rename:
                 return self.renamed(rename, arguments, node)
             if rule is None:
-                raise RefusedError(
-                    next((UNSUPPORTED[key] for key in names if key in UNSUPPORTED), "there is no rule for it")
-                )
+                raise RefusedError(reason(node.target) or "there is no rule for it")
             self._by_mode(node, arguments, body)
             self.promote(rule, node, arguments)
             expression = self.recorder.expression(

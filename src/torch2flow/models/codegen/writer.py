@@ -27,6 +27,7 @@ from torch2flow.models.codegen.source_text import SourceText, assembled, filled,
 from torch2flow.models.program import Graph, Ref, SymInt
 from torch2flow.models.program.both_modes import joined
 from torch2flow.models.program.budget import MALFORMED
+from torch2flow.models.program.complex_numbers import complex_notes, without_complex_numbers
 from torch2flow.models.program.functional import functionalize
 from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.models.program.vocabulary import modernize
@@ -82,7 +83,7 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
             if source is not None and not source.missing:
                 return source
     known = Constants(tensors)
-    return _source(_functional(replace(graph, other=None), known), known, origin)
+    return _source(_functional(replace(graph, other=None), known), graph, known, origin)
 
 
 def _source_of_both_modes(graph: Graph, other: Graph, tensors: dict[str, TensorRef], origin: str) -> Source | None:
@@ -90,14 +91,14 @@ def _source_of_both_modes(graph: Graph, other: Graph, tensors: dict[str, TensorR
     known = Constants(tensors)
     programs = [_functional(each, known) for each in (replace(graph, other=None), other)]
     both = joined(*(programs if graph.mode == "eval" else programs[::-1]))
-    return None if both is None else _source(both, known, origin)
+    return None if both is None else _source(both, graph, known, origin)
 
 
 def _functional(graph: Graph, known: Constants) -> Graph:
-    return modernize(functionalize(graph, known.numbers(graph.states)))
+    return modernize(functionalize(without_complex_numbers(graph), known.numbers(graph.states)))
 
 
-def _source(graph: Graph, known: Constants, origin: str) -> Source:
+def _source(graph: Graph, original: Graph, known: Constants, origin: str) -> Source:
     writer = ModelWriter(graph, known.expression)
     root = writer.write()
     order = _ordered(root.blueprint)
@@ -112,7 +113,7 @@ def _source(graph: Graph, known: Constants, origin: str) -> Source:
     helpers += list(_records(writer))
     body: list[ast.stmt] = [*helpers, *classes]
     text = assemble(header(root.blueprint.name, origin, graph.producer), body)
-    notes = [*_notes(graph, writer), *mixed]
+    notes = [*_notes(graph, writer), *complex_notes(original, writer.inputs_tree.values), *mixed]
     return Source(text, root.blueprint.name, known.stored, writer.operators.missing, notes)
 
 

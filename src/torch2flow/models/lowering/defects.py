@@ -197,6 +197,13 @@ DEFECTS = (
         raises=True,
     ),
     Defect(
+        "gradient of a diagonal",
+        "The gradient of a diagonal of other dimensions than the first two has another shape than the tensor.",
+        "[x := flow.ones(2, 3, 3, requires_grad=True), flow.diagonal(x, 0, 1, 2).sum().backward(),"
+        " tuple(x.grad.shape) != (2, 3, 3)][2]",
+        ("aten.diagonal", "aten.linalg_diagonal"),
+    ),
+    Defect(
         "gradient of prod at zero",
         "The gradient of prod is NaN where an element is 0.",
         "[x := flow.tensor([0.0, 2.0], requires_grad=True), flow.prod(x).backward(), np.isnan(x.grad.numpy()[0])][2]",

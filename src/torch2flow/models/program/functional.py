@@ -99,6 +99,7 @@ _VIEWS: dict[str, WriteBack | None] = {
          "aten._unsafe_view", "aten.view_as", "aten.reshape_as"), _reshaped
     ),
     **dict.fromkeys(("aten.t", "aten.transpose", "aten.swapaxes", "aten.swapdims", "aten.numpy_T"), _swapped),
+    "complex._conj": _swapped,
     "aten.permute": _permuted,
     "aten.slice": _sliced,
     "aten.select": _selected,
@@ -475,7 +476,7 @@ def functional_name(target: str) -> str:
         return f"{_RENAMED[operator]}.default"
     if name.startswith("__i") and name not in ("__invert__", "__index__"):
         return f"{space}.__{name[3:]}.{overload}"
-    if name.endswith("_") and not name.endswith("__") and space == "aten":
+    if name.endswith("_") and not name.endswith("__") and space in ("aten", "complex"):
         return f"{space}.{name[:-1]}.{overload}"
     return ""
 

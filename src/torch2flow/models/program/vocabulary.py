@@ -33,9 +33,7 @@ class _Modernizer:
 
     def run(self) -> Graph:
         linears = {id(node): linear for node in self.graph.nodes if (linear := self._linear(node)) is not None}
-        nodes = [
-            self._filled(self._real(self._without_empty(linears.get(id(node), node)))) for node in self.graph.nodes
-        ]
+        nodes = [self._filled(self._without_empty(linears.get(id(node), node))) for node in self.graph.nodes]
         if linears:
             nodes = self._without_views(nodes)
         return prune(replace(self.graph, nodes=nodes))
@@ -57,24 +55,6 @@ class _Modernizer:
             return None
         arguments = {"input": x, "weight": weight, "bias": bias}
         return replace(node, target="aten.linear.default", arguments=arguments)
-
-    def _real(self, node: Node) -> Node:
-        """`real(fft_fftn(x))` as one call: complex numbers come and go between the two, and OneFlow 0.9.0 has none."""
-        made = self.makers.get(node.refs()[0]) if node.operator == "aten.real" and node.refs() else None
-        if (
-            made is None
-            or not made.operator.startswith("aten.fft_fft")
-            or made.arguments.get("norm") not in (None, "backward")
-        ):
-            return node
-        source = made.arguments["self"]
-        meta = self.graph.metas.get(source.name)
-        if meta is None or meta.dtype.startswith("complex") or made.arguments.get("s") or made.arguments.get("n"):
-            return node
-        every = list(range(len(meta.shape)))
-        dim = made.arguments.get("dim", {"aten.fft_fft": -1, "aten.fft_fft2": [-2, -1]}.get(made.operator))
-        dims = every if dim is None else dim if isinstance(dim, list) else [dim]
-        return replace(node, target="torch2flow.real_fftn.default", arguments={"self": source, "dim": dims})
 
     def _filled(self, node: Node) -> Node:
         """Draws in the shape of a tensor itself, where the program first makes an empty one like it."""

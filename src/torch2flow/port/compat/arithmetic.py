@@ -400,11 +400,19 @@ def dist(input, other, p=2):
     return flow.linalg.vector_norm((input - other).reshape(-1), p)
 
 
-@stands_for(
-    "torch.real", "torch.conj", "torch.resolve_conj", "torch.Tensor.conj", because="OneFlow has real numbers alone."
-)
-def real(input):
+@stands_for("torch.conj", "torch.resolve_conj", "torch.Tensor.conj", because="OneFlow has real numbers alone.")
+def conj(input):
     return input
+
+
+@stands_for("torch.real", because="OneFlow has real numbers alone; complex ones are `Complex` here.")
+def real(input):
+    return input.real if hasattr(input, "pair") else input
+
+
+@stands_for("torch.imag", because="OneFlow has real numbers alone; complex ones are `Complex` here.")
+def imag(input):
+    return input.imag
 
 
 @stands_for("torch.angle", "torch.Tensor.angle", because="OneFlow has no `angle`.")

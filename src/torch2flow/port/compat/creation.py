@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.indexing import diag_embed, diagflat
@@ -154,23 +153,6 @@ stands_for("torch.diagflat", "torch.Tensor.diagflat", because="OneFlow has no `d
 def vander(x, N=None, increasing=False):
     columns = [x**power for power in range(x.shape[0] if N is None else N)]
     return flow.stack(columns if increasing else columns[::-1], dim=1)
-
-
-@stands_for("torch.hamming_window", because="OneFlow has no `hamming_window`.")
-def hamming_window(window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None, device=None):
-    return cosine_window(window_length, periodic, (alpha, beta), dtype, device)
-
-
-@stands_for("torch.blackman_window", because="OneFlow has no `blackman_window`.")
-def blackman_window(window_length, periodic=True, *, dtype=None, device=None):
-    return cosine_window(window_length, periodic, (0.42, 0.5, 0.08), dtype, device)
-
-
-def cosine_window(length, periodic, weights, dtype=None, device=None):
-    """A sum of cosines, every other one subtracted."""
-    angle = flow.arange(length, dtype=flow.float64, device=device) * (2 * math.pi / max(length - (not periodic), 1))
-    total = sum((-1) ** order * weight * flow.cos(order * angle) for order, weight in enumerate(weights))
-    return total.to(flow.float32 if dtype is None else dtype)
 
 
 @stands_for("torch.rand_like", because="OneFlow has no `rand_like`.")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch2flow.guards.regular_files import is_regular
 from torch2flow.port.cache import Cache, cache_key, content_digest
+from torch2flow.port.compat_module import TAKE_COMPLEX, is_of_complex
 from torch2flow.port.running.located import Located
 
 if TYPE_CHECKING:
@@ -207,6 +208,8 @@ class PortingFinder:
             setattr(holder, COMPAT, module)
             self.compat = vars(module)
             exec(self.porter.compat_code(), self.compat)
+        if any(map(is_of_complex, names)):
+            self.compat[TAKE_COMPLEX](self.compat["FUNCTIONS"], self.compat)
         for name in names:
             if name in self._put:
                 continue

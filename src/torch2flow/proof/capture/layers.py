@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from torch2flow.proof.capture.module_state import has_rounding
 from torch2flow.proof.watching import WatchedCall
 from torch2flow.runtime.nested import replaced
 
@@ -123,7 +124,7 @@ class Fed:
             if not isinstance(leaf, torch.Tensor):
                 return leaf
             name = next(following)
-            if not leaf.is_floating_point():
+            if not has_rounding(leaf):
                 return leaf
             recorded = self.record(name, leaf)
             return recorded if feed else leaf
@@ -134,7 +135,8 @@ class Fed:
         """Takes the value of a tensor that was recorded; returns what was recorded, in this precision."""
         torch = self.recorder.torch
         with torch._C.DisableTorchFunction():  # float32 means float32 here, see `double_mode`
-            recorded = self.recorder.recorded(name).to(value.device, value.dtype)
+            recorded = self.recorder.recorded(name).to(value.device, value.real.dtype)
+            recorded = torch.view_as_complex(recorded) if value.is_complex() else recorded
             if name not in self.known:
                 self.known.add(name)
                 self.compare(name, value, recorded)
@@ -151,7 +153,8 @@ class OwnNoise(Fed):
     def compare(self, name: str, value: Any, recorded: Any) -> None:
         """Records the distance."""
         with self.recorder.torch._C.DisableTorchFunction():
-            self.recorder.tensor(f"own/{name}", (value - recorded).float())
+            distance = value - recorded
+            self.recorder.tensor(f"own/{name}", distance.cfloat() if distance.is_complex() else distance.float())
 
 
 class RandomTensors(Fed):

@@ -49,6 +49,7 @@ def doubled(torch: Any, module: Any) -> Iterator[None]:
         for parameter, _, _ in parameters:
             parameter.grad = None
         module.double()
+        module._apply(lambda tensor: tensor.to(torch.complex128) if tensor.is_complex() else tensor)
         node.apply = backward_in_double
         yield
     finally:
@@ -81,8 +82,7 @@ def double_mode(torch: Any) -> Iterator[None]:
 
     class Doubles(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if func is torch.Tensor.float:
-                func = torch.Tensor.double
+            func = wide.get(func, func)
             if func in grouped:
                 func = grouped_mm
             if func is batch_norm:
@@ -99,15 +99,17 @@ def double_mode(torch: Any) -> Iterator[None]:
             return float(torch.tensor(value, dtype=torch.float32))
 
     def widened(value: Any) -> Any:
-        if value is torch.float32:
-            return torch.float64
+        if isinstance(value, torch.dtype):
+            return dtypes.get(value, value)
         if type(value) in (list, tuple):
             return type(value)(map(widened, value))
         if isinstance(value, torch.Tensor):
             with torch._C.DisableTorchFunction():
-                return value.double() if value.dtype is torch.float32 else value
+                return value.to(dtypes[value.dtype]) if value.dtype in dtypes else value
         return value
 
+    dtypes = {torch.float32: torch.float64, torch.complex64: torch.complex128}
+    wide = {torch.Tensor.float: torch.Tensor.double, torch.Tensor.cfloat: torch.Tensor.cdouble}
     names = ((torch.nn.functional, "grouped_mm"), (torch, "_grouped_mm"))
     grouped = [getattr(home, name) for home, name in names if hasattr(home, name)]
     before = torch.get_default_dtype()
@@ -121,9 +123,9 @@ def double_mode(torch: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def shaken(torch: Any, module: Any, seed: int) -> Iterator[None]:
-    """Every floating parameter is one rounding of its dtype higher, or lower, or as it is."""
+    """Every floating or complex parameter is one rounding of its dtype higher, or lower, or as it is."""
     generator = torch.Generator().manual_seed(seed)
-    kept = [(parameter, parameter.data) for parameter in module.parameters() if parameter.is_floating_point()]
+    kept = [(parameter, parameter.data) for parameter in module.parameters() if has_rounding(parameter)]
     try:
         for parameter, data in kept:
             parameter.data = one_rounding_off(torch, data, generator)
@@ -133,8 +135,13 @@ def shaken(torch: Any, module: Any, seed: int) -> Iterator[None]:
             parameter.data = data
 
 
+def has_rounding(tensor: Any) -> bool:
+    """Whether a tensor holds floating or complex numbers."""
+    return bool(tensor.is_floating_point() or tensor.is_complex())
+
+
 def one_rounding_off(torch: Any, tensor: Any, generator: Any) -> Any:
-    """A copy of a floating tensor whose elements are moved by -1, 0 or 1 rounding of its dtype."""
+    """A copy of a floating or complex tensor whose elements are moved by -1, 0 or 1 rounding of its dtype."""
     ways = torch.randint(-1, 2, tensor.shape, generator=generator).to(tensor.device, tensor.dtype)
     moved: Any = tensor * (1 + ways * torch.finfo(tensor.dtype).eps)
     return moved

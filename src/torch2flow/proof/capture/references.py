@@ -22,7 +22,15 @@ from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.factories import in_words
 from torch2flow.proof.capture.layers import LayerRow, Layers, OwnNoise, RandomTensors
 from torch2flow.proof.capture.mode_calls import mode_calls, nothing_dropped
-from torch2flow.proof.capture.module_state import double_mode, doubled, one_rounding_off, shaken, stepped, untouched
+from torch2flow.proof.capture.module_state import (
+    double_mode,
+    doubled,
+    has_rounding,
+    one_rounding_off,
+    shaken,
+    stepped,
+    untouched,
+)
 from torch2flow.proof.digests import digest
 from torch2flow.proof.dropout import dropout_off
 from torch2flow.proof.fixed_draws import NAMES as FIXED
@@ -71,6 +79,11 @@ def leaves_of(torch: Any, value: Any) -> list[Any]:
     return [part for leaf in torch.utils._pytree.tree_flatten(value)[0] for part in leaves(leaf)]
 
 
+def as_pairs(torch: Any, value: Any) -> Any:
+    """A complex tensor as the converted model has it, with a last dimension of 2; any other as it is."""
+    return torch.view_as_real(value.resolve_conj()) if value.is_complex() else value
+
+
 class ReferenceRecorder:
     """Runs a module and records what it gives.
 
@@ -106,7 +119,7 @@ class ReferenceRecorder:
             self._append(name, value.detach())
 
     def _append(self, name: str, value: Any) -> None:
-        torch = self.torch
+        torch, value = self.torch, as_pairs(self.torch, value)
         if self.spread is not None:
             if value.is_floating_point() and DOUBLE + name in self.recording.names:
                 distance = (value.cpu().double() - self._exact(name)).abs()
@@ -117,8 +130,6 @@ class ReferenceRecorder:
             value = value.dequantize()
         if value.layout is not torch.strided:
             value = value.to_dense()
-        if value.is_complex():
-            value = torch.view_as_real(value.resolve_conj())
         value = self._remainder(name, value.cpu().resolve_neg()).contiguous()
         dtype = find_dtype(str(value.dtype))
         if dtype is None or not dtype.safetensors:
@@ -214,7 +225,9 @@ class ReferenceRecorder:
         return self.outputs(f"{name}output", output)
 
     def _dtype_name(self, value: Any) -> str | None:
-        return str(value.dtype).removeprefix("torch.") if isinstance(value, self.torch.Tensor) else None
+        if not isinstance(value, self.torch.Tensor):
+            return None
+        return str(as_pairs(self.torch, value).dtype).removeprefix("torch.")
 
     def everything_in_float64(self, call: Any, runs: Mapping[str, Any], *, layers: bool) -> str:
         """Records all that was recorded once more in float64, and the noise of each layer; a note where that fails.
@@ -270,7 +283,7 @@ class ReferenceRecorder:
                 generator = self.torch.Generator().manual_seed(seed)
 
                 def moved(leaf: Any, generator: Any = generator) -> Any:
-                    floating = isinstance(leaf, self.torch.Tensor) and leaf.is_floating_point()
+                    floating = isinstance(leaf, self.torch.Tensor) and has_rounding(leaf)
                     return one_rounding_off(self.torch, leaf, generator) if floating else leaf
 
                 with shaken(self.torch, self.module, seed):
@@ -287,10 +300,9 @@ class ReferenceRecorder:
         """A digest of each parameter and buffer, by the names of the state dict."""
         for name, value in self.module.state_dict().items():
             if isinstance(value, self.torch.Tensor) and value.layout is self.torch.strided and not value.is_quantized:
-                value = value.detach().cpu()
-                if not value.is_complex():
-                    value = value.float() if value.dtype is self.torch.bfloat16 else value
-                    yield name, digest(value.numpy())
+                value = as_pairs(self.torch, value.detach().cpu())
+                value = value.float() if value.dtype is self.torch.bfloat16 else value
+                yield name, digest(value.numpy())
 
     def own_noise(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Records which part of each submodule's noise is its own, as `own/...`; in float64, after `forward`."""
@@ -299,7 +311,7 @@ class ReferenceRecorder:
         with self._named(""):
             output = self.run(args, kwargs, noise)
             for number, leaf in enumerate(self.leaves(output)):
-                if isinstance(leaf, self.torch.Tensor) and leaf.is_floating_point():
+                if isinstance(leaf, self.torch.Tensor) and has_rounding(leaf):
                     noise.record(f"output.{number}", leaf)
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], watcher: Watcher | None = None, times: int = 1) -> Any:
@@ -356,7 +368,7 @@ class ReferenceRecorder:
             inputs: dict[str, Any] = {}
 
             def track(prefix: str, value: Any) -> Any:
-                if isinstance(value, torch.Tensor) and value.is_floating_point():
+                if isinstance(value, torch.Tensor) and has_rounding(value):
                     leaf = self._copied(value).detach().requires_grad_()
                     inputs[prefix] = leaf
                     return leaf.clone()
@@ -399,6 +411,7 @@ class ReferenceRecorder:
         torch = self.torch
         loss = torch.zeros((), dtype=torch.float64 if self.doubles else torch.float32)
         for number, leaf in enumerate(leaves):
+            leaf = as_pairs(torch, leaf) if isinstance(leaf, torch.Tensor) else leaf
             if isinstance(leaf, torch.Tensor) and leaf.is_floating_point():
                 rng = np.random.default_rng([self.seed, number])
                 weight = torch.from_numpy(np.asarray(rng.standard_normal(tuple(leaf.shape), "f4")))
@@ -409,13 +422,15 @@ class ReferenceRecorder:
         return loss
 
     def _record_step(self, parameters: Mapping[str, Any], gradients: Mapping[str, Any]) -> None:
+        parameters = {name: as_pairs(self.torch, parameter.detach()) for name, parameter in parameters.items()}
+        gradients = {name: each if each is None else as_pairs(self.torch, each) for name, each in gradients.items()}
         for name, gradient in gradients.items():
             if gradient is not None:  # None: nothing depends on it
                 kind, _, path = name.rpartition(":")
                 self.tensor(f"train.input_gradient.{path}" if kind else f"train.gradient.{name}", gradient)
         for name, parameter in parameters.items():
             if gradients[name] is not None:
-                stepped = sample(parameter.detach()).add(sample(gradients[name]), alpha=-LEARNING_RATE)
+                stepped = sample(parameter).add(sample(gradients[name]), alpha=-LEARNING_RATE)
                 self.tensor(f"train.sgd.{name}", stepped)
                 if not self.doubles and self.spread is None:
                     self._adamw(f"train.adamw.{name}", parameter, gradients[name])
@@ -429,7 +444,7 @@ class ReferenceRecorder:
         first step is the sign of the noise.
         """
         for prefix, dtype in (("", parameter.dtype), (DOUBLE, self.torch.float64)):
-            leaf = sample(parameter.detach()).to(dtype, copy=True).requires_grad_()
+            leaf = sample(parameter).to(dtype, copy=True).requires_grad_()
             leaf.grad = sample(gradient).to(dtype)
             self.torch.optim.AdamW([leaf], **ADAMW, foreach=False).step()
             with self._named(prefix):

@@ -199,7 +199,8 @@ def _number(value: Any) -> float:
 @functools.cache
 def _parameters(function: Callable[..., Any]) -> list[str] | None:
     """The names of a function's parameters, if it is written in Python."""
-    return list(inspect.signature(function).parameters) if inspect.isfunction(function) else None
+    own = inspect.unwrap(function)
+    return list(inspect.signature(own).parameters) if inspect.isfunction(own) else None
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch2flow.checkpoints.dtypes import DType, find_dtype, numpy_dtype
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
+from torch2flow.checkpoints.writing.value_changes import REAL_OF
 from torch2flow.errors import Torch2FlowError, UnsupportedError, UsageError
 from torch2flow.runtime.loading.filling import IncomingTensor
 from torch2flow.runtime.loading.rank_blocks import grown, unsplittable
@@ -164,7 +165,11 @@ def match(slots: dict[str, ModelTensor], tensors: dict[str, Tensor]) -> Match:
 
 def _pair(result: Match, name: str, slot: ModelTensor, tensor: Tensor) -> None:
     shape, dtype = tuple(slot.tensor.shape), _live_dtype(str(slot.tensor.dtype))
-    if isinstance(tensor, CompositeTensor) or tensor.dtype.kind not in FAMILY or dtype is None:
+    if tensor.dtype.name in REAL_OF and dtype is not None and dtype.kind == "f" and shape == (*tensor.shape, 2):
+        result.pieces[name] = IncomingTensor(tensor, dtype, shape, "view_as_real")
+        if REAL_OF[tensor.dtype.name] != dtype.name:
+            result.converted[name] = (tensor.dtype.name, dtype.name)
+    elif isinstance(tensor, CompositeTensor) or tensor.dtype.kind not in FAMILY or dtype is None:
         layout = tensor.layout if isinstance(tensor, CompositeTensor) else "dense"
         result.unsupported.append(f"{name} ({slot.owner}): {layout} {tensor.dtype} into {slot.tensor.dtype}")
     elif tensor.shape != shape:

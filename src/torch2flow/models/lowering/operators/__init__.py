@@ -4,6 +4,7 @@ from torch2flow.models.lowering.operators import (
     arithmetic,
     attention,
     comparison,
+    complex_numbers,
     convolution,
     copying,
     creation,
@@ -21,12 +22,14 @@ from torch2flow.models.lowering.operators import (
     reduction,
     resampling,
     shape,
+    spectrograms,
 )
 
 __all__ = [
     "arithmetic",
     "attention",
     "comparison",
+    "complex_numbers",
     "convolution",
     "copying",
     "creation",
@@ -44,4 +47,5 @@ __all__ = [
     "reduction",
     "resampling",
     "shape",
+    "spectrograms",
 ]

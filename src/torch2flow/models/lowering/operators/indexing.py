@@ -254,12 +254,15 @@ def index_fill_by_tensor(self, dim, index, value):
 
 @operator("aten.diagonal", "aten.diagonal_copy")
 def diagonal_(self, offset=0, dim1=0, dim2=1):
-    return flow.diagonal(self, offset, dim1, dim2)
+    if (dim1 % self.ndim, dim2 % self.ndim) != (0, 1):
+        # OneFlow 0.9.0's gradient has the dimensions in this order, whatever they were.
+        self = flow.movedim(self, (dim1, dim2), (0, 1))
+    return flow.diagonal(self, offset, 0, 1)
 
 
 @operator("aten.linalg_diagonal")
 def linalg_diagonal(A, offset=0, dim1=-2, dim2=-1):
-    return flow.diagonal(A, offset, dim1, dim2)
+    return diagonal_(A, offset, dim1, dim2)
 
 
 @operator("aten.diagonal_scatter")
