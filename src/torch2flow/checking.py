@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch2flow.checkpoints.frameworks.adapters import merged
 from torch2flow.checkpoints.names.renamed_checkpoint import renamed
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import TensorRef
@@ -133,6 +134,8 @@ def _compare_with_source(
     options, where = saved_options(manifest), str(manifest_file(result.path))
     keys = manifest_keys(manifest, where)
     source = open_checkpoint(against, manifest["zoo"]["key"] if "zoo" in manifest else options.key)
+    if options.merge_adapter:
+        source = merged(source, open_checkpoint(options.merge_adapter))
     source = renamed(renamed(source, manifest_keys(manifest, where, "older")), keys)
     plan = make_plan(source, options, target_of(manifest["format"]), partial(recorded_names, manifest))
     planned: set[str] = set()

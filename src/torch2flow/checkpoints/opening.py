@@ -13,6 +13,8 @@
 | folder with `pickled_data`           | OneFlow's folder (`snapshot_done`: that of OneFlow before 0.7) |
 | folder with `rank_0` and a manifest  | folders that torch2flow cut for the ranks of a job |
 | folder with one index or weight file | a Hugging Face model folder |
+| folder with `*_model_states.pt`, or a `latest` that names one | DeepSpeed |
+| files of ranks that hold parts       | DTensor and ShardedTensor in files of torch.save |
 """
 
 from __future__ import annotations
@@ -39,8 +41,14 @@ FOLDER_FILES = (
     "pytorch_model.bin",
     "diffusion_pytorch_model.safetensors.index.json",
     "diffusion_pytorch_model.safetensors",
+    "pytorch_model_fsdp.bin",
+    "adapter_model.safetensors",
+    "adapter_model.bin",
 )
-"""What `save_pretrained` of transformers and diffusers names its weights, in their own order of preference."""
+"""How transformers, diffusers, Accelerate and PEFT name the weights in a folder, in their order of preference."""
+
+INNER_FOLDERS = ("pytorch_model_fsdp_0", "pytorch_model")
+"""Where Accelerate and the Trainer of transformers put the weights of FSDP and of DeepSpeed."""
 
 OTHER_FILES = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file, perhaps of Keras",
@@ -87,11 +95,20 @@ def open_container(path: Path) -> Container:
         return open_ranks(path)
     if os.path.isdir(path):  # noqa: PTH112 - pathlib's raises where a folder can't be entered
         return _open_folder(path)
-    return _open_file(path, is_shard=False)
+    return _open_with_ranks(path)
 
 
 def _open_shard(path: Path) -> Container:
     return _open_file(path, is_shard=True)
+
+
+def _open_with_ranks(path: Path) -> Container:
+    container = _open_file(path, is_shard=False)
+    if "rank" not in path.name:
+        return container
+    from torch2flow.checkpoints.frameworks.rank_files import with_other_ranks
+
+    return with_other_ranks(path, container, _open_shard)
 
 
 def _open_file(path: Path, is_shard: bool) -> Container:
@@ -153,6 +170,18 @@ def _open_folder(path: Path) -> Container:
     for name in FOLDER_FILES:
         if os.path.isfile(path / name):
             return _open_file(path / name, is_shard=False)
+    from torch2flow.checkpoints.frameworks.deepspeed import deepspeed_folder, open_deepspeed
+    from torch2flow.checkpoints.frameworks.rank_files import choose_rank_files
+
+    deepspeed = deepspeed_folder(path)
+    if deepspeed is not None:
+        return open_deepspeed(deepspeed, _open_shard)
+    for name in INNER_FOLDERS:
+        if os.path.isdir(path / name):  # noqa: PTH112 - as above
+            return _open_folder(path / name)
+    ranks = choose_rank_files(path)
+    if ranks:
+        return _open_with_ranks(ranks[0])
     raise FormatError(
         "This folder is no checkpoint that torch2flow knows.",
         where=str(path),

@@ -118,7 +118,13 @@ Examples:
 @click.option(
     "--quantized",
     type=click.Choice(["dequantize", "int"]),
-    help="Quantized tensors: float32 values, or integers.",
+    help="Quantized tensors and packed weights (bitsandbytes, GPTQ, AWQ, float8): their values, or the integers.",
+)
+@click.option(
+    "--merge-adapter",
+    default="",
+    metavar="BASE",
+    help="FILE is PEFT's LoRA adapter: write the model BASE with it added.",
 )
 @click.option("--sparse", type=click.Choice(["dense"]), help="Sparse tensors: all their elements.")
 @click.option(
@@ -165,6 +171,7 @@ def convert(source: Path, out: Path, **given: Any) -> None:
         complex=given["complex_"] or "",
         quantized=given["quantized"] or "",
         sparse=given["sparse"] or "",
+        merge_adapter=os.path.abspath(given["merge_adapter"]) if given["merge_adapter"] else "",
     )
     flags = {
         name: given[name]

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch2flow.checkpoints.opening import open_container
+from torch2flow.checkpoints.frameworks.adapters import merged
+from torch2flow.checkpoints.opening import open_checkpoint, open_container
 from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch import Checkpoint, Container
 from torch2flow.checkpoints.pytorch.tree import at_path, is_module
@@ -93,6 +94,8 @@ def convert(
         container = _in_order_of(program, container)
         options = replace(options, complex="real")  # as the model's source has its complex tensors
     checkpoint = Checkpoint(source, container, options.key if program is None else "state_dict")
+    if options.merge_adapter:
+        checkpoint = merged(checkpoint, open_checkpoint(options.merge_adapter))
     whole = make_plan(checkpoint, options, FORMATS[format].target if plan is None else ONEFLOW_FLAT)
     cut = None if plan is None else _cut(whole, plan, ranks)
     model_source = program.source() if program is not None else None

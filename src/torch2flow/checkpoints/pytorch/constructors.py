@@ -16,6 +16,7 @@ from torch2flow.checkpoints.pickles import Constructor, Global, Machine, Opaque,
 from torch2flow.checkpoints.pickles.limits import ITEM
 from torch2flow.checkpoints.pickles.python_constructors import CONSTRUCTORS as PYTHON_CONSTRUCTORS
 from torch2flow.checkpoints.pytorch.arrays import ARRAY_CONSTRUCTORS, NumpyArray
+from torch2flow.checkpoints.pytorch.shards import shard_of
 from torch2flow.checkpoints.pytorch.tensor import CompositeTensor, Storage, TensorRef
 from torch2flow.errors import FormatError
 
@@ -165,6 +166,13 @@ def _parameter(m: Machine, data: Any, grad: Any = True) -> Any:
     return _as_parameter(data, grad)
 
 
+@constructor("torch._dynamo.eval_frame.OptimizedModule")
+def _optimized_module(m: Machine, *args: Any) -> Any:
+    """What `torch.compile` makes of a module is pickled as a call with that module: it is taken, and counted."""
+    record = m.unknown("torch._dynamo.eval_frame.OptimizedModule", args)
+    return args[0] if args and isinstance(args[0], Opaque) else record
+
+
 @constructor("torch.nn.parameter.Buffer")
 def _buffer(m: Machine, data: Any, *rest: Any) -> Any:
     return data
@@ -191,10 +199,11 @@ def _with_type(m: Machine, tensor: Any, kind: Any, state: Any) -> Any:
         tensor.parts = {
             label(name): part for half in halves for name, part in half.items() if isinstance(part, TensorRef)
         }
-        local = tensor.parts.get("_local_tensor")
-        if local is not None and local.shape == tensor.shape:  # a DTensor that is replicated: the whole is here
-            return local
-    elif isinstance(tensor, TensorRef | CompositeTensor):
+        block = next((half["block_size"] for half in halves if "block_size" in half), None)
+        if isinstance(block, list | tuple):
+            tensor.attributes["block_size"] = tuple(block)  # of a tensor of torchao's
+        return shard_of(tensor, state)
+    if isinstance(tensor, TensorRef | CompositeTensor):
         tensor.is_parameter |= getattr(kind, "name", "") == "torch.nn.parameter.Parameter"
         _note_attributes(m, getattr(kind, "name", "tensor"), state)
     return tensor

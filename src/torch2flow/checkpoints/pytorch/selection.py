@@ -1,7 +1,8 @@
 """Which part of a checkpoint is *the* state dict, by a rule a person can read.
 
 1. The whole, if it is a state dict (a flat mapping of names to tensors) or a pickled module.
-2. Otherwise the first of `NAMES` at the top level that holds tensors and is no optimizer state.
+2. Otherwise the first of `NAMES` at the top level that holds tensors and is no optimizer state. Where that is a
+   dictionary of parts again, one of which has a name of `INNER`, it is that part.
 3. Otherwise the whole: nothing is left out unasked.
 
 `--key PATH` takes any other part, `--key .` the whole.
@@ -28,6 +29,9 @@ NAMES = (
     "params",
 )
 """In this order: Lightning and mmengine, PyTorch's tutorials, fairseq and timm, DeepSpeed, then common habit."""
+
+INNER = ("state_dict", "model_state_dict", "model_state")
+"""Names that mean a state dict also one level deeper: `{"model": {"state_dict": ..., "args": ...}}`."""
 
 SEARCH_DEPTH = 4
 MAX_VISITED = 1 << 14
@@ -138,5 +142,13 @@ def choose(root: Any) -> tuple[str, str]:
         for name in NAMES:
             part = root.get(name)
             if search.classify(part) != "optimizer state" and search.holds_tensors(part, 0):
-                return name, f"{name!r} is the first of the usual names for a state dict"
+                reason = f"{name!r} is the first of the usual names for a state dict"
+                inner = next(
+                    (each for each in INNER if isinstance(part, dict) and _is_weights(search, part.get(each))), ""
+                )
+                return (f"{name}.{inner}", f"{reason}, and holds one of them again") if inner else (name, reason)
     return ".", "no part has a usual name for a state dict"
+
+
+def _is_weights(search: Search, value: Any) -> bool:
+    return search.classify(value) in ("state dict", "module")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.dtypes import DType
 from torch2flow.checkpoints.names.user_choice import Naming, choose_names, rebuild
+from torch2flow.checkpoints.names.wrappers import LIGHTNING, notes_on
+from torch2flow.checkpoints.packed import quantization_config, with_packed
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
 from torch2flow.checkpoints.pytorch.tree import named
 from torch2flow.checkpoints.writing.dtype_policy import Outcome, settle
@@ -130,7 +132,10 @@ def make_plan(
         UsageError: an option names what is not there, or two tensors would get one name.
         UnsupportedError: tensors the target can't hold; all of them are listed.
     """
-    tree, notes = target.adapt(checkpoint.tree)
+    whole = checkpoint.tree
+    if options.quantized != "int":
+        whole = with_packed(whole, lambda: quantization_config(checkpoint.path))
+    tree, notes = target.adapt(whole)
     tensors = list(named(tree))
     found = (name for name, _ in tensors)
     if choose is not None:
@@ -140,6 +145,10 @@ def make_plan(
     if naming.changes_tree or target.flat:
         tree = rebuild(tree, naming, target.flat)
     plan = ConversionPlan(checkpoint, options, tree, naming, notes=[*checkpoint.container.notes, *notes, *naming.notes])
+    if options.key != ".":
+        is_lightning = isinstance(checkpoint.root, dict) and LIGHTNING in checkpoint.root
+        plan.notes += notes_on(naming.names.values(), is_lightning=is_lightning)
+    check_filled((name, tensor) for name, tensor in tensors if name in naming.names)
     refused: list[str] = []
     known: dict[tuple[Any, ...], Entry] = {}
     settled: dict[str, Outcome] = {}
@@ -180,11 +189,33 @@ def make_plan(
             f"{len(refused)} tensor{'s' if len(refused) > 1 else ''} can't be held by {target.name} "
             f"as {'they are' if len(refused) > 1 else 'it is'}:\n    " + "\n    ".join(refused[:20]) + more,
             where=str(checkpoint.path),
-            remedy="use the option named" + (", or leave them out with --exclude NAME" if len(tensors) > 1 else ""),
+            remedy=_remedy(refused, len(tensors)),
         )
     if not plan.entries and target.flat:
         raise UsageError("There is no tensor to write.", where=str(checkpoint.path))
     return plan
+
+
+def _remedy(refused: list[str], tensors: int) -> str:
+    ways = ["use the option named"] if any("--" in line for line in refused) else []
+    ways += ["leave them out with --exclude NAME"] if tensors > 1 else []
+    return ", or ".join(ways)
+
+
+def check_filled(tensors: Iterable[tuple[str, Tensor]]) -> None:
+    """Refuses weights of which nothing but the names is there: those of a model whose ranks hold its parameters.
+
+    Raises:
+        UnsupportedError: more than half of all tensors that are called a weight have the shape (0,).
+    """
+    weights = [(name, tensor) for name, tensor in tensors if name.rpartition(".")[2] == "weight"]
+    empty = [name for name, tensor in weights if tensor.shape == (0,)]
+    if 2 * len(empty) > len(weights):
+        raise UnsupportedError(
+            f"{len(empty)} of {len(weights)} weights have no elements: {', '.join(empty[:3])[:200]}.",
+            maybe="they were saved under ZeRO stage 3 or FSDP, where each rank holds a part of a parameter, or none",
+            remedy="give the folder that holds DeepSpeed's files, or save the model's full state dict",
+        )
 
 
 def _identity(tensor: Tensor) -> tuple[Any, ...]:

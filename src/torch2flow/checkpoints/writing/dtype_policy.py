@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch2flow.checkpoints.dtypes import DTYPES, DType, find_dtype
+from torch2flow.checkpoints.packed import PackedTensor
 from torch2flow.checkpoints.pytorch import CompositeTensor, Tensor
 from torch2flow.checkpoints.writing.options import Options, Target
 from torch2flow.checkpoints.writing.value_changes import INTEGER_OF, REAL_OF, SPARSE
@@ -28,9 +29,9 @@ def settle(tensor: Tensor, options: Options, target: Target) -> Outcome:
         dtype, change = DTYPES[REAL_OF[dtype.name]], "view_as_real"
     wanted = _wanted_dtype(options)
     if wanted is not None and dtype.kind == "f" and (dtype is not wanted or _is_stored_wider(tensor)):
-        if change:
+        if change and not isinstance(tensor, PackedTensor):
             raise UnsupportedError(f"{dtype}; --dtype can't be combined with {change}")
-        dtype, change = wanted, "cast"
+        dtype, change = wanted, change or "cast"
     stored = target.stored(dtype)
     if stored is None:
         wide = target.widened(dtype)
@@ -45,6 +46,8 @@ def settle(tensor: Tensor, options: Options, target: Target) -> Outcome:
 
 def _settle_composite(tensor: CompositeTensor, options: Options) -> tuple[DType, str]:
     shown = f"{tensor.layout} {tensor.dtype} {list(tensor.shape)}"
+    if isinstance(tensor, PackedTensor):
+        return _settle_packed(tensor, options)
     if tensor.layout == "quantized" and tensor.dtype.name in INTEGER_OF:
         if options.quantized == "dequantize":
             return DTYPES["float32"], "dequantized"
@@ -57,7 +60,27 @@ def _settle_composite(tensor: CompositeTensor, options: Options) -> tuple[DType,
         raise UnsupportedError(f"{shown}; --sparse dense writes all its elements")
     if tensor.layout == "meta":
         raise UnsupportedError(f"{shown}: a meta tensor has no values")
-    raise UnsupportedError(f"{shown}: it has no dense form that PyTorch defines")
+    kind, cut = str(tensor.attributes.get("class", ""))[:100], tensor.attributes.get("cut")
+    if "problem" in tensor.attributes:
+        raise UnsupportedError(f"{kind} {list(tensor.shape)} ({cut}): {tensor.attributes['problem']}")
+    if cut:
+        raise UnsupportedError(
+            f"{kind} {list(tensor.shape)} ({cut}): this file has one rank's part; put the files of all ranks into one"
+            " folder, under names that differ in the number behind 'rank' alone, and give one of them"
+        )
+    raise UnsupportedError(f"{kind or shown}: it has no dense form that PyTorch defines")
+
+
+def _settle_packed(tensor: PackedTensor, options: Options) -> tuple[DType, str]:
+    shown = f"a weight of {tensor.scheme}"
+    if tensor.unpack is None:
+        raise UnsupportedError(f"{shown}: {tensor.problem}; --quantized int writes its packed numbers as they are")
+    if options.quantized == "dequantize":
+        return tensor.dtype, "dequantized"
+    raise UnsupportedError(
+        f"{shown} {list(tensor.shape)}; --quantized dequantize gives {tensor.dtype} values, --quantized int the packed"
+        " numbers"
+    )
 
 
 def _is_stored_wider(tensor: Tensor) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from torch2flow.checkpoints.pytorch.tree import is_flat
 from torch2flow.checkpoints.writing.conversion_plan import ConversionPlan, Entry
 from torch2flow.checkpoints.writing.kernel_copy import create
 from torch2flow.checkpoints.writing.renaming import beside, is_folder
@@ -77,16 +78,20 @@ def not_converted(plan: ConversionPlan) -> list[dict[str, str]]:
     rows += [{"name": where, "reason": why} for where, why in plan.checkpoint.unnamed]
     chosen = plan.checkpoint.key
     if chosen != ".":
-        root = plan.checkpoint.root
-        for key in root if isinstance(root, dict) else ():
-            if not (str(key) == chosen or chosen.startswith(f"{key}.")):
-                rows.append(
-                    {
-                        "name": str(key),
-                        "reason": f"not part of {chosen!r}; --key {key} or --key . converts it",
-                    }
-                )
+        for name in _beside(plan.checkpoint.root, chosen, ""):
+            rows.append({"name": name, "reason": f"not part of {chosen!r}; --key {name} or --key . converts it"})
     return rows
+
+
+def _beside(value: Any, chosen: str, prefix: str) -> Iterator[str]:
+    """The parts of a dictionary that are not on the way to the chosen one, level by level down to its state dict."""
+    for key in value if isinstance(value, dict) else ():
+        name = f"{prefix}{key}"
+        if chosen.startswith(f"{name}."):
+            if not (isinstance(value[key], dict) and is_flat(value[key])):
+                yield from _beside(value[key], chosen, f"{name}.")
+        elif name != chosen:
+            yield name
 
 
 def tensor_row(plan: ConversionPlan, entry: Entry) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class SavedOptions(TypedDict, total=False):
     complex: Literal["", "real"]
     quantized: Literal["", "dequantize", "int"]
     sparse: Literal["", "dense"]
+    merge_adapter: str
 
 
 class Omission(TypedDict):

@@ -21,8 +21,9 @@ class Options:
         dtype: floating tensors become this.
         strict_dtype: refuse lossless widening.
         complex: "" refuses complex tensors the target lacks; "real" gives them a last dimension of 2.
-        quantized: "" refuses quantized tensors; "dequantize" or "int".
+        quantized: "" refuses quantized tensors and packed weights; "dequantize" gives their values, "int" the integers.
         sparse: "" refuses sparse tensors; "dense".
+        merge_adapter: the base model to whose weights those of PEFT's adapter, which is the source, are added.
     """
 
     key: str | None = None
@@ -34,6 +35,7 @@ class Options:
     complex: str = ""
     quantized: str = ""
     sparse: str = ""
+    merge_adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

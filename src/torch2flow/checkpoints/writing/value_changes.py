@@ -5,7 +5,7 @@
 | `widened`      | a dtype the target lacks | the smallest that holds every value | default; `--strict-dtype` refuses |
 | `cast`         | floating        | the dtype named                      | `--dtype` |
 | `view_as_real` | complex         | a last dimension of 2                | `--complex real` |
-| `dequantized`  | quantized       | float32 values                       | `--quantized dequantize` |
+| `dequantized`  | quantized       | float32, or a packed weight's dtype | `--quantized dequantize` |
 | `int_repr`     | quantized       | the integers; scale and zero point go to the manifest | `--quantized int` |
 | `dense`        | sparse          | all elements                         | `--sparse dense` |
 """
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.checkpoints.dtypes import DTYPES, DType, numpy_dtype
+from torch2flow.checkpoints.packed import PackedTensor
 from torch2flow.checkpoints.pytorch import CompositeTensor, Tensor, TensorRef
 from torch2flow.checkpoints.pytorch.tensor import CHUNK
 from torch2flow.errors import FormatError, UnsupportedError
@@ -117,6 +118,9 @@ def _dequantized(tensor: CompositeTensor) -> Chunks:
     """`scale * (q - zero_point)` in float32, per tensor or per channel (`aten/src/ATen/native/quantized`)."""
     import numpy as np
 
+    if isinstance(tensor, PackedTensor):
+        yield from tensor.unpack() if tensor.unpack is not None else _impossible(tensor)
+        return
     scale, zero = (_parameter(tensor, name) for name in ("scale", "zero_point"))
     axis = tensor.attributes.get("axis", 0)
     if type(axis) is not int or not 0 <= axis < max(1, len(tensor.shape)):

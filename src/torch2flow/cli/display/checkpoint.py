@@ -10,6 +10,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.tree import Tree
 
+from torch2flow.checkpoints.inspection import hints
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, TensorRef
 from torch2flow.checkpoints.pytorch.pieced_tensor import PiecedTensor
 from torch2flow.checkpoints.pytorch.selection import Search
@@ -43,7 +44,7 @@ def show_inspection(checkpoint: Checkpoint, pattern: str = "") -> None:
         out.print(f"[yellow]a tensor without a name[/]: {shown(where)} ({why})")
     if len(checkpoint.unnamed) > SHOWN_UNNAMED:
         out.print(f"and {len(checkpoint.unnamed) - SHOWN_UNNAMED} more: --json lists them")
-    for note in container.notes:
+    for note in (*container.notes, *hints(checkpoint)):
         out.print(f"note: {shown(note, 1000)}", style="dim")
 
 

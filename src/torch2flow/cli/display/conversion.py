@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.filesize import decimal
 from rich.markup import escape
 
+from torch2flow.checkpoints.packed import PackedTensor
 from torch2flow.cli.display.console import err, out, printable, shown
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def changes(plan: ConversionPlan) -> dict[str, list[str]]:
     rows: dict[str, list[str]] = {}
     for entry in plan.entries:
         if entry.change:
-            label = f"{entry.change} {entry.tensor.dtype} to {entry.dtype}"
+            was = entry.tensor.scheme if isinstance(entry.tensor, PackedTensor) else entry.tensor.dtype
+            label = f"{entry.change} {was} to {entry.dtype}"
             rows.setdefault(label, []).append(printable(entry.names[0]))
     return rows
 
