@@ -191,11 +191,15 @@ class Blueprint:
         The rows' slots take over the names, which those of the modules around are then called by too.
         """
         taken = {"self", *reserved, *OF_EVERY_MODULE, *(own.attribute for own in self.draft.owns if not own.is_fact)}
+        in_methods = sum(len(list(cells_of(method))) for method in self.draft.methods)
+        first_of_methods = len(self.rows[0]) - in_methods
         for values, columns in self._varying():
             slot, name = self._named(values, columns)
             default = slot.default if slot.default is not REQUIRED or self._filled(columns, slot.hint) else None
             if name in taken:
                 name = self._qualified(columns[0], name)
+            if name in self.draft.children and columns[-1] >= first_of_methods:
+                name = f"with_{name}"  # a method reads it as an attribute, and the module is one already
             name = free_name(name, taken.__contains__)
             taken.add(name)
             argument = Argument(name, columns, default)

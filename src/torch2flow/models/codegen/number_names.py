@@ -68,6 +68,21 @@ def items(text: str, count: int) -> tuple[ast.expr, ...]:
 
 
 @cache
+def method_names(text: str, operator_name: str) -> tuple[str, ...]:
+    """The names of what the one call of a method of a line is given: `keep_prob` of `mask.bernoulli_(keep_prob)`."""
+    tree = parsed(text)
+    found = [
+        node.args
+        for node in (ast.walk(tree) if tree else ())
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr.rstrip("_") == operator_name
+        and not (isinstance(node.func.value, ast.Name) and node.func.value.id in NOT_VALUES)
+    ]
+    return tuple(map(name_of, found[0])) if len(found) == 1 else ()
+
+
+@cache
 def end_name(text: str, dim: int) -> str:
     """The name of the end of the slice in one dimension, in a line with one subscript: `height` of `x[:, :height]`."""
     tree = parsed(text)

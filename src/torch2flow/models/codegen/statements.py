@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from torch2flow.models.codegen.blueprints import VAGUE
 from torch2flow.models.codegen.borders import at, is_leaf, parts, same_content
 from torch2flow.models.codegen.literals import attribute, literal, slice_of
 from torch2flow.models.codegen.local_names import Environment, Named, Names, find, find_list, find_whole
 from torch2flow.models.codegen.names import free_name, record_name
-from torch2flow.models.codegen.number_names import end_name, explained, items, name_of, operand_names
+from torch2flow.models.codegen.number_names import end_name, explained, items, method_names, name_of, operand_names
 from torch2flow.models.codegen.steps import Step, Steps, is_guarded
 from torch2flow.models.program import Graph, Node, Ref, Structure, SymInt
 from torch2flow.models.program.calls import Call, lent, lent_path
@@ -289,6 +290,7 @@ class Body:
             return {}
         text, operator = step.line.text, node.operator.rpartition(".")[2]
         names: dict[str, str | tuple[str, ...]] = {}
+        given = dict(zip(list(node.arguments)[1:], method_names(text, operator), strict=False))
         for key, value in node.arguments.items():
             if isinstance(value, list) and len(value) > 1:
                 names[key] = tuple(map(name_of, items(text, len(value))))
@@ -297,6 +299,8 @@ class Body:
                 tensors = {*self.environment, *(name for each in self.steps for name in each.targets)}
                 found = operand_names(text, operator, frozenset(tensors))
                 names[key] = found[alike.index(node)] if len(found) == len(alike) else ""
+            elif isinstance(value, int | float) and given.get(key) and (key == "p" or key in VAGUE):
+                names[key] = given[key]
         if operator == "slice" and isinstance(dim := node.arguments.get("dim", 0), int):
             names["end"] = end_name(text, dim)
         return names

@@ -26,6 +26,7 @@ from torch2flow.models.codegen.blueprints import (
     Choice,
     Construct,
     Draft,
+    New,
     Own,
     Slot,
     cells_of,
@@ -182,6 +183,10 @@ class _Group:
             self.draft,
             owns=[self._own(own, flags, everyone) for own in self.draft.owns],
         )
+        for body in self.bodies:
+            for entry in body.entries:
+                if entry.variants == self._with_module(_passed_through(entry.statement)):
+                    entry.variants = everyone  # the others have nn.Identity() there
         optional: dict[str, Variants] = {}
         if self.draft.base != "nn.Sequential":
             optional = {name: present for name, present in self.children.items() if present != everyone}
@@ -198,6 +203,14 @@ class _Group:
                 row = [self._value(cell, number, own, each.facts) for cell in cells]
                 members.append(Member(member, row, self._parameters(number, each)))
         return draft, members
+
+    def _with_module(self, name: str) -> Variants | None:
+        """The variants that have a module where the others have `nn.Identity()`; None where that is not so."""
+        match self.draft.children.get(name):
+            case Choice(test=test, other=New(function=function)) if function.value.text == "nn.Identity":
+                values = self.origins[id(test)]
+                return frozenset(n for n, value in values.items() if isinstance(value, Slot) and value.value is True)
+        return None
 
     def _parameters(self, number: int, draft: Draft) -> list[dict[str, str]]:
         """What the methods of the class call the parameters of a draft's own."""
@@ -224,6 +237,17 @@ class _Group:
             return Slot(plain_value(facts.get(origin.name)), origin.name, False)
         default = cell.default if isinstance(cell, Slot) else REQUIRED
         return replace(origin) if origin is not None else Slot(ANY, hint_of(cell), default)
+
+
+def _passed_through(statement: ast.stmt) -> str:
+    """The name of the module in `x = self.drop_path(x)`; "" for any other statement."""
+    match statement:
+        case ast.Assign(
+            targets=[ast.Name(id=name)],
+            value=ast.Call(func=ast.Attribute(ast.Name("self"), child), args=[ast.Name(id=given)], keywords=[]),
+        ) if name == given:
+            return child
+    return ""
 
 
 def _parameter_names(method: ast.FunctionDef) -> list[str]:

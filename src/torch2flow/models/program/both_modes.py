@@ -17,7 +17,7 @@ from typing import Any
 
 from torch2flow.models.program.calls import Call, call_tree
 from torch2flow.models.program.functional import STORE, prune
-from torch2flow.models.program.graph import Graph, Node, Ref, map_refs, refs
+from torch2flow.models.program.graph import Frame, Graph, Node, Ref, Structure, map_refs, refs
 from torch2flow.models.program.train_mode import FLAGS, NORMS, acts_by_mode
 
 _MARK = "__train"
@@ -25,6 +25,8 @@ _MARK = "__train"
 
 _IDLE = "__same"
 """Ends the names of values that come out of a module that gives back what it is given."""
+
+_IDENTITY = "torch.nn.modules.linear.Identity"
 
 
 def joined(evaluation: Graph, training: Graph) -> Graph | None:
@@ -46,7 +48,13 @@ def joined(evaluation: Graph, training: Graph) -> Graph | None:
 
     training = _without_counters(training)
     theirs = {mine: other for other, mine in names.items()}
+    idle = {
+        call.path.rpartition(".")[2]
+        for pair in ((evaluation, training), (training, evaluation))
+        for call in _idle(*pair)
+    }
     evaluation, training = _with_idle_calls(evaluation, training, names), _with_idle_calls(training, evaluation, theirs)
+    evaluation, training = _with_identities(evaluation, idle), _with_identities(training, idle)
     made = {name(output) for node in training.nodes for output in node.outputs if output}
     if made & evaluation.metas.keys():
         return None
@@ -151,6 +159,46 @@ def _with_idle_calls(graph: Graph, other: Graph, names: dict[str, str]) -> Graph
         elif id(node) in ends:
             matching.add(ends[id(node)])
     return matching.found(other)
+
+
+def _with_identities(graph: Graph, names: set[str]) -> Graph:
+    """The program with a call of each module that does nothing in either mode, as one of a rate of 0 does.
+
+    Args:
+        graph: the program.
+        names: what such modules are called where they do something in one mode.
+    """
+    called = {frame.path for node in graph.nodes for frame in node.frames}
+    nodes, metas, borders = list(graph.nodes), dict(graph.metas), dict(graph.borders)
+    users: dict[str, list[int]] = {}
+    latest: dict[str, str] = {}
+    for number, node in enumerate(nodes):
+        for value in node.refs():
+            users.setdefault(value, []).append(number)
+    added: dict[int, list[Node]] = {}
+    for (path, number), border in graph.borders.items():
+        parent, _, name = path.rpartition(".")
+        value = border.result.value
+        if path in called or name not in names or border.result.kind != "value" or list(border.values()) != [value]:
+            continue
+        used = users.get(value, [])
+        if len(used) != 1 or nodes[used[0]].path != parent or value in refs(graph.outputs):
+            continue
+        user, given = nodes[used[0]], latest.get(value, value)
+        made = latest[value] = f"{given}{_IDLE}{number}"
+        frames = (*user.frames, Frame(f"{path}@{number}", path, _IDENTITY))
+        call = Node("aten.alias.default", {"self": Ref(given)}, [made], frames, (*user.lines, ()), user.no_grad)
+        added.setdefault(used[0], []).append(call)
+        nodes[used[0]] = _with_value(user, given, made)
+        metas[made] = metas[value]
+        arguments = tuple((key, each.renamed({value: given}.get)) for key, each in border.arguments)
+        borders[path, number] = replace(border, arguments=arguments, result=Structure("value", made))
+    flat = [each for number, node in enumerate(nodes) for each in (*added.get(number, ()), node)]
+    return replace(graph, nodes=flat, metas=metas, borders=borders)
+
+
+def _with_value(node: Node, value: str, other: str) -> Node:
+    return node.renamed(lambda name: other if name == value else name)
 
 
 def _idle(graph: Graph, other: Graph) -> Iterator[Call]:

@@ -148,6 +148,23 @@ class Ledger:
             likely = (*(each.text for each in known), *likely)
             self._put(part, name, replace(entry, measure=made, likely=likely))
 
+    def judge_again(self, part: str, name: str, found: Array, single: Array, exact: Array, spread: float) -> None:
+        """Takes the measure of a tensor that was computed once more, where it is closer to PyTorch's."""
+        entry = self.parts[part][name]
+        again, before = measure(found, exact, single, spread), entry.measure
+        if again.error < before.error:
+            made = replace(again, double=before.double, allowed=before.allowed, digits=before.digits)
+            self._put(part, name, replace(entry, measure=made, likely=() if made.verdict in FINE else entry.likely))
+
+    def lost(self, *parts: str) -> list[str]:
+        """The tensors of some parts that lose digits in float32."""
+        return [
+            name
+            for part in parts
+            for name, entry in self.parts.get(part, {}).items()
+            if entry.measure.verdict == "loses digits"
+        ]
+
     def allow(self, part: str, name: str, distance: float) -> None:
         """Allows a tensor a multiple of the distance that one rounding of the weights causes in float64."""
         entry = self.parts.get(part, {}).get(name)

@@ -54,7 +54,8 @@ def compare_dropout(runner: Runner, model: Any) -> None:
             ledger.fault("dropout", name, text, "the values that a dropout keeps have another scale or sign")
         others = sorted({call.path for call in calls if call.kind != "dropout"})
         counted = "1 place" if len(others) == 1 else f"{len(others)} places"
-        if others and mode == "train" and not captured and not reference.draws:
+        alone = not captured and reference.metadata.get("dropout") == "attributes"
+        if others and mode == "train" and alone and not reference.draws:
             ledger.remark(
                 f"in train mode PyTorch draws random numbers in {counted}, such as `{others[0]}`, which an "
                 "eval capture does not hold: 'torch2flow capture --train' keeps them"

@@ -131,6 +131,13 @@ class Runner:
             if name in given:
                 self.ledger.judge_double(part, name, given[name].detach().numpy(), exact, scale, single=single)
 
+    def judge_again(self, part: str, name: str, tensor: Any, prefix: str) -> None:
+        """Judges a value that was computed once more, where it is closer to the recorded one."""
+        for recorded, single, exact in self.reference.pairs(prefix):
+            if recorded == name:
+                spread = self.reference.spread.get(prefix + name, 0.0)
+                self.ledger.judge_again(part, name, tensor.detach().numpy(), single, exact, spread)
+
     def least(self, prefix: str) -> float:
         """The smallest scale for a tensor: a gradient that is mathematically zero is measured against the largest."""
         if not prefix.startswith("train."):

@@ -61,24 +61,24 @@ import oneflow.nn.functional as F
 
 
 class DropPath(nn.Module):
-    def __init__(self, p):
+    def __init__(self, keep_prob):
         super().__init__()
-        self.p = p
+        self.keep_prob = keep_prob
 
     def forward(self, x):
         if not self.training:
             return x
         value = flow.zeros((x.shape[0], 1), dtype=flow.float32, device=x.device)
-        mask = (flow.rand(value.shape, device=value.device) < self.p).to(value.dtype)
-        return x * (mask / self.p)
+        mask = (flow.rand(value.shape, device=value.device) < self.keep_prob).to(value.dtype)
+        return x * (mask / self.keep_prob)
 
 
 class Block(nn.Module):
-    def __init__(self, p):
+    def __init__(self, keep_prob):
         super().__init__()
         self.norm = nn.LayerNorm(4)
         self.fc = nn.Linear(4, 4)
-        self.drop_path = DropPath(p)
+        self.drop_path = DropPath(keep_prob)
 
     def forward(self, x):
         return x + self.drop_path(self.fc(self.norm(x)))

@@ -14,7 +14,7 @@ from torch2flow.models.lowering.modules.table import (
 from torch2flow.models.program.pickled import PickledModule
 
 torch_classes("""
-    Identity()
+    Identity(): alias
     Dropout(p=0.5, inplace=False): dropout
     ReLU(inplace=False): relu
     ReLU6(): relu6 hardtanh
