@@ -38,7 +38,7 @@ def test_converted(captured: Path, tmp_path: Path, flow: ModuleType) -> None:
     assert any("so is z, which forward takes" in note for note in result.model_source.notes)
     found = verify_folder(tmp_path / "out", captured)
     assert found.faithful, found.sentence
-    assert {"outputs", "second", "modules", "gradients", "input_gradients", "adamw"} <= set(found.parts)
+    assert {"outputs", "second", "own", "gradients", "input_gradients", "adamw"} <= set(found.parts)
 
 
 def test_ported(tmp_path: Path, run_cli: Any, torch_python: Path, oneflow_python: Path) -> None:
