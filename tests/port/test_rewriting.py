@@ -86,7 +86,8 @@ CASES = {
     ),
     "what OneFlow can't": (
         "import torch\ndef f(x):\n    return torch.linalg.eig(x)\n",
-        "import flow_compat\nimport oneflow as flow\ndef f(x):\n    # torch2flow: OneFlow 0.9.0 can't: torch.linalg.eig\n"
+        "import flow_compat\nimport oneflow as flow\ndef f(x):\n"
+        "    # torch2flow: OneFlow 0.9.0 can't: torch.linalg.eig\n"
         '    return flow_compat.missing("torch.linalg.eig")(x)\n',
     ),
     "what OneFlow can't, by itself": (
