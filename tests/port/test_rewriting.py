@@ -112,9 +112,10 @@ CASES = {
         "try:\n    from oneflow.export import Dim\nexcept ImportError:\n    Dim = None\n",
     ),
     "what OneFlow can't": (
-        "import torch\ndef f(x):\n    return torch.fft.fft2(x)\n",
-        "import flow_compat\nimport oneflow as flow\ndef f(x):\n    # torch2flow: OneFlow 0.9.0 can't: torch.fft.fft2\n"
-        '    return flow_compat.missing("torch.fft.fft2")(x)\n',
+        "import torch\ndef f(x):\n    return torch.linalg.eig(x)\n",
+        "import flow_compat\nimport oneflow as flow\ndef f(x):\n"
+        "    # torch2flow: OneFlow 0.9.0 can't: torch.linalg.eig\n"
+        '    return flow_compat.missing("torch.linalg.eig")(x)\n',
     ),
     "what OneFlow can't, by itself": (
         "from torch.fx import Tracer\n\nclass A(Tracer):\n    pass\n",
@@ -171,12 +172,12 @@ def _plain(text: str) -> str:
 
 def test_windows_line_ends_and_other_encodings_are_kept(tmp_path, port) -> None:
     source = tmp_path / "nets.py"
-    source.write_bytes("# -*- coding: latin-1 -*-\r\nimport torch\r\nx = 'ä', torch.fft.fft2\r\n".encode("latin-1"))
+    source.write_bytes("# -*- coding: latin-1 -*-\r\nimport torch\r\nx = 'ä', torch.linalg.eig\r\n".encode("latin-1"))
     out, _ = port(source, "flow_nets.py")
     assert out.read_bytes() == (
         "# -*- coding: latin-1 -*-\r\nimport flow_compat\r\nimport oneflow as flow\r\n"
-        "# torch2flow: OneFlow 0.9.0 can't: torch.fft.fft2\r\n"
-        "x = 'ä', flow_compat.missing(\"torch.fft.fft2\")\r\n"
+        "# torch2flow: OneFlow 0.9.0 can't: torch.linalg.eig\r\n"
+        "x = 'ä', flow_compat.missing(\"torch.linalg.eig\")\r\n"
     ).encode("latin-1")
 
 

@@ -16,7 +16,7 @@ FILES = {
     "nets/__init__.py": "from .common import *\nx = torch.outer\n",
     "nets/common.py": "import torch\n",
     "plain.py": "x = 1\n",
-    "train.py": "import torch\ny = torch.fft.fft2\n",
+    "train.py": "import torch\ny = torch.linalg.eig\n",
     "cells.ipynb": '{"cells": [{"cell_type": "code", "source": "import torch\\ntorch.ones(1)"}]}',
     "requirements.txt": "torch\n",
     "data.bin": "1",

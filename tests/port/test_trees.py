@@ -12,7 +12,7 @@ from torch2flow.errors import FormatError, OutputError, UsageError
 from torch2flow.port.porting import Port
 from torch2flow.port.tree import add_package, installed, read_tree
 
-USES = "import torch\nx = torch.fft.fft2\n"
+USES = "import torch\nx = torch.linalg.eig\n"
 """Code that needs the compatibility module."""
 
 
@@ -43,7 +43,7 @@ def test_a_folder_without_init_that_is_imported_by_its_name_has_it_where_that_be
 
 
 def test_a_package_whose_folder_is_on_the_path_has_it_beside_its_files(write_tree, port) -> None:
-    raft = "import torch\nfrom update import f\nx = torch.fft.fft2\n"
+    raft = "import torch\nfrom update import f\nx = torch.linalg.eig\n"
     files = {"core/__init__.py": "", "core/raft.py": raft, "core/update.py": USES, "core/utils/__init__.py": "",
              "core/utils/a.py": USES, "nets/__init__.py": "from . import types\n", "nets/types.py": USES,
              "nets/b.py": "import types\n" + USES}  # fmt: skip
@@ -81,7 +81,7 @@ def test_what_cannot_be_ported_is_told_and_the_rest_is_ported(write_tree, port, 
 
 
 def test_nothing_is_executed(write_tree, port, tmp_path) -> None:
-    text = f"import torch\nopen({str(tmp_path / 'ran')!r}, 'w')\nx = torch.fft.fft2\n"
+    text = f"import torch\nopen({str(tmp_path / 'ran')!r}, 'w')\nx = torch.linalg.eig\n"
     port(write_tree({"__init__.py": text, "setup.py": text, "conftest.py": text}))
     assert not (tmp_path / "ran").exists()
 
@@ -152,7 +152,7 @@ def test_an_installed_package_is_found_by_its_name_and_ported_along(write_tree, 
 
 
 def test_what_is_written_does_not_depend_on_the_run(write_tree, port) -> None:
-    source = write_tree({"a.py": "import torch\nx = torch.dot, torch.outer, torch.fft.fft2, y.ravel()\n"})
+    source = write_tree({"a.py": "import torch\nx = torch.dot, torch.outer, torch.linalg.eig, y.ravel()\n"})
     first, _ = port(source, "one")
     second, _ = port(source, "two")
     assert (first / "flow_compat.py").read_bytes() == (second / "flow_compat.py").read_bytes()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from complex_samples import COMPLEX_SAMPLES
 from torch import nn, randn
 from torch.nn import functional as F
 
@@ -43,6 +44,14 @@ def _statistics(*shape: int) -> tuple[Any, ...]:
 
 
 EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, ...]]]]] = [
+    *(("complex", function, lambda make=make: [make()]) for function, make in COMPLEX_SAMPLES),
+    ("roll", torch.roll, lambda: [(randn(2, 3, 4), 2, -1), (randn(2, 3, 4), (1, -1), (-1, -3)), (randn(5), 2)]),
+    ("fftshift", torch.fft.fftshift, lambda: [(randn(2, 3, 4), -1), (randn(2, 5, 3), (-2, -1)), (randn(5),)]),
+    ("fft of many points", lambda x: torch.fft.irfft(torch.fft.rfft(x) * torch.fft.rfft(x.flip(-1)), n=x.shape[-1]),
+     lambda: [(randn(2, n),) for n in (67, 90, 134, 257)]),
+    ("window", lambda x: x * torch.kaiser_window(9) + torch.bartlett_window(9) - torch.blackman_window(9, False),
+     lambda: [(randn(9),)]),
+    ("diagonal", lambda x: x.diagonal(dim1=-2, dim2=-1), lambda: [(randn(2, 3, 3),)]),
     ("lstm", aten.lstm.input, lambda: _all_recurrent(nn.LSTM)),
     ("gru", aten.gru.input, lambda: _all_recurrent(nn.GRU)),
     ("rnn_tanh", aten.rnn_tanh.input, lambda: _all_recurrent(nn.RNN)),

@@ -17,11 +17,11 @@ from __future__ import annotations
 import torch, os
 from torch import nn; import torch.nn.functional as F
 
-é = [torch.compile(abs), 1]; ü = torch.fft.fft2
+é = [torch.compile(abs), 1]; ü = torch.linalg.eig
 
 
 @torch.jit.script
-def f(x, *, y=torch.fft.fft(1)):
+def f(x, *, y=torch.linalg.eig(1)):
     """torch"""
     a = x.to("cpu", non_blocking=True); b = F.gelu(a, approximate="tanh") + missing_one
     return [torch.cat([a, b], dim=1), f"{torch.cat([a, a])} {missing_two}",

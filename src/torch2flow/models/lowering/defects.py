@@ -230,6 +230,12 @@ DEFECTS = (
         aborts=True,
     ),
     Defect(
+        "roll along a dimension counted from the end",
+        "flow.roll(x, 2, -1) moves elements out of their rows.",
+        "flow.roll(flow.arange(8).reshape(2, 4), 2, -1).numpy()[0].tolist() != [2, 3, 0, 1]",
+        ("aten.roll",),
+    ),
+    Defect(
         "roll without elements",
         "flow.roll of no elements ends the process.",
         "flow.roll(flow.zeros(0, 2), 1, 0)",

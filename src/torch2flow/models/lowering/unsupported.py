@@ -41,7 +41,7 @@ UNSUPPORTED: dict[str, str] = {
          "aten.linalg_tensorinv", "aten.linalg_tensorsolve", "aten.nuclear_norm"), _MATRICES
     ),
     **dict.fromkeys(
-        ("aten.polygamma", "aten.special_polygamma", "aten.digamma", "aten.special_psi", "aten.mvlgamma",
+        ("aten.polygamma", "aten.special_polygamma", "aten.mvlgamma",
          "aten.special_multigammaln", "aten.igamma", "aten.igammac", "aten.special_gammainc", "aten.special_gammaincc",
          "aten.special_i0e", "aten.special_i1", "aten.special_i1e",
          "aten.special_erfcx", "aten.special_ndtri", "aten.special_log_ndtr", "aten.special_zeta",
@@ -82,14 +82,13 @@ UNSUPPORTED: dict[str, str] = {
     "aten.random": "it draws from all numbers that its dtype can hold: use randint, with limits",
     **dict.fromkeys(("aten.resize", "aten.resize_as", "aten.set", "aten.embedding_renorm"), _IN_PLACE),
     **dict.fromkeys(
-        ("aten.gcd", "aten.lcm", "aten.mode", "aten.quantile", "aten.nanquantile", "aten.nanmedian", "aten.gradient",
-         "aten.renorm", "aten.histogram", "aten.histogramdd", "aten._histogramdd_from_bin_tensors",
-         "aten.fractional_max_pool2d", "aten.fractional_max_pool3d", "aten.multi_margin_loss",
-         "aten.multilabel_margin_loss", "aten.triplet_margin_loss", "aten.index_reduce", "aten.cumulative_trapezoid",
+        ("aten.gcd", "aten.lcm", "aten.nanquantile", "aten.nanmedian", "aten.gradient", "aten.histogram",
+         "aten.histogramdd", "aten._histogramdd_from_bin_tensors", "aten.fractional_max_pool2d",
+         "aten.fractional_max_pool3d", "aten.multilabel_margin_loss", "aten.index_reduce", "aten.cumulative_trapezoid",
          "aten.nonzero_numpy", "aten.nonzero_static",
          "aten._chunk_cat", "aten._unsafe_masked_index", "aten._unsafe_masked_index_put_accumulate",
          "aten.rrelu_with_noise_functional", "aten._batch_norm_with_update", "aten._batch_norm_with_update_functional",
-         "aten.tensor_split.tensor_indices_or_sections", "aten.linalg_vander", "aten._ctc_loss", "aten.ctc_loss",
+         "aten.tensor_split.tensor_indices_or_sections", "aten._ctc_loss", "aten.ctc_loss",
          "torch_nn._linear_cross_entropy_batch_chunked", "torch_nn._linear_cross_entropy_batch_chunked_no_reduction"),
         _RARE
     ),

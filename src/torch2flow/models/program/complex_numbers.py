@@ -50,7 +50,7 @@ def complex_notes(graph: Graph, names: Mapping[str, str]) -> Iterator[str]:
     if known:
         yield (
             "complex tensors are real ones here, with a last dimension of 2"
-            + (f"; so are {', '.join(given)}, which forward takes" if given else "")
+            + (f"; so {'is' if len(given) == 1 else 'are'} {', '.join(given)}, which forward takes" if given else "")
             + (f"; so {'is' if returned == 1 else 'are'} {returned} of the outputs" if returned else "")
             + ": OneFlow 0.9.0 has no complex dtypes"
         )

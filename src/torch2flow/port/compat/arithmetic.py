@@ -7,7 +7,12 @@ import math
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.arithmetic import angle_of, distance, floor_quotient, times_log
 from torch2flow.models.lowering.operators.arithmetic import remainder as remainder_of_floats
-from torch2flow.models.lowering.operators.elementwise import entropy, replace_non_finite, sine_cardinal
+from torch2flow.models.lowering.operators.elementwise import (
+    entropy,
+    replace_non_finite,
+    sine_cardinal,
+    slope_of_lgamma,
+)
 from torch2flow.port.compat.common import as_float, dtype_of, number, promoted, stored, written
 from torch2flow.port.compat.registry import stands_for
 
@@ -431,15 +436,7 @@ def erfinv(input, *, out=None):
 
 @stands_for("torch.digamma", "torch.special.digamma", "torch.Tensor.digamma", because="OneFlow has no `digamma`.")
 def digamma(input):
-    """The derivative of `lgamma`: a series for what is above 8, which smaller numbers are brought to step by step."""
-    x, total = input.to(flow.float64), 0.0
-    for _ in range(8):
-        small = (x < 8).to(flow.float64)
-        total = total - small / x
-        x = x + small
-    square = 1 / (x * x)
-    series = square * (1 / 12 - square * (1 / 120 - square * (1 / 252 - square * (1 / 240 - square / 132))))
-    return (total + flow.log(x) - 0.5 / x - series).to(as_float(input).dtype)
+    return slope_of_lgamma(input.to(flow.float64)).to(as_float(input).dtype)
 
 
 @stands_for(

@@ -119,7 +119,9 @@ def pow(input, exponent):
     return as_complex(complex_exp(complex_multiple(complex_log(input.pair), power.real, power.imag)))
 
 
-def matmul(input, other, *, out=None):
+def matmul(input, other, *, out=None, transpose_a=False, transpose_b=False):
+    """The product of matrices; OneFlow's own modules say which of them are turned."""
+    input, other = turned(input) if transpose_a else input, turned(other) if transpose_b else other
     return stored(as_complex(complex_matmul(*pairs_of(input, other))), out)
 
 
@@ -157,6 +159,27 @@ def in_place(function):
         return self
 
     return call
+
+
+def on_parts(name):
+    """A method that writes into the real and the imaginary parts alike."""
+
+    def call(self, *args, **named):
+        getattr(self.pair, name)(*args, **named)
+        return self
+
+    return call
+
+
+def normal_(self, mean=0.0, std=1.0, *, generator=None):
+    self.pair.normal_(0.0, std * 0.5**0.5)
+    self.pair[..., 0] += mean
+    return self
+
+
+def fill_(self, value):
+    self[...] = value
+    return self
 
 
 def equal(input, other):
@@ -413,11 +436,13 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, **named):
 FUNCTIONS = {
     "abs": absolute, "absolute": absolute, "add": add, "add_": in_place(add), "angle": angle, "bmm": matmul,
     "cat": cat, "concat": cat, "chunk": chunk, "clone": same_on_pairs("clone"), "conj_physical": conj,
+    "copy_": fill_, "fill_": fill_, "normal_": normal_, "uniform_": on_parts("uniform_"), "zero_": on_parts("zero_"),
     "contiguous": same_on_pairs("contiguous"), "cpu": same_on_pairs("cpu"), "cuda": same_on_pairs("cuda"),
     "cumsum": cumsum, "detach": same_on_pairs("detach"), "div": div, "div_": in_place(div), "dot": matmul,
     "einsum": einsum, "empty": created("zeros"), "empty_like": created_like("zeros"), "eq": equal,
     "exp": of_each(complex_exp), "expand": expand, "expand_as": expand_as, "flatten": flatten, "flip": flip,
-    "full": full, "index_select": index_select, "isfinite": isfinite, "isinf": of_both("isinf"),
+    "full": full,
+    "fused_matmul_bias": linear, "index_select": index_select, "isfinite": isfinite, "isinf": of_both("isinf"),
     "isnan": of_both("isnan"), "linear": linear, "log": of_each(complex_log), "masked_fill": masked_fill,
     "matmul": matmul, "mean": mean, "mm": matmul, "movedim": movedim, "mul": mul, "mul_": in_place(mul),
     "multiply": mul, "mv": matmul, "narrow": narrow, "neg": same_on_pairs("__neg__"), "new_zeros": new_zeros,

@@ -54,8 +54,12 @@ class Complex(flow.Tensor):
     def dim(self):
         return self.ndim
 
+    ndimension = dim
+
     def numel(self):
         return self.pair.numel() // 2
+
+    nelement = numel
 
     def __len__(self):
         return self.shape[0]
@@ -176,15 +180,19 @@ def take_complex_numbers(functions, space):
         for name, own in list(table.items()):
             if name in functions and isinstance(own, plain) and own is not functions[name]:
                 table[name] = for_complex(own, name, functions)
-    for name in ("add", "sub", "mul", "truediv", "pow", "matmul"):
-        for method in (f"__{name}__", f"__r{name}__"):
-            own = getattr(flow.Tensor, method)
-            setattr(flow.Tensor, method, for_complex(own, method, functions))
+    operators = [
+        f"__{side}{name}__" for name in ("add", "sub", "mul", "truediv", "pow", "matmul") for side in ("", "r")
+    ]
+    for name in (*operators, *(name for name in dir(flow.Tensor) if not name.startswith("_"))):
+        own = getattr(flow.Tensor, name)
+        if isinstance(own, (*plain, types.MethodDescriptorType, types.WrapperDescriptorType)):
+            setattr(flow.Tensor, name, for_complex(own, name, functions))
     for name, function in functions.items():
         setattr(Complex, name, function)
-    kept = {*vars(Complex), *vars(object), "register_hook", "retain_grad", "grad_fn", "__class__", "_meta_repr"}
-    for name in dir(flow.Tensor):
-        if name not in kept and not name.startswith("_"):
+    kept = {*vars(Complex), "register_hook", "retain_grad", "grad_fn", "__class__", "_meta_repr"}
+    operators = ("lt", "le", "gt", "ge", "mod", "rmod", "floordiv", "rfloordiv", "and", "or", "xor", "invert", "rpow")
+    for name in (*dir(flow.Tensor), *(f"__{name}__" for name in (*operators, "float", "int", "index"))):
+        if name not in kept and (not name.startswith("_") or name.strip("_") in (*operators, "float", "int", "index")):
             setattr(Complex, name, refused(name))
     _take_into_modules()
 

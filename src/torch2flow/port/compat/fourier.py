@@ -165,7 +165,7 @@ def shifted(input, dim, sign):
     for each in dims:
         half = input.shape[each] // 2
         move = FUNCTIONS["roll"] if isinstance(input, Complex) else flow.roll
-        input = move(input, half if sign > 0 else -half, each)
+        input = move(input, half if sign > 0 else -half, each % input.ndim)
     return input
 
 

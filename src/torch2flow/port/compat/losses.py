@@ -8,9 +8,11 @@ from torch2flow.models.lowering.lazy import F, flow
 from torch2flow.models.lowering.operators.losses import (
     cross_entropy_loss,
     distance_of_angles,
+    distance_of_rows,
     divergence,
     entropy_of_bits,
     log_of_factorial,
+    margins_of_classes,
     nll_loss,
     smooth_distance,
 )
@@ -137,12 +139,8 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
 
 @stands_for("torch.nn.functional.multi_margin_loss", because="OneFlow has no `multi_margin_loss`.")
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
-    rows, targets = input.reshape(-1, input.shape[-1]), target.reshape(-1, 1)
-    loss = F.relu(margin - flow.gather(rows, 1, targets) + rows) ** p
-    loss = loss if weight is None else loss * weight[targets]
-    others = flow.arange(rows.shape[1], device=input.device).unsqueeze(0) != targets
-    loss = (loss * others.to(loss.dtype)).sum(dim=1) / rows.shape[1]
-    return summarized(loss if input.ndim > 1 else loss.reshape(()), reduction, size_average, reduce)
+    loss = margins_of_classes(input, target, p, margin, weight)
+    return summarized(loss, reduction, size_average, reduce)
 
 
 @stands_for("torch.nn.functional.hinge_embedding_loss", because="OneFlow has no `hinge_embedding_loss`.")
@@ -166,11 +164,6 @@ def triplet_margin_loss(
     if swap:
         far = flow.minimum(far, distance_of_rows(positive, negative, p, eps))
     return summarized(F.relu(near - far + margin), reduction, size_average, reduce)
-
-
-def distance_of_rows(x, y, p, eps):
-    """The p-norm of the difference, along the last dimension."""
-    return flow.linalg.vector_norm(x - y + eps, p, -1)
 
 
 @stands_for("torch.nn.functional.cosine_embedding_loss", because="OneFlow has no `cosine_embedding_loss`.")

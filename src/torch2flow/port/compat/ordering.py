@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from torch2flow.models.lowering.lazy import flow
-from torch2flow.models.lowering.operators.ordering import kth_value, searchsorted_of_one, stable_sort
+from torch2flow.models.lowering.operators.ordering import (
+    kth_value,
+    most_frequent,
+    searchsorted_of_one,
+    stable_sort,
+)
 from torch2flow.port.compat.common import ValuesAndIndices
 from torch2flow.port.compat.registry import stands_for
 
@@ -58,18 +63,7 @@ def kthvalue(input, k, dim=-1, keepdim=False):
 
 @stands_for("torch.mode", "torch.Tensor.mode", because="OneFlow has no `mode`.")
 def mode(input, dim=-1, keepdim=False):
-    if input.ndim == 0:
-        return ValuesAndIndices(input, flow.zeros_like(input, dtype=flow.int64))
-    x = flow.movedim(input, dim, -1)
-    counts = (x.unsqueeze(-1) == x.unsqueeze(-2)).to(flow.int64).sum(dim=-1)
-    most = flow.amax(counts, dim=-1, keepdim=True)
-    lowest = flow.amin(
-        flow.where(counts == most, x, flow.amax(x, dim=-1, keepdim=True).expand(*x.shape)), dim=-1, keepdim=True
-    )
-    places = flow.arange(x.shape[-1], device=x.device) * (x == lowest).to(flow.int64)
-    values, indices = lowest, flow.amax(places, dim=-1, keepdim=True)
-    values, indices = (flow.movedim(each, -1, dim) for each in (values, indices))
-    return ValuesAndIndices(values, indices) if keepdim else ValuesAndIndices(values.squeeze(dim), indices.squeeze(dim))
+    return ValuesAndIndices(*most_frequent(input, dim, keepdim))
 
 
 @stands_for("torch.unique", "torch.Tensor.unique", because="OneFlow's takes no `dim=`, and counts in int32.")

@@ -12,7 +12,12 @@ from torch2flow.models.lowering.operators.ordering import (
     running_extreme,
     trapezoid,
 )
-from torch2flow.models.lowering.operators.reduction import corrected_variance, mean_of_numbers, sum_of_numbers
+from torch2flow.models.lowering.operators.reduction import (
+    corrected_variance,
+    mean_of_numbers,
+    quantile_along,
+    sum_of_numbers,
+)
 from torch2flow.port.compat.common import ValuesAndIndices, along, as_float, dtype_of, promoted, stored
 from torch2flow.port.compat.registry import stands_for
 
@@ -217,23 +222,7 @@ def median(input, dim=None, keepdim=False):
 
 @stands_for("torch.quantile", "torch.Tensor.quantile", because="OneFlow's takes matrices alone, and one number.")
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
-    flat = dim is None or input.ndim == 0
-    x = flow.reshape(input, (-1,)) if flat else flow.movedim(input, dim, -1)
-    x = flow.sort(x, -1)[0]
-    found = []
-    for each in q.reshape(-1).tolist() if isinstance(q, flow.Tensor) else [q]:
-        place = each * (x.shape[-1] - 1)
-        low, high = int(place), min(int(place) + 1, x.shape[-1] - 1)
-        share = {
-            "linear": place - low,
-            "lower": 0.0,
-            "higher": float(place > low),
-            "midpoint": 0.5 * (place > low),
-        }.get(interpolation, float(round(place) > low))
-        found.append(x[..., low] * (1 - share) + x[..., high] * share)
-    if keepdim:
-        found = [each.reshape([1] * input.ndim) if flat else each.unsqueeze(dim) for each in found]
-    return flow.stack(found) if isinstance(q, flow.Tensor) and q.ndim else found[0]
+    return quantile_along(input, q, dim, keepdim, interpolation)
 
 
 @stands_for(

@@ -58,7 +58,8 @@ class Comparison:
 
     def tensors(self, value: Any) -> list[Any]:
         """The OneFlow tensors of a nested value."""
-        return [leaf for leaf in leaves(value) if isinstance(leaf, self.flow.Tensor)]
+        found = [leaf for leaf in leaves(value) if isinstance(leaf, self.flow.Tensor)]
+        return [getattr(leaf, "pair", leaf) for leaf in found]  # of a complex tensor of ported code, as it is recorded
 
     def matched(self, found: list[Array], names: Iterable[str], *, ordered: bool = False) -> list[tuple[Array, str]]:
         """Matches arrays with recorded tensors: each array with the name of its match, or "".

@@ -32,6 +32,7 @@ from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import Reference
 from torch2flow.proof.parity.verification import Verification
 from torch2flow.runtime.loading import load, load_state_dict
+from torch2flow.runtime.nested import replaced
 
 ROUNDING = 1e-4
 """By how much of the largest value a constant may be off that each side makes itself, such as a table of cosines."""
@@ -144,7 +145,31 @@ def build_ported(flow: Any, job: dict[str, Any], reference: str, ledger: Ledger)
         entries = [parse_input(text) for text in job["inputs"]]
         made = make_inputs(entries, choose_sizes(entries, parse_sizes(job["sizes"])), job["seed"])
         call = tuple(map(_values, made.args)), {name: _values(value) for name, value in made.kwargs.items()}
+    model.forward = with_pairs(model.forward, call)
     return Live(model), Reference(reference, call=call)
+
+
+def with_pairs(forward: Callable[..., Any], call: tuple[tuple[Any, ...], dict[str, Any]]) -> Callable[..., Any]:
+    """`forward` of ported code, with pairs of real numbers for complex tensors, as a recording has them.
+
+    Ported code has a class for complex tensors (`port/compat/complex_tensors.py`), which its own module holds.
+    """
+    complex_ones = {key for key, value in [*enumerate(call[0]), *call[1].items()] if np.iscomplexobj(value)}
+
+    def given(key: int | str, value: Any) -> Any:
+        if key not in complex_ones or value.shape[-1:] != (2,):
+            return value
+        holders = (vars(module).get("complex_tensor") for module in list(sys.modules.values()) if module)
+        return next(holder for holder in holders if holder is not None)(value)
+
+    def with_complex_tensors(*args: Any, **kwargs: Any) -> Any:
+        found = forward(
+            *(given(number, value) for number, value in enumerate(args)),
+            **{name: given(name, value) for name, value in kwargs.items()},
+        )
+        return replaced(found, lambda leaf: getattr(leaf, "pair", leaf))
+
+    return with_complex_tensors
 
 
 def _take_constants(flow: Any, model: Any, constants: Mapping[str, Any], ledger: Ledger) -> None:

@@ -86,8 +86,9 @@ def load_state_dict(
 
     Raises:
         UsageError: names, shapes or kinds of dtype differ; all of them are listed. Also if no name fits.
-        UnsupportedError: sparse, quantized or complex tensors would have to be loaded, or the model holds
-            global tensors that are sums of their parts, or modules that load themselves.
+        UnsupportedError: sparse or quantized tensors would have to be loaded, or complex ones into tensors without
+            a last dimension of 2 for their parts; or the model holds global tensors that are sums of their parts, or
+            modules that load themselves.
         FormatError: the file is broken, hostile, or changes meanwhile; or another rank could not load it.
         InstallationError: OneFlow does not import.
 

@@ -259,3 +259,27 @@ def safe_softmax(self, dim, dtype=None):
     """`softmax` that gives zeros where a whole row is -inf, as PyTorch's attention does."""
     empty = (self == -float("inf")).all(dim=dim, keepdim=True)
     return F.softmax(self.masked_fill(empty, 0.0), dim=dim).masked_fill(empty, 0.0)
+
+
+@operator("aten.digamma", "aten.special_digamma", "aten.special_psi")
+def digamma(self, *, out_dtype):
+    return slope_of_lgamma(self.to(flow.float64)).to(out_dtype)
+
+
+@helper
+def slope_of_lgamma(x):
+    """The derivative of `lgamma`: a series for what is above 8, which smaller numbers are brought to step by step."""
+    # Of what is left of a half by reflection; there is none of whole numbers below 0, and at 0 it is infinite.
+    is_left, part = x < 0.5, x - flow.floor(x)
+    has_none = flow.logical_and(x < 0, part == 0)
+    turned = math.pi / flow.tan(math.pi * flow.where(is_left, part, flow.full_like(x, 0.5)))
+    x, total = flow.where(is_left, 1 - x, x), 0.0
+    for _ in range(8):
+        small = (x < 8).to(flow.float64)
+        total = total - small / x
+        x = x + small
+    square = 1 / (x * x)
+    series = square * (1 / 12 - square * (1 / 120 - square * (1 / 252 - square * (1 / 240 - square / 132))))
+    found = total + flow.log(x) - 0.5 / x - series
+    found = flow.where(is_left, found - turned, found)
+    return flow.where(has_none, flow.full_like(found, float("nan")), found)

@@ -208,7 +208,7 @@ def fftfreq(n, d=1.0, dtype=None, *, name, out_dtype):
 
 @operator("aten.fft_fftshift", "aten.fft_ifftshift")
 def fftshift(self, dim=None, *, name):
-    dims = tuple(range(self.ndim)) if dim is None else dim
+    dims = tuple(range(self.ndim) if dim is None else (axis % self.ndim for axis in dim))
     halves = [self.shape[axis] // 2 for axis in dims]
     shifts = halves if name == "fft_fftshift" else [-each for each in halves]
     return self.roll(shifts, dims)

@@ -290,3 +290,20 @@ def block_diag(tensors):
         rows.append(F.pad(x, (before, width - before - x.shape[1])))
         before += x.shape[1]
     return flow.cat(rows, dim=0)
+
+
+@operator("aten.linalg_vander")
+@helper
+def vander(x, N=None):
+    """PyTorch's `linalg.vander`: the powers of each number, from 0 on."""
+    x = x.reshape(1) if x.ndim == 0 else x
+    return flow.stack([x**power for power in range(x.shape[-1] if N is None else N)], dim=-1)
+
+
+@operator("aten.renorm")
+@helper
+def renorm(self, p, dim, maxnorm):
+    """PyTorch's `renorm`: each part along `dim` with a p-norm of at most `maxnorm`."""
+    others = [each for each in range(self.ndim) if each != dim % self.ndim]
+    lengths = flow.linalg.vector_norm(self, p, dim=others, keepdim=True)
+    return self * flow.where(lengths > maxnorm, maxnorm / (lengths + 1e-7), flow.ones_like(lengths))

@@ -10,7 +10,7 @@ from torch2flow.models.lowering.registry import operator
 
 def reduced(loss, reduction, *operands):
     """ATen's `reduction` of a loss of these operands: 0 leaves the elements, 1 is their mean, 2 their sum."""
-    if reduction == 0 or all(operand.ndim == 0 for operand in operands):
+    if reduction == 0 or (operands and all(operand.ndim == 0 for operand in operands)):
         return loss
     return loss.mean() if reduction == 1 else loss.sum()
 
@@ -185,3 +185,33 @@ def distance_of_angles(x, y, target, margin=0.0):
     return flow.where(target == 1, 1 - cosine, 0 * cosine) + flow.where(
         target == -1, F.relu(cosine - margin), 0 * cosine
     )
+
+
+@operator("aten.multi_margin_loss")
+def multi_margin_loss(self, target, p=1, margin=1.0, weight=None, reduction=1):
+    return reduced(margins_of_classes(self, target, p, margin, weight), reduction)
+
+
+@helper
+def margins_of_classes(x, target, p=1, margin=1.0, weight=None):
+    """PyTorch's `multi_margin_loss`, before the mean: how far other classes come within a margin of the right one."""
+    rows, targets = x.reshape(-1, x.shape[-1]) if x.ndim > 1 else x.reshape(1, -1), target.reshape(-1, 1)
+    loss = F.relu(margin - flow.gather(rows, 1, targets) + rows) ** p
+    loss = loss if weight is None else loss * weight[targets]
+    others = flow.arange(rows.shape[1], device=x.device).unsqueeze(0) != targets
+    loss = (loss * others.to(loss.dtype)).sum(dim=1) / rows.shape[1]
+    return loss if x.ndim > 1 else loss.reshape(())
+
+
+@operator("aten.triplet_margin_loss")
+def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction=1):
+    near, far = distance_of_rows(anchor, positive, p, eps), distance_of_rows(anchor, negative, p, eps)
+    if swap:
+        far = flow.minimum(far, distance_of_rows(positive, negative, p, eps))
+    return reduced(F.relu(near - far + margin), reduction)
+
+
+@helper
+def distance_of_rows(x, y, p=2.0, eps=1e-6):
+    """PyTorch's `pairwise_distance`."""
+    return flow.linalg.vector_norm(x - y + eps, p, dim=-1)

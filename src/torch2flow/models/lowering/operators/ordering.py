@@ -206,3 +206,24 @@ def trapezoid(y, dx=1, dim=-1):
 @operator("aten.trapezoid.x", "aten.trapz.x")
 def trapezoid_of_points(y, x, dim=-1):
     return trapezoid(y, diff(x, 1, -1 if x.ndim == 1 else dim), dim)
+
+
+@operator("aten.mode")
+def mode(self, dim=-1, keepdim=False):
+    return most_frequent(self, dim, keepdim)
+
+
+@helper
+def most_frequent(x, dim=-1, keepdim=False):
+    """PyTorch's `mode`: of values that are equally frequent the smallest, and its last place."""
+    if x.ndim == 0:
+        return x, flow.zeros_like(x, dtype=flow.int64)
+    x = flow.movedim(x, dim, -1)
+    counts = (x.unsqueeze(-1) == x.unsqueeze(-2)).to(flow.int64).sum(dim=-1)
+    most = flow.amax(counts, dim=-1, keepdim=True)
+    largest = flow.amax(x, dim=-1, keepdim=True).expand(*x.shape)
+    values = flow.amin(flow.where(counts == most, x, largest), dim=-1, keepdim=True)
+    places = flow.arange(x.shape[-1], device=x.device) * (x == values).to(flow.int64)
+    indices = flow.amax(places, dim=-1, keepdim=True)
+    values, indices = flow.movedim(values, -1, dim), flow.movedim(indices, -1, dim)
+    return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))

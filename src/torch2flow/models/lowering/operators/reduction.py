@@ -155,3 +155,30 @@ def linalg_norm(self, ord=None, dim=None, keepdim=False, dtype=None, *, out_dtyp
     if ord is not None and (self.ndim if dim is None else len(dim)) == 2:
         raise NotImplementedError("norms of matrices need singular values, which OneFlow 0.9.0 has not")
     return flow.linalg.vector_norm(self.to(out_dtype), 2 if ord is None else ord, dims_of(self, dim), keepdim)
+
+
+@operator("aten.quantile")
+def quantile(self, q, dim=None, keepdim=False, interpolation="linear"):
+    return quantile_along(self, q, dim, keepdim, interpolation)
+
+
+@helper
+def quantile_along(x, q, dim=None, keepdim=False, interpolation="linear"):
+    """PyTorch's `quantile`."""
+    flat, ndim = dim is None or x.ndim == 0, x.ndim
+    x = flow.reshape(x, (-1,)) if flat else flow.movedim(x, dim, -1)
+    x = flow.sort(x, -1)[0]
+    found = []
+    for each in q.reshape(-1).tolist() if isinstance(q, flow.Tensor) else [q]:
+        place = each * (x.shape[-1] - 1)
+        low, high = int(place), min(int(place) + 1, x.shape[-1] - 1)
+        share = {
+            "linear": place - low,
+            "lower": 0.0,
+            "higher": float(place > low),
+            "midpoint": 0.5 * (place > low),
+        }.get(interpolation, float(round(place) > low))
+        found.append(x[..., low] * (1 - share) + x[..., high] * share)
+    if keepdim:
+        found = [each.reshape([1] * ndim) if flat else each.unsqueeze(dim) for each in found]
+    return flow.stack(found) if isinstance(q, flow.Tensor) and q.ndim else found[0]

@@ -143,7 +143,8 @@ def roll(self, shifts, dims=None, *, in_shape):
         return self
     if not dims:
         return flow.roll(self, shifts)
-    return flow.roll(self, shifts, dims)
+    # OneFlow 0.9.0 does not count from the end.
+    return flow.roll(self, shifts, tuple(dim % self.ndim for dim in dims))
 
 
 @operator("aten.rot90")
