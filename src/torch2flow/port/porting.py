@@ -253,7 +253,7 @@ class Port:
             elif (path or self.tree.root.name).endswith(".ipynb"):
                 yield from self._notebook(path)
             elif path in python:
-                yield path, self.tree.file(path).read_bytes()
+                continue  # it is told why it can't be read, and is copied as it is
             else:
                 changed = self._packaged(path)
                 if changed is None:

@@ -219,9 +219,13 @@ class Rewriter(FileUnderWay):
         self._use(node)
 
     def _attribute(self, node: ast.Attribute) -> None:
-        if not self._use(node):
-            self._method(node, None)
-            self.visit(node.value)
+        if self._use(node):
+            return
+        inner: ast.expr = node
+        while isinstance(inner, ast.Attribute):  # what begins otherwise than PyTorch's names do is none of them
+            self._method(inner, None)
+            inner = inner.value
+        self.visit(inner)
 
     def _method(self, node: ast.Attribute, call: ast.Call | None) -> None:
         """An attribute of what may be a tensor or a module: the compatibility module gives these what they lack."""
