@@ -15,6 +15,7 @@ from torch2flow.port.compat import SUBSTITUTES
 from torch2flow.port.compat_module import NAMES_OF
 from torch2flow.port.findings import Tally
 from torch2flow.port.imports import ImportRewriter
+from torch2flow.port.layer_inputs import DIMENSIONS
 from torch2flow.port.lookup import MODULES, find, is_foreign, longest, module_there, oneflow_path
 from torch2flow.port.operands import Operands
 from torch2flow.port.project import Meaning, Project, SourceModule
@@ -283,8 +284,10 @@ class Rewriter(FileUnderWay):
             self._arguments(call, api, renamed)
 
     def _place(self, call: ast.Call, api: Api) -> None:
-        """Takes note of modules that are made in a place or a dtype, which OneFlow's classes have no argument for."""
+        """Takes note of modules that are made in a place or a dtype, or take no batch, as OneFlow's classes do not."""
         lacking = (SUBSTITUTES[api.name].only_with or ()) if api.status == "rule" else api.arguments
+        if api.name.rpartition(".")[2] in DIMENSIONS and api.name.startswith("torch.nn."):
+            self.tally.compat.add("samples")
         if is_placed(api.name, lacking) and any(keyword.arg in (*PLACE, None) for keyword in call.keywords):
             self.needs_compat = True
             self.tally.compat.add("placement")
