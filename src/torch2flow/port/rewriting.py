@@ -284,10 +284,13 @@ class Rewriter(FileUnderWay):
             self._arguments(call, api, renamed)
 
     def _place(self, call: ast.Call, api: Api) -> None:
-        """Takes note of modules that are made in a place or a dtype, or take no batch, as OneFlow's classes do not."""
+        """Takes note of modules of which OneFlow's take no place, no dtype or no single sample, or lose digits."""
         lacking = (SUBSTITUTES[api.name].only_with or ()) if api.status == "rule" else api.arguments
-        if api.name.rpartition(".")[2] in DIMENSIONS and api.name.startswith("torch.nn."):
+        home, _, kind = api.name.rpartition(".")
+        if home == "torch.nn" and kind in DIMENSIONS:
             self.tally.compat.add("samples")
+        if home == "torch.nn" and kind.startswith("BatchNorm"):
+            self.tally.compat.add("statistics")
         if is_placed(api.name, lacking) and any(keyword.arg in (*PLACE, None) for keyword in call.keywords):
             self.needs_compat = True
             self.tally.compat.add("placement")
