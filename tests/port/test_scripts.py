@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,30 @@ def test_steps_are_judged_by_what_rounding_makes_of_them() -> None:
     assert (
         not ScriptComparison([]).is_same and not ScriptComparison(compare_losses(exact, exact, exact), [], "x").is_same
     )
+
+
+def test_what_ends_the_comparison_ends_the_script(core_python: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("")
+    slow, pid = tmp_path / "slow", tmp_path / "pid"
+    slow.write_text(f"#!/bin/sh\necho $$ > {pid}.part\nmv {pid}.part {pid}\nexec sleep 60\n")
+    slow.chmod(0o755)
+    text = (
+        "from pathlib import Path\nfrom torch2flow.proof.scripts.both_sides import ScriptRun, verify_script\n"
+        f"verify_script(ScriptRun('train.py', Path({str(tmp_path)!r}), Path('/none'), python={str(slow)!r}))\n"
+    )
+    with subprocess.Popen([core_python, "-c", text]) as process:
+        while process.poll() is None and not pid.exists():
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_an_interpreter_that_is_not_there_is_a_fault_of_the_command(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("")
+    with pytest.raises(UsageError, match="can't be started"):
+        verify_script(ScriptRun("train.py", tmp_path, tmp_path, python="/none"))
 
 
 @pytest.mark.parametrize("command", ["", "a 'b", "-m", "-m nets", "other.py", "none/train.py x"])

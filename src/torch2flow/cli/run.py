@@ -44,7 +44,7 @@ def run(
     ARGUMENTS, streams, signals and the exit code are the program's own, as with python. Tracebacks show the author's
     lines. PyTorch is not used, and need not be there.
     """
-    given: dict[str, Any] = {"name": program, "as_module": as_module, "arguments": arguments, "along": along}
+    given: dict[str, Any] = {"name": program, "as_module": as_module, "along": along}
     if not check:
         if as_json or every:
             raise UsageError("--json and --all say how a --check is shown.", remedy="add --check")
@@ -52,7 +52,7 @@ def run(
         sys.stdout.flush()
         sys.stderr.flush()
         options = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-        command = own_module("torch2flow.cli.running", json.dumps(given), options=options)
+        command = own_module("torch2flow.cli.running", json.dumps(given), *arguments, options=options)
         if not click.get_current_context().obj:
             code = subprocess.run(command, check=False).returncode
             sys.exit(code if code >= 0 else 128 - code)

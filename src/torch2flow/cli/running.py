@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import spawn
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -23,12 +23,12 @@ from torch2flow.port.running.program import VARIABLE, RunRequest, fill_main, mai
 
 
 def main() -> None:
-    """Runs the program that the first argument describes."""
+    """Runs the program that the first argument describes, with all others."""
     request = RunRequest(**json.loads(sys.argv[1]))
     try:
         finder = prepare(request)
         _port_in_children(sys.argv[1])
-        with_frames_of_its_own(request, lambda: run(request, finder))
+        with_frames_of_its_own(request, lambda: run(request, finder, sys.argv[2:]))
     except Torch2FlowError as error:
         _say(error)
         sys.exit(error.exit_code)
@@ -47,10 +47,10 @@ def _port_in_children(described: str) -> None:
     spawn.get_preparation_data = get_preparation_data
 
 
-def run(request: RunRequest, finder: PortingFinder) -> None:
-    """Runs the program as `__main__`."""
+def run(request: RunRequest, finder: PortingFinder, arguments: Sequence[str]) -> None:
+    """Runs the program as `__main__`, which gets these arguments."""
     name, file = main_file(request, finder.porter)
-    sys.argv[:] = [file if request.as_module else request.name, *request.arguments]
+    sys.argv[:] = [file if request.as_module else request.name, *arguments]
     module = sys.modules["__main__"] = sys.modules["__mp_main__"] = ModuleType("__main__")
     fill_main(module.__dict__, name, file, finder)
 

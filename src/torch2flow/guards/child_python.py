@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from torch2flow import errors
+from torch2flow.errors import UsageError
 from torch2flow.guards import boot
 
 _AS_HERE = """\
@@ -39,6 +40,15 @@ def other_python(python: str | os.PathLike[str], module: str) -> list[str]:
     `-c`, Python 3.13 imports `linecache` before the first line of the text, from the current folder: so it is a file.
     """
     return [str(python), boot.__file__, str(Path(errors.__file__).parent), module]
+
+
+def not_started(python: str | os.PathLike[str], error: OSError) -> UsageError:
+    """What is said of another interpreter that the system does not start."""
+    return UsageError(
+        f"This interpreter can't be started: {error.strerror}.",
+        where=str(python),
+        remedy="--python PATH of a Python that has PyTorch",
+    )
 
 
 def own_module(module: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.models.codegen.source_text import SourceText, copied, formatted
-from torch2flow.port import missing, packages_asked, placement, tensor_attributes
+from torch2flow.port import batch_statistics, layer_inputs, missing, packages_asked, placement, tensor_attributes
 from torch2flow.port.compat import SUBSTITUTES, complex_tensors, fourier
 from torch2flow.port.source import parse_source
 from torch2flow.port.substituting import methods_called
@@ -35,13 +35,18 @@ OURS: dict[str, Any] = {
     "missing": missing.missing,
     "placement": placement.take_device_and_dtype,
     "attributes": tensor_attributes.keep_attributes,
+    "samples": layer_inputs.take_samples_without_batch,
+    "statistics": batch_statistics.keep_digits_of_batch_norm,
     "find_spec": packages_asked.find_spec,
     "version": packages_asked.version,
 }
 """What code may need that stands for no one name of PyTorch."""
 
-CHANGES_ONEFLOW = ("placement", "attributes")
+CHANGES_ONEFLOW = ("placement", "attributes", "samples", "statistics")
 """Of these, what is called once and changes OneFlow's own classes."""
+
+COMES_ALONG = frozenset({"samples", "statistics"})
+"""What code may need that seldom does: it is no reason to write a compatibility module, and is in one that there is."""
 
 NAMES_OF = "names of "
 """Before the name of a module of PyTorch's: all of its names are wanted, since code looks them up by text."""

@@ -21,7 +21,7 @@ from torch2flow.errors import FormatError, UsageError
 from torch2flow.guards.json_text import parse_object, to_json_text
 from torch2flow.guards.regular_files import file_digest, read_whole
 from torch2flow.port.cache import Cache
-from torch2flow.port.compat_module import served_names
+from torch2flow.port.compat_module import COMES_ALONG, served_names
 from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.forms import NEEDS_PYTORCH
 from torch2flow.port.kept_tree import KeptTree
@@ -100,6 +100,7 @@ class Port:
         self.project = Project()
         self.modules: dict[str, SourceModule] = {}
         self._roots: dict[str, str] = {}
+        self._along: dict[str, set[str]] = {}
         self._path_folders: set[str] = set()
 
     def check(self) -> Ported:
@@ -253,7 +254,7 @@ class Port:
             elif (path or self.tree.root.name).endswith(".ipynb"):
                 yield from self._notebook(path)
             elif path in python:
-                yield path, self.tree.file(path).read_bytes()
+                continue  # it is told why it can't be read, and is copied as it is
             else:
                 changed = self._packaged(path)
                 if changed is None:
@@ -316,12 +317,17 @@ class Port:
 
     def _note(self, path: str, tally: Tally) -> None:
         self.result.tally.add(tally)
-        if tally.compat:
+        if tally.compat - COMES_ALONG:
             self.result.compat.setdefault(self._compat_file(path), set()).update(tally.compat)
+        elif tally.compat:
+            self._along.setdefault(self._compat_file(path), set()).update(tally.compat)
 
     def _join_compat(self) -> None:
         """Gives all compatibility modules outside packages the same names: a program imports only one `flow_compat`,
         also where it searches several folders (`sys.path.append("utils")`)."""
+        for path, names in self._along.items():
+            if path in self.result.compat:
+                self.result.compat[path] |= names
         loose = [path for path in self.result.compat if not self._is_package(self._folder(path))]
         joined = set().union(*(self.result.compat[path] for path in loose))
         self.result.compat |= {path: set(joined) for path in loose}

@@ -15,6 +15,7 @@ from torch2flow.port.compat import SUBSTITUTES
 from torch2flow.port.compat_module import NAMES_OF
 from torch2flow.port.findings import Tally
 from torch2flow.port.imports import ImportRewriter
+from torch2flow.port.layer_inputs import DIMENSIONS
 from torch2flow.port.lookup import MODULES, find, is_foreign, longest, module_there, oneflow_path
 from torch2flow.port.operands import Operands
 from torch2flow.port.project import Meaning, Project, SourceModule
@@ -219,9 +220,13 @@ class Rewriter(FileUnderWay):
         self._use(node)
 
     def _attribute(self, node: ast.Attribute) -> None:
-        if not self._use(node):
-            self._method(node, None)
-            self.visit(node.value)
+        if self._use(node):
+            return
+        inner: ast.expr = node
+        while isinstance(inner, ast.Attribute):  # what begins otherwise than PyTorch's names do is none of them
+            self._method(inner, None)
+            inner = inner.value
+        self.visit(inner)
 
     def _method(self, node: ast.Attribute, call: ast.Call | None) -> None:
         """An attribute of what may be a tensor or a module: the compatibility module gives these what they lack."""
@@ -279,8 +284,13 @@ class Rewriter(FileUnderWay):
             self._arguments(call, api, renamed)
 
     def _place(self, call: ast.Call, api: Api) -> None:
-        """Takes note of modules that are made in a place or a dtype, which OneFlow's classes have no argument for."""
+        """Takes note of modules of which OneFlow's take no place, no dtype or no single sample, or lose digits."""
         lacking = (SUBSTITUTES[api.name].only_with or ()) if api.status == "rule" else api.arguments
+        home, _, kind = api.name.rpartition(".")
+        if home == "torch.nn" and kind in DIMENSIONS:
+            self.tally.compat.add("samples")
+        if home == "torch.nn" and kind.startswith("BatchNorm"):
+            self.tally.compat.add("statistics")
         if is_placed(api.name, lacking) and any(keyword.arg in (*PLACE, None) for keyword in call.keywords):
             self.needs_compat = True
             self.tally.compat.add("placement")

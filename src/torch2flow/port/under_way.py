@@ -9,7 +9,7 @@ from torch2flow.port import forms
 from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.lookup import is_foreign
 from torch2flow.port.project import Meaning, Project, SourceModule
-from torch2flow.port.scopes import scopes_of
+from torch2flow.port.scopes import Scope, scopes_of
 from torch2flow.port.source import PythonText
 
 ASK = "write it otherwise, or add a function of your own with --rules"
@@ -64,10 +64,16 @@ class FileUnderWay:
         self.needs_compat = self.needs_flow = self.needs_flowvision = False
         self.quote = ""
         self._marked: set[tuple[int, str]] = set()
+        self._meanings: dict[tuple[Scope, str], Meaning] = {}
 
     def meaning(self, name: str) -> Meaning:
         """What a name means in the scope that is read now."""
-        home = self.scope.home(name)
+        key = (self.scope.home(name), name)
+        if key not in self._meanings:
+            self._meanings[key] = self._meaning_in(*key)
+        return self._meanings[key]
+
+    def _meaning_in(self, home: Scope, name: str) -> Meaning:
         meanings = [self.project.meaning(each, self.module) for each in home.imports.get(name, ())]
         found = next((each for each in meanings if is_foreign(each.path)), None) or next(filter(None, meanings), None)
         if found is not None:

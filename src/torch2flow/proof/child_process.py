@@ -12,10 +12,15 @@ import os
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch2flow import errors
+from torch2flow.guards.termination import ended_by_sigterm
+
+ENDING = 1.0
+"""Seconds that a child has to end when it has said everything; OneFlow can take long."""
 
 Row = dict[str, Any]
 Emit = Callable[[Row], None]
@@ -45,7 +50,7 @@ def ask(command: Sequence[str], job: Row, take: Emit) -> tuple[int, str]:
         finally:
             os.close(writing)
         assert process.stdin is not None
-        with process:
+        with process, ended_by_sigterm():
             try:
                 with contextlib.suppress(BrokenPipeError), process.stdin:
                     process.stdin.write(json.dumps(job).encode())
@@ -53,6 +58,8 @@ def ask(command: Sequence[str], job: Row, take: Emit) -> tuple[int, str]:
                 for line in answers:
                     if line.endswith(b"\n"):  # what was cut off by the end of the process is no row
                         _pass_on(json.loads(line), take)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=ENDING)  # how it ends is its own to say, as long as that takes a moment
             finally:
                 if process.poll() is None:
                     process.terminate()
@@ -82,6 +89,10 @@ def answer(work: Callable[[Row, Emit], None]) -> None:
 
         try:
             work(job, emit)
-        except errors.Torch2FlowError as error:
+        except Exception as error:
+            if not isinstance(error, errors.Torch2FlowError):
+                traceback.print_exc()  # while the parent still waits for rows: it ends a child that sends none any more
+                sys.stderr.flush()
+                os._exit(1)
             told = {"what": error.what, "where": error.where, "maybe": error.maybe, "remedy": error.remedy}
             emit({"error": type(error).__name__, **told})

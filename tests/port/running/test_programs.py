@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,6 +124,15 @@ def test_the_end_is_the_programs_own(run, write_tree) -> None:
     (source / "broken.py").write_text("import torch\nx = = 1\n")
     done = run("broken.py", cwd=source)
     assert done.returncode == 1 and "SyntaxError" in done.stderr and f'"{source}/broken.py", line 2' in done.stderr
+
+
+def test_arguments_of_any_length_reach_the_program_and_an_archive_is_refused_in_words(run, write_tree) -> None:
+    source = write_tree({"train.py": "import sys\nprint(sum(map(len, sys.argv[1:])), sys.argv[-1])\n"})
+    assert run("train.py", *["x" * 1000] * 300, "--all", cwd=source).stdout == "300005 --all\n"
+    with zipfile.ZipFile(source / "app.zip", "w") as archive:
+        archive.writestr("__main__.py", "print(1)")
+    done = run("app.zip", cwd=source)
+    assert done.returncode == 2 and "unpack it" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_pytorch_is_not_there_for_what_is_not_ported(run, write_tree, tmp_path: Path) -> None:

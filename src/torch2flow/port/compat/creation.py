@@ -84,9 +84,11 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
     return flow.empty_like(input, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@stands_for("torch.tensor", because="OneFlow's makes float32 of a list of float64 arrays or numbers of NumPy's.")
+@stands_for("torch.tensor", because="OneFlow's makes float32 of float64 numbers of NumPy's, and of lists of them.")
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
-    if isinstance(data, list | tuple) and data and hasattr(data[0], "tobytes") and not isinstance(data[0], flow.Tensor):
+    if (hasattr(data, "item") and not hasattr(data, "__setitem__")) or (
+        isinstance(data, list | tuple) and data and hasattr(data[0], "tobytes") and not isinstance(data[0], flow.Tensor)
+    ):
         import numpy as np
 
         data = np.asarray(data)

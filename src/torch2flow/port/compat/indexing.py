@@ -207,6 +207,8 @@ def masked_fill_(self, mask, value):
     "torch.diagonal", "torch.Tensor.diagonal", because="The gradient of OneFlow's has its dimensions in another order."
 )
 def diagonal(input, offset=0, dim1=0, dim2=1):
+    if input.ndim == 2 or not (input.requires_grad and flow.is_grad_enabled()):
+        return flow.diagonal(input, offset, dim1, dim2)  # a part of the tensor, which can be written to
     x = flow.movedim(input, [dim1, dim2], [-2, -1])
     rows, columns = x.shape[-2:]
     count = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)

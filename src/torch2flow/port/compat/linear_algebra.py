@@ -13,7 +13,7 @@ from torch2flow.models.lowering.operators.linear_algebra import (
     multi_dot,
     pdist,
 )
-from torch2flow.port.compat.common import promoted, stored
+from torch2flow.port.compat.common import promoted, stored, written
 from torch2flow.port.compat.registry import stands_for
 
 
@@ -67,6 +67,19 @@ def mv(input, vec):
 @stands_for("torch.dot", "torch.vdot", "torch.Tensor.dot", because="OneFlow's has no integers.")
 def dot(input, tensor):
     return (input * tensor).sum()
+
+
+@stands_for("torch.renorm", "torch.Tensor.renorm", because="OneFlow has no `renorm`.")
+def renorm(input, p, dim, maxnorm):
+    dim = dim % input.ndim
+    others = [each for each in range(input.ndim) if each != dim]
+    length = (input.abs() ** p).sum(dim=others, keepdim=True) ** (1 / p)
+    return input * flow.where(length > maxnorm, maxnorm / (length + 1e-7), flow.ones_like(length))
+
+
+@stands_for("torch.Tensor.renorm_", because="OneFlow has no `renorm_`.")
+def renorm_(self, p, dim, maxnorm):
+    return written(self, renorm(self, p, dim, maxnorm))
 
 
 @stands_for("torch.inner", "torch.Tensor.inner", because="OneFlow has no `inner`.")

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import signal
 import sys
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
@@ -41,7 +42,6 @@ class RunRequest:
     Attributes:
         name: the script, or a module's name.
         as_module: it is a module's name.
-        arguments: what the program gets.
         along: packages that are ported, beside those in `ALONG`.
         rules: files of the user's own substitutes.
         is_cached: what was ported before may be taken, and is kept.
@@ -49,7 +49,6 @@ class RunRequest:
 
     name: str
     as_module: bool = False
-    arguments: Sequence[str] = ()
     along: Sequence[str] = ()
     rules: Sequence[str] = ()
     is_cached: bool = True
@@ -95,6 +94,12 @@ def main_file(request: RunRequest, porter: Porter) -> tuple[str, str]:
     if not is_regular(file):
         raise UsageError(
             "There is no such program.", where=str(file), remedy="give a script, or -m and a module's name"
+        )
+    if zipfile.is_zipfile(file):
+        raise UsageError(
+            "This is an archive of a program.",
+            where=str(file),
+            remedy="unpack it, and give the folder with __main__.py",
         )
     _search_first(folder)
     return "__main__", os.path.abspath(file)

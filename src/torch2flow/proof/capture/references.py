@@ -486,7 +486,8 @@ class ReferenceRecorder:
             self.tensor(f"random.mean.{number}", mean)
             self.tensor(f"random.deviation.{number}", (squares / count - mean**2).clamp(min=0).sqrt())
         watcher = RandomTensors(self, self.rows)
-        with torch.no_grad(), untouched(torch, self.module), watched(self.module, watcher):
+        watching = watched(self.module, watcher) if self.rows else contextlib.nullcontext()
+        with torch.no_grad(), untouched(torch, self.module), watching:
             output = self.call(args, kwargs, self.seed + 1)
         for number, leaf in enumerate(self.leaves(output)):
             if isinstance(leaf, torch.Tensor):

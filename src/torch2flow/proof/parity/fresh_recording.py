@@ -16,7 +16,7 @@ from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.checkpoints.writing.manifest_reading import manifest_keys, read_manifest
 from torch2flow.conversion import FORMATS, deliver
 from torch2flow.errors import DifferenceError, InstallationError, UsageError
-from torch2flow.guards.child_python import other_python
+from torch2flow.guards.child_python import not_started, other_python
 from torch2flow.proof.child_process import ask
 from torch2flow.proof.digests import digest
 from torch2flow.proof.parity.comparison_run import Request
@@ -61,8 +61,8 @@ def record_against(
         say: is told what is being done.
 
     Raises:
-        UsageError: the model can't be built or run, or there are no inputs.
-        InstallationError: the interpreter is not there, or lacks PyTorch.
+        UsageError: the interpreter is not there, the model can't be built or run, or there are no inputs.
+        InstallationError: the interpreter lacks PyTorch.
         DifferenceError: the PyTorch model has other weights than the converted one.
     """
     if not original.inputs:
@@ -112,8 +112,8 @@ def record(
         state: a `.pth` to write, with the model's weights; a file beside it has buffers that are none.
 
     Raises:
-        UsageError: the model can't be built or run.
-        InstallationError: the interpreter is not there, or lacks PyTorch.
+        UsageError: the interpreter is not there, or the model can't be built or run.
+        InstallationError: the interpreter lacks PyTorch.
     """
     job = {
         "model": original.factory, "inputs": list(original.inputs), "sizes": list(original.sizes), "out": str(out),
@@ -131,11 +131,7 @@ def record(
     try:
         code, printed = ask(other_python(original.python, RECORDER), job, take)
     except OSError as error:
-        raise UsageError(
-            f"This interpreter can't be started: {error.strerror}.",
-            where=original.python,
-            remedy="--python PATH of a Python that has PyTorch",
-        ) from None
+        raise not_started(original.python, error) from None
     if notes:
         return notes[0]
     said = printed.splitlines()

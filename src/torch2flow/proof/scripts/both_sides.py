@@ -14,9 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch2flow.errors import InstallationError, UsageError
-from torch2flow.guards.child_python import other_python, own_module
+from torch2flow.errors import UsageError
+from torch2flow.guards.child_python import not_started, other_python, own_module
 from torch2flow.guards.regular_files import is_regular
+from torch2flow.guards.termination import ended_by_sigterm
 from torch2flow.port.tree import SKIPPED
 from torch2flow.proof.scripts.step_comparison import ScriptComparison, compare_losses
 
@@ -59,8 +60,7 @@ def verify_script(run: ScriptRun, say: Callable[[str], None] = lambda text: None
     """Runs both sides, and compares their losses.
 
     Raises:
-        UsageError: the script does not run with PyTorch, or trains nothing.
-        InstallationError: the interpreter can't be started.
+        UsageError: the interpreter can't be started, or the script does not run with PyTorch, or trains nothing.
     """
     as_module, script, arguments = _words(run)
     with tempfile.TemporaryDirectory(prefix="torch2flow-") as temporary:
@@ -152,7 +152,7 @@ def _run(run: ScriptRun, folder: Path, job: str, side: str) -> str:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     processes = []
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed, ended_by_sigterm():
         try:
             for rank in range(run.ranks):
                 world: dict[str, object] = {
@@ -173,11 +173,7 @@ def _run(run: ScriptRun, folder: Path, job: str, side: str) -> str:
                 time.sleep(1.0 if rank == 0 and run.ranks > 1 else 0.0)  # OneFlow's rank 0 has to listen first
             codes = _ends(processes)
         except OSError as error:
-            raise InstallationError(
-                f"This interpreter can't be started: {error.strerror}.",
-                where=run.python,
-                remedy="--python PATH of a Python that has PyTorch",
-            ) from None
+            raise not_started(run.python, error) from None
         finally:
             for process in processes:
                 if process.poll() is None:

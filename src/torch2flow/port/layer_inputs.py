@@ -1,0 +1,35 @@
+"""Copied into ported code with layers that PyTorch also calls without a batch: a vector for `Linear`, one image."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from torch2flow.models.lowering.lazy import nn
+
+DIMENSIONS = {
+    "Linear": 1, "LayerNorm": 0,
+    "Conv1d": 2, "Conv2d": 3, "Conv3d": 4, "ConvTranspose1d": 2, "ConvTranspose2d": 3, "ConvTranspose3d": 4,
+    "MaxPool1d": 2, "MaxPool2d": 3, "MaxPool3d": 4, "AvgPool1d": 2, "AvgPool2d": 3, "AvgPool3d": 4,
+    "AdaptiveAvgPool1d": 2, "AdaptiveAvgPool2d": 3, "AdaptiveAvgPool3d": 4,
+}  # fmt: skip
+"""The dimensions of one sample; those of `LayerNorm` are its own."""
+
+
+def take_samples_without_batch() -> None:
+    """Lets OneFlow's layers take one sample: it is a batch of one in between."""
+    for name, count in DIMENSIONS.items():
+        kind = getattr(nn, name)
+        if not hasattr(kind.forward, "__wrapped__"):
+            kind.forward = _of_a_sample(kind.forward, count)
+
+
+def _of_a_sample(forward: Any, count: int) -> Any:
+    @functools.wraps(forward)
+    def of_a_sample(self: Any, input: Any, *args: Any, **named: Any) -> Any:
+        if input.ndim != (count or len(self.normalized_shape)):
+            return forward(self, input, *args, **named)
+        found = forward(self, input.unsqueeze(0), *args, **named)
+        return tuple(each.squeeze(0) for each in found) if isinstance(found, tuple) else found.squeeze(0)
+
+    return of_a_sample
