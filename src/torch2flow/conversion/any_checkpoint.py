@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch2flow.checkpoints.frameworks.adapters import merged
+from torch2flow.checkpoints.frameworks.pretrained_config import architectures
 from torch2flow.checkpoints.opening import open_checkpoint, open_container
 from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch import Checkpoint, Container
@@ -101,6 +102,11 @@ def convert(
     if program is None and with_model and not _is_changed(options):
         model_source, notes = _pickled(checkpoint)
         whole.notes += notes
+    if model_source is None and with_model and not options.merge_adapter and (names := architectures(source)):
+        whole.notes.append(
+            f"these are the weights of transformers' {names[0][:100]}; where that is installed, 'torch2flow capture "
+            f"{source} -o model.pt2' records the model with them"
+        )
     if model_source is not None and not partial and not dry_run:
         from torch2flow.models.codegen.package import check_complete
 
