@@ -29,7 +29,7 @@ Exit codes:
   0  done, nothing differs
   1  a check found a difference
   2  the request can't be carried out: a wrong option, a key that is not there
-  3  the input is broken, hostile, or no checkpoint
+  3  the input is missing, broken, hostile, or no checkpoint
   4  the target can't hold some tensors, and no option said what becomes of them; PyTorch can't export the model;
      ported code uses what OneFlow can't do
   5  the output exists or can't be written or printed; the system refuses something
@@ -43,7 +43,7 @@ Exit codes:
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.version_option(__version__, prog_name="torch2flow")
+@click.version_option(__version__, "-V", "--version", prog_name="torch2flow")
 @click.option("--debug", is_flag=True, help="Show where in the code a defect of torch2flow arises.")
 def cli(debug: bool) -> None:
     """Turns PyTorch checkpoints into OneFlow checkpoints, bit for bit, with neither of them installed.

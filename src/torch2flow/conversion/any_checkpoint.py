@@ -20,6 +20,7 @@ from torch2flow.checkpoints.writing.entry_bytes import Progress
 from torch2flow.conversion.delivery import Delivery, Result, deliver
 from torch2flow.conversion.formats import FORMATS, ONEFLOW_FLAT, SUFFIXES
 from torch2flow.conversion.generated_model import GeneratedModel
+from torch2flow.conversion.output_names import check_package, check_suffix
 from torch2flow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def convert(
     started = time.perf_counter()
     options = options or Options()
     source, out = Path(source), Path(os.path.abspath(out))
+    if not format:
+        check_suffix(out)
     format = format or SUFFIXES.get(out.suffix, "folder")
     if format not in FORMATS:
         raise UsageError(f"There is no format {format!r}.", remedy=f"choose one of {', '.join(FORMATS)}")
@@ -107,6 +110,8 @@ def convert(
             f"these are the weights of transformers' {names[0][:100]}; where that is installed, 'torch2flow capture "
             f"{source} -o model.pt2' records the model with them"
         )
+    if model_source is not None and (note := check_package(out)):
+        whole.notes.append(note)
     if model_source is not None and not partial and not dry_run:
         from torch2flow.models.codegen.package import check_complete
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torch2flow.errors import UsageError
+from torch2flow.errors import FormatError, UsageError
 from torch2flow.proof.capture.factories import build, parse_factory
 from torch2flow.proof.capture.inputs import (
     Array,
@@ -168,7 +168,7 @@ def test_building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("nowhere.py:A", "not there"),
         ("pieces_of:A(x=1)", "TypeError"),
     ]:
-        with pytest.raises(UsageError) as caught:
+        with pytest.raises((UsageError, FormatError)) as caught:
             build(text)
         assert says in str(caught.value)
 

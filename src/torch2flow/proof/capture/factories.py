@@ -21,7 +21,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from torch2flow.errors import Torch2FlowError, UsageError
+from torch2flow.errors import FormatError, Torch2FlowError, UsageError
 
 GRAMMAR = "write package.module:factory, such as torchvision.models:resnet18 or nets.py:Net(width=64)"
 
@@ -141,7 +141,7 @@ def _import(name: str, text: str) -> Any:
             return importlib.import_module(name)
         file = Path(name)
         if not file.is_file():
-            raise UsageError("The file with the model is not there.", where=name, remedy=GRAMMAR)
+            raise FormatError("The file with the model is not there.", where=name, remedy=GRAMMAR)
         # With its folder on the path, as `python file.py` would have it, and by its own name unless that is taken.
         loaded = sys.modules.get(file.stem)
         if loaded is not None and Path(getattr(loaded, "__file__", None) or "").resolve() == file.resolve():
@@ -154,7 +154,7 @@ def _import(name: str, text: str) -> Any:
         sys.modules[own] = module
         spec.loader.exec_module(module)
         return module
-    except UsageError:
+    except Torch2FlowError:
         raise
     except (Exception, SystemExit) as error:
         missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
