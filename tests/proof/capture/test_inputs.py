@@ -173,6 +173,18 @@ def test_building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert says in str(caught.value)
 
 
+def test_the_deepest_cause_of_an_import_is_shown_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lazy_nets.py").write_text(
+        "try:\n    raise RuntimeError('operator torchvision::nms does not exist')\n"
+        "except RuntimeError as error:\n    raise ImportError('Could not import module BertModel') from error\n"
+    )
+    with pytest.raises(UsageError) as caught:
+        build("lazy_nets:A")
+    assert "because of RuntimeError: operator torchvision::nms does not exist" in caught.value.what
+    assert "different builds" in caught.value.maybe and "by one command" in caught.value.remedy
+
+
 def test_an_import_that_fails_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wants_more.py").write_text("import not_to_be_found_anywhere\n")
