@@ -99,7 +99,7 @@ make_venv() ( # make_venv DIR VARIABLE OVERRIDE "VERSION..." PIP-ARGUMENT...
     case $* in *--no-build-isolation*)
         # flowvision comes as source, and its setup.py imports pkg_resources, which setuptools 81 dropped:
         # without isolation pip builds it with the setuptools that is installed.
-        pip_in "$dir" 'setuptools>=64,<81' wheel ;;
+        pip_in "$dir" 'setuptools>=77,<81' wheel ;;
     esac
     pip_in "$dir" "$@"
     printf '%s\n' "$stamp" > "$dir/.stamp"
@@ -140,7 +140,7 @@ get_browser() {
 
 get_browser
 make_venv .venv PYTHON310 "${PYTHON310:-}" '3.10' \
-    --no-build-isolation -e '.[oneflow,dev,report]' torch==1.13.1 torchvision==0.14.1
+    --no-build-isolation -e '.[zoo,dev,report]' torch==1.13.1 torchvision==0.14.1
 make_venv .venv-torch PYTHON_TORCH "${PYTHON_TORCH:-}" '3.11 3.12 3.13' -e '.[test]' torch==2.13.0
 add_models .venv-torch 'torch==2.13.0 transformers==5.24.0 huggingface_hub==2.4.0 pillow==13.0.0 pyyaml==6.0.4' \
     'torchvision==0.27.0 timm==1.0.31'

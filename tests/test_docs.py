@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +100,18 @@ def test_both_languages_name_the_same_code_words(twins: tuple[str, str]) -> None
 
 def prose(page: str) -> str:
     return re.sub(r"^```.*?^```$", "", read(page), flags=re.M | re.S)
+
+
+def test_the_code_of_the_pages_passes_the_type_checker(tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="only the environment of developers has it")
+    files = []
+    for page in ("README.md", "docs/weights.md"):
+        for number, code in enumerate(blocks(page, "python")):
+            files.append(tmp_path / f"{Path(page).stem}_{number}.py")
+            files[-1].write_text(code)
+    command = [sys.executable, "-m", "mypy", "--strict", "--ignore-missing-imports", "--config-file", os.devnull]
+    done = subprocess.run([*command, *files], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 # -- options, codes, links -----------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from torch2flow.proof.capture import Captured, capture
     from torch2flow.proof.parity import Verification, verify_folder
     from torch2flow.proof.parity.live import verify
+    from torch2flow.runtime import import_oneflow
     from torch2flow.runtime.loading import input_placement, load, load_state_dict, to_global, without_values
 
 _PUBLIC = {
@@ -53,6 +54,7 @@ _PUBLIC = {
     "operator": "torch2flow.models.lowering.registry",
     "open_checkpoint": "torch2flow.checkpoints.opening",
     "Checkpoint": "torch2flow.checkpoints.pytorch",
+    "import_oneflow": "torch2flow.runtime",
     "load": "torch2flow.runtime.loading",
     "load_state_dict": "torch2flow.runtime.loading",
     "to_global": "torch2flow.runtime.loading",
@@ -90,6 +92,7 @@ __all__ = [
     "capture",
     "convert",
     "diff",
+    "import_oneflow",
     "input_placement",
     "load",
     "load_state_dict",

@@ -103,7 +103,8 @@ def test_the_lists_agree_with_the_project_file() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert [package.requirement for package in packages.CORE] == project["dependencies"]
     extra = set(project["optional-dependencies"]["oneflow"])
-    assert extra == {*packages.ONEFLOW_REQUIREMENTS, packages.FLOWVISION_REQUIREMENT}
+    assert extra == {*packages.ONEFLOW_REQUIREMENTS}
+    assert project["optional-dependencies"]["zoo"] == ["torch2flow[oneflow]", packages.FLOWVISION_REQUIREMENT]
 
 
 @pytest.mark.parametrize(

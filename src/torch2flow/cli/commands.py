@@ -29,7 +29,7 @@ Exit codes:
   0  done, nothing differs
   1  a check found a difference
   2  the request can't be carried out: a wrong option, a key that is not there
-  3  the input is broken, hostile, or no checkpoint
+  3  the input is missing, broken, hostile, or no checkpoint
   4  the target can't hold some tensors, and no option said what becomes of them; PyTorch can't export the model;
      ported code uses what OneFlow can't do
   5  the output exists or can't be written or printed; the system refuses something
@@ -43,7 +43,7 @@ Exit codes:
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.version_option(__version__, prog_name="torch2flow")
+@click.version_option(__version__, "-V", "--version", prog_name="torch2flow")
 @click.option("--debug", is_flag=True, help="Show where in the code a defect of torch2flow arises.")
 def cli(debug: bool) -> None:
     """Turns PyTorch checkpoints into OneFlow checkpoints, bit for bit, with neither of them installed.
@@ -363,6 +363,9 @@ Inputs:
 Examples:
   torch2flow capture 'torchvision.models:resnet18(weights=None)' -o model.pt2 --input 'float32[batch,3,224,224]'
   torch2flow capture nets.py:Net -o net.pt2 --input 'float32[batch,seq,8]' --size seq=16 --gradients
+  torch2flow capture nets.py:Net --weights best.pth -o net.pt2 --input 'float32[batch,3,64,64]'
+  torch2flow capture scripted.pt -o net.pt2 --input 'float32[batch,3,64,64]'
+  torch2flow capture ./bert-folder -o bert.pt2
   torch2flow capture project.bert:tiny -o bert.pt2 --input 'int64[batch,seq]:0..30522' --input 'mask=bool[batch,seq]'"""
 )
 @click.argument("model", metavar="MODULE:FACTORY")
@@ -371,6 +374,9 @@ Examples:
     "--input", "inputs", multiple=True, metavar="[NAME=]SPEC", help="An input of forward; see below. In order."
 )
 @click.option("--size", "sizes", multiple=True, metavar="AXIS=NUMBER", help="How long a named axis is in the sample.")
+@click.option("--weights", type=PATH, metavar="FILE", help="A checkpoint that is loaded into the model, as data.")
+@click.option("--key", metavar="PATH", help="The part of --weights to take, as a dotted path.")
+@click.option("--rename", multiple=True, metavar="OLD=NEW", help="For the names of --weights: as for convert.")
 @click.option("--train", is_flag=True, help="Capture in train mode. Default: eval mode.")
 @click.option("--no-dropout", is_flag=True, help="Set every dropout probability to 0 first.")
 @click.option("--gradients", is_flag=True, help="Record gradients, and parameters and buffers after a step of SGD.")
@@ -389,9 +395,17 @@ def capture(model: str, inputs: tuple[str, ...], out: Path, quiet: bool, as_json
     """Records a live PyTorch model as a .pt2, and what it computes as OUT.reference.safetensors. Runs PyTorch.
 
     MODULE:FACTORY is a function, a class or a module instance, such as torchvision.models:resnet18 or
-    nets.py:Net(width=64). It is built, run and exported by the PyTorch of this very Python.
+    nets.py:Net(width=64); or a file of TorchScript; or a folder of transformers'. It is built, run and exported by
+    the PyTorch of this very Python.
     """
+    from torch2flow.checkpoints.names.user_choice import read_rules
+    from torch2flow.proof.capture.given_weights import GivenWeights
     from torch2flow.proof.capture.request import capture_named
+
+    weights, key, rename = given.pop("weights"), given.pop("key"), read_rules(given.pop("rename"))
+    if weights is None and (key is not None or rename):
+        raise UsageError("--key and --rename are for the checkpoint of --weights.", remedy="add --weights FILE")
+    given["weights"] = None if weights is None else GivenWeights(weights, key, rename)
 
     gc.enable()  # here live objects of other libraries come and go
     given["dropout"] = not given.pop("no_dropout")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch2flow.checkpoints.frameworks.adapters import merged
+from torch2flow.checkpoints.frameworks.pretrained_config import architectures
 from torch2flow.checkpoints.opening import open_checkpoint, open_container
 from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch import Checkpoint, Container
@@ -19,6 +20,7 @@ from torch2flow.checkpoints.writing.entry_bytes import Progress
 from torch2flow.conversion.delivery import Delivery, Result, deliver
 from torch2flow.conversion.formats import FORMATS, ONEFLOW_FLAT, SUFFIXES
 from torch2flow.conversion.generated_model import GeneratedModel
+from torch2flow.conversion.output_names import check_package, check_suffix
 from torch2flow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -80,6 +82,8 @@ def convert(
     started = time.perf_counter()
     options = options or Options()
     source, out = Path(source), Path(os.path.abspath(out))
+    if not format:
+        check_suffix(out)
     format = format or SUFFIXES.get(out.suffix, "folder")
     if format not in FORMATS:
         raise UsageError(f"There is no format {format!r}.", remedy=f"choose one of {', '.join(FORMATS)}")
@@ -102,6 +106,13 @@ def convert(
     if program is None and with_model and not _is_changed(options):
         model_source, notes = _pickled(checkpoint)
         whole.notes += notes
+    if model_source is None and with_model and not options.merge_adapter and (names := architectures(source)):
+        whole.notes.append(
+            f"these are the weights of transformers' {names[0][:100]}; where that is installed, 'torch2flow capture "
+            f"{source} -o model.pt2' records the model with them"
+        )
+    if model_source is not None and (note := check_package(out)):
+        whole.notes.append(note)
     if model_source is not None and not partial and not dry_run:
         from torch2flow.models.codegen.package import check_complete
 

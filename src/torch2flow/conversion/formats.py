@@ -11,8 +11,8 @@ from torch2flow.checkpoints.exporting import safetensors, write_dcp, write_pth
 from torch2flow.checkpoints.oneflow import snapshot
 from torch2flow.checkpoints.oneflow.dtypes import stored_dtype, widened_dtype
 from torch2flow.checkpoints.oneflow.folder import write_folder
-from torch2flow.checkpoints.oneflow.optimizer_search import adapt_optimizers, restore_optimizers
 from torch2flow.checkpoints.oneflow.single_file import write_single_file
+from torch2flow.checkpoints.oneflow.training_state import adapt_training, restore_training
 from torch2flow.checkpoints.sharding.rank_folders import FORMAT as RANKS
 from torch2flow.checkpoints.writing import ConversionPlan, Target
 from torch2flow.checkpoints.writing.entry_bytes import Progress
@@ -38,7 +38,7 @@ class Format:
     holds_manifest: bool = False
 
 
-ONEFLOW = Target("OneFlow 0.9.0", stored_dtype, widened_dtype, adapt_optimizers)
+ONEFLOW = Target("OneFlow 0.9.0", stored_dtype, widened_dtype, adapt_training)
 ONEFLOW_FLAT = Target("OneFlow's flat checkpoints", stored_dtype, widened_dtype, flat=True)
 
 FORMATS: dict[str, Format] = {
@@ -51,7 +51,7 @@ FORMATS: dict[str, Format] = {
         Target("safetensors", _safetensors_only, flat=True, objection=safetensors.objection_to_name),
         safetensors.write_safetensors,
     ),
-    "pth": Format(Target("PyTorch", _keep, adapt=restore_optimizers), write_pth),
+    "pth": Format(Target("PyTorch", _keep, adapt=restore_training), write_pth),
     "dcp": Format(Target("torch.distributed.checkpoint", _keep, flat=True), write_dcp, is_folder=True),
 }
 """`--format`; the first is the default, and a suffix of `-o` chooses by `SUFFIXES`."""

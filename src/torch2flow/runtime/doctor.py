@@ -131,7 +131,7 @@ def _oneflow(probed: dict[str, Any]) -> list[Finding]:
     error = probed.get("oneflow", probed.get("crash", ""))
     if version is None:
         command = probed.get("oneflow command", "")
-        # The command for another Python makes a whole environment, flowvision included.
+        # The command for another Python makes an environment; there, doctor has the command for flowvision.
         fits = ONEFLOW_PYTHONS[0] <= sys.version_info[:2] <= ONEFLOW_PYTHONS[1]
         return [
             Finding("oneflow", "missing", error or "not installed", RUNNING, command),

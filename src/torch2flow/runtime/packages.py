@@ -143,7 +143,7 @@ def own_requirement(extra: str) -> str:
 def new_environment_command(folder: str = "oneflow-env") -> str:
     """The shell command that makes an environment with OneFlow in it, on a Python that OneFlow comes for."""
     python = f"{folder}/bin/python"
-    build, own = shlex.join(BUILD_REQUIREMENTS), shlex.quote(own_requirement("oneflow"))
+    own = shlex.quote(own_requirement("oneflow"))
     if found := _python310():
         make, install = f"{shlex.quote(found)} -m venv {folder}", f"{python} -m pip install"
     else:
@@ -152,7 +152,7 @@ def new_environment_command(folder: str = "oneflow-env") -> str:
         make = f"{uv} venv --python 3.10 {folder}"
         make = make if uv == "uv" else f"{install_command('uv')} && {make}"
         install = f"{uv} pip install --python {python}"
-    return f"{make} && {install} {build} && {install} --no-build-isolation {own}"
+    return f"{make} && {install} {own}"
 
 
 def torch_environment_command(folder: str = "torch-env") -> str:

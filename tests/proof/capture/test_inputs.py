@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torch2flow.errors import UsageError
+from torch2flow.errors import FormatError, UsageError
 from torch2flow.proof.capture.factories import build, parse_factory
 from torch2flow.proof.capture.inputs import (
     Array,
@@ -168,9 +168,21 @@ def test_building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("nowhere.py:A", "not there"),
         ("pieces_of:A(x=1)", "TypeError"),
     ]:
-        with pytest.raises(UsageError) as caught:
+        with pytest.raises((UsageError, FormatError)) as caught:
             build(text)
         assert says in str(caught.value)
+
+
+def test_the_deepest_cause_of_an_import_is_shown_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lazy_nets.py").write_text(
+        "try:\n    raise RuntimeError('operator torchvision::nms does not exist')\n"
+        "except RuntimeError as error:\n    raise ImportError('Could not import module BertModel') from error\n"
+    )
+    with pytest.raises(UsageError) as caught:
+        build("lazy_nets:A")
+    assert "because of RuntimeError: operator torchvision::nms does not exist" in caught.value.what
+    assert "different builds" in caught.value.maybe and "by one command" in caught.value.remedy
 
 
 def test_an_import_that_fails_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ import pytest
 from torch2flow.errors import OutputError
 
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
-pytest.importorskip("plotly", reason="the extra `report` is not installed")
 
 from torch2flow.proof.parity.report import write_report  # noqa: E402
 from torch2flow.proof.parity.report.layout import module_tree, position, short  # noqa: E402
@@ -104,9 +103,8 @@ def test_the_page_shows_the_verdict_and_every_part(opened: Callable[..., Any]) -
     assert texts(page, ".summary th[scope=row]") == ["outputs", "gradients", "layers, one by one"]
     assert len(texts(page, "#part-gradients + .card tbody tr")) == 15
     assert texts(page, "#part-gradients + .card tbody th")[0] == "layer39.weight", "the worst comes first"
-    assert [each.get_attribute("id") for each in page.find_elements("css selector", ".js-plotly-plot")] == [
-        "depth", "histogram-0"
-    ]  # fmt: skip
+    drawn = [each.get_attribute("id") for each in page.find_elements("css selector", ".chart:has(svg)")]
+    assert drawn == ["depth", "histogram-0"]
     assert "a.weight = b.weight" in page.page_source and "drop" in page.page_source
 
 
@@ -199,6 +197,27 @@ def test_two_thousand_modules_open_soon(opened: Callable[..., Any]) -> None:
 def test_without_layers_and_training_there_is_a_page_too(opened: Callable[..., Any]) -> None:
     page = opened(modules=[], parts=[])
     assert texts(page, "#verdict strong") == ["✓ Within noise"] and page.get_log("browser") == []
+
+
+def test_two_thousand_tensors_take_less_than_a_megabyte(tmp_path: Path) -> None:
+    names = [f"model.layers.{n // 20}.self_attn.part{n % 20}.weight" for n in range(2000)]
+    many = [measure(name, ratio=1.2345 + n, likely=["another eps in a normalization"]) for n, name in enumerate(names)]
+    gradients = {"name": "gradients", "title": "gradients", "verdict": "within noise", "ratio": 1.0, "tensors": many}
+    modules = [module(f"model.layers.{n // 8}.self_attn.part{n % 8}") for n in range(300)]
+    write_report(result(parts=[gradients], modules=modules), tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size < 1_000_000
+
+
+def test_what_is_fine_is_accused_of_nothing(tmp_path: Path) -> None:
+    """Causes of a row that float64 cleared stay in the JSON, and out of the page."""
+    rows = [
+        measure("cleared", double=1e-12, likely=["another eps"]),
+        measure("wrong", 9e3, "different", likely=["a scale"]),
+    ]
+    part = {"name": "gradients", "title": "gradients", "verdict": "different", "ratio": 1.0, "tensors": rows}
+    write_report(result(parts=[part]), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "another eps" not in page and "a scale" in page
 
 
 # -- without a browser -------------------------------------------------------------------------------------------

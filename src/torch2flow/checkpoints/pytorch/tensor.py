@@ -250,6 +250,14 @@ class CompositeTensor:
     def __repr__(self) -> str:
         return f"<CompositeTensor {self.layout} {self.dtype} {list(self.shape)}>"
 
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """Refused: there is no one array. `parts` has the arrays that it is made of.
+
+        Raises:
+            UnsupportedError: always.
+        """
+        raise UnsupportedError(f"A tensor of layout {self.layout} is no array.", remedy="read its parts")
+
     @property
     def nbytes(self) -> int:
         """Bytes of its parts."""

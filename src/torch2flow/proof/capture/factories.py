@@ -21,7 +21,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from torch2flow.errors import Torch2FlowError, UsageError
+from torch2flow.errors import FormatError, Torch2FlowError, UsageError
 
 GRAMMAR = "write package.module:factory, such as torchvision.models:resnet18 or nets.py:Net(width=64)"
 
@@ -141,7 +141,7 @@ def _import(name: str, text: str) -> Any:
             return importlib.import_module(name)
         file = Path(name)
         if not file.is_file():
-            raise UsageError("The file with the model is not there.", where=name, remedy=GRAMMAR)
+            raise FormatError("The file with the model is not there.", where=name, remedy=GRAMMAR)
         # With its folder on the path, as `python file.py` would have it, and by its own name unless that is taken.
         loaded = sys.modules.get(file.stem)
         if loaded is not None and Path(getattr(loaded, "__file__", None) or "").resolve() == file.resolve():
@@ -154,7 +154,7 @@ def _import(name: str, text: str) -> Any:
         sys.modules[own] = module
         spec.loader.exec_module(module)
         return module
-    except UsageError:
+    except Torch2FlowError:
         raise
     except (Exception, SystemExit) as error:
         missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
@@ -170,7 +170,36 @@ def _import(name: str, text: str) -> Any:
 
 def raised(what: str, error: BaseException, where: str) -> Torch2FlowError:
     """An exception of the user's code as an error of ours: its type, its first lines, and the line it is from."""
-    return UsageError(f"{what} {in_words(error)}", where=f"{where}{place_of(error)}")
+    cause = _deepest(error)
+    because = "" if cause is error else f"\n    because of {in_words(cause, 300)}"
+    maybe, remedy = next((row[1:] for row in IMPORTS if row[0] in str(cause)), ("", ""))
+    return UsageError(
+        f"{what} {in_words(error)}{because}", where=f"{where}{place_of(error)}", maybe=maybe, remedy=remedy
+    )
+
+
+IMPORTS = (
+    (
+        "operator torchvision::",
+        "torchvision and torch are of different builds: one is for CUDA, and the other for the CPU",
+        "install both anew, by one command and from one place",
+    ),
+    (
+        "numpy.core.multiarray failed to import",
+        "a library was built for another NumPy than the one that is installed",
+        "update that library, or install 'numpy<2'",
+    ),
+)
+"""What libraries say when they don't fit one another: a part of the message, what it means, what to do."""
+
+
+def _deepest(error: BaseException) -> BaseException:
+    """The exception that it all began with: libraries that import others on demand hide it behind their own."""
+    seen = {id(error)}
+    while (inner := error.__cause__) is not None and id(inner) not in seen:
+        error = inner
+        seen.add(id(error))
+    return error
 
 
 def in_words(error: BaseException, longest: int = 600) -> str:

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch2flow.checkpoints.frameworks.pretrained_config import architectures
+from torch2flow.errors import UsageError
 from torch2flow.proof.capture.axes import Call
-from torch2flow.proof.capture.factories import build, parse_factory
+from torch2flow.proof.capture.factories import build, parse_factory, unwrapped
+from torch2flow.proof.capture.given_weights import GivenWeights
 from torch2flow.proof.capture.inputs import Array, Inputs, choose_sizes, make_inputs, parse_input, parse_sizes
 from torch2flow.proof.capture.live import Captured, capture, check_request
+from torch2flow.proof.capture.pretrained_folder import build_pretrained, default_inputs
 from torch2flow.proof.capture.references import Say
 from torch2flow.proof.capture.runtime import import_torch, quiet
+from torch2flow.proof.capture.torchscript_file import is_torchscript, module_of_script
 
 
 def capture_named(
@@ -21,10 +26,20 @@ def capture_named(
     *,
     sizes: Sequence[str] = (),
     seed: int = 0,
+    weights: GivenWeights | None = None,
     say: Say | None = None,
     **options: Any,
 ) -> Captured:
-    """Builds `package.module:factory` and captures it; `options` are those of `capture`.
+    """Builds a model and captures it; `options` are those of `capture`.
+
+    Args:
+        model: `package.module:factory`, a file of TorchScript, or a folder of transformers'.
+        inputs: as `--input` takes them; a folder of transformers' has its own where there are none.
+        out: the `.pt2`.
+        sizes: of named axes, `AXIS=NUMBER`.
+        seed: of weights and inputs that are drawn.
+        weights: a checkpoint that is loaded into the model.
+        say: is called with what is being done.
 
     Raises:
         UsageError: an input, a size or the model is not written as one, or the model's code raises.
@@ -32,7 +47,10 @@ def capture_named(
         UnsupportedError: PyTorch can't export the model.
         OutputError: the output exists or can't be written.
     """
-    parse_factory(model)
+    path = Path(model)
+    is_script, is_folder = is_torchscript(path), bool(architectures(path))
+    if not (is_script or is_folder):
+        _check_factory(model)
     entries = [parse_input(text) for text in inputs]
     lengths = choose_sizes(entries, parse_sizes(sizes))
     check_request(
@@ -41,10 +59,20 @@ def capture_named(
     torch = import_torch()
     if say is not None:
         say("building the model")
-    made = make_inputs(entries, lengths, seed)
+    notes = []
     with quiet():
         torch.manual_seed(seed)
-        module = build(model)
+        module = None if is_script else build_pretrained(path) if is_folder else build(model)
+        if is_folder and not inputs:
+            entries = [parse_input(text) for text in default_inputs(module, path)]
+            lengths = choose_sizes(entries, parse_sizes(sizes))
+            notes.append(f"inputs: {' '.join(entry.text for entry in entries)}")
+        made = make_inputs(entries, lengths, seed)
+        if is_script:
+            module = module_of_script(torch, path, live_call(torch, made))
+            notes.append("TorchScript has one mode here, eval: train() changes nothing in the model")
+        if weights is not None:
+            notes += weights.load_into(torch, _module(torch, module, model))
 
     def again(other: dict[str, int]) -> Call:
         return live_call(torch, make_inputs(entries, other, seed + 1))
@@ -52,7 +80,7 @@ def capture_named(
     # Values of a file can't be drawn anew: `capture` resizes them.
     drawn = not any(entry.file is not None and entry.axes for entry in entries)
     args, kwargs = live_call(torch, made)
-    return capture(
+    captured = capture(
         module,
         args,
         kwargs,
@@ -64,6 +92,37 @@ def capture_named(
         say=say,
         **options,
     )
+    captured.notes = notes + captured.notes
+    return captured
+
+
+def _check_factory(model: str) -> None:
+    """Refuses what names no factory; where it is a file or a folder, what it is good for.
+
+    Raises:
+        UsageError: it is no `package.module:factory`.
+    """
+    try:
+        parse_factory(model)
+    except UsageError:
+        if not Path(model).exists():
+            raise
+        raise UsageError(
+            "A checkpoint has no code to run, and capturing a model runs it.",
+            where=model,
+            remedy=f"name the code too: torch2flow capture nets.py:Net --weights {model} -o net.pt2",
+        ) from None
+
+
+def _module(torch: Any, found: Any, model: str) -> Any:
+    """What weights are loaded into: the author's module, inside of what wraps it.
+
+    Raises:
+        UsageError: it is no module.
+    """
+    if not isinstance(found, torch.nn.Module):
+        raise UsageError(f"What {model} gives is no torch.nn.Module, and takes no weights.", where=model)
+    return unwrapped(found)
 
 
 def live_call(torch: Any, inputs: Inputs) -> Call:

@@ -254,6 +254,8 @@ def _manifest_of_a_model(folder: Path) -> Manifest:
         remedy = "torch2flow convert model.pt2 -o out makes one of a model that torch2flow capture wrote"
         if folder.is_dir():
             raise UsageError("There is no model.py here, only weights, or nothing.", where=str(folder), remedy=remedy)
+        if not os.path.lexists(folder):
+            raise FormatError("The folder is not there.", where=str(folder), remedy="check the path")
         raise UsageError("This is no folder of a converted model.", where=str(folder), remedy=remedy)
     return read_manifest(folder)
 

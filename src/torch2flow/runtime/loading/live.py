@@ -18,7 +18,7 @@ from typing import Any
 from torch2flow.checkpoints.dtypes import DType, find_dtype
 from torch2flow.checkpoints.names.user_choice import read_rules
 from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES, widened_dtype
-from torch2flow.checkpoints.oneflow.optimizer_search import adapt_optimizers
+from torch2flow.checkpoints.oneflow.training_state import adapt_training
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pickles import Global
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, TensorRef
@@ -195,7 +195,7 @@ def load(source: Source, *, key: str | None = None) -> Any:
     """
     flow = import_oneflow()
     checkpoint = _open(source, key)
-    plan = make_plan(checkpoint, Options(), Target("OneFlow 0.9.0", _live_dtype, widened_dtype, adapt_optimizers))
+    plan = make_plan(checkpoint, Options(), Target("OneFlow 0.9.0", _live_dtype, widened_dtype, adapt_training))
     pieces = [(IncomingTensor(entry.tensor, entry.dtype, entry.shape, entry.change), entry) for entry in plan.entries]
     for piece, _ in pieces:
         piece.check_readable()

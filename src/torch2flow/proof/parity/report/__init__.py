@@ -1,7 +1,7 @@
 """The report: one page that opens from disk, for a person who'd rather look than read.
 
-It is made of the plain data of `Verification.to_json` and nothing else, by a template, with plotly's charts. Everything
-is in the one file: no network is needed, then or later.
+It is made of the plain data of `Verification.to_json` and nothing else, by a template, with charts that are drawings.
+Everything is in the one file: no network is needed, then or later.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from torch2flow.checkpoints.writing.kernel_copy import write_file
 from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
 from torch2flow.errors import InstallationError
+from torch2flow.proof.parity.judge import FINE
 from torch2flow.proof.parity.report import charts, layout
 from torch2flow.runtime.packages import install_command
 
@@ -31,7 +32,7 @@ def write_report(result: dict[str, Any], path: str | os.PathLike[str], *, overwr
         What a user should know, or "".
 
     Raises:
-        InstallationError: jinja2 or plotly is missing.
+        InstallationError: jinja2 is missing.
         OutputError: it exists, or can't be written.
     """
     page, path = render(result), Path(path)
@@ -56,15 +57,14 @@ def render(result: dict[str, Any]) -> str:
     """The page as text.
 
     Raises:
-        InstallationError: jinja2 or plotly is missing.
+        InstallationError: jinja2 is missing.
     """
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
-        from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise InstallationError(
-            f"A report is made with jinja2 and plotly, and {error.name} is not installed here.",
-            remedy=install_command("jinja2>=3.1", "plotly>=5.20"),
+            f"A report is made with jinja2, and {error.name} is not installed here.",
+            remedy=install_command("jinja2>=3.1"),
         ) from None
 
     here = FileSystemLoader(Path(__file__).parent)
@@ -77,8 +77,8 @@ def render(result: dict[str, Any]) -> str:
         tables=[layout.Table(part) for part in result["parts"]],
         layers=layout.layer_parts(result["modules"]),
         marks=layout.MARKS,
+        fine=FINE,
         position=lambda measure: layout.position(measure["ratio"]),
         limit=layout.position(result["settings"]["limit"]),
         charts=charts.all_charts(result),
-        plotly=get_plotlyjs(),
     )

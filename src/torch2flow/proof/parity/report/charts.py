@@ -1,111 +1,175 @@
-"""The charts: error over depth, and how differences of the outputs are spread. Data for plotly, as JSON."""
+"""The charts: error over depth, and how differences of the outputs are spread. Drawn as SVG, in the page's own colours.
+
+A library for charts in a browser is five megabytes a page; these are two kinds of chart, and each point says by a
+tooltip of the browser's own what it is.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from torch2flow.proof.parity.judge import ROUNDING
-from torch2flow.proof.parity.report.layout import plain
+from torch2flow.proof.parity.report.layout import plain, short
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
+    from markupsafe import Markup
 
-END_TO_END, OWN, FLOOR = "#3b7dd8", "#c2571a", "rgba(128,128,128,0.22)"
-"""Colours that can be seen on white and on black, and the smallest error that is drawn."""
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 640, 58, 8, 30, 42
+"""Of a drawing, in its own units: the whole, and what the axes take on each side."""
 
-HOVER = "%{customdata[0]}<br>%{customdata[1]}<br>" "%{y:.1e} of the largest value, %{customdata[2]:.3g} times the noise"
+MOST_HISTOGRAMS, MOST_TOOLTIPS = 6, 400
 
-MOST_HISTOGRAMS = 6
+Point = tuple[float, float]
 
 
-def all_charts(result: dict[str, Any]) -> dict[str, str]:
-    """JSON for each chart, by the id of its place; without what could end a script."""
-    figures = {}
+def all_charts(result: dict[str, Any]) -> dict[str, Markup]:
+    """Each chart, by the id of its place."""
+    drawn = {}
     if result["modules"]:
-        figures["depth"] = depth(result["modules"], result["settings"]["limit"])
+        drawn["depth"] = depth(result["modules"], result["settings"]["limit"])
     outputs: list[dict[str, Any]] = next((part["tensors"] for part in result["parts"] if part["name"] == "outputs"), [])
     for number, tensor in enumerate([each for each in outputs if each.get("histogram")][:MOST_HISTOGRAMS]):
-        figures[f"histogram-{number}"] = histogram(tensor)
-    return {
-        name: str(figure.to_json()).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        for name, figure in figures.items()
-    }
+        drawn[f"histogram-{number}"] = histogram(tensor)
+    return drawn
 
 
-def depth(rows: list[dict[str, Any]], limit: float) -> go.Figure:
+def depth(rows: list[dict[str, Any]], limit: float) -> Markup:
     """Relative error of each call, in their order, end to end and one by one, over what noise explains."""
-    figure = _empty()
-    numbers = list(range(1, len(rows) + 1))
+    height = 340
     allowed = [_allowed(row["end_to_end"] or row["own"], limit) for row in rows]
-    lowest = min([value for value in allowed if value], default=1e-8) / 100
-    figure.add_scatter(
-        x=numbers, y=[lowest] * len(rows), mode="lines", line_width=0, hoverinfo="skip", showlegend=False
-    )
-    figure.add_scatter(
-        x=numbers, y=allowed, mode="lines", line_width=0, fill="tonexty", fillcolor=FLOOR, hoverinfo="skip",
-        name=f"up to {limit:g} times the noise",
-    )  # fmt: skip
-    for part, colour, title, mode in (
-        ("end_to_end", END_TO_END, "end to end", "lines"),
-        ("own", OWN, "one by one", "markers"),
-    ):
-        figure.add_scatter(
-            x=numbers,
-            y=[plain(row[part]["relative"]) or None if row[part] else None for row in rows],
-            customdata=[[_call(row), row["class"], plain(row[part]["ratio"]) if row[part] else 0] for row in rows],
-            hovertemplate=HOVER,
-            mode=mode, name=title, line={"color": colour, "width": 2}, marker={"color": colour, "size": 5},
-        )  # fmt: skip
-    figure.update_layout(xaxis_title="layers in the order in which they end", yaxis_title="error, of the largest value")
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
-    return _styled(figure, 380)
+    errors = {
+        part: [plain(row[part]["relative"]) if row[part] else 0.0 for row in rows] for part in ("end_to_end", "own")
+    }
+    present = [value for value in (*allowed, *errors["end_to_end"], *errors["own"]) if 0 < value < math.inf] or [1e-8]
+    low = math.floor(math.log10(min(value for value in allowed if value) if any(allowed) else min(present))) - 2
+    high = max(math.ceil(math.log10(max(present))), low + 2)
+
+    def at(number: int, value: float) -> Point:
+        share = (min(max(math.log10(value), low), high) - low) / (high - low)
+        x = LEFT + (WIDTH - LEFT - RIGHT) * (number / max(1, len(rows) - 1) if len(rows) > 1 else 0.5)
+        return x, height - BOTTOM - share * (height - TOP - BOTTOM)
+
+    floor = height - BOTTOM
+    parts = [*_powers(low, high, height)]
+    known = [at(number, value) for number, value in enumerate(allowed) if value]
+    if known:
+        band = [(known[0][0], floor), *known, (known[-1][0], floor)]
+        parts.append(_element("polygon", points=_points(band), class_="noise"))
+    for run in _runs(at(n, value) if 0 < value < math.inf else None for n, value in enumerate(errors["end_to_end"])):
+        parts.append(_element("polyline", points=_points(run), class_="end-to-end"))
+    radius = "2.5" if len(rows) <= 200 else "1.5"
+    told = set(sorted(range(len(rows)), key=lambda n: errors["own"][n], reverse=True)[:MOST_TOOLTIPS])
+    for number, value in enumerate(errors["own"]):
+        if 0 < value < math.inf:
+            x, y = at(number, value)
+            row = rows[number]
+            said = f"{value:.1e} of the largest value, {short(row['own']['ratio'])} × the noise"
+            title = f"{_call(row)} ({row['class']}): {said}"
+            parts.append(
+                _element(
+                    "circle", title if number in told else "", cx=f"{x:.1f}", cy=f"{y:.1f}", r=radius, class_="own"
+                )
+            )
+    legend = (("noise", f"up to {limit:g} times the noise"), ("end-to-end", "end to end"), ("own", "one by one"))
+    return _drawing(height, parts, legend, "layers in the order in which they end", "error, of the largest value")
 
 
-def histogram(tensor: dict[str, Any]) -> go.Figure:
+def histogram(tensor: dict[str, Any]) -> Markup:
     """How many elements of an output are off by how much: OneFlow's, and PyTorch's own float32."""
+    height = 280
     found = tensor["histogram"]
     edges = [int(edge) for edge in found["edges"]][:-1]
     used = [n for n, pair in enumerate(zip(found["found"], found["noise"], strict=True)) if any(pair)] or [0]
     part = slice(min(used), max(used) + 1)
-    figure = _empty()
-    for values, name, colour in (
-        (found["noise"], "PyTorch's own float32", "#8a8f98"),
-        (found["found"], "OneFlow", END_TO_END),
-    ):
-        figure.add_bar(x=[f"1e{edge}" for edge in edges[part]], y=values[part], name=name, marker_color=colour)
-    figure.update_layout(
-        xaxis_title="distance from PyTorch's float64, from this on", yaxis_title="elements", bargap=0.25,
-        title={"text": f"output {tensor['name']}", "font": {"size": 14}},
-    )  # fmt: skip
-    figure.update_xaxes(type="category")
-    return _styled(figure, 300)
+    both = [
+        (edge, plain(noise), plain(ours))
+        for edge, noise, ours in zip(edges[part], found["noise"][part], found["found"][part], strict=True)
+    ]
+    most = max((max(noise, ours) for _, noise, ours in both), default=0.0) or 1.0
+    room = (WIDTH - LEFT - RIGHT) / len(both)
+    parts: list[Markup] = []
+    for share in (0.5, 1.0):
+        y = height - BOTTOM - share * (height - TOP - BOTTOM)
+        parts += _line(y, short(most * share))
+    for number, (edge, noise, ours) in enumerate(both):
+        left = LEFT + number * room
+        for place, value, name in ((0.1, noise, "float32"), (0.5, ours, "end-to-end")):
+            tall = value / most * (height - TOP - BOTTOM)
+            title = f"{value:,.0f} elements from 1e{edge} on"
+            parts.append(
+                _element("rect", title, x=f"{left + place * room:.1f}", y=f"{height - BOTTOM - tall:.1f}",
+                         width=f"{0.4 * room:.1f}", height=f"{tall:.1f}", class_=name)
+            )  # fmt: skip
+        if len(both) <= 12 or number % 2 == 0:
+            parts.append(_text(left + room / 2, height - BOTTOM + 15, f"1e{edge}", "middle"))
+    legend = (("float32", "PyTorch's own float32"), ("end-to-end", "OneFlow"))
+    title = f"output {tensor['name']}: distance from PyTorch's float64, from this on"
+    return _drawing(height, parts, legend, title, "elements")
 
 
-def _allowed(measure: dict[str, Any] | None, limit: float) -> float | None:
+def _allowed(measure: dict[str, Any] | None, limit: float) -> float:
     if not measure or not plain(measure["scale"]):
-        return None
+        return 0.0
     return limit * max(plain(measure["noise"]) / plain(measure["scale"]), ROUNDING)
 
 
 def _call(row: dict[str, Any]) -> str:
-    # plotly takes some tags in a hover text for its own
-    path = str(row["path"]).replace("&", "&amp;").replace("<", "&lt;")
-    return path if not row["call"] else f"{path}, call {row['call']}"
+    return str(row["path"]) if not row["call"] else f"{row['path']}, call {row['call']}"
 
 
-def _empty() -> go.Figure:
-    # Here and not above: what is imported without a report needs no plotly.
-    import plotly.graph_objects as go
+def _powers(low: int, high: int, height: int) -> Iterator[Markup]:
+    """Lines at powers of ten, eight at most."""
+    step = max(1, -(-(high - low) // 8))
+    for power in range(low, high + 1, step):
+        yield from _line(height - BOTTOM - (power - low) / (high - low) * (height - TOP - BOTTOM), f"1e{power}")
 
-    return go.Figure()
+
+def _line(y: float, label: str) -> list[Markup]:
+    grid = _element("line", x1=str(LEFT), x2=str(WIDTH - RIGHT), y1=f"{y:.1f}", y2=f"{y:.1f}", class_="grid-line")
+    return [grid, _text(LEFT - 6, y + 4, label, "end")]
 
 
-def _styled(figure: go.Figure, height: int) -> go.Figure:
-    figure.update_layout(
-        template="none", height=height, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 64, "r": 12, "t": 36, "b": 48}, hoverlabel={"font_family": "monospace"},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}, font={"size": 12, "family": "inherit"},
-    )  # fmt: skip
-    figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
-    figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
-    return figure
+def _runs(points: Iterable[Point | None]) -> Iterator[list[Point]]:
+    """The stretches of points without a gap."""
+    run: list[Point] = []
+    for point in (*points, None):
+        if point is not None:
+            run.append(point)
+        elif run:
+            yield run
+            run = []
+
+
+def _points(points: list[Point]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def _element(name: str, title: str = "", /, **attributes: str) -> Markup:
+    from markupsafe import Markup
+
+    said = Markup("").join(Markup(' {}="{}"').format(key.rstrip("_"), value) for key, value in attributes.items())
+    inside = Markup("<title>{}</title>").format(title) if title else Markup("")
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), said, inside)
+
+
+def _text(x: float, y: float, text: str, anchor: str, name: str = "label") -> Markup:
+    from markupsafe import Markup
+
+    place = Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}" class="{}">{}</text>')
+    return place.format(x, y, anchor, name, text)
+
+
+def _drawing(height: int, parts: list[Markup], legend: Iterable[tuple[str, str]], below: str, beside: str) -> Markup:
+    from markupsafe import Markup
+
+    x = float(LEFT)
+    for name, text in legend:
+        parts.append(_element("rect", x=f"{x:.1f}", y="8", width="12", height="8", class_=name))
+        parts.append(_text(x + 17, 16, text, "start"))
+        x += 34 + 6.2 * len(text)
+    parts.append(_text((WIDTH + LEFT) / 2, height - 8, below, "middle", "label xtitle"))
+    turned = Markup('<text transform="translate(12 {}) rotate(-90)" text-anchor="middle" class="label">{}</text>')
+    parts.append(turned.format(height // 2, beside))
+    return Markup('<svg viewBox="0 0 {} {}" role="presentation">{}</svg>').format(WIDTH, height, Markup("").join(parts))

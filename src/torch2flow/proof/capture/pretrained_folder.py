@@ -1,0 +1,116 @@
+"""A model out of a folder of transformers': class and inputs by `config.json`, weights by `from_pretrained`.
+
+    torch2flow capture ./bert -o bert.pt2
+
+Code that lies in such a folder is never run (`trust_remote_code` stays off), and nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch2flow.checkpoints.frameworks.pretrained_config import CONFIG, architectures
+from torch2flow.errors import InstallationError, UnsupportedError, UsageError
+from torch2flow.proof.capture.factories import in_words
+from torch2flow.runtime.packages import install_command
+
+
+def build_pretrained(folder: Path) -> Any:
+    """The model, with its weights, without a cache of keys and values.
+
+    Raises:
+        InstallationError: transformers is missing, or too old for this model.
+        UnsupportedError: its code lies in the folder, or its weights don't fit it.
+    """
+    try:
+        library = importlib.import_module("transformers")
+    except ImportError as error:
+        raise InstallationError(
+            f"transformers does not import: {in_words(error, 200)}",
+            where=str(folder),
+            remedy=f"{install_command('transformers')}, where PyTorch is; then this command again",
+        ) from None
+    name = architectures(folder)[0]
+    try:
+        kind = getattr(library, name)
+    except (AttributeError, ImportError):
+        kind = None
+    if kind is None or not hasattr(kind, "from_pretrained"):
+        raise UnsupportedError(
+            f"The transformers that is installed ({library.__version__}) has no {name[:100]}.",
+            where=str(folder / CONFIG),
+            maybe="the model is newer than it, or its code lies in the folder, and is not run",
+            remedy="update transformers, or write a function that builds the model: nets.py:build",
+        )
+    try:
+        library.utils.logging.disable_progress_bar()
+        model, loaded = kind.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, output_loading_info=True
+        )
+    except Exception as error:
+        raise UnsupportedError(f"transformers does not load it: {in_words(error)}", where=str(folder)) from None
+    missing = sorted(loaded.get("missing_keys", ()))
+    if missing:
+        raise UnsupportedError(
+            f"The folder has no weights for {len(missing)} tensors of {name}: {', '.join(missing[:5])[:300]}.",
+            where=str(folder),
+            maybe="it holds the model without its head; transformers would draw the rest at random",
+        )
+    for part in model.modules():
+        if getattr(getattr(part, "config", None), "use_cache", None):
+            part.config.use_cache = False
+    return model
+
+
+def default_inputs(model: Any, folder: Path) -> list[str]:
+    """Inputs as `--input` takes them, by the model's own word for its main one and its configuration.
+
+    Raises:
+        UsageError: the model's main input is none that is known.
+    """
+    main = str(getattr(model, "main_input_name", ""))
+    make = INPUTS.get(main)
+    if make is None:
+        raise UsageError(
+            f"There are no default inputs for {type(model).__name__}, whose main input is {main[:60]!r}.",
+            where=str(folder),
+            remedy=f"say them: --input '{main or 'NAME'}=float32[batch,...]'",
+        )
+    inputs = make(model.config)
+    if getattr(model.config, "is_encoder_decoder", False):
+        inputs.append(f"decoder_input_ids=int64[batch,target]:0..{_vocabulary(model.config)}")
+    return inputs
+
+
+def _vocabulary(config: Any) -> int:
+    text = getattr(config, "text_config", config)
+    return int(getattr(text, "vocab_size", getattr(config, "vocab_size", 2)))
+
+
+def _text(config: Any) -> list[str]:
+    tokens = [f"input_ids=int64[batch,seq]:0..{_vocabulary(config)}", "attention_mask=int64[batch,seq]:1"]
+    return tokens + (_images(config) if hasattr(config, "vision_config") else [])
+
+
+def _images(config: Any) -> list[str]:
+    vision = getattr(config, "vision_config", config)
+    size, channels = getattr(vision, "image_size", 224), getattr(vision, "num_channels", 3)
+    height, width = (size[0], size[-1]) if isinstance(size, list | tuple) else (size, size)
+    return [f"pixel_values=float32[batch,{channels},{height},{width}]"]
+
+
+def _spectrogram(config: Any) -> list[str]:
+    length = 2 * int(getattr(config, "max_source_positions", 1500))
+    return [f"input_features=float32[batch,{getattr(config, 'num_mel_bins', 80)},{length}]"]
+
+
+INPUTS: dict[str, Callable[[Any], list[str]]] = {
+    "input_ids": _text,
+    "pixel_values": _images,
+    "input_features": _spectrogram,
+    "input_values": lambda config: ["input_values=float32[batch,16000]"],
+}
+"""`main_input_name` of transformers' classes, and what it is called with; a second of sound at 16 kHz."""
