@@ -145,5 +145,8 @@ _FUNCTIONS: dict[str, Callable[[Any, Any, Given], Any]] = {
     "randperm": _order,
 }
 
-NAMES = tuple(_FUNCTIONS)
+FIXED = tuple(_FUNCTIONS)
 """The functions that give fixed numbers, as either library calls them."""
+
+NAMES = (*FIXED, "gumbel_softmax")
+"""The same, and those that draw by one of them."""

@@ -16,6 +16,7 @@ import ast
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 from torch2flow.models.codegen.alignment import CannotMergeError, MergedBody, MergedStatement, body_of, merge_body
@@ -341,9 +342,17 @@ def merged_modes(
         either: list[ast.stmt] = [ast.If(training(), train.body, []), *evaluation.body]
         return ast.FunctionDef(evaluation.name, evaluation.args, either, []), [{}, {}]
     everyone = frozenset([0, 1])
-    body.entries = [each for entry in body.entries for each in _by_number(entry)]
+    body.entries = _train_first([each for entry in body.entries for each in _by_number(entry)])
     method = merged_method(evaluation, body, _ModeTests(body, _NoFlags({}, everyone, {}), {}, everyone, forward))
     return method, [{each: body.renamed.get((n, each), each) for each in names} for n, names in enumerate(parameters)]
+
+
+def _train_first(entries: list[MergedStatement]) -> list[MergedStatement]:
+    """Between two statements of both modes, those of train mode come before those of eval mode: one `if` for all."""
+    ordered: list[MergedStatement] = []
+    for _, group in groupby(entries, key=lambda entry: len(entry.variants) > 1):
+        ordered += sorted(group, key=lambda entry: entry.variants == {0})
+    return ordered
 
 
 def _gives_back(method: ast.FunctionDef) -> bool:

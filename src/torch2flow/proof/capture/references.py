@@ -33,7 +33,7 @@ from torch2flow.proof.capture.module_state import (
 )
 from torch2flow.proof.digests import digest
 from torch2flow.proof.dropout import dropout_off
-from torch2flow.proof.fixed_draws import NAMES as FIXED
+from torch2flow.proof.fixed_draws import NAMES
 from torch2flow.proof.outline import outline
 from torch2flow.proof.random_calls import RandomCall
 from torch2flow.proof.sample import sample
@@ -496,7 +496,7 @@ class ReferenceRecorder:
 
     def stays_random(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> bool:
         """Whether runs in a mode differ when their seeds do, although nothing drops and most draws are fixed."""
-        if all(call.kind in ("dropout", *FIXED) for call in self._calls(train)):
+        if all(call.kind in ("dropout", *NAMES) for call in self._calls(train)):
             return False
         torch, first = self.torch, None
         for seed in range(self.seed, self.seed + SEEDS):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from torch2flow.proof.dropout import dropout_off
-from torch2flow.proof.fixed_draws import NAMES, numbers
+from torch2flow.proof.fixed_draws import FIXED, numbers
 from torch2flow.proof.random_calls import RECURRENT, RandomCall, recurrent_rate
 from torch2flow.proof.watching import CallStack, WatchedCall, watched
 
@@ -144,7 +144,7 @@ def fixed_draws(flow: Any) -> Iterator[None]:
     undo: list[tuple[Any, str, Any]] = []
     try:
         for home in (flow, flow._C, flow.Tensor):
-            for name in NAMES:
+            for name in FIXED:
                 function = getattr(home, name, None)
                 if function is not None:
                     undo.append((home, name, function))

@@ -3,6 +3,7 @@
 import torch
 from programs import BATCH, program, x
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 @program(x(5, 4), dynamic=BATCH)
@@ -21,7 +22,7 @@ class Draws(nn.Module):
         z = z + torch.randint(2, 7, (4,)) + torch.empty_like(x).random_(5) + torch.randint_like(x, 3)
         z = z + torch.empty_like(x).log_normal_(0.0, 0.5) + torch.empty_like(x).geometric_(0.5)
         z = z + torch.empty_like(x).cauchy_(0.5, 2.0).clamp(-3, 3)
-        return z[:, torch.randperm(4)]
+        return z[:, torch.randperm(4)] + F.gumbel_softmax(mean, tau=0.5)
 
 
 # -- becomes -------------------------------------------------------------------------------------------------
@@ -32,6 +33,7 @@ class Draws(nn.Module):
 
 import oneflow as flow
 import oneflow.nn as nn
+import oneflow.nn.functional as F
 
 
 class Draws(nn.Module):
@@ -79,4 +81,11 @@ class Draws(nn.Module):
             min=-3,
             max=3,
         )
-        return z[:, flow.randperm(4, device=x.device)]
+        gumbels = (
+            mean
+            + -flow.log(
+                -flow.log(1 - flow.rand(mean.shape, device=mean.device).to(mean.dtype)) / 1.0
+            )
+        ) / 0.5
+        y_soft = F.softmax(gumbels, dim=-1)
+        return z[:, flow.randperm(4, device=x.device)] + y_soft
