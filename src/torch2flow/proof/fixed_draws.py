@@ -35,7 +35,7 @@ def uniform(library: Any, shape: Any, device: Any, step: float = _GOLDEN) -> Any
 def normal(library: Any, shape: Any, device: Any) -> Any:
     """Numbers of mean 0 and deviation 1, nearly normal: the sum of three draws between 0 and 1."""
     drawn = sum(uniform(library, shape, device, step) for step in (_GOLDEN, _PLASTIC, _SQUARE))
-    return (drawn - 1.5) * 2.0
+    return ((drawn - 1.5) * 2.0).to(library.float32).to(library.float64)
 
 
 Given = Callable[..., Any]
