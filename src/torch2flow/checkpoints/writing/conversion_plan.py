@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torch2flow.checkpoints.dtypes import DType
 from torch2flow.checkpoints.names.user_choice import Naming, choose_names, rebuild
 from torch2flow.checkpoints.names.wrappers import LIGHTNING, notes_on
-from torch2flow.checkpoints.packed import quantization_config, with_packed
+from torch2flow.checkpoints.packed import PackedTensor, quantization_config, with_packed
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
 from torch2flow.checkpoints.pytorch.tree import named
 from torch2flow.checkpoints.writing.dtype_policy import Outcome, settle
@@ -148,6 +148,9 @@ def make_plan(
     if options.key != ".":
         is_lightning = isinstance(checkpoint.root, dict) and LIGHTNING in checkpoint.root
         plan.notes += notes_on(naming.names.values(), is_lightning=is_lightning)
+    activations = sum("input_scale" in tensor.parts for _, tensor in tensors if isinstance(tensor, PackedTensor))
+    if activations:
+        plan.notes.append(f"the scales of the inputs of {activations} packed weights are left out: values need none")
     check_filled((name, tensor) for name, tensor in tensors if name in naming.names)
     refused: list[str] = []
     known: dict[tuple[Any, ...], Entry] = {}
