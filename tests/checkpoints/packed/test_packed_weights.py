@@ -48,8 +48,9 @@ def test_the_packed_numbers_come_as_they_are_if_asked_for(name: str, tmp_path: P
 
 
 def test_scales_of_activations_are_left_out_and_told(torch: Any, tmp_path: Path) -> None:
-    state = torch.load(FILES / "float8-rows.pt")
-    torch.save({**state, "0.input_scale": torch.ones(1)}, tmp_path / "model.pth")
+    weight, scale = torch.ones(4, 6, dtype=torch.int8), torch.full((4, 1), 0.5)
+    state = {"0.weight": weight, "0.weight_scale": scale, "0.input_scale": torch.ones(1)}
+    torch.save(state, tmp_path / "model.pth")
     result = torch2flow.convert(tmp_path / "model.pth", tmp_path / "out", torch2flow.Options(quantized="dequantize"))
     assert len(result.plan.entries) == 1
     assert any("scales of the inputs of 1 packed weights are left out" in note for note in result.plan.notes)
