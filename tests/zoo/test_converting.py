@@ -88,6 +88,18 @@ def test_a_finetuned_checkpoint(flow: Any, torch: Any, tmp_path: Path) -> None:
         )
 
 
+def test_what_wrappers_put_before_names_is_taken_off(flow: Any, torch: Any, tmp_path: Path) -> None:
+    torchvision = pytest.importorskip("torchvision")
+    state = torchvision.models.squeezenet1_1(weights=None, num_classes=7).state_dict()
+    for prefix in ("module.", "model._orig_mod."):
+        torch.save({"state_dict": {prefix + name: value for name, value in state.items()}}, tmp_path / "run.pth")
+        result, prepared = zoo.convert("squeezenet1_1", tmp_path / "out", tmp_path / "run.pth", overwrite=True)
+        assert "num_classes=7" in prepared.twin.arguments
+        assert set(open_checkpoint(result.out)) == set(state)
+        assert f"{prefix!r} at the head of the names was taken off" in result.plan.notes
+        assert not check(result.out, tmp_path / "run.pth").differences
+
+
 def test_a_program_and_safetensors_are_sources_too(torch: Any, recorded: Recorded, tmp_path: Path) -> None:
     source = recorded("squeezenet1_1") / "weights.pth"
     convert_file(source, tmp_path / "weights.safetensors")

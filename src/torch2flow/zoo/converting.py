@@ -13,6 +13,7 @@ from typing import Any
 
 from torch2flow.checkpoints.dtypes import DTYPES
 from torch2flow.checkpoints.names.renamed_checkpoint import renamed, with_tensors
+from torch2flow.checkpoints.names.templates import Keys
 from torch2flow.checkpoints.opening import open_container
 from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef
 from torch2flow.checkpoints.pytorch.tensor import in_memory
@@ -103,7 +104,9 @@ def prepare(
         path = fetched(named, progress)
     checkpoint = Checkpoint(path, open_container(path), key)
     _check_price(checkpoint)
-    twin = settled(twin, checkpoint, named.name if named else "")
+    plain, twin = twin, _wrapped(twin, checkpoint)
+    tensors = checkpoint if twin is plain else renamed(checkpoint, twin.older)
+    twin = settled(twin, tensors, named.name if named else "")
     twin = dataclasses.replace(twin, arguments=_replaced(twin.arguments, arguments))
     return Prepared(twin, to_flowvision(checkpoint, twin), named, checkpoint.key)
 
@@ -122,6 +125,18 @@ def _check_price(checkpoint: Checkpoint) -> None:
                 maybe="it was made to exhaust its reader: no training gives such weights",
                 remedy="torch2flow convert writes it as it is, without flowvision's model",
             )
+
+
+def _wrapped(twin: Twin, checkpoint: Checkpoint) -> Twin:
+    """The twin with rules that take off what DataParallel, Lightning or torch.compile put before the names; told."""
+    head = f".{twin.head}"
+    found = next((name for name in checkpoint if name.endswith(head)), "") if twin.head not in checkpoint else ""
+    prefix = found.removesuffix(twin.head)
+    if not prefix or "{" in prefix or "}" in prefix:
+        return twin
+    checkpoint.container.notes.append(f"{prefix!r} at the head of the names was taken off")
+    older = [(prefix + rule.torch, rule.flow, rule.change) for rule in twin.older.rules]
+    return dataclasses.replace(twin, older=Keys(*older, (f"{prefix}{{rest}}", "{rest}")))
 
 
 def to_flowvision(checkpoint: Checkpoint, twin: Twin) -> Checkpoint:

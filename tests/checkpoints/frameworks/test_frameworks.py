@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,14 @@ def test_emptied_weights_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="5 of 5 weights have no elements: emb.weight") as error:
         torch2flow.convert(file, tmp_path / "out")
     assert "ZeRO stage 3" in error.value.maybe and not (tmp_path / "out").exists()
+
+
+def test_flat_parameters_are_refused_by_name(torch: Any, tmp_path: Path) -> None:
+    torch.save(
+        {"layer._fsdp_wrapped_module._flat_param": torch.ones(20), "norm.weight": torch.ones(2)}, tmp_path / "local.pt"
+    )
+    with pytest.raises(UnsupportedError, match="FSDP's flat parameters"):
+        torch2flow.convert(tmp_path / "local.pt", tmp_path / "out")
 
 
 def test_parts_in_the_files_of_all_ranks_are_put_together() -> None:
@@ -186,3 +195,21 @@ def test_an_adapter_that_is_kept_apart_is_told(tmp_path: Path) -> None:
     assert len(result.plan.entries) == 8
     assert any("--merge-adapter BASE" in note for note in result.plan.notes)
     assert any("--merge-adapter BASE" in note for note in hints(open_checkpoint(FILES / "lora-linear")))
+
+
+def test_the_folders_of_accelerate_and_the_trainer_hold_those_of_fsdp_and_deepspeed(tmp_path: Path) -> None:
+    dcp = FILES.parent / "torch-2.13.0" / "dcp_fsdp"
+    shutil.copytree(dcp, tmp_path / "checkpoint-500" / "pytorch_model_fsdp_0")
+    found, expected = open_checkpoint(tmp_path / "checkpoint-500"), open_checkpoint(dcp)
+    assert found.format == "dcp" and list(found) == list(expected)
+    shutil.copytree(FILES / "deepspeed-2" / "global_step2", tmp_path / "state" / "pytorch_model")
+    assert open_checkpoint(tmp_path / "state").format == "deepspeed"
+
+
+def test_latest_names_no_folder_elsewhere(tmp_path: Path) -> None:
+    shutil.copytree(FILES / "deepspeed-2" / "global_step2", tmp_path / "secret")
+    (tmp_path / "run").mkdir()
+    for name in ("../secret", str(tmp_path / "secret"), "..", "", "a\0b"):
+        (tmp_path / "run" / "latest").write_text(name)
+        with pytest.raises(FormatError, match="no checkpoint that torch2flow knows"):
+            open_checkpoint(tmp_path / "run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,6 +45,15 @@ def test_the_packed_numbers_come_as_they_are_if_asked_for(name: str, tmp_path: P
     source, found = open_checkpoint(FILES / f"{name}.pt"), open_checkpoint(result.out)
     assert set(found) == set(source)
     assert all(np.array_equal(found[key].numpy().view("u1"), source[key].numpy().view("u1")) for key in source)
+
+
+def test_scales_of_activations_are_left_out_and_told(torch: Any, tmp_path: Path) -> None:
+    weight, scale = torch.ones(4, 6, dtype=torch.int8), torch.full((4, 1), 0.5)
+    state = {"0.weight": weight, "0.weight_scale": scale, "0.input_scale": torch.ones(1)}
+    torch.save(state, tmp_path / "model.pth")
+    result = torch2flow.convert(tmp_path / "model.pth", tmp_path / "out", torch2flow.Options(quantized="dequantize"))
+    assert len(result.plan.entries) == 1
+    assert any("scales of the inputs of 1 packed weights are left out" in note for note in result.plan.notes)
 
 
 def test_another_dtype_can_be_asked_for(tmp_path: Path) -> None:
@@ -104,9 +114,9 @@ def test_names_that_only_look_like_it_mean_nothing(torch: object, tmp_path: Path
 
 def test_unpacking_goes_a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With a limit of some hundred bytes, all values still come, in small pieces."""
-    from torch2flow.checkpoints.packed import bitsandbytes, grouped_integers, packed_tensor, with_packed
+    from torch2flow.checkpoints.packed import bitsandbytes, packed_tensor, with_packed
 
-    for module in (bitsandbytes, grouped_integers, packed_tensor):
+    for module in (bitsandbytes, packed_tensor):
         monkeypatch.setattr(module, "CHUNK", 1024)
     expected = open_checkpoint(FILES / "expected.safetensors")
     for name in NAMES:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from torch2flow.checkpoints.dtypes import numpy_dtype
 from torch2flow.checkpoints.names.renamed_checkpoint import with_tensors
 from torch2flow.checkpoints.packed import PackedTensor, quantization_config, with_packed
+from torch2flow.checkpoints.packed.packed_tensor import rows_at_once
 from torch2flow.checkpoints.pytorch import Checkpoint, Tensor, TensorRef
-from torch2flow.checkpoints.pytorch.tensor import CHUNK, contiguous_stride, in_memory
+from torch2flow.checkpoints.pytorch.tensor import contiguous_stride, in_memory
 from torch2flow.checkpoints.pytorch.tree import named
 from torch2flow.errors import FormatError, UnsupportedError, UsageError
 from torch2flow.guards.json_text import parse_object
@@ -65,7 +66,7 @@ def _added(
     at = 0
     for chunk in chunks:
         total = chunk.astype("<f4")
-        step = max(1, CHUNK // (4 * max(1, inner)))
+        step = rows_at_once(inner)
         for first in range(at // inner, -(-(at + chunk.size) // inner), step):
             last = min(first + step, shape[0])
             added = factors.rows(first, last).reshape(-1)

@@ -66,6 +66,7 @@ class _Finding:
     def _dictionary(self, value: dict[Any, Any]) -> dict[Any, Any]:
         found = {key: new for key, item in value.items() if (new := self.walk(item)) is not item}
         gone: set[Any] = set()
+        order: dict[Any, int] = {}
         for key, item in value.items():
             if not (isinstance(key, str) and key.endswith(SIGNS) and isinstance(item, TensorRef)):
                 continue
@@ -75,7 +76,8 @@ class _Finding:
                 gone |= names
                 is_whole_name = sign in FOUR_BITS or sign == "_blocks"
                 name = key.removesuffix(sign) + ("" if is_whole_name else ".weight")
-                found[next(name for name in value if name in names)] = (name, weight)
+                order = order or {each: number for number, each in enumerate(value)}
+                found[min(names, key=order.__getitem__)] = (name, weight)
         if not found:
             return value
         copy = type(value)()

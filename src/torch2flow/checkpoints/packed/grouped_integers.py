@@ -26,7 +26,6 @@ from torch2flow.checkpoints.packed.packed_tensor import (
     unknown,
     unpacked,
 )
-from torch2flow.checkpoints.pytorch.tensor import CHUNK
 from torch2flow.errors import FormatError
 
 if TYPE_CHECKING:
@@ -137,7 +136,7 @@ def pack_quantized(name: str, parts: Parts) -> PackedTensor:
     def unpack() -> Iterator[np.ndarray[Any, Any]]:
         import numpy as np
 
-        step = max(1, CHUNK // (4 * max(1, inputs)))
+        step = rows_at_once(inputs)
         for row in range(0, outputs, step):
             last = min(row + step, outputs)
             numbers = unpacked(rows_of(words, row, last), bits)[:, :inputs] - (1 << (bits - 1))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torch2flow.checkpoints.dtypes import DType
 from torch2flow.checkpoints.names.user_choice import Naming, choose_names, rebuild
 from torch2flow.checkpoints.names.wrappers import LIGHTNING, notes_on
-from torch2flow.checkpoints.packed import quantization_config, with_packed
+from torch2flow.checkpoints.packed import PackedTensor, quantization_config, with_packed
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
 from torch2flow.checkpoints.pytorch.tree import named
 from torch2flow.checkpoints.writing.dtype_policy import Outcome, settle
@@ -148,6 +148,9 @@ def make_plan(
     if options.key != ".":
         is_lightning = isinstance(checkpoint.root, dict) and LIGHTNING in checkpoint.root
         plan.notes += notes_on(naming.names.values(), is_lightning=is_lightning)
+    activations = sum("input_scale" in tensor.parts for _, tensor in tensors if isinstance(tensor, PackedTensor))
+    if activations:
+        plan.notes.append(f"the scales of the inputs of {activations} packed weights are left out: values need none")
     check_filled((name, tensor) for name, tensor in tensors if name in naming.names)
     refused: list[str] = []
     known: dict[tuple[Any, ...], Entry] = {}
@@ -202,12 +205,25 @@ def _remedy(refused: list[str], tensors: int) -> str:
     return ", or ".join(ways)
 
 
+FLAT = ("flat_param", "_flat_param")
+"""What FSDP calls all parameters of a module as one vector (`torch/distributed/fsdp/_flat_param.py`)."""
+
+
 def check_filled(tensors: Iterable[tuple[str, Tensor]]) -> None:
-    """Refuses weights of which nothing but the names is there: those of a model whose ranks hold its parameters.
+    """Refuses weights whose elements or names are missing: those of a model whose ranks hold its parameters.
 
     Raises:
-        UnsupportedError: more than half of all tensors that are called a weight have the shape (0,).
+        UnsupportedError: more than half of all tensors that are called a weight have the shape (0,), or some are
+            FSDP's flat parameters.
     """
+    tensors = list(tensors)
+    flat = [name for name, _ in tensors if name.rpartition(".")[2] in FLAT]
+    if flat:
+        raise UnsupportedError(
+            f"{flat[0][:200]} and {len(flat) - 1} more are FSDP's flat parameters, each all those of a module.",
+            maybe="the model's local state dict was saved, which does not say their names and shapes",
+            remedy="save its full state dict, or by torch.distributed.checkpoint; both are read",
+        )
     weights = [(name, tensor) for name, tensor in tensors if name.rpartition(".")[2] == "weight"]
     empty = [name for name, tensor in weights if tensor.shape == (0,)]
     if 2 * len(empty) > len(weights):
