@@ -146,14 +146,17 @@ def verified(package: str, name: str, arguments: argparse.Namespace) -> dict[str
     command = [*port(package), "--as-is", "--json", "--verify", f"{MODELS}:{package}", "--kwargs", json.dumps(given)]
     command += ["--input", inputs] * (2 if name.startswith("raft") else 1) if inputs else []
     command += [] if arguments.layers else ["--no-layers"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        done = subprocess.run(command, capture_output=True, timeout=arguments.seconds, text=True)
-        found = json.loads(done.stdout)["models"][0]
-        row = {"name": name, "verdict": found["verdict"], "why": "" if done.returncode == 0 else found["sentence"]}
+        said, errors = process.communicate(timeout=arguments.seconds)
+        found = json.loads(said)["models"][0]
+        row = {"name": name, "verdict": found["verdict"], "why": "" if process.returncode == 0 else found["sentence"]}
     except subprocess.TimeoutExpired:
+        process.terminate()  # so that it ends its own children too, which a kill would leave behind
+        process.communicate()
         row = {"name": name, "verdict": "too slow", "why": ""}
     except (ValueError, KeyError):
-        row = {"name": name, "verdict": "not compared", "why": " ".join(done.stderr.split())[:400]}
+        row = {"name": name, "verdict": "not compared", "why": " ".join(errors.split())[:400]}
     return {**row, "seconds": round(time.perf_counter() - started, 1)}
 
 

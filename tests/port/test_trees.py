@@ -139,6 +139,13 @@ def test_a_notebook_is_ported_cell_by_cell(tmp_path, port) -> None:
     assert found[2] == cells[2]
 
 
+def test_a_module_without_its_package_is_told(write_tree, port) -> None:
+    source = write_tree({"a.py": "import torch\nfrom .b import c\nfrom ..d import e\nx = torch.tanh(c)\n"})
+    _, found = port(source / "a.py", "a_of_flow.py")
+    told = [(each.line, each.api, each.remedy) for each in found.tally.findings if each.kind == "look"]
+    assert told == [(2, ".b", "port the package as a whole")]
+
+
 def test_an_installed_package_is_found_by_its_name_and_ported_along(write_tree, tmp_path) -> None:
     place = installed("json.decoder", sys.executable)
     assert place.name == "decoder.py"

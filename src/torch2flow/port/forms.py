@@ -33,6 +33,7 @@ ANSWERS = {
     "torch.compiler.is_dynamo_compiling": "False",
     "torch.compiler.is_exporting": "False",
     "torch.onnx.is_in_onnx_export": "False",
+    "torch.backends.cudnn.version": "None",
     "torch.nn.modules.activation._is_make_fx_tracing": "False",
     "torch.overrides.has_torch_function": "False",
     "torch.overrides.has_torch_function_unary": "False",

@@ -22,6 +22,7 @@ class ImportRewriter:
     def __init__(self, rewriter: FileUnderWay) -> None:
         self.rewriter = rewriter
         self.first: ast.stmt | None = None
+        self.tells_of_package = False
 
     def rewrite(self, node: ast.Import) -> None:
         """`import torch.nn as nn, os`."""
@@ -60,6 +61,8 @@ class ImportRewriter:
         module = rewriter.module.resolve_from(node.level, node.module)
         if not is_foreign(module) or module.partition(".")[0] in rewriter.project.modules:
             self._from_the_tree(node)
+            if node.level and not rewriter.module.package:
+                self._of_the_package_around(node)
             if module in forms.OF_OTHER_PACKAGES:
                 self._move(node, forms.OF_OTHER_PACKAGES[module])
             if not node.level:
@@ -137,6 +140,13 @@ class ImportRewriter:
             if found and found.renamed:
                 start = self.rewriter.source.offset(alias.lineno, alias.col_offset)
                 self.rewriter.source.replace(start, start + len(alias.name), found.renamed)
+
+    def _of_the_package_around(self, node: ast.ImportFrom) -> None:
+        """A relative import in a file that is ported without its package."""
+        if not self.tells_of_package:
+            reason = "It is imported from the package around this file, which is not ported along."
+            self.rewriter.look(node, "." * node.level + (node.module or ""), reason, "port the package as a whole")
+        self.tells_of_package = True
 
     def _of_others(self, node: ast.stmt, module: str) -> None:
         """Packages that need PyTorch themselves."""

@@ -111,6 +111,16 @@ class DataParallelOfOne(nn.Module):
         return self.module(*inputs, **named)
 
 
+@stands_for(
+    "torch.nn.parallel.data_parallel",
+    "torch.nn.parallel.data_parallel.data_parallel",
+    because="OneFlow has no threads for several devices: it calls the module.",
+)
+def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, module_kwargs=None):
+    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+    return module(*inputs, **(module_kwargs or {}))
+
+
 class LossModule(nn.Module):
     """A loss that keeps its reduction; `size_average` and `reduce` are PyTorch's older way to say it."""
 
