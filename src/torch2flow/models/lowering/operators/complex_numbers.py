@@ -107,12 +107,12 @@ def complex_reciprocal(x):
 
 
 @operator("complex.mul", "complex.multiply")
-def mul(self, other):
+def mul_of_pairs(self, other):
     return complex_multiple(self, *parts(other)) if _is_number(other) else complex_product(self, other)
 
 
 @operator("complex.div", "complex.divide", "complex.true_divide")
-def div(self, other):
+def div_of_pairs(self, other):
     if _is_number(other):
         return complex_multiple(self, *parts(1 / other))
     return complex_product(self, complex_reciprocal(other))
@@ -137,12 +137,12 @@ def rsub_number(self, other, alpha=1):
 
 
 @operator("complex.full", "complex.full.of_real")
-def full(size, fill_value, dtype=None, *, out_dtype):
+def full_of_pairs(size, fill_value, dtype=None, *, out_dtype):
     return flow.tensor(parts(fill_value), dtype=out_dtype).expand(*size, 2)
 
 
 @operator("complex.full_like", "complex.fill")
-def full_like(self, fill_value=None, value=None, dtype=None):
+def full_like_of_pairs(self, fill_value=None, value=None, dtype=None):
     number = value if fill_value is None else fill_value
     return flow.tensor(parts(number), dtype=self.dtype).expand(*self.shape)
 
@@ -155,7 +155,7 @@ def random_numbers(size, dtype=None, *, name, out_dtype):
 
 
 @operator("complex.masked_fill")
-def masked_fill(self, mask, value):
+def masked_fill_of_pairs(self, mask, value):
     return flow.where(mask, flow.tensor(parts(value), dtype=self.dtype), self)
 
 
@@ -196,7 +196,7 @@ def complex_sqrt(self):
 
 
 @operator("complex.square")
-def square(self):
+def square_of_pairs(self):
     return complex_product(self, self)
 
 
@@ -272,7 +272,7 @@ def real_matmul(x, y):
 
 
 @operator("complex.matmul", "complex.linalg_matmul", "complex.mm", "complex.bmm", "complex.mv", "complex.dot")
-def matmul(self, other=None, vec=None, mat2=None, tensor=None):
+def matmul_of_pairs(self, other=None, vec=None, mat2=None, tensor=None):
     return complex_matmul(self, next(each for each in (other, vec, mat2, tensor) if each is not None))
 
 
@@ -282,7 +282,7 @@ def vdot(self, other):
 
 
 @operator("complex.addmm", "complex.baddbmm", "complex.addbmm")
-def addmm(self, mat1=None, mat2=None, batch1=None, batch2=None, beta=1, alpha=1, *, name):
+def addmm_of_pairs(self, mat1=None, mat2=None, batch1=None, batch2=None, beta=1, alpha=1, *, name):
     made = complex_matmul(*(each for each in (mat1, mat2, batch1, batch2) if each is not None))
     made = made.sum(dim=0) if name == "addbmm" else made
     made = made if alpha == 1 else complex_multiple(made, *parts(alpha))
@@ -292,7 +292,7 @@ def addmm(self, mat1=None, mat2=None, batch1=None, batch2=None, beta=1, alpha=1,
 
 
 @operator("complex.linear")
-def linear(input, weight, bias=None):
+def linear_of_pairs(input, weight, bias=None):
     made = complex_matmul(input, weight.transpose(0, 1))
     return made if bias is None else made + bias
 
@@ -301,7 +301,9 @@ def linear(input, weight, bias=None):
     "complex.conv1d", "complex.conv2d", "complex.conv3d", "complex.conv_transpose1d", "complex.conv_transpose2d",
     "complex.conv_transpose3d",
 )  # fmt: skip
-def convolution(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1, *, name):
+def convolution_of_pairs(
+    input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1, *, name
+):
     if isinstance(padding, str):
         raise NotImplementedError(f"padding={padding!r} of complex numbers")
     options = {"stride": stride, "padding": padding, "groups": groups, "dilation": dilation}
@@ -323,12 +325,12 @@ def complex_convolution(x, weight, name, **options):
 
 
 @operator("complex.outer", "complex.ger")
-def outer(self, vec2):
+def outer_of_pairs(self, vec2):
     return complex_product(self.unsqueeze(1), vec2)
 
 
 @operator("complex.einsum")
-def einsum(equation, tensors, path=None):
+def einsum_of_pairs(equation, tensors, path=None):
     return complex_einsum(equation, tensors)
 
 
