@@ -138,6 +138,19 @@ class ShiftedWindowAttention(nn.Module):
         return x
 
 
+class StochasticDepth(nn.Module):
+    def __init__(self, survival_rate):
+        super().__init__()
+        self.survival_rate = survival_rate
+
+    def forward(self, input):
+        if not self.training:
+            return input
+        noise = flow.zeros((input.shape[0], 1, 1, 1), dtype=flow.float32, device=input.device)
+        noise = (flow.rand(noise.shape, device=noise.device) < self.survival_rate).to(noise.dtype)
+        return input * (noise / self.survival_rate)
+
+
 class MLP(nn.Sequential):
     def __init__(self, in_features, out_features):
         super().__init__(
@@ -163,6 +176,8 @@ class SwinTransformerBlock(nn.Module):
         with_roll=False,
         with_x=False,
         num_windows=None,
+        identity=True,
+        survival_rate=None,
     ):
         super().__init__()
         self.norm1 = nn.LayerNorm(normalized_shape)
@@ -178,13 +193,13 @@ class SwinTransformerBlock(nn.Module):
             with_x=with_x,
             num_windows=num_windows,
         )
-        self.stochastic_depth = nn.Identity()
+        self.stochastic_depth = nn.Identity() if identity else StochasticDepth(survival_rate)
         self.norm2 = nn.LayerNorm(normalized_shape)
         self.mlp = MLP(normalized_shape, mlp_out_features)
 
     def forward(self, x):
-        x = x + self.attn(self.norm1(x))
-        x = x + self.mlp(self.norm2(x))
+        x = x + self.stochastic_depth(self.attn(self.norm1(x)))
+        x = x + self.stochastic_depth(self.mlp(self.norm2(x)))
         return x
 
 
@@ -214,23 +229,145 @@ class SwinTransformer(nn.Module):
             nn.Sequential(
                 SwinTransformerBlock(96, 3, 288, 3, 21, 16, 5, 384, with_x=True, num_windows=9),
                 SwinTransformerBlock(
-                    96, 3, 288, 3, 21, 16, 5, 384, with_roll=True, with_x=True, num_windows=9
+                    96,
+                    3,
+                    288,
+                    3,
+                    21,
+                    16,
+                    5,
+                    384,
+                    with_roll=True,
+                    with_x=True,
+                    num_windows=9,
+                    identity=False,
+                    survival_rate=0.9818181818181818,
                 ),
             ),
             PatchMerging(384, 192),
             nn.Sequential(
-                SwinTransformerBlock(192, 6, 576, 2, 14, 8, 6, 768, with_x=True, num_windows=4),
                 SwinTransformerBlock(
-                    192, 6, 576, 2, 14, 8, 6, 768, with_roll=True, with_x=True, num_windows=4
+                    192,
+                    6,
+                    576,
+                    2,
+                    14,
+                    8,
+                    6,
+                    768,
+                    with_x=True,
+                    num_windows=4,
+                    identity=False,
+                    survival_rate=0.9636363636363636,
+                ),
+                SwinTransformerBlock(
+                    192,
+                    6,
+                    576,
+                    2,
+                    14,
+                    8,
+                    6,
+                    768,
+                    with_roll=True,
+                    with_x=True,
+                    num_windows=4,
+                    identity=False,
+                    survival_rate=0.9454545454545454,
                 ),
             ),
             PatchMerging(768, 384),
             nn.Sequential(
-                *[SwinTransformerBlock(384, 12, 1152, 1, 7, 4, 3, 1536) for _ in range(6)]
+                SwinTransformerBlock(
+                    384,
+                    12,
+                    1152,
+                    1,
+                    7,
+                    4,
+                    3,
+                    1536,
+                    identity=False,
+                    survival_rate=0.9272727272727272,
+                ),
+                SwinTransformerBlock(
+                    384,
+                    12,
+                    1152,
+                    1,
+                    7,
+                    4,
+                    3,
+                    1536,
+                    identity=False,
+                    survival_rate=0.9090909090909091,
+                ),
+                SwinTransformerBlock(
+                    384,
+                    12,
+                    1152,
+                    1,
+                    7,
+                    4,
+                    3,
+                    1536,
+                    identity=False,
+                    survival_rate=0.8909090909090909,
+                ),
+                SwinTransformerBlock(
+                    384,
+                    12,
+                    1152,
+                    1,
+                    7,
+                    4,
+                    3,
+                    1536,
+                    identity=False,
+                    survival_rate=0.8727272727272727,
+                ),
+                SwinTransformerBlock(
+                    384,
+                    12,
+                    1152,
+                    1,
+                    7,
+                    4,
+                    3,
+                    1536,
+                    identity=False,
+                    survival_rate=0.8545454545454545,
+                ),
+                SwinTransformerBlock(
+                    384,
+                    12,
+                    1152,
+                    1,
+                    7,
+                    4,
+                    3,
+                    1536,
+                    identity=False,
+                    survival_rate=0.8363636363636364,
+                ),
             ),
             PatchMerging(1536, 768),
             nn.Sequential(
-                *[SwinTransformerBlock(768, 24, 2304, 1, 7, 2, 5, 3072) for _ in range(2)]
+                SwinTransformerBlock(
+                    768,
+                    24,
+                    2304,
+                    1,
+                    7,
+                    2,
+                    5,
+                    3072,
+                    identity=False,
+                    survival_rate=0.8181818181818181,
+                ),
+                SwinTransformerBlock(
+                    768, 24, 2304, 1, 7, 2, 5, 3072, identity=False, survival_rate=0.8
+                ),
             ),
         )
         self.norm = nn.LayerNorm(768)

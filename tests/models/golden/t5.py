@@ -263,8 +263,7 @@ class T5Block(nn.Module):
             encoder_decoder_position_bias = cross_attn_position_bias
         if encoder_hidden_states is not None:
             return hidden_states, position_bias, encoder_decoder_position_bias
-        else:
-            return hidden_states, position_bias, None
+        return hidden_states, position_bias, None
 
 
 class T5Stack(nn.Module):
