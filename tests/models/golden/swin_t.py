@@ -28,7 +28,6 @@ class ShiftedWindowAttention(nn.Module):
         height,
         pad,
         with_roll=False,
-        with_x=False,
         num_windows=None,
     ):
         super().__init__()
@@ -38,7 +37,6 @@ class ShiftedWindowAttention(nn.Module):
         self.height = height
         self.pad = pad
         self.with_roll = with_roll
-        self.with_x = with_x
         self.num_windows = num_windows
         self.window_size = (7, 7)
         self.num_heads = num_heads
@@ -70,7 +68,7 @@ class ShiftedWindowAttention(nn.Module):
                 self.window_size[1],
                 self.in_features,
             )
-        if self.with_x:
+        if self.num_windows is not None:
             x_2 = x_2.permute(0, 1, 3, 2, 4, 5).reshape(
                 self.num_windows * x_2.shape[0],
                 self.window_size[0] * self.window_size[1],
@@ -118,7 +116,7 @@ class ShiftedWindowAttention(nn.Module):
         ret = F.softmax(attn, dim=-1)
         x_2 = flow.matmul(ret, v).transpose(1, 2).reshape(v.shape[0], 49, self.in_features)
         x_2 = self.proj(x_2)
-        if not self.with_x:
+        if self.num_windows is None:
             x = x_2
         x = x_2.reshape(
             x.shape[0],
@@ -174,9 +172,7 @@ class SwinTransformerBlock(nn.Module):
         pad,
         mlp_out_features,
         with_roll=False,
-        with_x=False,
         num_windows=None,
-        identity=True,
         survival_rate=None,
     ):
         super().__init__()
@@ -190,10 +186,11 @@ class SwinTransformerBlock(nn.Module):
             height,
             pad,
             with_roll=with_roll,
-            with_x=with_x,
             num_windows=num_windows,
         )
-        self.stochastic_depth = nn.Identity() if identity else StochasticDepth(survival_rate)
+        self.stochastic_depth = (
+            nn.Identity() if survival_rate is None else StochasticDepth(survival_rate)
+        )
         self.norm2 = nn.LayerNorm(normalized_shape)
         self.mlp = MLP(normalized_shape, mlp_out_features)
 
@@ -227,7 +224,7 @@ class SwinTransformer(nn.Module):
         self.features = nn.Sequential(
             nn.Sequential(nn.Conv2d(3, 96, 4, stride=4), Permute((0, 2, 3, 1)), nn.LayerNorm(96)),
             nn.Sequential(
-                SwinTransformerBlock(96, 3, 288, 3, 21, 16, 5, 384, with_x=True, num_windows=9),
+                SwinTransformerBlock(96, 3, 288, 3, 21, 16, 5, 384, num_windows=9),
                 SwinTransformerBlock(
                     96,
                     3,
@@ -238,27 +235,14 @@ class SwinTransformer(nn.Module):
                     5,
                     384,
                     with_roll=True,
-                    with_x=True,
                     num_windows=9,
-                    identity=False,
                     survival_rate=0.9818181818181818,
                 ),
             ),
             PatchMerging(384, 192),
             nn.Sequential(
                 SwinTransformerBlock(
-                    192,
-                    6,
-                    576,
-                    2,
-                    14,
-                    8,
-                    6,
-                    768,
-                    with_x=True,
-                    num_windows=4,
-                    identity=False,
-                    survival_rate=0.9636363636363636,
+                    192, 6, 576, 2, 14, 8, 6, 768, num_windows=4, survival_rate=0.9636363636363636
                 ),
                 SwinTransformerBlock(
                     192,
@@ -270,104 +254,37 @@ class SwinTransformer(nn.Module):
                     6,
                     768,
                     with_roll=True,
-                    with_x=True,
                     num_windows=4,
-                    identity=False,
                     survival_rate=0.9454545454545454,
                 ),
             ),
             PatchMerging(768, 384),
             nn.Sequential(
                 SwinTransformerBlock(
-                    384,
-                    12,
-                    1152,
-                    1,
-                    7,
-                    4,
-                    3,
-                    1536,
-                    identity=False,
-                    survival_rate=0.9272727272727272,
+                    384, 12, 1152, 1, 7, 4, 3, 1536, survival_rate=0.9272727272727272
                 ),
                 SwinTransformerBlock(
-                    384,
-                    12,
-                    1152,
-                    1,
-                    7,
-                    4,
-                    3,
-                    1536,
-                    identity=False,
-                    survival_rate=0.9090909090909091,
+                    384, 12, 1152, 1, 7, 4, 3, 1536, survival_rate=0.9090909090909091
                 ),
                 SwinTransformerBlock(
-                    384,
-                    12,
-                    1152,
-                    1,
-                    7,
-                    4,
-                    3,
-                    1536,
-                    identity=False,
-                    survival_rate=0.8909090909090909,
+                    384, 12, 1152, 1, 7, 4, 3, 1536, survival_rate=0.8909090909090909
                 ),
                 SwinTransformerBlock(
-                    384,
-                    12,
-                    1152,
-                    1,
-                    7,
-                    4,
-                    3,
-                    1536,
-                    identity=False,
-                    survival_rate=0.8727272727272727,
+                    384, 12, 1152, 1, 7, 4, 3, 1536, survival_rate=0.8727272727272727
                 ),
                 SwinTransformerBlock(
-                    384,
-                    12,
-                    1152,
-                    1,
-                    7,
-                    4,
-                    3,
-                    1536,
-                    identity=False,
-                    survival_rate=0.8545454545454545,
+                    384, 12, 1152, 1, 7, 4, 3, 1536, survival_rate=0.8545454545454545
                 ),
                 SwinTransformerBlock(
-                    384,
-                    12,
-                    1152,
-                    1,
-                    7,
-                    4,
-                    3,
-                    1536,
-                    identity=False,
-                    survival_rate=0.8363636363636364,
+                    384, 12, 1152, 1, 7, 4, 3, 1536, survival_rate=0.8363636363636364
                 ),
             ),
             PatchMerging(1536, 768),
             nn.Sequential(
                 SwinTransformerBlock(
-                    768,
-                    24,
-                    2304,
-                    1,
-                    7,
-                    2,
-                    5,
-                    3072,
-                    identity=False,
-                    survival_rate=0.8181818181818181,
+                    768, 24, 2304, 1, 7, 2, 5, 3072, survival_rate=0.8181818181818181
                 ),
-                SwinTransformerBlock(
-                    768, 24, 2304, 1, 7, 2, 5, 3072, identity=False, survival_rate=0.8
-                ),
+                SwinTransformerBlock(768, 24, 2304, 1, 7, 2, 5, 3072, survival_rate=0.8),
             ),
         )
         self.norm = nn.LayerNorm(768)

@@ -40,11 +40,13 @@ class Slot:
     Attributes:
         hint: what it is: the name of the constructor's argument it would become.
         default: the argument's default where it is left out; `REQUIRED` where it can't be.
+        is_implied: it says whether another argument is given, and is none itself.
     """
 
     value: Any
     hint: str = ""
     default: Any = REQUIRED
+    is_implied: bool = False
 
 
 @dataclass(slots=True)
@@ -157,11 +159,22 @@ class Draft:
 
 @dataclass(slots=True)
 class Argument:
-    """An argument of a blueprint's constructor, and the columns it stands for."""
+    """An argument of a blueprint's constructor, and the columns it stands for.
+
+    Attributes:
+        given: another argument, where this one only says whether that is given: it is no argument then, but a test.
+        is_given: whether it is True where that is given, or where it is not.
+    """
 
     name: str
     columns: list[int]
     default: Any = REQUIRED
+    given: Argument | None = None
+    is_given: bool = True
+
+    def test(self, expression: ast.expr) -> ast.expr:
+        """`groups is not None`: the test that stands for the argument, of the one that is given."""
+        return ast.Compare(expression, [ast.IsNot() if self.is_given else ast.Is()], [ast.Constant(None)])
 
 
 @dataclass(slots=True, eq=False)
@@ -196,6 +209,8 @@ class Blueprint:
         for values, columns in self._varying():
             slot, name = self._named(values, columns)
             default = slot.default if slot.default is not REQUIRED or self._filled(columns, slot.hint) else None
+            if default is REQUIRED and any(row[column].value is None for row in self.rows for column in columns):
+                default = None
             if name in taken:
                 name = self._qualified(columns[0], name)
             if name in self.draft.children and columns[-1] >= first_of_methods:
@@ -205,6 +220,7 @@ class Blueprint:
             argument = Argument(name, columns, default)
             self.arguments.append(argument)
             self.by_column.update(dict.fromkeys(columns, argument))
+        self._imply()
         self.arguments.sort(key=lambda argument: argument.default is not REQUIRED)
         for argument in self.arguments:
             for row in self.rows:
@@ -213,10 +229,70 @@ class Blueprint:
                 for slot in slots:  # The columns of an argument say the same, also where a module lacks some of them.
                     slot.value, slot.hint = value, argument.name
 
+    def _imply(self) -> None:
+        """Takes away the arguments that only say whether another is given."""
+        places = self._places()
+        optional: dict[frozenset[int], Argument] = {}
+        for argument in self.arguments:
+            rows = frozenset(n for n, _ in enumerate(self.rows) if self._value(argument, n) is ANY)
+            if rows and argument.default is None:
+                optional.setdefault(rows, argument)
+        everyone = frozenset(range(len(self.rows)))
+        for argument in list(self.arguments):
+            values = [self._value(argument, n) for n in everyone]
+            yes = frozenset(n for n in everyone if values[n] is True)
+            other = optional.get(yes) or optional.get(everyone - yes)
+            if other is None or other is argument or any(type(value) is not bool for value in values):
+                continue
+            argument.is_given = yes not in optional
+            if not self._decides(argument, other, places):
+                continue  # that both are alike is chance
+            argument.given = other
+            self.arguments.remove(argument)
+            for row in self.rows:
+                for column in argument.columns:
+                    row[column].is_implied = True
+            for n in yes if yes in optional else everyone - yes:
+                for column in other.columns:
+                    self.rows[n][column].value = None  # and not any number
+
+    def _decides(self, flag: Argument, other: Argument, places: list[str]) -> bool:
+        """Whether a flag decides on just what another argument is for: a child, or a block of a method."""
+        of_children = [n for n in flag.columns if places[n]]
+        chosen = {name for name, child in self.draft.children.items() if isinstance(child, Choice)}
+        if any(places[n] not in chosen or places[n] == places[n - 1] for n in of_children):
+            return False  # it is no test of which module is made, and only handed on
+        if {places[n] for n in flag.columns} - {places[n] for n in other.columns}:
+            return False
+        cells = list(cells_of(self.draft))
+        tests, numbers = ({id(cells[n]) for n in each.columns if not places[n]} for each in (flag, other))
+        if not tests:
+            return True
+        blocks = [node for method in self.draft.methods for node in ast.walk(method) if isinstance(node, ast.If)]
+        return flag.is_given and any(
+            tests & set(map(id, ast.walk(block.test)))
+            and numbers & {id(each) for statement in block.body for each in ast.walk(statement)}
+            for block in blocks
+        )
+
+    def _places(self) -> list[str]:
+        """For each column the child that it belongs to; "" for those of parameters and of methods."""
+        owns = sum(len(list(cells_of(own))) for own in self.draft.owns)
+        places = [""] * owns
+        for name, construct in self.draft.children.items():
+            places += [name] * (len(list(cells_of(construct))) + (name in self.draft.presence))
+        return places + [""] * (len(self.rows[0]) - len(places))
+
+    def _value(self, argument: Argument, row: int) -> Any:
+        slots = (self.rows[row][column] for column in argument.columns)
+        return next((slot.value for slot in slots if slot.value is not ANY), ANY)
+
     def _varying(self) -> Iterator[tuple[list[Any], list[int]]]:
         """The columns that are not the same in all rows; those that change together are one group."""
         groups: list[tuple[list[Any], list[int]]] = []
         for column in range(len(self.rows[0])):
+            if all(row[column].is_implied for row in self.rows):
+                continue
             values = [key_of(row[column].value) for row in self.rows]
             if len({value for value in values if value != key_of(ANY)}) > 1:
                 group = next((columns for known, columns in groups if _fit(known, values)), None)

@@ -92,7 +92,11 @@ class ClassWriter:
         for cell in cells_of(tree):
             argument = self.blueprint.by_column.get(self.column)
             self.column += 1
-            if argument is not None:
+            if argument is not None and argument.given is not None:
+                name = argument.given.name
+                used.add(name)
+                replaced[id(cell)] = argument.test(attribute("self", name) if in_method else attribute(name))
+            elif argument is not None:
                 used.add(argument.name)
                 replaced[id(cell)] = self._kept(argument.name) if in_method else attribute(argument.name)
         _Replace(replaced).visit(tree)
@@ -207,7 +211,9 @@ class ClassWriter:
     def _cell(self, column: int, value: Any) -> ast.expr:
         """The number of a cell, the argument that stands for it, or how it grows from round to round of a loop."""
         argument = self.blueprint.by_column.get(column)
-        expression = attribute(argument.name) if argument is not None else _value(value)
+        expression = _value(value)
+        if argument is not None:
+            expression = argument.test(attribute(argument.given.name)) if argument.given else attribute(argument.name)
         if column not in self.steps:
             return expression
         step = self._cell(self.steps[column][0], self.steps[column][1].value)
@@ -277,6 +283,13 @@ class _Replace(ast.NodeTransformer):
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         return self.replaced.get(id(node), node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        self.generic_visit(node)
+        match node:
+            case ast.UnaryOp(ast.Not(), ast.Compare(left, [ast.Is() | ast.IsNot() as op], comparators)):
+                return ast.Compare(left, [ast.IsNot() if isinstance(op, ast.Is) else ast.Is()], comparators)
+        return node
 
 
 def _value(value: Any) -> ast.expr:

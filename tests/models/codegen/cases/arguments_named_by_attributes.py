@@ -42,11 +42,10 @@ import oneflow.nn.functional as F
 
 
 class Attention(nn.Module):
-    def __init__(self, num_heads, head_dim, with_softmax=False, scale=None):
+    def __init__(self, num_heads, head_dim, scale=None):
         super().__init__()
         self.num_heads = num_heads
         self.head_dim = head_dim
-        self.with_softmax = with_softmax
         self.scale = scale
         self.qkv = nn.Linear(8, 24)
 
@@ -57,7 +56,7 @@ class Attention(nn.Module):
             .permute(2, 0, 3, 1, 4)
         )
         query, key, value = qkv.unbind(0)
-        if self.with_softmax:
+        if self.scale is not None:
             weights = F.softmax(flow.matmul(query * self.scale, key.transpose(-2, -1)), dim=-1)
         else:
             weights = F.softmax(flow.matmul(query, key.transpose(-2, -1)), dim=-1)
@@ -67,8 +66,8 @@ class Attention(nn.Module):
 class Encoder(nn.Module):
     def __init__(self):
         super().__init__()
-        self.first = Attention(2, 4, with_softmax=True, scale=0.5)
-        self.second = Attention(4, 2, with_softmax=True, scale=0.7071067811865476)
+        self.first = Attention(2, 4, scale=0.5)
+        self.second = Attention(4, 2, scale=0.7071067811865476)
         self.third = Attention(8, 1)
 
     def forward(self, x):
