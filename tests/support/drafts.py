@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import textwrap
 
-from torch2flow.models.codegen.blueprints import Blueprint, Code, Construct, Draft, Instance, New, Own, Slot
+from torch2flow.models.codegen.blueprints import settle
 from torch2flow.models.codegen.classes import ClassWriter
+from torch2flow.models.codegen.drafts import Blueprint, Code, Construct, Draft, Instance, New, Own, Slot
 from torch2flow.models.codegen.literals import Constant
 from torch2flow.models.codegen.variants import merged_classes
 
@@ -54,7 +55,7 @@ def written(*drafts: Draft, reserved: tuple[str, ...] = ()) -> list[str]:
         classes.append(blueprint)
         made.update({member.number: Instance(blueprint, member.row) for member in members})
     for blueprint in classes:
-        blueprint.settle(set(reserved))
+        settle(blueprint, set(reserved))
     texts = [ast.unparse(ast.fix_missing_locations(ClassWriter(blueprint).write())) for blueprint in classes]
     for number in range(len(drafts)):
         holder = Blueprint(Draft("Holder", "nn.Module", [], {"it": made[number]}, []), [list(made[number].row)])

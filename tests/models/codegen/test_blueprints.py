@@ -7,15 +7,8 @@ import ast
 import pytest
 from drafts import block, linear, norm, written
 
-from torch2flow.models.codegen.blueprints import (
-    ContainerCall,
-    Draft,
-    Own,
-    Repeated,
-    Slot,
-    same,
-    shape_of,
-)
+from torch2flow.models.codegen.cells import same, shape_of
+from torch2flow.models.codegen.drafts import ContainerCall, Draft, Own, Repeated, Slot
 from torch2flow.models.codegen.literals import literal
 
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torch2flow.models.codegen.alignment import CannotMergeError, MergedBody, body_of, merge_body
-from torch2flow.models.codegen.blueprints import Blueprint, Code, ContainerCall, Draft, Instance, New, Slot
+from torch2flow.models.codegen.blueprints import settle
+from torch2flow.models.codegen.drafts import Blueprint, Code, ContainerCall, Draft, Instance, New, Slot
 from torch2flow.models.codegen.variants import merged_classes
 
 NAMES = ["x", "y", "a", "b", "c"]
@@ -162,5 +163,5 @@ def test_an_argument_of_two_alternatives_reaches_the_class_around() -> None:
     ((draft, members),) = merged_classes(inner)
     blueprint = Blueprint(draft, [member.row for member in members], name="Inner")
     outer = [block({"inner": Instance(blueprint, member.row)}, name="Outer") for member in members]
-    blueprint.settle(set())
+    settle(blueprint, set())
     assert written(*outer)[1:] == ["Outer(8)", "Outer(16, linear=False)"]

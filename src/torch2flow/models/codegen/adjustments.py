@@ -12,7 +12,7 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from torch2flow.models.codegen.blueprints import Construct, ContainerCall, Instance, New
+from torch2flow.models.codegen.drafts import Construct, ContainerCall, Instance, New
 from torch2flow.models.codegen.literals import attribute, dtype_name, literal
 from torch2flow.models.codegen.module_tree import Module
 from torch2flow.models.codegen.names import is_attribute

@@ -21,7 +21,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from torch2flow.models.codegen.blueprints import blanked
+from torch2flow.models.codegen.cells import blanked
 from torch2flow.models.codegen.names import free_name
 from torch2flow.models.codegen.pairing import best_pairs, merged_order
 

@@ -16,7 +16,8 @@ from itertools import combinations
 from typing import Any
 
 from torch2flow.models.codegen.alignment import MergedBody, MergedStatement
-from torch2flow.models.codegen.blueprints import ANY, Cell, Slot, cells_of
+from torch2flow.models.codegen.cells import Cell, cells_of
+from torch2flow.models.codegen.drafts import ANY, Slot
 from torch2flow.models.codegen.joining import Fact, Origins
 from torch2flow.models.codegen.literals import Constant, attribute
 from torch2flow.models.codegen.names import is_attribute, is_name

@@ -7,7 +7,8 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
-from torch2flow.models.codegen.blueprints import (
+from torch2flow.models.codegen.cells import cells_of, key_of
+from torch2flow.models.codegen.drafts import (
     ANY,
     EACH,
     REQUIRED,
@@ -22,8 +23,6 @@ from torch2flow.models.codegen.blueprints import (
     Repeated,
     Slot,
     blueprints_in,
-    cells_of,
-    key_of,
 )
 from torch2flow.models.codegen.literals import attribute, literal
 from torch2flow.models.codegen.names import is_attribute

@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass, field, replace
 
 from torch2flow.models.codegen.alignment import CannotMergeError, MergedStatement
-from torch2flow.models.codegen.blueprints import (
+from torch2flow.models.codegen.cells import Cell, cells_of, shape_of
+from torch2flow.models.codegen.drafts import (
     ANY,
     REQUIRED,
-    Cell,
     Choice,
     Construct,
     ContainerCall,
@@ -23,8 +23,6 @@ from torch2flow.models.codegen.blueprints import (
     Own,
     Repeated,
     Slot,
-    cells_of,
-    shape_of,
 )
 from torch2flow.models.codegen.pairing import best_pairs, merged_order
 

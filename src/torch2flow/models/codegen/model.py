@@ -8,15 +8,8 @@ from typing import Any
 
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.codegen.adjustments import access, added_tensor, same_modules
-from torch2flow.models.codegen.blueprints import (
-    Blueprint,
-    Construct,
-    Draft,
-    Instance,
-    New,
-    Own,
-)
 from torch2flow.models.codegen.borders import leaf, loose, pruned, records_in, same_content
+from torch2flow.models.codegen.drafts import Blueprint, Construct, Draft, Instance, New, Own
 from torch2flow.models.codegen.inferred_borders import infer_borders
 from torch2flow.models.codegen.literals import attribute, literal
 from torch2flow.models.codegen.local_names import name_values

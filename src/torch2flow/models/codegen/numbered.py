@@ -13,18 +13,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from torch2flow.models.codegen.blueprints import (
-    EACH,
-    Choice,
-    Construct,
-    ContainerCall,
-    New,
-    Repeated,
-    Slot,
-    cells_of,
-    key_of,
-    shape_of,
-)
+from torch2flow.models.codegen.cells import cells_of, key_of, shape_of
+from torch2flow.models.codegen.drafts import EACH, Choice, Construct, ContainerCall, New, Repeated, Slot
 from torch2flow.models.codegen.module_tree import Module
 
 

@@ -26,9 +26,9 @@ from torch2flow.checkpoints.pytorch.tree import at_path, is_module
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.codegen import constants as constant_tensors
 from torch2flow.models.codegen.adjustments import Adjustments, added_tensor, method_call
-from torch2flow.models.codegen.blueprints import Construct
 from torch2flow.models.codegen.classes import expression, subclass
 from torch2flow.models.codegen.constants import Constants
+from torch2flow.models.codegen.drafts import Construct
 from torch2flow.models.codegen.module_tree import Module
 from torch2flow.models.codegen.names import OF_CONTAINERS, is_taken
 from torch2flow.models.codegen.ready_modules import construction

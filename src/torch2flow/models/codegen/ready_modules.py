@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from torch2flow.models.codegen.blueprints import REQUIRED, Code, Construct, ContainerCall, New, Slot
 from torch2flow.models.codegen.classes import expression
+from torch2flow.models.codegen.drafts import REQUIRED, Code, Construct, ContainerCall, New, Slot
 from torch2flow.models.codegen.literals import UNIFORM
 from torch2flow.models.codegen.numbered import repeated
 from torch2flow.models.lowering.modules.library import KEYWORD

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from torch2flow.models.codegen.blueprints import VAGUE
 from torch2flow.models.codegen.borders import at, is_leaf, parts, same_content
+from torch2flow.models.codegen.drafts import VAGUE
 from torch2flow.models.codegen.literals import attribute, literal, slice_of
 from torch2flow.models.codegen.local_names import Environment, Named, Names, find, find_list, find_whole
 from torch2flow.models.codegen.names import free_name, record_name

@@ -20,22 +20,9 @@ from itertools import groupby
 from typing import Any
 
 from torch2flow.models.codegen.alignment import CannotMergeError, MergedBody, MergedStatement, body_of, merge_body
-from torch2flow.models.codegen.blueprints import (
-    ANY,
-    REQUIRED,
-    Cell,
-    Choice,
-    Construct,
-    Draft,
-    New,
-    Own,
-    Slot,
-    cells_of,
-    hint_of,
-    row_of,
-    shape_of,
-)
 from torch2flow.models.codegen.branches import Flags, Tests, Variants, merged_method, plain_value, says_yes
+from torch2flow.models.codegen.cells import Cell, cells_of, hint_of, row_of, shape_of
+from torch2flow.models.codegen.drafts import ANY, REQUIRED, Choice, Construct, Draft, New, Own, Slot
 from torch2flow.models.codegen.joining import Fact, Joining, Origins
 from torch2flow.models.codegen.literals import Constant, attribute
 

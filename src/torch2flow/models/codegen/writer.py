@@ -15,9 +15,10 @@ from torch2flow.errors import UnsupportedError
 from torch2flow.models.codegen import constants, operators
 from torch2flow.models.codegen.adjustments import Adjustments
 from torch2flow.models.codegen.alignment import CannotMergeError
-from torch2flow.models.codegen.blueprints import Blueprint, Instance, New, blueprints_in
+from torch2flow.models.codegen.blueprints import settle
 from torch2flow.models.codegen.classes import ClassWriter
 from torch2flow.models.codegen.constants import Constants
+from torch2flow.models.codegen.drafts import Blueprint, Instance, New, blueprints_in
 from torch2flow.models.codegen.literals import attribute
 from torch2flow.models.codegen.model import ModelWriter
 from torch2flow.models.codegen.names import RESERVED
@@ -178,7 +179,7 @@ def _name(blueprints: list[Blueprint], taken: set[str]) -> None:
         taken.add(name)
         blueprint.name = name
     for blueprint in blueprints:
-        blueprint.settle(taken)
+        settle(blueprint, taken)
 
 
 def _adjust(root: ast.ClassDef, writer: ModelWriter) -> list[str]:
