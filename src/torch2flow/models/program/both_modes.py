@@ -27,6 +27,7 @@ _IDLE = "__same"
 """Ends the names of values that come out of a module that gives back what it is given."""
 
 _IDENTITY = "torch.nn.modules.linear.Identity"
+"""The class of a module that does nothing in either mode, whatever it is in the original."""
 
 
 def joined(evaluation: Graph, training: Graph) -> Graph | None:
@@ -227,7 +228,8 @@ class _Matching:
     Attributes:
         same: what a value of the other program is here, without the calls that are added.
         added: what it is here, with them.
-        behind: the calls that are added before each node, by its number.
+        before: the calls that are added before each node, by its number.
+        position: the number of the node after the last that was found.
     """
 
     def __init__(self, graph: Graph, names: dict[str, str]) -> None:
