@@ -173,3 +173,17 @@ def test_a_notebook_without_pytorch_stays_as_it_is_and_one_that_only_imports_it_
     out = port(source, tmp_path / "out" / "s")
     assert (out / "a.ipynb").read_bytes() == (source / "a.ipynb").read_bytes()
     assert "import oneflow as flow" in (out / "b.ipynb").read_text()
+
+
+@pytest.mark.parametrize("out", ["/", "..", "."])
+def test_an_output_that_is_there_is_told_as_such_wherever_it_is(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "nets.py").write_text("import torch\n")
+    monkeypatch.chdir(tmp_path)
+    for source in ("src", "src/nets.py"):
+        with pytest.raises(OutputError, match=r"^The output exists\."):
+            port(Path(source), Path(out).absolute())
+        with pytest.raises(OutputError, match="it is no folder"):
+            port(Path(source), Path(out).absolute(), overwrite=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import stat
@@ -17,7 +18,7 @@ from torch2flow._version import __version__
 from torch2flow.checkpoints.writing.kernel_copy import write_file
 from torch2flow.checkpoints.writing.renaming import COMPILED
 from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
-from torch2flow.errors import FormatError, UsageError
+from torch2flow.errors import FormatError, OutputError, UsageError
 from torch2flow.guards.json_text import parse_object, to_json_text
 from torch2flow.guards.regular_files import file_digest, read_whole
 from torch2flow.port.cache import Cache
@@ -120,7 +121,9 @@ class Port:
         single = self.tree.files == [""]
         if single and out.name == f"{COMPAT}.py":
             raise UsageError(f"{COMPAT}.py is the name of what is written beside it.", where=str(out))
-        compat = Output(out.with_name(f"{COMPAT}.py"), self._objection_to_compat)
+        if os.path.lexists(out) and not overwrite:
+            raise OutputError("The output exists.", where=str(out), remedy="choose another -o, or add --overwrite")
+        compat = Output(out.parent / f"{COMPAT}.py", self._objection_to_compat)
         outputs = [
             Output(out, lambda path, entries: self._objection(path, entries, overwrite)),
             *([compat] if single else []),
@@ -191,7 +194,7 @@ class Port:
     def _objection(self, out: Path, entries: Entries, overwrite: bool) -> str:
         """Why what has the name of the output is not replaced; "" where it may be."""
         if not overwrite:
-            return "--overwrite was not given"
+            return "it was not there when the work began"
         try:
             if out.is_dir():
                 return _objection_to_folder(out, entries)
