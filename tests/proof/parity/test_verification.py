@@ -288,8 +288,11 @@ def test_a_recording_in_the_folder_is_found(converted: Path, captured: Path, tmp
 def test_weights_alone_are_no_model(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no model\.py here"):
         verify_folder(tmp_path)
-    with pytest.raises(UsageError, match="no folder of a converted model"):
+    with pytest.raises(FormatError, match="The folder is not there"):
         verify_folder(tmp_path / "nothing")
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="no folder of a converted model"):
+        verify_folder(tmp_path / "file")
 
 
 def test_the_recording_of_another_model_is_refused(converted: Path, tmp_path: Path) -> None:
