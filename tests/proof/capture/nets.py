@@ -172,8 +172,17 @@ class DropsLayers(nn.Module):
 
 
 class Noisy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + torch.rand_like(x)
+        return self.fc(x + torch.rand_like(x))
+
+
+class Samples(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.multinomial(x.softmax(-1), 1)  # drawn inside of the function
 
 
 class Unknown:

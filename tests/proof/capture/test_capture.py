@@ -18,6 +18,7 @@ import pytest
 
 import torch2flow
 from torch2flow.errors import OutputError, UnsupportedError, UsageError
+from torch2flow.proof.fixed_draws import uniform
 
 HERE = Path(__file__).parent
 
@@ -409,9 +410,16 @@ def test_layer_drop_is_told_in_train_mode(run_capture: Any) -> None:
 
 
 def test_what_is_random_is_told(nets: Any, torch: Any, tmp_path: Path) -> None:
-    result, _, about = captured(tmp_path, nets.Noisy(), torch.randn(2, 3), gradients=True)
+    result, _, about = captured(tmp_path, nets.Samples(), torch.randn(2, 3), gradients=True)
     assert any("draws random numbers" in note for note in result.notes)
     assert json.loads(about["random"])["tensors"] == ["output.0"] and json.loads(about["random"])["draws"] >= 16
+
+
+def test_draws_give_fixed_numbers_and_are_recorded_like_any(nets: Any, torch: Any, tmp_path: Path) -> None:
+    net, x = nets.Noisy(), torch.randn(2, 3)
+    _, recorded, about = captured(tmp_path, net, x, gradients=True)
+    assert "random" not in about and about["draws"] == "fixed" and "train.loss" in recorded
+    assert torch.equal(recorded["output.0"], net.fc(x + uniform(torch, (2, 3), "cpu").float()).detach())
 
 
 def test_no_float64_is_told_and_no_failure(nets: Any, torch: Any, tmp_path: Path) -> None:
