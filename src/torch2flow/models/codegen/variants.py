@@ -344,9 +344,15 @@ def _train_first(entries: list[MergedStatement]) -> list[MergedStatement]:
 
 def _gives_back(method: ast.FunctionDef) -> bool:
     """Whether all that a method does is to give back what it is given."""
-    match method.body:
-        case [ast.Return(value=ast.Name(id=name))]:
-            return name in _parameter_names(method)
+    held = {name: name for name in _parameter_names(method)}
+    for statement in method.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=given)) if given in held:
+                held[name] = held[given]
+            case ast.Return(value=ast.Name(id=name)):
+                return name in held
+            case _:
+                return False
     return False
 
 

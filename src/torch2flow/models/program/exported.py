@@ -11,6 +11,7 @@ here; calls that compute sizes are not kept, since every place that uses a size 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import keyword
 from collections.abc import Iterator, Mapping
@@ -80,7 +81,8 @@ def read_program(
     inner = known.get("other")
     if other and isinstance(inner, dict):
         held = {name: known.get(name) for name in ("attributes", "signatures", "class")}
-        graph.other = _read(other, f"{where}, the other mode", tensors or {}, inner | held)
+        with contextlib.suppress(FormatError):  # the model in the mode that was asked for is whole without it
+            graph.other = _read(other, f"{where}, the other mode", tensors or {}, inner | held)
     return graph
 
 
@@ -270,7 +272,7 @@ class _Reader:
             dtype = SCALAR_TYPES.get(settings[1][1], "") if isinstance(settings[1][1], int) else ""
             self.autocast.append(f"{self.budget.text(settings[0][1])}{f', {dtype}' if dtype else ''}")
         self.wrapped += 1
-        inside = f"__{self.wrapped}"
+        inside = f"__piece{self.wrapped}"  # PyTorch itself has `add__2`, the second of `add_`
         self.budget.check(self.pieces[suffix].count(".") + 1, DEEPEST, "programs in each other")
         self.pieces[inside] = f"{self.pieces[suffix]}{self.budget.name(given[place]['as_graph'].get('name') or '')}."
         for item, value in zip(inner["inputs"], given[place + 1 :], strict=True):
