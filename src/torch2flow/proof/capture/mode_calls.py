@@ -40,7 +40,7 @@ RANDOM = (
 """Functions that draw random numbers for another purpose than dropout."""
 
 PYTHONS_RANDOM = "Python's random numbers"
-"""Stands for what draws from the module `random`, which no program holds."""
+"""Stands for what draws from the module `random`, or from NumPy's generator, which no program holds."""
 
 _QUESTIONS = ("__get__", "size", "dim", "numel", "is_floating_point", "__len__", "_set_grad_enabled")
 """Functions that compute nothing."""
@@ -88,13 +88,21 @@ def mode_calls(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str,
         for each in (*surroundings, watched(module, stack)):
             entered.enter_context(each)
         module.train(train)
-        before = random.getstate()
+        before, state = _generators(), random.getstate()
         with _mode(torch, calls, stack, drop=True), _backwards_noted(torch, calls, stack):
             module(*args, **kwargs)
-        if random.getstate() != before:
-            random.setstate(before)
+        if _generators() != before:
+            random.setstate(state)
             calls.functions["", PYTHONS_RANDOM, ""] += 1
     return calls
+
+
+def _generators() -> str:
+    """The state of the generators of `random` and NumPy."""
+    import numpy as np
+
+    state: Any = np.random.get_state()
+    return repr((random.getstate(), state[1].tobytes(), state[2]))
 
 
 def calls_by_mode(torch: Any, module: Any, inputs: Callable[[], Any], seed: int) -> dict[str, ModeCalls]:
