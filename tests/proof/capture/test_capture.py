@@ -415,6 +415,11 @@ def test_what_is_random_is_told(nets: Any, torch: Any, tmp_path: Path) -> None:
     assert json.loads(about["random"])["tensors"] == ["output.0"] and json.loads(about["random"])["draws"] >= 16
 
 
+def test_what_python_draws_is_told(nets: Any, torch: Any, tmp_path: Path) -> None:
+    result, _, _ = captured(tmp_path, nets.DrawsInPython(), torch.randn(2, 3))
+    assert any("one draw for ever" in note for note in result.notes)
+
+
 def test_draws_give_fixed_numbers_and_are_recorded_like_any(nets: Any, torch: Any, tmp_path: Path) -> None:
     net, x = nets.Noisy(), torch.randn(2, 3)
     _, recorded, about = captured(tmp_path, net, x, gradients=True)

@@ -30,7 +30,7 @@ from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resi
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export, program_alone
 from torch2flow.proof.capture.factories import in_words, place_of, raised, unwrapped
 from torch2flow.proof.capture.facts import FILE, OTHER_FILE, describe_modules, to_text
-from torch2flow.proof.capture.mode_calls import PYTHONS_RANDOM, ModeCalls, calls_by_mode, facts_of_modes
+from torch2flow.proof.capture.mode_calls import ModeCalls, calls_by_mode, draws_in_python, facts_of_modes
 from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.capture.more_runs import more_runs
 from torch2flow.proof.capture.reasons import refusal
@@ -230,6 +230,10 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     # Only now: a first call makes lazy layers, and what a module keeps from call to call.
     modes = calls_by_mode(torch, module, lambda: _copies(torch, job.call), job.seed)
     facts |= facts_of_modes(module, modes, train=job.train)
+    if draws_in_python(modes.get(facts["mode"])):
+        exported.notes.append(
+            f"in {facts['mode']} mode the model draws by Python or NumPy: the program has one draw for ever"
+        )
     files = {}
     if facts["other_mode"] and (other := _other_mode(job, exported, modes)) is not None:
         files[OTHER_FILE], facts["other"] = other
@@ -341,7 +345,7 @@ def _other_mode(
     job: CaptureJob, exported: Exported, modes: Mapping[str, ModeCalls]
 ) -> tuple[str, dict[str, Any]] | None:
     """The program of the other mode as JSON, and what it does not say itself; None where there is no faithful one."""
-    if any(function == PYTHONS_RANDOM for calls in modes.values() for _, function, _ in calls.functions):
+    if any(map(draws_in_python, modes.values())):
         return None  # a program would hold one draw for ever
     job.say("exporting the other mode")
     args, kwargs = job.call

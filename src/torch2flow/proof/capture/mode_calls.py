@@ -122,6 +122,11 @@ def calls_by_mode(torch: Any, module: Any, inputs: Callable[[], Any], seed: int)
     return found
 
 
+def draws_in_python(calls: ModeCalls | None) -> bool:
+    """Whether a model draws random numbers that are not PyTorch's."""
+    return calls is not None and any(function == PYTHONS_RANDOM for _, function, _ in calls.functions)
+
+
 def facts_of_modes(module: Any, modes: Mapping[str, ModeCalls], *, train: bool) -> dict[str, Any]:
     """What the program of one mode does not say of the other, as plain data."""
     here, there = (modes.get("train" if mode else "eval") for mode in (train, not train))
