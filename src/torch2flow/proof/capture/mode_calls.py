@@ -17,7 +17,7 @@ from typing import Any
 from torch2flow.proof.capture.control_flow import plain_control_flow
 from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.module_state import untouched
-from torch2flow.proof.fixed_draws import numbers
+from torch2flow.proof.fixed_draws import NAMES, numbers
 from torch2flow.proof.random_calls import RECURRENT, RandomCall, recurrent_rate
 from torch2flow.proof.watching import CallStack, watched
 
@@ -33,9 +33,8 @@ NORMS = {"batch_norm": "training", "instance_norm": "use_input_stats"}
 """PyTorch's functions with running statistics, and which parameter says that those of the batch are taken."""
 
 RANDOM = (
-    "bernoulli", "bernoulli_", "rand", "rand_like", "randn", "randn_like", "randint", "randint_like", "randperm",
-    "normal", "normal_", "uniform_", "exponential_", "multinomial", "poisson", "gumbel_softmax", "random_", "rrelu",
-    "rrelu_", "log_normal_", "cauchy_", "geometric_", "binomial", "fractional_max_pool2d", "fractional_max_pool3d",
+    *NAMES, "multinomial", "poisson", "rrelu", "rrelu_", "binomial", "fractional_max_pool2d",
+    "fractional_max_pool3d",
 )  # fmt: skip
 """Functions that draw random numbers for another purpose than dropout."""
 

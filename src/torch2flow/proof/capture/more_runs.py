@@ -8,7 +8,7 @@ from typing import Any
 from torch2flow.errors import Torch2FlowError
 from torch2flow.proof.capture.axes import Call
 from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
-from torch2flow.proof.capture.references import ReferenceRecorder, input_leaves
+from torch2flow.proof.capture.references import LARGE, ReferenceRecorder, input_leaves
 from torch2flow.runtime.nested import replaced
 
 LARGER = 100.0
@@ -62,9 +62,9 @@ def more_runs(
         except Exception:  # the module takes none so large: it asserts something of its values
             outputs = None
         if outputs is not None and all(leaf.isfinite().all() for leaf in reference.leaves(outputs) if floats(leaf)):
-            reference.inputs("large.input", *large)
-            reference.outputs("large.output", outputs)
-            runs["large."] = large
+            reference.inputs(f"{LARGE}input", *large)
+            reference.outputs(f"{LARGE}output", outputs)
+            runs[LARGE] = large
     reference.forward(*call, "again.", layers=False)
     return {**runs, "again.": call}, second if "second." in runs else {}
 

@@ -64,6 +64,9 @@ DRAWS, DRAWING_SECONDS = 100, 30.0
 Say = Callable[[str], None]
 
 
+LARGE = "large."
+"""The prefix of what was recorded of the run with large inputs, whose spread is measured too."""
+
 SEEDS = 8
 """How often a model that draws is run, to see whether other seeds give other results."""
 
@@ -259,7 +262,7 @@ class ReferenceRecorder:
                     self.gradients(*call)
                 if layers:
                     self.own_noise(*call)
-            self._measure_spread({"": call} | {name: runs[name] for name in ("large.",) if name in runs})
+            self._measure_spread({"": call} | {name: runs[name] for name in (LARGE,) if name in runs})
         except OSError:
             raise
         except Exception as error:
