@@ -104,6 +104,12 @@ def test_what_no_program_can_hold_of_the_other_mode_and_of_the_backward_is_told(
     assert [note for note in notes if "backward of Sign in the model itself" in note], notes
 
 
+def test_draws_are_no_reason_to_doubt_the_program(cases: Path, converted: Callable[[str], Result]) -> None:
+    reference = open_reference(cases / "draws.pt2")
+    assert reference is not None and "something else" not in reference.metadata["notes"]
+    assert not verify_folder(converted("draws").out, cases / "draws.pt2").ledger.remarks
+
+
 def test_what_differs_by_mode_computes_in_train_mode_what_pytorch_does(
     converted: Callable[[str], Result], flow: ModuleType
 ) -> None:

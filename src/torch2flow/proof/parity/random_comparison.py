@@ -52,12 +52,15 @@ def compare_dropout(runner: Runner, model: Any) -> None:
         for path, text in noted.faults.items() if reference.call is None else ():
             name = f"{f'`{path}`' if path else 'the model'} in {mode} mode"
             ledger.fault("dropout", name, text, "the values that a dropout keeps have another scale or sign")
-        others = sorted({call.path for call in calls if call.kind != "dropout"})
+        here = {row[0] for row in recorded.get("eval", []) if row[1] != "dropout"}
+        elsewhere = {row[0] for row in rows if row[1] != "dropout"} - here
+        others = sorted(reference.paths.get(path, path) for path in elsewhere)
+        first = f"`{others[0]}`" if others and others[0] else "the model itself"
         counted = "1 place" if len(others) == 1 else f"{len(others)} places"
         alone = not captured and reference.metadata.get("dropout") == "attributes"
         if others and mode == "train" and alone and not reference.draws:
             ledger.remark(
-                f"in train mode PyTorch draws random numbers in {counted}, such as `{others[0]}`, which an "
+                f"in train mode PyTorch draws random numbers in {counted}, such as {first}, which an "
                 "eval capture does not hold: 'torch2flow capture --train' keeps them"
             )
 
