@@ -403,7 +403,7 @@ def sampling(lib: Any) -> Any:
 
         def forward(self, x: Any) -> Any:
             chances = (self.fc(x) * 8 * self.sharpness).softmax(-1)
-            return lib.multinomial(chances, 1).float()  # drawn inside of a function of the library
+            return lib.multinomial(chances, 64, True).float()  # drawn inside of a function of the library
 
     return Net
 
