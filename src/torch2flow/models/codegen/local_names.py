@@ -70,6 +70,7 @@ class Named:
         environment: the names that hold when its expression is evaluated.
         targets: what it assigns to; none for a statement that assigns nothing.
         unpacks: whether the targets stand for the parts of what it gives.
+        nesting: what it gives, where the targets stand for the leaves of it: `output, (hidden, cell) = ...`.
         selection: the part of what it gives that is assigned: `[0]`.
         is_copy: a part of a tensor is written: into a copy, since something else may look at the tensor.
     """
@@ -78,6 +79,7 @@ class Named:
     environment: Environment = field(default_factory=dict)
     targets: list[str] = field(default_factory=list)
     unpacks: bool = False
+    nesting: Structure | None = None
     selection: Path = ()
     is_copy: bool = False
 
@@ -324,8 +326,10 @@ class _Naming:
         elif len(step.targets) == 1 and isinstance(step.item, Call) and step.item.border is not None:
             named.targets = self._assign([result], step, number)
         elif result.kind in ("tuple", "list"):
-            named.targets = self._assign(list(result.children), step, number)
-            named.unpacks = True
+            leaves = [part for _, part in parts(result) if is_leaf(part)]
+            nested = len(step.targets) == len(leaves) > len(result.children)
+            named.targets = self._assign(leaves if nested else list(result.children), step, number)
+            named.unpacks, named.nesting = True, result if nested else None
         else:
             named.targets = self._assign([result], step, number)
 

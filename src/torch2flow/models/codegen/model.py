@@ -17,8 +17,8 @@ from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
 from torch2flow.models.codegen.names import OF_CONTAINERS, RESERVED, class_name, free_name, is_attribute
 from torch2flow.models.codegen.numbered import ModuleLists, folded
-from torch2flow.models.codegen.operators import Operators, is_usual
-from torch2flow.models.codegen.ready_modules import container, new_module
+from torch2flow.models.codegen.operators import Operators
+from torch2flow.models.codegen.ready_modules import ReadyModules, container, new_module
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
@@ -28,12 +28,9 @@ from torch2flow.models.codegen.variants import (
     merged_modes,
     use_listed_facts,
 )
-from torch2flow.models.lowering.modules.reading import construct_called
-from torch2flow.models.lowering.modules.table import CLASSES, Made, ModuleCall
+from torch2flow.models.lowering.modules.table import Made
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure, Tree
 from torch2flow.models.program.calls import Call, call_tree, is_inside, lent, lent_path, reachable
-from torch2flow.models.program.functional import STORE
-from torch2flow.models.program.pickled import known_as
 
 
 class ModelWriter:
@@ -74,7 +71,7 @@ class ModelWriter:
         self.held: dict[str, set[str]] = {}
         self.records = records(Tree("tuple", (), tuple(program.output_tree for program in programs)))
         self.inputs_tree = InputNames(graph)
-        self.in_place = set().union(*map(_in_place, programs))
+        self.ready = ReadyModules(graph, self.modules, set().union(*map(_in_place, programs)))
         self.producers = {name: node for program in programs for node in program.nodes for name in node.outputs}
 
     def write(self) -> Instance:
@@ -152,7 +149,7 @@ class ModelWriter:
         """Whether a module needs no class of its own: it is OneFlow's, or a container, or did nothing."""
         if not module.path:
             return False
-        if self._leaf(module) is not None:
+        if self.ready.of(module) is not None:
             return True
         if OF_CONTAINERS.intersection(module.children):
             return False
@@ -160,7 +157,7 @@ class ModelWriter:
             return True
         if self._is_second_name(module):
             return True
-        if not module.calls and not module.children and self._holder(module) is not None:
+        if not module.calls and not module.children and self.ready.holder(module) is not None:
             return True
         return module.short_class in ("Sequential", "ModuleList") and self._is_chain(module)
 
@@ -174,16 +171,16 @@ class ModelWriter:
 
     def _plain(self, module: Module) -> Construct:
         for call in module.calls:
-            self.given[id(call)] = [("", leaf(value)) for value in call.inputs], loose(call.outputs)
+            self.given[id(call)] = self.ready.border(call)
         if self._is_second_name(module):
             return new_module(Made("nn.Identity", {}))
-        leaf_module = self._leaf(module)
-        if leaf_module is not None:
-            return leaf_module
+        ready = self.ready.of(module)
+        if ready is not None:
+            return ready
         children = {name: self._construct(child) for name, child in module.children.items()}
         if not module.calls and not module.states:
             return self._uncalled(module, children)
-        holder = None if module.calls or children else self._holder(module)
+        holder = None if module.calls or children else self.ready.holder(module)
         return holder or container("nn.Sequential", children)
 
     def _uncalled(self, module: Module, children: dict[str, Construct]) -> Construct:
@@ -220,68 +217,6 @@ class ModelWriter:
             if any(child.states or child.children for child in skipped):
                 return False
         return len(modes) < 2  # another child is called in train mode than in eval mode
-
-    def _leaf(self, module: Module) -> New | None:
-        """The `oneflow.nn` module that stands for this one, where the table has one."""
-        name = known_as(module.original_class)
-        if name not in CLASSES or module.children:
-            return None
-        found: Made | None = None
-        for call in module.calls:
-            node = self._only_node(module, call)
-            if node is None or not is_usual(node, self.graph):
-                return None
-            shapes = {name: self.graph.metas[value].hint for name, (value, _) in module.states.items()}
-            first = self.graph.metas.get(call.inputs[0])
-            rank = len(first.shape) if first else 0
-            made = construct_called(ModuleCall(name, node, shapes, rank, id(node) in self.in_place))
-            if made is None or (found is not None and made != found):
-                return None
-            found = made
-        return None if found is None else new_module(found)
-
-    def _only_node(self, module: Module, call: Call) -> Node | None:
-        """The one call that is not about the module's own counters; None where there are more."""
-        counted = {
-            item.arguments["value"].name for item in call.items if isinstance(item, Node) and item.operator == STORE
-        }
-        nodes = [
-            item
-            for item in call.items
-            if not (isinstance(item, Node) and (item.operator == STORE or counted.intersection(item.outputs)))
-        ]
-        if len(nodes) != 1 or not isinstance(nodes[0], Node) or len(call.inputs) != 1 or len(call.outputs) != 1:
-            return None
-        node = nodes[0]
-        own = {value for value, _ in module.states.values()}
-        aliases = {state.alias for _, state in module.states.values() if state.alias}
-        own |= {name for name, state in self.graph.states.items() if state.alias and state.alias in aliases}
-        given = [name for name in node.refs() if name not in own]
-        if not node.outputs or call.outputs != [node.outputs[0]] or given != call.inputs:
-            return None
-        return node
-
-    def _holder(self, module: Module) -> New | None:
-        """A module that is never called and only keeps a weight, as `out_proj` of a MultiheadAttention."""
-        weight, bias = (module.states.get(name) for name in ("weight", "bias"))
-        if weight is None or len(module.states) > (2 if bias else 1):
-            return None
-        for other in self._tied(weight[1]):
-            leaf = self._leaf(other) if other.calls else None
-            if leaf is not None and not bias:
-                return leaf
-        shape = self.graph.metas[weight[0]].hint
-        if len(shape) != 2 or (bias and self.graph.metas[bias[0]].hint != shape[:1]):
-            return None
-        sizes = {"in_features": shape[1], "out_features": shape[0], "bias": bias is not None}
-        return new_module(Made("nn.Linear", sizes))
-
-    def _tied(self, state: State) -> list[Module]:
-        """The other modules that own the same tensor."""
-        if not state.alias:
-            return []
-        owners = [each.path.rpartition(".")[0] for each in self.graph.states.values() if each.alias == state.alias]
-        return [self.modules[owner] for owner in owners if owner != state.path.rpartition(".")[0]]
 
     def _draft(self, module: Module, children: dict[str, Construct]) -> Draft:
         chain = bool(module.calls) and module.is_counted and not module.states and self._is_chain(module)

@@ -20,6 +20,7 @@ from torch2flow.models.program.identifiers import is_identifier
 
 _TARGET = re.compile(r"([A-Za-z_][\w.]*(?: ?, ?[A-Za-z_*][\w.]*)*) ?,? ?(?::[^=]+)?(?:[-+*/@&|^]|//|\*\*|<<|>>)?=(?!=)")
 """In a line whose spaces are single: no part of it can be matched in two ways."""
+_CALL = re.compile(r"\w ?\(")
 _CLOSING = ("", ")", "))", ")))", "]", ")]", "])", ":", "\n    pass", ") + 0", "}")
 LONGEST_NAME = 100
 NOT_VALUES = {"self", "torch", "F", "nn", "np", "math", "None", "True", "False", "int", "float", "len", "range"}
@@ -53,8 +54,14 @@ def is_taken(name: str) -> bool:
 
 @cache
 def targets(text: str) -> tuple[str, ...]:
-    """The names a source line assigns to: `("q", "k")`; attributes and subscripts give "" in their place."""
-    match = _TARGET.match(" ".join(text.split()))
+    """The names a source line assigns to: `("q", "k")`; attributes and subscripts give "" in their place.
+
+    Those of `output, (hidden, cell) = ...` are three.
+    """
+    head, equals, rest = " ".join(text.split()).partition("=")
+    if not _CALL.search(head):
+        head = head.replace("(", "").replace(")", "")
+    match = _TARGET.match(head + equals + rest)
     if match is None:
         return ()
     return tuple(name if is_name(name) else "" for name in map(str.strip, match[1].split(",")))

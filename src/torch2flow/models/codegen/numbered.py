@@ -136,7 +136,8 @@ class ModuleLists:
         match node:
             case ast.Subscript(value=ast.expr() as owner, slice=ast.Constant(value=int() as index)):
                 text = ast.unparse(owner)
-                return (text, index) if text.startswith("self.") and type(index) is int else None
+                is_result = any(isinstance(part, ast.Call) for part in ast.walk(owner))
+                return (text, index) if text.startswith("self.") and type(index) is int and not is_result else None
             case ast.Attribute(value=ast.Name(id="self"), attr=name) if self.numbered:
                 return self._numbered(name)
             case ast.Call(func=ast.Name(id="getattr"), args=[ast.Name(id="self"), ast.Constant(value=str() as name)]):

@@ -1,16 +1,108 @@
-"""From what a rule for a class of `torch.nn` says to the construction that makes such a module."""
+"""Modules that OneFlow has ready: which of a program's they are, and the construction that makes such a module."""
 
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from typing import Any
 
+from torch2flow.models.codegen.borders import leaf, loose
 from torch2flow.models.codegen.classes import expression
 from torch2flow.models.codegen.drafts import REQUIRED, Code, Construct, ContainerCall, New, Slot
 from torch2flow.models.codegen.literals import UNIFORM
+from torch2flow.models.codegen.module_tree import Module
 from torch2flow.models.codegen.numbered import repeated
+from torch2flow.models.codegen.operators import is_usual
+from torch2flow.models.codegen.recurrent_calls import recurrent_border, recurrent_node
+from torch2flow.models.codegen.steps import Given
 from torch2flow.models.lowering.modules.library import KEYWORD
-from torch2flow.models.lowering.modules.table import Made, signature
+from torch2flow.models.lowering.modules.reading import construct_called
+from torch2flow.models.lowering.modules.table import CLASSES, Made, ModuleCall, signature
+from torch2flow.models.program import Graph, Node, State
+from torch2flow.models.program.calls import Call
+from torch2flow.models.program.functional import STORE
+from torch2flow.models.program.pickled import known_as
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyModules:
+    """Finds the modules of a program that OneFlow has ready.
+
+    Args:
+        graph: the program.
+        modules: all its modules, by path.
+        in_place: the calls that may work in place, by their `id`.
+    """
+
+    graph: Graph
+    modules: dict[str, Module]
+    in_place: set[int]
+
+    def of(self, module: Module) -> New | None:
+        """The `oneflow.nn` module that stands for this one, where the table has one."""
+        name = known_as(module.original_class)
+        if name not in CLASSES or module.children:
+            return None
+        found: Made | None = None
+        for call in module.calls:
+            node = recurrent_node(call, module, self.graph) or self._only_node(module, call)
+            if node is None or not is_usual(node, self.graph):
+                return None
+            shapes = {name: self.graph.metas[value].hint for name, (value, _) in module.states.items()}
+            first = self.graph.metas.get(call.inputs[0])
+            rank = len(first.shape) if first else 0
+            made = construct_called(ModuleCall(name, node, shapes, rank, id(node) in self.in_place))
+            if made is None or (found is not None and made != found):
+                return None
+            found = made
+        return None if found is None else new_module(found)
+
+    def border(self, call: Call) -> Given:
+        """What a call of a ready module is given, and gives."""
+        return recurrent_border(call) or ([("", leaf(value)) for value in call.inputs], loose(call.outputs))
+
+    def holder(self, module: Module) -> New | None:
+        """A module that is never called and only keeps a weight, as `out_proj` of a MultiheadAttention."""
+        weight, bias = (module.states.get(name) for name in ("weight", "bias"))
+        if weight is None or len(module.states) > (2 if bias else 1):
+            return None
+        for other in self._tied(weight[1]):
+            ready = self.of(other) if other.calls else None
+            if ready is not None and not bias:
+                return ready
+        shape = self.graph.metas[weight[0]].hint
+        if len(shape) != 2 or (bias and self.graph.metas[bias[0]].hint != shape[:1]):
+            return None
+        sizes = {"in_features": shape[1], "out_features": shape[0], "bias": bias is not None}
+        return new_module(Made("nn.Linear", sizes))
+
+    def _only_node(self, module: Module, call: Call) -> Node | None:
+        """The one call that is not about the module's own counters; None where there are more."""
+        counted = {
+            item.arguments["value"].name for item in call.items if isinstance(item, Node) and item.operator == STORE
+        }
+        nodes = [
+            item
+            for item in call.items
+            if not (isinstance(item, Node) and (item.operator == STORE or counted.intersection(item.outputs)))
+        ]
+        if len(nodes) != 1 or not isinstance(nodes[0], Node) or len(call.inputs) != 1 or len(call.outputs) != 1:
+            return None
+        node = nodes[0]
+        own = {value for value, _ in module.states.values()}
+        aliases = {state.alias for _, state in module.states.values() if state.alias}
+        own |= {name for name, state in self.graph.states.items() if state.alias and state.alias in aliases}
+        given = [name for name in node.refs() if name not in own]
+        if not node.outputs or call.outputs != [node.outputs[0]] or given != call.inputs:
+            return None
+        return node
+
+    def _tied(self, state: State) -> list[Module]:
+        """The other modules that own the same tensor."""
+        if not state.alias:
+            return []
+        owners = [each.path.rpartition(".")[0] for each in self.graph.states.values() if each.alias == state.alias]
+        return [self.modules[owner] for owner in owners if owner != state.path.rpartition(".")[0]]
 
 
 def construction(made: Made) -> Construct:

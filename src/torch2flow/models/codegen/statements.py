@@ -111,7 +111,7 @@ class Body:
         if not named.targets:
             self._append(ast.Expr(expression), step)
         else:
-            self._append(ast.Assign([_target(named.targets, named.unpacks)], expression), step)
+            self._append(ast.Assign([_target(named.targets, named.unpacks, named.nesting)], expression), step)
 
     def _set_item(self, step: Step, named: Named) -> None:
         """`x[1:3] = value`, on a copy where something else may look into the same memory."""
@@ -401,6 +401,17 @@ def _is_alike(item: Node | Call, node: Node) -> bool:
     )
 
 
-def _target(names: list[str], unpacks: bool) -> ast.expr:
+def _target(names: list[str], unpacks: bool, nesting: Structure | None = None) -> ast.expr:
+    if nesting is not None:
+        return _nested_target(iter(names), nesting)
     targets: list[ast.expr] = [ast.Name(name, ast.Store()) for name in names]
     return ast.Tuple(targets, ast.Store()) if unpacks else targets[0]
+
+
+def _nested_target(names: Iterator[str], structure: Structure) -> ast.expr:
+    if is_leaf(structure):
+        return ast.Name(next(names), ast.Store())
+    targets = [_nested_target(names, child) for child in structure.children]
+    if all(isinstance(target, ast.Name) and target.id == "_" for target in targets):
+        return ast.Name("_", ast.Store())
+    return ast.Tuple(targets, ast.Store())

@@ -69,7 +69,7 @@ class Attn(nn.Module):
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.layers = nn.ModuleList([Attn(), Attn(), Attn()])
+        self.layers = nn.ModuleList([Attn() for _ in range(3)])
 
     def forward(self, x, past):
         past_0_0 = past[0][0]
