@@ -10,44 +10,46 @@ import oneflow.nn as nn
 import oneflow.nn.functional as F
 
 
-def attention(query, key, value):
-    """PyTorch's `scaled_dot_product_attention`, which OneFlow 0.9.0 lacks."""
-    scores = flow.matmul(query * query.shape[-1] ** (-0.5), key.transpose(-2, -1))
-    weights = F.softmax(scores, dim=-1)
-    return flow.matmul(weights, value)
-
-
 class MultiheadAttention(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embed_dim = 768
-        self.num_heads = 12
-        self.head_dim = 64
-        self.in_proj_weight = nn.Parameter(flow.zeros(2304, 768))
-        self.in_proj_bias = nn.Parameter(flow.zeros(2304))
-        self.out_proj = nn.Linear(768, 768)
+    """PyTorch's `nn.MultiheadAttention`, which OneFlow 0.9.0 lacks.
 
-    def forward(self, query):
-        query_2 = query.transpose(1, 0)
-        proj = F.linear(query_2, self.in_proj_weight, self.in_proj_bias)
-        out = proj.reshape(*proj.shape[:-1], 3, 768).unsqueeze(0).transpose(0, -2).squeeze(-2)
-        q = out[0]
-        k = out[1]
-        v = out[2]
-        q = q.reshape(5, 12 * q.shape[1], self.head_dim).transpose(0, 1)
-        k = k.reshape(5, q.shape[0], self.head_dim).transpose(0, 1)
-        v = v.reshape(5, k.shape[0], self.head_dim).transpose(0, 1)
-        q = q.reshape(query.shape[0], self.num_heads, 5, self.head_dim)
-        k = k.reshape(query.shape[0], self.num_heads, 5, self.head_dim)
-        v = v.reshape(query.shape[0], self.num_heads, 5, self.head_dim)
-        attn_output = attention(q, k, v)
-        attn_output = attn_output.permute(2, 0, 1, 3).reshape(
-            5 * attn_output.shape[0], self.embed_dim
+    Sequences are (length, batch, channels), or (batch, length, channels) with `batch_first`, or without a batch.
+    In a mask of bools, True hides; a mask of numbers is added. A query that sees nothing gets zeros.
+    """
+
+    def __init__(self, embed_dim, num_heads, batch_first=False):
+        super().__init__()
+        self.embed_dim = embed_dim
+        self.num_heads = num_heads
+        self.batch_first = batch_first
+        self.in_proj_weight = nn.Parameter(flow.empty(3 * embed_dim, embed_dim))
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        self.out_proj = nn.Linear(embed_dim, embed_dim, bias=True)
+        self.in_proj_bias = nn.Parameter(flow.zeros(3 * embed_dim))
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, query, key, value, need_weights):
+        if self.batch_first:
+            query, key, value = (x.transpose(0, 1) for x in (query, key, value))
+        q, k, v = self._project(query, key, value)
+        q, k, v = (
+            x.reshape(x.shape[0], x.shape[1], self.num_heads, -1).permute(1, 2, 0, 3)
+            for x in (q, k, v)
         )
-        attn_output = self.out_proj(attn_output)
-        attn_output = attn_output.reshape(5, query.shape[0], 768)
-        attn_output = attn_output.transpose(1, 0)
-        return attn_output, None
+        scores = flow.matmul(q * q.shape[-1] ** (-0.5), k.transpose(-2, -1))
+        weights = F.softmax(scores, dim=-1)
+        out = flow.matmul(weights, v).permute(2, 0, 1, 3)
+        out = self.out_proj(out.reshape(out.shape[0], out.shape[1], self.embed_dim))
+        if self.batch_first:
+            out = out.transpose(0, 1)
+        if not need_weights:
+            return out, None
+        return out, weights.mean(dim=1)
+
+    def _project(self, query, key, value):
+        weights = self.in_proj_weight.chunk(3)
+        biases = self.in_proj_bias.chunk(3)
+        return [F.linear(x, w, b) for (x, w, b) in zip((query, key, value), weights, biases)]
 
 
 class MLPBlock(nn.Sequential):
@@ -65,14 +67,14 @@ class EncoderBlock(nn.Module):
     def __init__(self):
         super().__init__()
         self.ln_1 = nn.LayerNorm(768, eps=1e-06)
-        self.self_attention = MultiheadAttention()
+        self.self_attention = MultiheadAttention(768, 12, batch_first=True)
         self.dropout = nn.Dropout(p=0.0)
         self.ln_2 = nn.LayerNorm(768, eps=1e-06)
         self.mlp = MLPBlock()
 
     def forward(self, input):
         x = self.ln_1(input)
-        x, _ = self.self_attention(x)
+        x, _ = self.self_attention(x, x, x, need_weights=False)
         x = self.dropout(x)
         x = x + input
         y = self.ln_2(x)

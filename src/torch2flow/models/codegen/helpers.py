@@ -100,8 +100,8 @@ class Helpers:
             if parameter not in self.passed[name] | stored and isinstance(default, ast.Constant)
         }
         while True:
-            trimmed = _Fixed(fixed, self.always[name] - stored).visit(copy.deepcopy(whole))
-            left = {node.parameter for node in ast.walk(trimmed) if isinstance(node, _Fixed.Value)}
+            trimmed = Fixed(fixed, self.always[name] - stored).visit(copy.deepcopy(whole))
+            left = {node.parameter for node in ast.walk(trimmed) if isinstance(node, Fixed.Value)}
             if not left:
                 return trimmed  # type: ignore[no-any-return]
             fixed = {parameter: value for parameter, value in fixed.items() if parameter not in left}
@@ -163,8 +163,13 @@ def _defaults(definition: ast.FunctionDef) -> Iterator[tuple[str, ast.expr]]:
             yield argument.arg, value
 
 
-class _Fixed(ast.NodeTransformer):
-    """Puts constants in the place of parameters, and drops the branches that are never taken then."""
+class Fixed(ast.NodeTransformer):
+    """Puts constants in the place of parameters, and drops the branches that are never taken then.
+
+    Args:
+        values: the constants, by the parameters' names.
+        always: the parameters that are never None.
+    """
 
     class Value(ast.Constant):
         """The constant of a parameter."""
@@ -210,29 +215,37 @@ class _Fixed(ast.NodeTransformer):
         return self.generic_visit(node)  # type: ignore[return-value]
 
     def visit_If(self, node: ast.If) -> Any:
-        node.test = self.visit(node.test)
-        truth = _truth(node.test)
+        node.test = _decisive(self.visit(node.test))
+        truth = truth_of(node.test)
         if truth is not None:
             return self._block(node.body if truth else node.orelse)
         node.body, node.orelse = self._block(node.body), self._block(node.orelse)
         return node
 
     def visit_IfExp(self, node: ast.IfExp) -> Any:
-        node.test = self.visit(node.test)
-        truth = _truth(node.test)
+        node.test = _decisive(self.visit(node.test))
+        truth = truth_of(node.test)
         return self.generic_visit(node) if truth is None else self.visit(node.body if truth else node.orelse)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:
         kept: list[ast.expr] = []
         for value in map(self.visit, node.values):
             kept.append(value)
-            if _truth(value) is isinstance(node.op, ast.Or):
+            if truth_of(value) is isinstance(node.op, ast.Or):
                 break  # It decides, whatever comes behind it.
-        kept = [value for value in kept[:-1] if _truth(value) is None] + kept[-1:]
+        kept = [value for value in kept[:-1] if truth_of(value) is None] + kept[-1:]
         return ast.BoolOp(node.op, kept) if len(kept) > 1 else kept[0]
 
 
-def _truth(test: ast.expr) -> bool | None:
+def _decisive(test: ast.expr) -> ast.expr:
+    """A test without a last part that decides nothing: `x is None or False`."""
+    match test:
+        case ast.BoolOp(op=op, values=[*first, last]) if truth_of(last) is isinstance(op, ast.And):
+            return first[0] if len(first) == 1 else ast.BoolOp(op, first)
+    return test
+
+
+def truth_of(test: ast.expr) -> bool | None:
     """Whether a test of constants holds; None where it is no such test."""
     parts = (ast.Constant, ast.Compare, ast.UnaryOp, ast.BoolOp, ast.cmpop, ast.unaryop, ast.boolop)
     if not all(isinstance(node, parts) for node in ast.walk(test)):

@@ -11,6 +11,7 @@ from torch2flow.models.codegen.adjustments import access, added_tensor, same_mod
 from torch2flow.models.codegen.borders import leaf, loose, pruned, records_in, same_content
 from torch2flow.models.codegen.drafts import Blueprint, Construct, Draft, Instance, New, Own
 from torch2flow.models.codegen.inferred_borders import infer_borders
+from torch2flow.models.codegen.library_classes import Use
 from torch2flow.models.codegen.literals import attribute, literal
 from torch2flow.models.codegen.local_names import name_values
 from torch2flow.models.codegen.loops import roll
@@ -81,6 +82,20 @@ class ModelWriter:
         construct = self.constructs[""]
         assert isinstance(construct, Instance)
         return construct
+
+    def uses(self) -> dict[str, Use]:
+        """How the modules of each class that is copied are called."""
+        found: dict[str, Use] = {}
+        for path, construct in self.constructs.items():
+            if isinstance(construct, New) and not construct.function.value.text.startswith("nn."):
+                use = found.setdefault(construct.function.value.text, Use())
+                for call in self.modules[path].calls:
+                    given = [(name, each) for name, each in self.given[id(call)][0] if each.kind != "none"]
+                    use.add({name: self._rank(each) for name, each in given})
+        return found
+
+    def _rank(self, structure: Structure) -> int:
+        return len(self.graph.metas[structure.value].shape) if structure.kind == "value" else 0
 
     # Classes.
 
@@ -413,6 +428,11 @@ class ModelWriter:
     def parameters(self, call: Call) -> list[str]:
         """The parameters of the method that a call runs; OneFlow's own modules are given theirs by position."""
         return self.parameter_names.get(id(call), [name for name, _ in self.given[id(call)][0]])
+
+    def keywords(self, call: Call) -> tuple[str, ...]:
+        """What is given by keyword to a class that has PyTorch's own parameters, as the author gives it."""
+        ready = isinstance(self.constructs.get(call.path), New)
+        return call.border.keywords if ready and call.border is not None else ()
 
     def returned_name(self, call: Call) -> str:
         """What the method that a call runs calls its result."""

@@ -260,6 +260,8 @@ def _takes_rank(node: Node, graph: Graph) -> bool:
             return rank > 2
         case "layer_norm":
             return rank > len(node.arguments.get("normalized_shape") or ())
+        case "instance_norm":
+            return rank > 2
         case name if found := re.search(r"(?:conv|conv_transpose|pool)([123])d", name):
             return rank == int(found[1]) + 2
     return True

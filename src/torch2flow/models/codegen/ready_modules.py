@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import Any
 
+from torch2flow.models.codegen.attention_calls import MULTIHEAD, attention_border, drops_as_told
 from torch2flow.models.codegen.borders import leaf, loose
 from torch2flow.models.codegen.classes import expression
 from torch2flow.models.codegen.drafts import REQUIRED, Code, Construct, ContainerCall, New, Slot
@@ -16,8 +17,8 @@ from torch2flow.models.codegen.operators import is_usual
 from torch2flow.models.codegen.recurrent_calls import recurrent_border, recurrent_node
 from torch2flow.models.codegen.steps import Given
 from torch2flow.models.lowering.modules.library import KEYWORD
-from torch2flow.models.lowering.modules.reading import construct_called
-from torch2flow.models.lowering.modules.table import CLASSES, Made, ModuleCall, signature
+from torch2flow.models.lowering.modules.reading import construct_called, construct_recorded
+from torch2flow.models.lowering.modules.table import CLASSES, Made, ModuleCall, RecordedModule, signature
 from torch2flow.models.program import Graph, Node, State
 from torch2flow.models.program.calls import Call
 from torch2flow.models.program.functional import STORE
@@ -41,6 +42,8 @@ class ReadyModules:
     def of(self, module: Module) -> New | None:
         """The `oneflow.nn` module that stands for this one, where the table has one."""
         name = known_as(module.original_class)
+        if name == MULTIHEAD:
+            return self._attention(module)
         if name not in CLASSES or module.children:
             return None
         found: Made | None = None
@@ -50,8 +53,8 @@ class ReadyModules:
                 return None
             shapes = {name: self.graph.metas[value].hint for name, (value, _) in module.states.items()}
             first = self.graph.metas.get(call.inputs[0])
-            rank = len(first.shape) if first else 0
-            made = construct_called(ModuleCall(name, node, shapes, rank, id(node) in self.in_place))
+            shape = first.hint if first else ()
+            made = construct_called(ModuleCall(name, node, shapes, shape, id(node) in self.in_place))
             if made is None or (found is not None and made != found):
                 return None
             found = made
@@ -59,6 +62,8 @@ class ReadyModules:
 
     def border(self, call: Call) -> Given:
         """What a call of a ready module is given, and gives."""
+        if known_as(call.frame.class_name) == MULTIHEAD and (border := attention_border(call, self.graph)):
+            return border
         return recurrent_border(call) or ([("", leaf(value)) for value in call.inputs], loose(call.outputs))
 
     def holder(self, module: Module) -> New | None:
@@ -75,6 +80,16 @@ class ReadyModules:
             return None
         sizes = {"in_features": shape[1], "out_features": shape[0], "bias": bias is not None}
         return new_module(Made("nn.Linear", sizes))
+
+    def _attention(self, module: Module) -> New | None:
+        """The class that stands for an `nn.MultiheadAttention`, where its attributes and all arguments are known."""
+        if not all(attention_border(call, self.graph) and drops_as_told(call, self.graph) for call in module.calls):
+            return None
+        found = [each for part in module.walk() for each in part.states.values()]
+        start = len(module.path) + 1 if module.path else 0
+        shapes = {state.path[start:]: self.graph.metas[value].hint for value, state in found}
+        made = construct_recorded(RecordedModule(MULTIHEAD, self.graph.attributes.get(module.path, {}), shapes))
+        return None if made is None or not module.calls else new_module(made)
 
     def _only_node(self, module: Module, call: Call) -> Node | None:
         """The one call that is not about the module's own counters; None where there are more."""

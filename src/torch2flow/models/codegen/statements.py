@@ -37,6 +37,8 @@ class Context(Protocol):
 
     def parameters(self, call: Call) -> list[str]: ...
 
+    def keywords(self, call: Call) -> tuple[str, ...]: ...
+
     def is_reserved(self, name: str) -> bool: ...
 
 
@@ -165,12 +167,12 @@ class Body:
         given = dict(step.arguments)
         positional: list[ast.expr] = []
         keywords: list[ast.keyword] = []
-        parameters = self.context.parameters(step.item)
+        parameters, by_keyword = self.context.parameters(step.item), self.context.keywords(step.item)
         for position, name in enumerate(parameters):
             if name not in given or (given[name].kind == "none" and not self._is_none(name)):
                 continue
             passed = attribute(name) if given[name].kind == "none" else self.structure(given[name])
-            if position == len(positional):
+            if position == len(positional) and name not in by_keyword:
                 positional.append(passed)
             else:
                 keywords.append(ast.keyword(name, passed))

@@ -19,12 +19,14 @@ from torch2flow.models.codegen.blueprints import settle
 from torch2flow.models.codegen.classes import ClassWriter
 from torch2flow.models.codegen.constants import Constants
 from torch2flow.models.codegen.drafts import Blueprint, Instance, New, blueprints_in
+from torch2flow.models.codegen.library_classes import copied_classes
 from torch2flow.models.codegen.literals import attribute
 from torch2flow.models.codegen.model import ModelWriter
 from torch2flow.models.codegen.names import RESERVED
 from torch2flow.models.codegen.operators import Missing
 from torch2flow.models.codegen.size_checks import size_notes
 from torch2flow.models.codegen.source_text import SourceText, assembled, filled, words
+from torch2flow.models.lowering.modules.library import with_needs
 from torch2flow.models.program import Graph, Ref, SymInt
 from torch2flow.models.program.both_modes import joined
 from torch2flow.models.program.budget import MALFORMED
@@ -103,7 +105,8 @@ def _source(graph: Graph, original: Graph, known: Constants, origin: str) -> Sou
     writer = ModelWriter(graph, known.expression)
     root = writer.write()
     order = _ordered(root.blueprint)
-    _name(order, {*RESERVED, *dir(builtins), *writer.records})
+    uses = writer.uses()
+    _name(order, {*RESERVED, *dir(builtins), *writer.records, *(each.tree.name for each in with_needs(sorted(uses)))})
     classes = [ClassWriter(blueprint).write() for blueprint in order]
     mixed = _adjust(classes[-1], writer)
     helpers = writer.operators.recorder.helpers.definitions()
@@ -112,7 +115,7 @@ def _source(graph: Graph, original: Graph, known: Constants, origin: str) -> Sou
     if known.stored:
         helpers += ast.parse(textwrap.dedent(constants.HELPER)).body
     helpers += list(_records(writer))
-    body: list[ast.stmt] = [*helpers, *classes]
+    body: list[ast.stmt] = [*helpers, *copied_classes(classes, uses), *classes]
     text = assemble(header(root.blueprint.name, origin, graph.producer), body)
     notes = [*_notes(graph, writer), *complex_notes(original, writer.inputs_tree.values), *mixed]
     return Source(text, root.blueprint.name, known.stored, writer.operators.missing, notes)

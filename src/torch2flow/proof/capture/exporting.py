@@ -21,8 +21,8 @@ from torch2flow.proof.capture.axes import Dynamic
 from torch2flow.proof.capture.borders import recorded_borders
 from torch2flow.proof.capture.lines import all_source_lines
 from torch2flow.proof.capture.reasons import essence
-from torch2flow.proof.capture.recurrent import free_steps
 from torch2flow.proof.capture.runtime import version_of
+from torch2flow.proof.capture.torch_layers import exportable_layers
 
 
 @dataclass
@@ -189,7 +189,7 @@ def _export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, An
     options: dict[str, Any] = {"dynamic_shapes": shapes} if shapes is not None else {}
     if version_of(torch) >= (2, 5):
         options["strict"] = False  # the default from 2.9 on: runs the model's own Python, and takes more models
-    with _silent(), fast_paths_off(torch), all_source_lines(torch), free_steps(torch):
+    with _silent(), fast_paths_off(torch), all_source_lines(torch), exportable_layers(torch):
         return torch.export.export(module, args, kwargs or None, **options)
 
 

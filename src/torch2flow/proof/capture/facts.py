@@ -29,7 +29,7 @@ def describe_modules(torch: Any, module: Any) -> dict[str, Any]:
     signatures: dict[str, dict[str, Any]] = {}
     for path, part in module.named_modules(remove_duplicate=False):
         try:
-            held = plain_attributes(part)
+            held = {} if _is_changed(part) else plain_attributes(part)
         except Exception:
             held = {}  # an attribute whose own code raises
         if held:
@@ -41,6 +41,11 @@ def describe_modules(torch: Any, module: Any) -> dict[str, Any]:
             except Exception:
                 continue  # no signature can be had of this class
     return {"attributes": attributes, "signatures": signatures}
+
+
+def _is_changed(module: Any) -> bool:
+    """Whether a module does something else than its class: its `forward` was replaced, or it has hooks."""
+    return "forward" in vars(module) or bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def class_name(kind: type) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch2flow.models.lowering.modules.library import library
+
 NOTING = "_torch2flow_noting"
 """The name by which the compiled source calls the object that notes."""
 
@@ -111,12 +113,15 @@ class Exercised:
 
 
 class _Around(ast.NodeTransformer):
-    """Puts the calls around; constructors and helpers, which are torch2flow's own, stay as they are."""
+    """Puts the calls around; constructors, and helpers and classes that are torch2flow's own, stay as they are."""
 
     def __init__(self, noting: Exercised) -> None:
         self.noting, self.depth = noting, 0
 
     def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        ours = library().get(node.name)
+        if ours is not None and ast.get_docstring(node) == ast.get_docstring(ours.tree):
+            return node
         for index, part in enumerate(node.body):
             if isinstance(part, ast.FunctionDef) and part.name != "__init__":
                 node.body[index] = self.generic_visit(part)  # type: ignore[call-overload]

@@ -35,50 +35,74 @@ import oneflow.nn as nn
 import oneflow.nn.functional as F
 
 
-def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
-    """PyTorch's `group_norm`, which OneFlow 0.9.0 has as a module and on CUDA only as a function."""
-    if input.numel() == 0:
-        return input
-    shape = [1, -1] + [1] * (input.ndim - 2)
-    grouped = input.reshape(input.shape[0], num_groups, -1)
-    input = F.layer_norm(grouped, grouped.shape[-1:], eps=eps).reshape(*input.shape)
-    input = input if weight is None else input * weight.reshape(*shape)
-    return input if bias is None else input + bias.reshape(*shape)
+class BatchNorm(nn.Module):
+    """PyTorch's batch norm where OneFlow 0.9.0's differs: no momentum, no statistics, a weight without a bias."""
 
-
-def reciprocal_deviation(x, dim, eps):
-    """1 / sqrt(variance + eps), which PyTorch's normalizations give as their last result."""
-    return flow.rsqrt(
-        flow.square(x - x.mean(dim=dim, keepdim=True)).mean(dim=dim, keepdim=True) + eps
-    )
-
-
-def normalize_channels(
-    x, mean=None, variance=None, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05
-):
-    """`batch_norm` without statistics, or with a weight or a bias alone, which OneFlow 0.9.0 gets wrong."""
-    if weight is None:
-        weight = flow.ones(x.shape[1], dtype=x.dtype, device=x.device)
-    if bias is None:
-        bias = flow.zeros(x.shape[1], dtype=x.dtype, device=x.device)
-    if mean is not None:
-        return F.batch_norm(x, mean, variance, weight, bias, training, momentum, eps)
-    dims, shape = ([0, *range(2, x.ndim)], [1, -1] + [1] * (x.ndim - 2))
-    x = (x - x.mean(dim=dims, keepdim=True)) * reciprocal_deviation(x, dims, eps)
-    return x * weight.reshape(*shape) + bias.reshape(*shape)
-
-
-def normalize_instances(x, mean, variance, weight, bias, training, momentum, eps):
-    """PyTorch's `instance_norm` with running statistics, which OneFlow 0.9.0's keeps and never uses."""
-    if not training:
-        return normalize_channels(x, mean, variance, weight, bias, False, momentum, eps)
-    dims = list(range(2, x.ndim))
-    with flow.no_grad():
-        mean.copy_((1 - momentum) * mean + momentum * x.mean(dim=dims).mean(dim=0))
-        variance.copy_(
-            (1 - momentum) * variance + momentum * x.var(dim=dims, unbiased=True).mean(dim=0)
+    def __init__(
+        self,
+        num_features,
+        eps=1e-05,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        bias=True,
+    ):
+        super().__init__()
+        self.eps, self.momentum = (eps, momentum)
+        self.register_parameter("weight", nn.Parameter(flow.ones(num_features)) if affine else None)
+        self.register_parameter(
+            "bias", nn.Parameter(flow.zeros(num_features)) if affine and bias else None
         )
-    return group_norm(x, x.shape[1], weight, bias, eps)
+        if track_running_stats:
+            self.register_buffer("running_mean", flow.zeros(num_features))
+            self.register_buffer("running_var", flow.ones(num_features))
+            self.register_buffer("num_batches_tracked", flow.tensor(0, dtype=flow.int64))
+        else:
+            self.running_mean = self.running_var = None
+
+    def forward(self, x):
+        dims, shape = ([0, *range(2, x.ndim)], [1, -1] + [1] * (x.ndim - 2))
+        if self.training or self.running_mean is None:
+            mean, variance = (x.mean(dim=dims), x.var(dim=dims, unbiased=False))
+            if self.running_mean is not None:
+                self._track(mean, x.var(dim=dims, unbiased=True))
+        else:
+            mean, variance = (self.running_mean, self.running_var)
+        return self._scaled(
+            (x - mean.reshape(*shape)) * flow.rsqrt(variance + self.eps).reshape(*shape)
+        )
+
+    def _scaled(self, x):
+        shape = [1, -1] + [1] * (x.ndim - 2)
+        x = x if self.weight is None else x * self.weight.reshape(*shape)
+        return x if self.bias is None else x + self.bias.reshape(*shape)
+
+    @flow.no_grad()
+    def _track(self, mean, variance):
+        self.num_batches_tracked.add_(1)
+        momentum = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+        self.running_mean.copy_((1 - momentum) * self.running_mean + momentum * mean)
+        self.running_var.copy_((1 - momentum) * self.running_var + momentum * variance)
+
+
+class InstanceNorm(BatchNorm):
+    """PyTorch's instance norm with running statistics, which OneFlow 0.9.0's keeps and never uses."""
+
+    def forward(self, x):
+        if self.running_mean is not None and (not self.training):
+            return super().forward(x)
+        dims = list(range(2, x.ndim))
+        mean = x.mean(dim=dims, keepdim=True)
+        variance = x.var(dim=dims, unbiased=False, keepdim=True)
+        if self.running_mean is not None:
+            unbiased = x.var(dim=dims, unbiased=True).mean(dim=0)
+            self._track(mean.flatten(1).mean(dim=0), unbiased)
+        return self._scaled((x - mean) * flow.rsqrt(variance + self.eps))
+
+    @flow.no_grad()
+    def _track(self, mean, variance):
+        self.running_mean.copy_((1 - self.momentum) * self.running_mean + self.momentum * mean)
+        self.running_var.copy_((1 - self.momentum) * self.running_var + self.momentum * variance)
 
 
 class BatchNorm2d(nn.Module):
@@ -119,28 +143,6 @@ class BatchNorm2d2(nn.Module):
         )
 
 
-class InstanceNorm2d(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(flow.zeros(4))
-        self.bias = nn.Parameter(flow.zeros(4))
-        self.register_buffer("running_mean", flow.zeros(4))
-        self.register_buffer("running_var", flow.zeros(4))
-        self.register_buffer("num_batches_tracked", flow.zeros((), dtype=flow.int64))
-
-    def forward(self, input):
-        return normalize_instances(
-            input,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training,
-            0.1,
-            1e-05,
-        )
-
-
 class NormsByMode(nn.Module):
     def __init__(self):
         super().__init__()
@@ -148,7 +150,7 @@ class NormsByMode(nn.Module):
         self.register_buffer("variance", flow.zeros(4))
         self.frozen = BatchNorm2d()
         self.counting = BatchNorm2d2()
-        self.instances = InstanceNorm2d()
+        self.instances = InstanceNorm(4)
 
     def forward(self, x):
         x = self.instances(self.counting(self.frozen(x)))

@@ -57,7 +57,7 @@ def conv_transpose(module: AnyModule) -> Made:
 
 @torch_classes("Linear(in_features, out_features, bias=True): linear")
 def linear(module: AnyModule) -> Made:
-    if isinstance(module, ModuleCall) and module.rank < 2:
+    if isinstance(module, ModuleCall) and len(module.input) < 2:
         raise RefusedModuleError("OneFlow's linear takes no vector")
     rows, columns = shape_of_tensor(module, "weight", 2)
     tensors, bias = {"weight": (rows, columns), "bias": (rows,)}, bool(module.shape("bias"))

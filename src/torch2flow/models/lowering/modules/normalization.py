@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from torch2flow.models.lowering.modules.reading import affine, make, shape_of_tensor, whole_number
-from torch2flow.models.lowering.modules.table import AnyModule, Made, RefusedModuleError, Shape, torch_classes
-from torch2flow.models.program.pickled import PickledModule
+from torch2flow.models.lowering.modules.table import (
+    AnyModule,
+    Made,
+    ModuleCall,
+    RefusedModuleError,
+    Shape,
+    torch_classes,
+)
 
 
 def _arguments(module: AnyModule) -> dict[str, Any]:
@@ -14,9 +20,11 @@ def _arguments(module: AnyModule) -> dict[str, Any]:
     own, track = affine(module), bool(module.shape("running_mean"))
     if bool(module.get("track_running_stats", track)) != track:
         raise RefusedModuleError("its track_running_stats was changed after it was made")
-    shape = module.shape("weight") or module.shape("running_mean") or (module.get("num_features"),)
+    shape = module.shape("weight") or module.shape("running_mean")
+    if not shape:
+        shape = module.input[1:] if isinstance(module, ModuleCall) else (module.get("num_features"),)
     given = {"num_features": shape[0], "affine": bool(own), "track_running_stats": track}
-    return given | ({"bias": False} if own == ("weight",) else {})
+    return given | {"bias": own != ("weight",)}
 
 
 def _norm(function: str, module: AnyModule, given: dict[str, Any]) -> Made:
@@ -34,15 +42,17 @@ def _norm(function: str, module: AnyModule, given: dict[str, Any]) -> Made:
 """)  # noqa: E501
 def batch_norm(module: AnyModule) -> Made:
     given = _arguments(module)
-    usual = module.get("momentum", 0.1) is not None and given["track_running_stats"] and "bias" not in given
+    usual = module.get("momentum", 0.1) is not None and given["track_running_stats"] and given["bias"]
     usual = usual and module.known_as != "SyncBatchNorm"  # OneFlow's is for GPUs alone.
     return _norm(f"nn.{module.known_as}" if usual else "BatchNorm", module, given)
 
 
-@torch_classes("InstanceNorm{d}d(num_features, eps=1e-05, momentum=0.1, affine=False, track_running_stats=False)")
-def instance_norm(module: PickledModule) -> Made:
+@torch_classes(
+    "InstanceNorm{d}d(num_features, eps=1e-05, momentum=0.1, affine=False, track_running_stats=False): instance_norm"
+)
+def instance_norm(module: AnyModule) -> Made:
     given = _arguments(module)
-    usual = not given["track_running_stats"] and "bias" not in given
+    usual = not given["track_running_stats"] and given["bias"]
     return _norm(f"nn.{module.known_as}" if usual else "InstanceNorm", module, given)
 
 

@@ -14,6 +14,7 @@ from torch2flow.models.lowering.modules.table import (
     Code,
     Made,
     ModuleCall,
+    RecordedModule,
     RefusedModuleError,
     Shape,
     UnknownClassError,
@@ -59,7 +60,18 @@ def construct_called(module: ModuleCall) -> Made | None:
         made = _read(row, module)
     except RefusedModuleError:
         return None
-    return made if made.function.startswith("nn.") and module.shapes.keys() <= made.tensors.keys() else None
+    ready = made.function.startswith("nn.") or made.function in library()
+    return made if ready and module.shapes.keys() <= made.tensors.keys() else None
+
+
+def construct_recorded(module: RecordedModule) -> Made | None:
+    """The call of a constructor that makes a module as its attributes and tensors say; None where there is none."""
+    try:
+        made = _read(CLASSES[module.known_as], module)
+    except RefusedModuleError:
+        return None
+    inner = {f"{name}.{own}": shape for name, each in made.children.items() for own, shape in each.tensors.items()}
+    return made if module.shapes == made.tensors | inner else None
 
 
 def _read(row: ClassRow, module: AnyModule) -> Made:

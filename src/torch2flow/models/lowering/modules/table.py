@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
@@ -71,14 +71,14 @@ class ModuleCall:
         known_as: the name of the class in `torch.nn`.
         node: the operator's call.
         shapes: the shape of each tensor the module owns, by attribute.
-        rank: the number of dimensions of the input.
+        input: the shape of the input.
         in_place: the operator worked in place, and nothing else reads its input.
     """
 
     known_as: str
     node: Node
     shapes: dict[str, Shape]
-    rank: int
+    input: Shape
     in_place: bool = False
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -90,7 +90,30 @@ class ModuleCall:
         return self.shapes.get(name, ())
 
 
-AnyModule = PickledModule | ModuleCall
+@dataclass(frozen=True, slots=True)
+class RecordedModule:
+    """A module whose body is many operators, of which the attributes were recorded.
+
+    Attributes:
+        known_as: the name of the class in `torch.nn`.
+        attributes: its plain values.
+        shapes: the shape of each tensor in it and its modules, by name.
+    """
+
+    known_as: str
+    attributes: Mapping[str, Any]
+    shapes: dict[str, Shape]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """An attribute."""
+        return self.attributes.get(name, default)
+
+    def shape(self, name: str) -> Shape:
+        """The shape of a tensor; () where there is none."""
+        return self.shapes.get(name, ())
+
+
+AnyModule = PickledModule | ModuleCall | RecordedModule
 
 
 @dataclass(frozen=True, slots=True)

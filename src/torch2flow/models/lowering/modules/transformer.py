@@ -10,12 +10,21 @@ from typing import Any
 
 from torch2flow.checkpoints.pickles import Global, Opaque, label
 from torch2flow.models.lowering.modules.reading import construct_whole, make, plain, shape_of_tensor
-from torch2flow.models.lowering.modules.table import Code, Made, RefusedModuleError, signature, torch_classes
+from torch2flow.models.lowering.modules.table import (
+    Code,
+    Made,
+    RecordedModule,
+    RefusedModuleError,
+    signature,
+    torch_classes,
+)
 from torch2flow.models.program.pickled import PickledModule
 
 
 def _linear(columns: int, rows: int, bias: bool) -> Made:
-    return make("nn.Linear", {}, in_features=columns, out_features=rows, bias=bias)
+    made = make("nn.Linear", {}, in_features=columns, out_features=rows, bias=bias)
+    made.tensors = {"weight": (rows, columns)} | ({"bias": (rows,)} if bias else {})
+    return made
 
 
 def _dropout(rate: float) -> Made:
@@ -43,7 +52,7 @@ def _attention(given: dict[str, Any]) -> Made:
 
 
 @torch_classes("MultiheadAttention")
-def attention(module: PickledModule) -> Made:
+def attention(module: PickledModule | RecordedModule) -> Made:
     size = module.get("embed_dim")
     given = {name: plain(module.get(name), name) for name in ("embed_dim", "num_heads", "dropout")}
     given |= {name: bool(module.get(name, False)) for name in ("add_zero_attn", "batch_first")}

@@ -1,6 +1,6 @@
 """Attention as PyTorch's module computes it."""
 # mypy: ignore-errors
-# ruff: noqa: B905, RUF007 - a generated model may run in a Python that has neither
+# ruff: noqa: B905 - a generated model may run in a Python that lacks it
 
 from torch2flow.models.lowering.lazy import F, flow, nn
 
@@ -20,43 +20,41 @@ class MultiheadAttention(nn.Module):
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.dropout = dropout
-        self.add_zero_attn = add_zero_attn
         self.batch_first = batch_first
-        kdim = embed_dim if kdim is None else kdim
-        vdim = embed_dim if vdim is None else vdim
-        self.same_dims = kdim == vdim == embed_dim
+        self.add_zero_attn = add_zero_attn
+        self.same_dims = (kdim is None or kdim == embed_dim) and (vdim is None or vdim == embed_dim)
         if self.same_dims:
             self.in_proj_weight = nn.Parameter(flow.empty(3 * embed_dim, embed_dim))
+            nn.init.xavier_uniform_(self.in_proj_weight)
         else:
             self.q_proj_weight = nn.Parameter(flow.empty(embed_dim, embed_dim))
-            self.k_proj_weight = nn.Parameter(flow.empty(embed_dim, kdim))
-            self.v_proj_weight = nn.Parameter(flow.empty(embed_dim, vdim))
-        self.register_parameter("in_proj_bias", nn.Parameter(flow.zeros(3 * embed_dim)) if bias else None)
+            self.k_proj_weight = nn.Parameter(flow.empty(embed_dim, kdim or embed_dim))
+            self.v_proj_weight = nn.Parameter(flow.empty(embed_dim, vdim or embed_dim))
+            for weight in (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight):
+                nn.init.xavier_uniform_(weight)
         self.out_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
-        self.register_parameter("bias_k", nn.Parameter(flow.empty(1, 1, embed_dim)) if add_bias_kv else None)
-        self.register_parameter("bias_v", nn.Parameter(flow.empty(1, 1, embed_dim)) if add_bias_kv else None)
-        for name, parameter in self.named_parameters():
-            if name == "out_proj.bias":
-                nn.init.zeros_(parameter)
-            elif name in ("bias_k", "bias_v"):
-                nn.init.xavier_normal_(parameter)
-            elif name.endswith("proj_weight"):
-                nn.init.xavier_uniform_(parameter)
+        if bias:
+            self.in_proj_bias = nn.Parameter(flow.zeros(3 * embed_dim))
+            nn.init.zeros_(self.out_proj.bias)
+        else:
+            self.in_proj_bias = None
+        if add_bias_kv:
+            self.bias_k = nn.Parameter(flow.empty(1, 1, embed_dim))
+            self.bias_v = nn.Parameter(flow.empty(1, 1, embed_dim))
+            nn.init.xavier_normal_(self.bias_k)
+            nn.init.xavier_normal_(self.bias_v)
+        else:
+            self.bias_k = self.bias_v = None
 
     def forward(
         self, query, key, value, key_padding_mask=None, need_weights=True, attn_mask=None,
         average_attn_weights=True, is_causal=False,
     ):  # fmt: skip
-        batched = query.ndim == 3
-        if not batched:
-            query, key, value = self._each(query, key, value, lambda x: x.unsqueeze(1))
-            key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
-        elif self.batch_first:
-            query, key, value = self._each(query, key, value, lambda x: x.transpose(0, 1))
-        if is_causal and attn_mask is None:
-            hidden = flow.ones(query.shape[0], key.shape[0], device=query.device)
-            attn_mask = flow.triu(hidden, 1) != 0
-
+        if query.ndim == 2:
+            options = need_weights, attn_mask, average_attn_weights
+            return self._without_batch(query, key, value, key_padding_mask, *options)
+        if self.batch_first:
+            query, key, value = (x.transpose(0, 1) for x in (query, key, value))
         q, k, v = self._project(query, key, value)
         if self.bias_k is not None:
             k = flow.cat([k, self.bias_k.expand(1, k.shape[1], -1)])
@@ -69,41 +67,32 @@ class MultiheadAttention(nn.Module):
 
         scores = flow.matmul(q * q.shape[-1] ** -0.5, k.transpose(-2, -1))
         if attn_mask is not None:
-            if attn_mask.ndim == 3:  # (batch * heads, queries, keys)
-                attn_mask = attn_mask.reshape(-1, self.num_heads, *attn_mask.shape[1:])
-            scores = self._masked(scores, attn_mask)
+            scores = self._masked(scores, attn_mask if attn_mask.ndim == 2 else self._by_head(attn_mask))
         if key_padding_mask is not None:
             scores = self._masked(scores, key_padding_mask.unsqueeze(1).unsqueeze(1))
         if attn_mask is not None or key_padding_mask is not None:
-            hidden = scores == float("-inf")
-            scores = scores.masked_fill(hidden, flow.finfo(scores.dtype).min)
-            weights = F.softmax(scores, dim=-1).masked_fill(hidden, 0.0)
+            weights = self._softmax(scores)
         else:
             weights = F.softmax(scores, dim=-1)
-        if self.training and self.dropout > 0:
+        if self.dropout > 0 and self.training:
             weights = F.dropout(weights, p=self.dropout)
 
         out = flow.matmul(weights, v).permute(2, 0, 1, 3)
         out = self.out_proj(out.reshape(out.shape[0], out.shape[1], self.embed_dim))
-        if not batched:
-            out = out.squeeze(1)
-        elif self.batch_first:
+        if self.batch_first:
             out = out.transpose(0, 1)
         if not need_weights:
             return out, None
-        weights = weights.mean(dim=1) if average_attn_weights else weights
-        return out, weights if batched else weights.squeeze(0)
+        return out, weights.mean(dim=1) if average_attn_weights else weights
 
-    @staticmethod
-    def _each(query, key, value, change):
-        """Changes all three; what was one tensor stays one."""
-        changed = change(query)
-        new_key = changed if key is query else change(key)
-        return changed, new_key, new_key if value is key else change(value)
+    def _without_batch(self, query, key, value, key_padding_mask, *options):
+        """The same of a batch of one."""
+        axis = 0 if self.batch_first else 1
+        mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
+        out, weights = self.forward(*(x.unsqueeze(axis) for x in (query, key, value)), mask, *options)
+        return out.squeeze(axis), None if weights is None else weights.squeeze(0)
 
     def _project(self, query, key, value):
-        if self.same_dims and query is key and key is value:
-            return F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
         if self.same_dims:
             weights = self.in_proj_weight.chunk(3)
         else:
@@ -111,12 +100,20 @@ class MultiheadAttention(nn.Module):
         biases = (None, None, None) if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         return [F.linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases)]
 
+    def _by_head(self, mask):
+        """(batch * heads, queries, keys) -> (batch, heads, queries, keys)."""
+        return mask.reshape(-1, self.num_heads, *mask.shape[1:])
+
+    def _masked(self, scores, mask):
+        if not mask.is_floating_point():
+            mask = flow.zeros(*mask.shape, dtype=scores.dtype, device=mask.device).masked_fill(mask, float("-inf"))
+        if self.add_zero_attn or self.bias_k is not None:  # the keys that were appended are seen by all
+            mask = F.pad(mask, (0, scores.shape[-1] - mask.shape[-1]))
+        return scores + mask
+
     @staticmethod
-    def _masked(scores, mask):
-        extra = scores.shape[-1] - mask.shape[-1]
-        if extra:  # the keys that `add_bias_kv` and `add_zero_attn` append are seen by all
-            seen = flow.zeros(*mask.shape[:-1], extra, device=mask.device).to(mask.dtype)
-            mask = flow.cat([mask, seen], dim=-1)
-        if mask.is_floating_point():
-            return scores + mask
-        return scores.masked_fill(mask.to(flow.bool).expand(*scores.shape), float("-inf"))
+    def _softmax(scores):
+        """Where a query sees nothing, 0; a softmax alone gives NaN."""
+        hidden = scores == float("-inf")
+        weights = F.softmax(scores.masked_fill(hidden, flow.finfo(scores.dtype).min), dim=-1)
+        return weights.masked_fill(hidden, 0.0)

@@ -1,0 +1,67 @@
+"""Layers of PyTorch's own that would fix a size or read a value while they are exported, and need not.
+
+PyTorch unrolls `lstm`, `gru` and `rnn` over time to find the shapes of their results, and so fixes the number of steps,
+though the program holds one call: the shapes follow from those of the inputs. A `TransformerEncoder` or decoder looks
+whether the mask that it is given is the causal one, which is only a hint for a faster kernel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+_DETECTS_MASK = "_detect_is_causal_mask"
+
+
+@contextlib.contextmanager
+def exportable_layers(torch: Any) -> Iterator[None]:
+    """While a model is exported, no layer of PyTorch's own fixes a size or reads a value that it can do without."""
+    with _free_steps(torch), _masks_as_given(torch):
+        yield
+
+
+@contextlib.contextmanager
+def _free_steps(torch: Any) -> Iterator[None]:
+    """Recurrent operators give their results' shapes and compute nothing.
+
+    A PyTorch whose operators are built in another way (their Python kernels are no public interface) exports as before.
+    """
+    kernels = {}
+    for name in _RECURRENT:
+        operator = getattr(torch.ops.aten, name).input
+        if hasattr(operator, "py_kernels") and hasattr(operator, "_dispatch_cache"):
+            kernels[operator] = dict(operator.py_kernels)
+    try:
+        for operator, before in kernels.items():
+            operator.py_kernels.update(dict.fromkeys(before, _results))
+            operator._dispatch_cache.clear()
+        yield
+    finally:
+        for operator, before in kernels.items():
+            operator.py_kernels.update(before)
+            operator._dispatch_cache.clear()
+
+
+def _results(input: Any, hx: Any, params: Any, *options: Any) -> tuple[Any, ...]:
+    """The output [..., steps, directions * hidden] and the last states, whose shapes are those of the first."""
+    *_, bidirectional, _batch_first = options
+    states = hx if isinstance(hx, list | tuple) else (hx,)
+    width = states[0].shape[-1] * (2 if bidirectional else 1)
+    return input.new_empty((*input.shape[:-1], width)), *(state.new_empty(state.shape) for state in states)
+
+
+@contextlib.contextmanager
+def _masks_as_given(torch: Any) -> Iterator[None]:
+    """Transformers take a mask as what it is, and not as a hint, unless they are told that it is causal."""
+    transformer = torch.nn.modules.transformer
+    before = getattr(transformer, _DETECTS_MASK, None)
+    if before is None:
+        yield
+        return
+    setattr(transformer, _DETECTS_MASK, lambda mask, is_causal=None, size=None: is_causal is True)
+    try:
+        yield
+    finally:
+        setattr(transformer, _DETECTS_MASK, before)
