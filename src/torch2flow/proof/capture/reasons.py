@@ -40,8 +40,8 @@ REASONS = (
     Reason(
         r"but got FakeTensor|pack_padded|DynamicOutputShape",
         "a shape depends on the values of a tensor, as in pack_padded_sequence, ctc_loss and boolean indexing",
-        "give padded tensors and a mask in place of lengths, and compute losses outside of forward; or port the source, "
-        "which keeps such calls (torch2flow port)",
+        "give padded tensors and a mask in place of lengths, and compute losses outside of forward; or port the "
+        "source, which keeps such calls (torch2flow port)",
     ),
     Reason(
         r"UnsupportedOperatorException: aten\.",
