@@ -12,7 +12,7 @@ from torch2flow.models.codegen.borders import leaf, loose, pruned, records_in, s
 from torch2flow.models.codegen.drafts import Blueprint, Construct, Draft, Instance, New, Own
 from torch2flow.models.codegen.inferred_borders import infer_borders
 from torch2flow.models.codegen.literals import attribute, literal
-from torch2flow.models.codegen.local_names import name_values
+from torch2flow.models.codegen.local_names import Environment, name_values
 from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
 from torch2flow.models.codegen.names import OF_CONTAINERS, RESERVED, class_name, free_name, is_attribute
@@ -20,7 +20,7 @@ from torch2flow.models.codegen.numbered import ModuleLists, folded
 from torch2flow.models.codegen.operators import Operators, is_usual
 from torch2flow.models.codegen.ready_modules import container, new_module
 from torch2flow.models.codegen.signature import InputNames, records, returned
-from torch2flow.models.codegen.statements import Body
+from torch2flow.models.codegen.statements import Body, Finish
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
 from torch2flow.models.codegen.variants import (
     merged_calls,
@@ -119,7 +119,7 @@ class ModelWriter:
             UnsupportedError: two modules call each other.
         """
         for call in module.calls:
-            for item in call.items:
+            for item in call.own_items():
                 other = self.modules[item.path] if lent(item, call.path) else None
                 if other is None or other.path in self.constructs:
                     continue
@@ -376,6 +376,27 @@ class ModelWriter:
         arguments_ = ast.arguments([], [ast.arg(name) for name in order], None, [], [], None, defaults)
         return ast.FunctionDef("forward", arguments_, statements, [])
 
+    def block(
+        self, call: Call, values: list[Any], environment: Environment, kept: set[str], finish: Finish
+    ) -> list[ast.stmt]:
+        """The statements of a branch, or of a part of a loop.
+
+        Args:
+            call: the block.
+            values: what it gives.
+            environment: the names that hold where it begins.
+            kept: those that it may not give to anything else.
+            finish: writes what is done with the values.
+        """
+        result = Structure("tuple", children=tuple(leaf(value.name) for value in values if isinstance(value, Ref)))
+        steps = read_steps(call, self.graph, result, self.given)
+        for name in kept:
+            steps.last_use.update(dict.fromkeys(environment[name].values(), len(steps.steps) + 1))
+        body = Body(self, steps, name_values(steps, [], self, environment, kept), environment)
+        statements = roll(body.write_block(finish), ModuleLists(self.modules, call.path))
+        self.held.setdefault(call.path, set()).update(body.held)
+        return statements
+
     def _drop_second_names(self, call: Call, statements: list[ast.stmt]) -> None:
         """Takes away the parameters that a body never reads, since it has the same value under another name."""
         read = {node.id for each in statements for node in ast.walk(each) if isinstance(node, ast.Name)}
@@ -442,7 +463,10 @@ class ModelWriter:
             return loose(call.outputs)
         made = {value for _, each in self._arguments(call) for value in each.values()}
         for item in call.items:
-            made.update(item.outputs if isinstance(item, Node) else self.given[id(item)][1].values())
+            if isinstance(item, Node):
+                made.update(item.outputs)
+            elif not item.is_block:
+                made.update(self.given[id(item)][1].values())
         return pruned(call.border.result, made)
 
     # What bodies ask (`statements.Context`, `local_names.Surroundings`).
