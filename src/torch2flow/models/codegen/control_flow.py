@@ -132,17 +132,20 @@ class _Control:
     def for_loop(self) -> list[ast.stmt]:
         before, environment, names = self._carry()
         count = len(self.given["carried"])
-        lists = [(name, value) for name, value in zip(self.targets[count:], self.given["stacked"], strict=True)]
-        lists = [(name, value) for name, value in lists if name != "_"]
-        for number, (name, _) in enumerate(lists):
-            first = [ast.Name(names[number], ast.Load())] if self.given["begins"] else []
+        lists: list[tuple[str, Any]] = []
+        for number, (name, value) in enumerate(zip(self.targets[count:], self.given["stacked"], strict=True)):
+            if name == "_":
+                continue
+            first: list[ast.expr] = [ast.Name(names[number], ast.Load())] if self.given["begins"] else []
             before.append(ast.Assign([ast.Name(name, ast.Store())], ast.List(first, ast.Load())))
             environment.pop(name, None)
+            lists.append((name, value))
         taken = {*environment, *(name for name, _ in lists)}
         over = [self.body.argument(value) for value in self.parts[SLICES].arguments["values"]]
         each: list[str] = []
         for expression, value in zip(over, self.given["sliced"], strict=True):
-            wanted = f"{expression.id}_t" if isinstance(expression, ast.Name) else "x_t"
+            base = next((n.id for n in ast.walk(expression) if isinstance(n, ast.Name)), "x")
+            wanted = f"{'x' if base in ('self', 'flow') else base}_t"
             each.append(free_name(wanted, lambda name: name in taken or name in each or self._is_reserved(name)))
             environment[each[-1]] = leaf(value.name)
         body = self._round(0, environment, names, lists)

@@ -23,7 +23,55 @@ def while_loop(cond_fn, body_fn, carried_inputs):  # type: ignore[no-untyped-def
     return carried_inputs
 
 
-PLAIN = {"cond": cond, "while_loop": while_loop}
+def mapped(f, xs, *args):  # type: ignore[no-untyped-def]
+    """`map`."""
+    import torch
+    from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+    leaves, tree = tree_flatten(xs)
+    results = [f(tree_unflatten(row, tree), *args) for row in zip(*leaves, strict=True)]
+    return tree_map(lambda *rows: torch.stack(rows), *results)
+
+
+def scan(combine_fn, init, xs, *, dim=0, reverse=False):  # type: ignore[no-untyped-def]
+    """`scan`."""
+    import torch
+    from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+    leaves, tree = tree_flatten(xs)
+    if not leaves:
+        return init, []
+    rounds = list(zip(*(leaf.unbind(dim) for leaf in leaves), strict=True))
+    results = []
+    for row in reversed(rounds) if reverse else rounds:
+        init, result = combine_fn(init, tree_unflatten(row, tree))
+        results.append(result)
+    results = results[::-1] if reverse else results
+    return init, tree_map(lambda *rows: torch.stack(rows, dim if dim <= rows[0].ndim else 0), *results)
+
+
+def associative_scan(combine_fn, xs, dim, reverse=False, combine_mode="pointwise"):  # type: ignore[no-untyped-def]
+    """`associative_scan`."""
+    import torch
+    from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+    leaves, tree = tree_flatten(xs)
+    rounds = [tree_unflatten(row, tree) for row in zip(*(leaf.unbind(dim) for leaf in leaves), strict=True)]
+    results = []
+    for row in reversed(rounds) if reverse else rounds:
+        results.append(combine_fn(results[-1], row) if results else row)
+    results = results[::-1] if reverse else results
+    return tree_map(lambda *rows: torch.stack(rows, dim), *results)
+
+
+PLAIN = {
+    "cond": cond,
+    "while_loop": while_loop,
+    "map": mapped,
+    "scan": scan,
+    "associative_scan": associative_scan,
+}
+_PARTS = ("__code__", "__defaults__", "__kwdefaults__")
 
 
 @contextlib.contextmanager
@@ -33,13 +81,14 @@ def plain_control_flow(torch: Any) -> Iterator[None]:
     for name, plain in PLAIN.items():
         try:
             function = getattr(importlib.import_module(f"torch._higher_order_ops.{name}"), name)
-            before = function.__code__, function.__defaults__
+            undo.append((function, [getattr(function, part) for part in _PARTS]))
         except (ImportError, AttributeError):
             continue  # an older PyTorch
-        undo.append((function, before))
-        function.__code__, function.__defaults__ = plain.__code__, plain.__defaults__
+        for part in _PARTS:
+            setattr(function, part, getattr(plain, part))
     try:
         yield
     finally:
-        for function, (code, defaults) in undo:
-            function.__code__, function.__defaults__ = code, defaults
+        for function, before in undo:
+            for part, value in zip(_PARTS, before, strict=True):
+                setattr(function, part, value)

@@ -22,6 +22,7 @@ from torch2flow.proof.capture.borders import recorded_borders
 from torch2flow.proof.capture.lines import all_source_lines
 from torch2flow.proof.capture.reasons import essence
 from torch2flow.proof.capture.runtime import version_of
+from torch2flow.proof.capture.traced_control_flow import complete_stacks, traced_control_flow
 
 
 @dataclass
@@ -70,6 +71,7 @@ def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         return exported  # the names of values are others now than in the borders
     with contextlib.suppress(Exception):
         exported.borders = borders.finish(exported.program)
+    complete_stacks(exported.program)
     return exported
 
 
@@ -188,7 +190,7 @@ def _export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, An
     options: dict[str, Any] = {"dynamic_shapes": shapes} if shapes is not None else {}
     if version_of(torch) >= (2, 5):
         options["strict"] = False  # the default from 2.9 on: runs the model's own Python, and takes more models
-    with _silent(), fast_paths_off(torch), all_source_lines(torch):
+    with _silent(), fast_paths_off(torch), all_source_lines(torch), traced_control_flow(torch):
         return torch.export.export(module, args, kwargs or None, **options)
 
 
