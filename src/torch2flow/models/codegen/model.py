@@ -32,6 +32,7 @@ from torch2flow.models.lowering.modules.reading import construct_called
 from torch2flow.models.lowering.modules.table import CLASSES, Made, ModuleCall
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure, Tree
 from torch2flow.models.program.calls import Call, call_tree, is_inside, lent, lent_path, reachable
+from torch2flow.models.program.control_flow import CONTROLS
 from torch2flow.models.program.functional import STORE
 from torch2flow.models.program.pickled import known_as
 
@@ -544,6 +545,17 @@ def _method_name(number: int) -> str:
 
 
 def _in_place(graph: Graph) -> set[int]:
-    """The calls that may work in place: the original did, and nothing else reads what goes in."""
+    """The calls that may work in place: the original did, and nothing else reads what goes in.
+
+    What a decision or a loop gives may be what it was given; and a loop reads what lies outside of it in each round.
+    """
     uses = graph.uses()
-    return {id(node) for node in graph.nodes if node.in_place and uses.get(node.refs()[0], 0) == 1}
+    made = {name: node for node in graph.nodes for name in node.outputs}
+
+    def is_alone(node: Node) -> bool:
+        maker = made.get(node.refs()[0])
+        if uses.get(node.refs()[0], 0) != 1 or (maker is not None and maker.operator in CONTROLS):
+            return False
+        return node.blocks == (maker.blocks if maker is not None else ())
+
+    return {id(node) for node in graph.nodes if node.in_place and is_alone(node)}

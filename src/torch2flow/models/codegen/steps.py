@@ -16,7 +16,7 @@ from torch2flow.models.codegen.borders import same_content
 from torch2flow.models.codegen.names import is_return, operations, puts_together, read_names, statement_targets, targets
 from torch2flow.models.program import Graph, Line, Meta, Node, Structure, SymInt
 from torch2flow.models.program.calls import Call, lent, line_of, lines_of
-from torch2flow.models.program.control_flow import CONTROLS, PARTS
+from torch2flow.models.program.control_flow import CONTROLS, PARTS, SLICES
 from torch2flow.models.program.functional import SETITEM
 
 Given = tuple[list[tuple[str, Structure]], Structure]
@@ -262,10 +262,8 @@ def _may_nest(steps: Steps, number: int, user: int, value: str) -> bool:
 
 def _find_last_uses(steps: Steps, metas: dict[str, Meta]) -> None:
     for number, step in enumerate(steps.steps):
-        # What a loop reads must not be lost in its first round.
-        loops = isinstance(step.item, Call) and step.item.frame.block in ("test", "body")
         for name in step.inputs:
-            steps.last_use[name] = max(steps.last_use.get(name, -1), steps.root(number) + loops)
+            steps.last_use[name] = max(steps.last_use.get(name, -1), steps.root(number) + _is_looped(steps, number))
     for name in steps.result.values():
         steps.last_use[name] = len(steps.steps)
     for number, step in enumerate(steps.steps):
@@ -274,6 +272,16 @@ def _find_last_uses(steps: Steps, metas: dict[str, Meta]) -> None:
         elif step.item.is_block:
             for node in step.item.nodes():
                 _keep_sizes(steps, metas, list(sizes_in(node.arguments)), steps.root(number), 1)
+
+
+def _is_looped(steps: Steps, number: int) -> bool:
+    """Whether a step is read by the rounds of a loop: what it reads is not lost when the loop's results get names."""
+    while number < len(steps.steps) and number >= 0:
+        item = steps.steps[number].item
+        if item.frame.block in ("test", "body") if isinstance(item, Call) else item.operator == SLICES:
+            return True
+        number = steps.steps[number].nested_in
+    return False
 
 
 def _keep_sizes(steps: Steps, metas: dict[str, Meta], needed: list[SymInt], root: int, longer: int = 0) -> None:

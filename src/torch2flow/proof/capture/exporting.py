@@ -19,10 +19,11 @@ from torch2flow.checkpoints.pytorch.pt2 import is_program
 from torch2flow.errors import InstallationError, UsageError
 from torch2flow.proof.capture.axes import Dynamic
 from torch2flow.proof.capture.borders import recorded_borders
+from torch2flow.proof.capture.inner_graphs import complete_inner_graphs
 from torch2flow.proof.capture.lines import all_source_lines
 from torch2flow.proof.capture.reasons import essence
 from torch2flow.proof.capture.runtime import version_of
-from torch2flow.proof.capture.traced_control_flow import complete_stacks, traced_control_flow
+from torch2flow.proof.capture.traced_control_flow import traced_control_flow
 
 
 @dataclass
@@ -71,7 +72,7 @@ def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         return exported  # the names of values are others now than in the borders
     with contextlib.suppress(Exception):
         exported.borders = borders.finish(exported.program)
-    complete_stacks(exported.program)
+    complete_inner_graphs(torch, exported.program)
     return exported
 
 

@@ -15,8 +15,6 @@ from importlib import import_module
 from typing import Any
 
 Function = Callable[..., Any]
-_ROOT = "_export_root"
-"""What PyTorch calls the module while it traces."""
 
 
 @contextlib.contextmanager
@@ -165,44 +163,3 @@ _OPERATORS: dict[str, Function] = {
     "run_flattened_scan": _scan,
     "run_flattened_map": _map,
 }
-
-
-def complete_stacks(program: Any) -> None:
-    """Says of each call in a branch or a loop in which modules it lies, as PyTorch does for all other calls.
-
-    PyTorch begins anew in each inner graph: `_export_root.layer` is called there for the first time. In the program
-    that is the module `layer` inside of the one that has the branch, called once more.
-    """
-    counts: dict[str, int] = {}
-    for node in program.graph_module.graph.nodes:
-        for key, (path, _) in (node.meta.get("nn_module_stack") or {}).items():
-            counts[path] = max(counts.get(path, 0), _number(key) + 1)
-    _complete(program.graph_module, None, counts)
-
-
-def _complete(module: Any, stack: dict[str, Any] | None, counts: dict[str, int]) -> None:
-    keys: dict[str, str] = {}
-    for node in module.graph.nodes:
-        inner = node.meta.get("nn_module_stack")
-        if stack is not None and node.op == "call_function":
-            node.meta["nn_module_stack"] = dict(stack)
-            for key, (path, kind) in (inner or {}).items():
-                if path == _ROOT:
-                    continue
-                path = path.removeprefix(f"{_ROOT}.")
-                if key not in keys:
-                    counts[path] = counts.get(path, 0) + 1
-                    keys[key] = f"L__self__{path}@{counts[path] - 1}"
-                node.meta["nn_module_stack"][keys[key]] = (path, kind)
-        for argument in node.args:
-            if getattr(argument, "op", "") == "get_attr" and hasattr(getattr(module, argument.target, None), "graph"):
-                if str(node.target).partition(".")[0] not in _WRAPPERS:
-                    _complete(getattr(module, argument.target), node.meta.get("nn_module_stack") or {}, counts)
-
-
-_WRAPPERS = ("wrap_with_set_grad_enabled", "wrap_with_autocast")
-
-
-def _number(key: str) -> int:
-    number = key.rpartition("@")[2] if "@" in key else ""
-    return int(number) if number.isdecimal() else 0
