@@ -1,11 +1,11 @@
 """The statements of a decision or a loop in a program: Python's own `if`, `while` and `for`.
 
-    if x.sum() > 0:                 h = flow.zeros(4)
-        y = self.one(x)             ys = []
-    else:                           for x_t in x:
-        y = self.other(x)               h = flow.tanh(self.cell(x_t) + h)
-                                        ys.append(h)
-                                    ys = flow.stack(ys)
+if x.sum() > 0:                 h = flow.zeros(4)
+    y = self.one(x)             ys = []
+else:                           for x_t in x:
+    y = self.other(x)               h = flow.tanh(self.cell(x_t) + h)
+                                    ys.append(h)
+                                ys = flow.stack(ys)
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ class _Control:
         call = self.blocks.get(self.given["blocks"][place])
         if call is None:  # it gives back what is there
             frame = self.body.plan.call.frame
-            call = Call(type(frame)(self.given["blocks"][place], frame.path, "", "branch"), self.body.plan.call.depth + 1)
+            call = Call(
+                type(frame)(self.given["blocks"][place], frame.path, "", "branch"), self.body.plan.call.depth + 1
+            )
         kept = {name for name in kept if name in environment} | self.body.names.kept
         return _shortened(self.body.context.block(call, values, environment, kept, finish), set(environment))
 
@@ -189,7 +191,13 @@ class _Control:
 
         values = [*self.given["following"], *(value for _, value in lists)]
         kept = self.kept - set(names)
-        body = self._block(place, values, environment | {name: leaf("") for name, _ in lists}, kept | {name for name, _ in lists}, finish)
+        body = self._block(
+            place,
+            values,
+            environment | {name: leaf("") for name, _ in lists},
+            kept | {name for name, _ in lists},
+            finish,
+        )
         return body or [ast.Pass()]
 
     def _is_reserved(self, name: str) -> bool:

@@ -110,8 +110,10 @@ class _Unfolding:
         carried = self.reader.inputs(inner, inside)[: len(first)]
         values = [*map(Ref, carried), *around]
         self.reader.bind(inner, inside, values)
-        if not all(isinstance(value, Ref) and name in (inner.get("tensor_values") or {})
-                   for value, name in zip(first, (each.removesuffix(inside) for each in carried), strict=True)):
+        if not all(
+            isinstance(value, Ref) and name in (inner.get("tensor_values") or {})
+            for value, name in zip(first, (each.removesuffix(inside) for each in carried), strict=True)
+        ):
             self._refuse("torch.while_loop carries a number from round to round", "carry a tensor: torch.tensor(0)")
         yield self._node(CARRY, {"values": first}, carried)
         body_nodes = list(self._block(inner, inside, "body"))

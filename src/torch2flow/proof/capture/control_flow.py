@@ -11,9 +11,25 @@ from collections.abc import Iterator
 from typing import Any
 
 
+DECISIONS: dict[Any, set[bool]] = {}
+"""The outcomes of each `torch.cond` so far, by the code of its first function."""
+
+
+def decided(test: Any, function: Any) -> bool:
+    """The outcome of a decision, which is noted."""
+    outcome = bool(test)
+    DECISIONS.setdefault(getattr(function, "__code__", type(function)), set()).add(outcome)
+    return outcome
+
+
+# The functions below run in the modules of those they stand for: what they need, they import.
+
+
 def cond(pred, true_fn, false_fn, operands=()):  # type: ignore[no-untyped-def]
     """`torch.cond`."""
-    return (true_fn if pred else false_fn)(*operands)
+    from torch2flow.proof.capture.control_flow import decided
+
+    return (true_fn if decided(pred, true_fn) else false_fn)(*operands)
 
 
 def while_loop(cond_fn, body_fn, carried_inputs):  # type: ignore[no-untyped-def]

@@ -131,6 +131,10 @@ class _Around(ast.NodeTransformer):
         node.test = self._test(node.test, node)
         return self.generic_visit(node)
 
+    def visit_While(self, node: ast.While) -> Any:
+        node.test = self._test(node.test, node)
+        return self.generic_visit(node)
+
     def visit_IfExp(self, node: ast.IfExp) -> Any:
         node.test = self._test(node.test, node)
         return self.generic_visit(node)
