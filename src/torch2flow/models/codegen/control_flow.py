@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from torch2flow.models.codegen.borders import leaf
 from torch2flow.models.codegen.names import free_name
-from torch2flow.models.program import Node, Ref, Structure
+from torch2flow.models.program import Node, Structure
 from torch2flow.models.program.calls import Call
 from torch2flow.models.program.control_flow import CARRY, COND, SLICES, WHILE
 
@@ -148,7 +148,7 @@ class _Control:
         for expression, value in zip(over, self.given["sliced"], strict=True):
             base = next((n.id for n in ast.walk(expression) if isinstance(n, ast.Name)), "x")
             wanted = f"{'x' if base in ('self', 'flow') else base}_t"
-            each.append(free_name(wanted, lambda name: name in taken or name in each or self._is_reserved(name)))
+            each.append(self._free(wanted, {*taken, *each}))
             environment[each[-1]] = leaf(value.name)
         body = self._round(0, environment, names, lists)
         target, iterated = target_of(each), over[0]
@@ -170,9 +170,8 @@ class _Control:
         names: list[str] = []
         for number, name in enumerate(self.targets[: len(carried)]):
             if name == "_":
-                own = first[number].id if isinstance(first[number], ast.Name) else "state"  # type: ignore[attr-defined]
-                taken = {*self.kept, *self.targets, *names}
-                name = free_name(own, lambda each: each in taken or self._is_reserved(each))
+                value = first[number]
+                name = self._free(value.id if isinstance(value, ast.Name) else "state", {*self.kept, *names})
             names.append(name)
         environment |= {name: leaf(value.name) for name, value in zip(names, carried, strict=True)}
         return assigned(names, first), environment, names
@@ -200,8 +199,9 @@ class _Control:
         )
         return body or [ast.Pass()]
 
-    def _is_reserved(self, name: str) -> bool:
-        return name in self.body.names.kept or bool(self.body.context.is_reserved(name))
+    def _free(self, wanted: str, taken: set[str]) -> str:
+        taken = {*taken, *self.targets, *self.body.names.kept}
+        return free_name(wanted, lambda name: name in taken or bool(self.body.context.is_reserved(name)))
 
 
 def assigned(names: Sequence[str], values: Sequence[ast.expr]) -> list[ast.stmt]:

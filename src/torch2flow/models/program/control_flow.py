@@ -1,4 +1,4 @@
-"""Unfolds decisions and loops: the calls of `torch.cond`'s branches and of loops' bodies lie in the program like others.
+"""Unfolds decisions and loops: what branches of `torch.cond` and bodies of loops call lies in the program like the rest.
 
     x > 0                                                torch2flow.cond is given what each branch gives,
         branch:  relu(x)                                 and a call inside of a branch has a frame that says so;
@@ -25,7 +25,8 @@ WHILE = "torch2flow.while"
 """`while(carried, test, following)`: what is carried, once `test` is false. Its blocks are the test and the body."""
 FOR = "torch2flow.for"
 """`for(carried, sliced, following, stacked, begins)`: what is carried after the last round, and each of `stacked` of
-all rounds in one tensor; where it `begins` with it, what is carried before the first round too. Its block is the body."""
+all rounds in one tensor; where it `begins` with it, what is carried before the first round too. Its block is the
+body."""
 CARRY = "torch2flow.carry"
 SLICES = "torch2flow.slices"
 COMPARE = "torch2flow.compare"

@@ -6,7 +6,8 @@ read in all of them: a union was an object of all alternatives, one of them not 
 Everything is read by key, so that what newer versions add is passed over.
 
 Operators that only wrap a piece of the program (`wrap_with_set_grad_enabled`, `wrap_with_autocast`) are unfolded
-here, decisions and loops in `control_flow.py`; calls that compute sizes are not kept, since every place that uses a size names its expression.
+here, decisions and loops in `control_flow.py`; calls that compute sizes are not kept, since every place that uses a
+size names its expression.
 """
 
 from __future__ import annotations

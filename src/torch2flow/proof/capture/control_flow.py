@@ -10,7 +10,6 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-
 DECISIONS: dict[Any, set[bool]] = {}
 """The outcomes of each `torch.cond` so far, by the code of its first function."""
 
@@ -41,43 +40,49 @@ def while_loop(cond_fn, body_fn, carried_inputs):  # type: ignore[no-untyped-def
 
 def mapped(f, xs, *args):  # type: ignore[no-untyped-def]
     """`map`."""
-    import torch
-    from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+    from torch2flow.proof.capture.control_flow import rounds, stacked
 
-    leaves, tree = tree_flatten(xs)
-    results = [f(tree_unflatten(row, tree), *args) for row in zip(*leaves, strict=True)]
-    return tree_map(lambda *rows: torch.stack(rows), *results)
+    return stacked([f(row, *args) for row in rounds(xs, 0)], 0)
 
 
 def scan(combine_fn, init, xs, *, dim=0, reverse=False):  # type: ignore[no-untyped-def]
     """`scan`."""
-    import torch
-    from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+    from torch2flow.proof.capture.control_flow import rounds, stacked
 
-    leaves, tree = tree_flatten(xs)
-    if not leaves:
-        return init, []
-    rounds = list(zip(*(leaf.unbind(dim) for leaf in leaves), strict=True))
     results = []
-    for row in reversed(rounds) if reverse else rounds:
-        init, result = combine_fn(init, tree_unflatten(row, tree))
+    for row in rounds(xs, dim, reverse):
+        init, result = combine_fn(init, row)
         results.append(result)
-    results = results[::-1] if reverse else results
-    return init, tree_map(lambda *rows: torch.stack(rows, dim if dim <= rows[0].ndim else 0), *results)
+    return init, stacked(results, dim, reverse)
 
 
 def associative_scan(combine_fn, xs, dim, reverse=False, combine_mode="pointwise"):  # type: ignore[no-untyped-def]
     """`associative_scan`."""
-    import torch
-    from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+    from torch2flow.proof.capture.control_flow import rounds, stacked
 
-    leaves, tree = tree_flatten(xs)
-    rounds = [tree_unflatten(row, tree) for row in zip(*(leaf.unbind(dim) for leaf in leaves), strict=True)]
-    results = []
-    for row in reversed(rounds) if reverse else rounds:
+    results: list[Any] = []
+    for row in rounds(xs, dim, reverse):
         results.append(combine_fn(results[-1], row) if results else row)
-    results = results[::-1] if reverse else results
-    return tree_map(lambda *rows: torch.stack(rows, dim), *results)
+    return stacked(results, dim, reverse)
+
+
+def rounds(over: Any, dim: int, reverse: bool = False) -> list[Any]:
+    """The slices of each tensor of a nested value, nested alike, in the order of the rounds."""
+    tree = importlib.import_module("torch.utils._pytree")
+    leaves, form = tree.tree_flatten(over)
+    found = [tree.tree_unflatten(row, form) for row in zip(*(leaf.unbind(dim) for leaf in leaves), strict=True)]
+    return found[::-1] if reverse else found
+
+
+def stacked(results: list[Any], dim: int, reverse: bool = False) -> Any:
+    """The results of all rounds in one tensor each."""
+    torch = importlib.import_module("torch")
+    ordered = results[::-1] if reverse else results
+
+    def stack(*rows: Any) -> Any:
+        return torch.stack(rows, dim if dim <= rows[0].ndim else 0)
+
+    return torch.utils._pytree.tree_map(stack, *ordered) if ordered else []
 
 
 PLAIN = {

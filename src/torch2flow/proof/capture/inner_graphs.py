@@ -46,7 +46,7 @@ def _number(key: str) -> int:
 
 
 def _complete(module: Any, stack: dict[str, Any] | None, counts: dict[str, int]) -> None:
-    """Puts the calls of an inner graph into the modules around it; a module that is called there is called once more."""
+    """Puts the calls of an inner graph into the modules around it; what is called there is called once more."""
     keys: dict[str, str] = {}
     for node in module.graph.nodes:
         inner = node.meta.get("nn_module_stack")
@@ -69,7 +69,7 @@ def _complete(module: Any, stack: dict[str, Any] | None, counts: dict[str, int])
 
 def _lifted(torch: Any, graphs: list[Any]) -> list[Any]:
     """The literals of one operator's graphs, which are inputs of each of them now."""
-    values = []
+    values: list[Any] = []
     for graph in graphs:
         for node, inner in list(_controls(graph)):
             for value in _lifted(torch, inner):

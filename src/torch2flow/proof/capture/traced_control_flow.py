@@ -1,9 +1,9 @@
 """Has PyTorch's control flow traced as the author wrote it: with the modules and the lines of each branch.
 
-`torch.cond`, `while_loop`, `map` and `scan` hand their functions to a compiler first, whose graphs have lost which module
-calls what; `associative_scan` is unrolled for the one length of the sample. Here the operators of that name are called as
-the compiler would call them, with what the functions read from outside as further inputs. Where that can't be done, and
-in versions that are built otherwise (`torch/_higher_order_ops/utils.py`, 2.13), PyTorch's own way is taken.
+`torch.cond`, `while_loop`, `map` and `scan` hand their functions to a compiler first, whose graphs have lost which
+module calls what; `associative_scan` is unrolled for the one length of the sample. Here the operators of that name are
+called as the compiler would call them, with what the functions read from outside as further inputs. Where that can't be
+done, and in versions that are built otherwise (`torch/_higher_order_ops/utils.py`, 2.13), PyTorch's own way is taken.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ Function = Callable[..., Any]
 def traced_control_flow(torch: Any) -> Iterator[None]:
     """While this lasts, an export traces the functions of control flow directly."""
     try:
-        utils, scans = (
-            import_module(f"{torch.__name__}._higher_order_ops.{name}") for name in ("utils", "associative_scan")
-        )
+        utils: Any = import_module(f"{torch.__name__}._higher_order_ops.utils")
+        scans: Any = import_module(f"{torch.__name__}._higher_order_ops.associative_scan")
         compiled, unrolled = utils._hop_compile_and_call, scans.generic_associative_scan
     except (ImportError, AttributeError):
         yield  # an older PyTorch
