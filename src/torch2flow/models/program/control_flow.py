@@ -1,4 +1,4 @@
-"""Unfolds decisions and loops: what branches of `torch.cond` and bodies of loops call lies in the program like the rest.
+"""Unfolds decisions and loops: what branches of `torch.cond` and bodies of loops call lies in the program like others.
 
     x > 0                                                torch2flow.cond is given what each branch gives,
         branch:  relu(x)                                 and a call inside of a branch has a frame that says so;

@@ -209,7 +209,7 @@ class _Functionalizer:
                 "A branch of torch.cond, or a loop's body, writes into a tensor from outside of it, which torch2flow "
                 "can't follow.",
                 where=f"{node.path or 'the model itself'}, {node.line or 'unknown line'}",
-                remedy="return the new value from the branch, and write it behind; or capture without --train",
+                remedy="return the new value from the branch, and write it behind",
             )
 
     def _node(self, node: Node) -> None:

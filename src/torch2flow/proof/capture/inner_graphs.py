@@ -54,7 +54,7 @@ def _complete(module: Any, stack: dict[str, Any] | None, counts: dict[str, int])
             continue
         node.meta["nn_module_stack"] = dict(stack)
         for key, (path, kind) in (inner or {}).items():
-            if path == _ROOT:
+            if path in ("", _ROOT):
                 continue
             path = path.removeprefix(f"{_ROOT}.")
             if key not in keys:
@@ -81,7 +81,7 @@ def _lifted(torch: Any, graphs: list[Any]) -> list[Any]:
                 _add_operand(node, made)
         for node in [node for node in graph.graph.nodes if node.op == "get_attr"]:
             value = getattr(graph, node.target)
-            if not isinstance(value, torch.Tensor):
+            if not isinstance(value, torch.Tensor) or hasattr(value, "fake_mode"):
                 continue
             for each in graphs:
                 last = [other for other in each.graph.nodes if other.op == "placeholder"][-1]

@@ -32,6 +32,22 @@ REASONS = (
         train=True,
     ),
     Reason(
+        r"strides of the two branches",
+        "the two branches of a torch.cond give tensors that lie in memory in another order",
+        "end both branches with .contiguous()",
+    ),
+    Reason(
+        r"input mutation during higher order|in-place input or buffer mutations",
+        "a branch of torch.cond, or a loop's body, writes into a tensor from outside of it, as BatchNorm does in train "
+        "mode",
+        "return the new value, and write it behind; or capture without --train, with such layers in eval mode",
+    ),
+    Reason(
+        r"all carried_inputs must be tensors",
+        "torch.while_loop carries a number of Python's from round to round",
+        "carry a tensor in its place: torch.tensor(0)",
+    ),
+    Reason(
         r"fake tensor in the exported program constant|is_functorch_wrapped|functorch tensor",
         "forward takes a gradient (torch.autograd.grad, backward, torch.func.grad), or keeps what it computed where "
         "PyTorch does not see it",

@@ -64,15 +64,14 @@ class _Tracing:
             operands: what they are given.
             slices: of these they are given the first slice of each.
         """
-        known = {id(each) for each in operands}
         found: dict[int, Any] = {}
         with self.proxies.disable_proxy_modes_tracing():
-            given = [*operands, *map(self.utils.first_slice_copy, slices)]
+            given = [*(each.clone() for each in operands), *map(self.utils.first_slice_copy, slices)]
             graphs = [self.utils.reenter_make_fx(function)(*given) for function in functions]
         for graph in graphs:
             for node in graph.graph.nodes:
                 value = getattr(graph, node.target, None) if node.op == "get_attr" else None
-                if isinstance(value, self.torch.Tensor) and id(value) not in known and self._is_of_program(value):
+                if isinstance(value, self.torch.Tensor) and self._is_of_program(value):
                     found[id(value)] = value
         return list(found.values())
 
