@@ -11,6 +11,7 @@ what a round gets of each tensor that is looped over by `torch2flow.slices`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
@@ -38,6 +39,7 @@ PARTS = (CARRY, SLICES)
 CONTROL_FLOW = tuple(
     f"higher_order.{name}" for name in ("cond", "while_loop", "map_impl", "map", "scan", "associative_scan")
 )
+_TARGETS = re.compile(r"^[\w\s,.\[\]()*]+=(?!=)\s*")
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "==", "ne": "!="}
 
 
@@ -186,9 +188,9 @@ class _Unfolding:
         count = len(self.frames)
         for node in self.reader.nodes(inner, inside, self.no_grad):
             if node.frames[:count] == self.frames and node.frames:
-                own = node.lines[count - 1] if count else ()
-                known = len(self.lines[count - 1]) if count else 0
-                frames, lines = node.frames[count:], (own[known:], *node.lines[count:])
+                around = self.lines[-1]
+                own = tuple(_of_lambda(line, around) for line in node.lines[count - 1][len(around) :])
+                frames, lines = node.frames[count:], (own, *node.lines[count:])
             else:
                 frames, lines = node.frames, ((), *node.lines)
             yield replace(node, frames=(*self.frames, frame, *frames), lines=(*self.lines, *lines))
@@ -216,3 +218,10 @@ class _Unfolding:
             where=f"{node.path or 'the model itself'}, {node.line or 'unknown line'}",
             remedy=f"{remedy}, and capture it again",
         )
+
+
+def _of_lambda(line: Line, around: tuple[Line, ...]) -> Line:
+    """The line of a call in a block; what the line of a lambda assigns to is no name of what the lambda computes."""
+    if not around or str(around[-1]) != str(line):
+        return line
+    return replace(line, text=_TARGETS.sub("", line.text))

@@ -132,7 +132,8 @@ class _Around(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_While(self, node: ast.While) -> Any:
-        node.test = self._test(node.test, node)
+        if not isinstance(node.test, ast.Constant):
+            node.test = self._test(node.test, node)
         return self.generic_visit(node)
 
     def visit_IfExp(self, node: ast.IfExp) -> Any:
