@@ -1,0 +1,24 @@
+"""`torch.cond` by a size, and by a bool that is an input; what is done with no gradients in one branch."""
+
+import torch
+from programs import BATCH, program, x
+from torch import Tensor, nn
+
+
+@program(x(5, 4), torch.tensor(True), dynamic=BATCH)
+class DecidesBySize(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.few = nn.Linear(4, 4)
+        self.many = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor, keep: Tensor) -> Tensor:
+        rows = x.shape[0]
+
+        def guided(x: Tensor) -> Tensor:
+            with torch.no_grad():
+                target = self.many(x)
+            return x - target / rows
+
+        y = torch.cond(x.shape[0] > 6, self.many, self.few, (x,))
+        return torch.cond(keep, lambda y: y.cumsum(0).reshape(rows * 2, 2).reshape(rows, 4), guided, (y,))

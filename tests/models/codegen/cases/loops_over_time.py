@@ -1,0 +1,62 @@
+"""`scan`, `map` and `associative_scan`, over any length."""
+
+import torch
+from programs import program, x
+from torch import Tensor, nn
+from torch._higher_order_ops.associative_scan import associative_scan
+from torch._higher_order_ops.map import map as map_over
+from torch._higher_order_ops.scan import scan
+
+
+class Recurrent(nn.Module):
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.forget = nn.Linear(dim, dim)
+        self.write = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
+        def step(carry: dict[str, Tensor], row: dict[str, Tensor]) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
+            f = torch.sigmoid(self.forget(row["x"]))
+            c = f * carry["c"] + (1 - f) * self.write(row["x"]) * row["gate"]
+            return {"c": c, "n": carry["n"] + f.mean()}, (c * 2, f.sum(-1))
+
+        first = {"c": x.new_zeros(x.shape[0], 4), "n": x.new_zeros(())}
+        carry, (out, kept) = scan(step, first, {"x": x, "gate": gate}, dim=1)
+        return out + carry["n"], kept
+
+
+class Selective(nn.Module):
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.decay = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        def combine(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            return left[0] * right[0], right[0] * left[1] + right[1]
+
+        a = torch.sigmoid(self.decay(x))
+        _, h = associative_scan(combine, (a, (1 - a) * self.value(x)), dim=1, reverse=True, combine_mode="generic")
+        return x + h * a
+
+
+@program(x(3, 5, 4), x(3, 5, 4, seed=2), dynamic={0: ("batch", "time"), 1: ("batch", "time")})
+class LoopsOverTime(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.forward_in_time = Recurrent(4)
+        self.selective = Selective(4)
+        self.each = nn.Linear(4, 4)
+        self.scale = nn.Parameter(torch.ones(4))
+
+    def forward(self, x: Tensor, gate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        out, kept = self.forward_in_time(x, gate)
+        out = self.selective(out)
+
+        def one(row: Tensor, scale: Tensor) -> Tensor:
+            y = self.each(row)
+            return torch.cond(y.sum() > 0, lambda y: y * scale, lambda y: y / 2, (y,))
+
+        every = map_over(one, out, self.scale)
+        _, backwards = scan(lambda h, row: (h * 0.5 + row, h + row), torch.zeros_like(x[:, 0]), out, dim=1, reverse=True)
+        return every, kept, backwards
