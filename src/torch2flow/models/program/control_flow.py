@@ -187,7 +187,7 @@ class _Unfolding:
         self.blocks.append(inside)
         count = len(self.frames)
         for node in self.reader.nodes(inner, inside, self.no_grad):
-            if node.frames[:count] == self.frames and node.frames:
+            if count and node.frames[:count] == self.frames:
                 around = self.lines[-1]
                 own = tuple(_of_lambda(line, around) for line in node.lines[count - 1][len(around) :])
                 frames, lines = node.frames[count:], (own, *node.lines[count:])

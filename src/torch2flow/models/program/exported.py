@@ -110,15 +110,19 @@ def _read(text: bytes, where: str, tensors: Mapping[str, TensorRef], known: dict
 def _begin_at_root(graph: Graph, class_name: Any) -> None:
     """Puts every call inside of one of the model, which PyTorch leaves out of what a `torch.fx.GraphModule` calls."""
     roots = {node.frames[0] for node in graph.nodes if node.frames}
-    if all(frame.path == "" for frame in roots):
+    if all(_is_root(frame) for frame in roots):
         return
-    root = next((frame for frame in roots if frame.path == ""), Frame("L__self__", "", "Model"))
+    root = next(filter(_is_root, roots), Frame("L__self__", "", "Model"))
     root = replace(root, class_name=str(class_name) if is_class_name(class_name) else "Model")
     for node in graph.nodes:
-        if node.frames and node.frames[0].path == "":
+        if node.frames and _is_root(node.frames[0]):
             node.frames = (root, *node.frames[1:])
         elif node.frames:
             node.frames, node.lines = (root, *node.frames), ((), *node.lines)
+
+
+def _is_root(frame: Frame) -> bool:
+    return frame.path == "" and not frame.block
 
 
 def _mark_trainable(graph: Graph, tensors: Mapping[str, TensorRef]) -> None:

@@ -113,6 +113,8 @@ def _cond(tracing: _Tracing, _: Any, test: Any, yes: Function, no: Function, ope
 
 
 def _while_loop(tracing: _Tracing, _: Any, test: Function, body: Function, carried: Any, __: Any) -> Any:
+    """A number that is carried becomes a tensor: PyTorch has no place for a number in the file."""
+    carried = [tracing.torch.tensor(each) if type(each) is int else each for each in carried]
     outside = tracing.outside([test, body], carried)
 
     def tested(*args: Any) -> Any:

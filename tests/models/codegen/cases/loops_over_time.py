@@ -58,5 +58,6 @@ class LoopsOverTime(nn.Module):
             return torch.cond(y.sum() > 0, lambda y: y * scale, lambda y: y / 2, (y,))
 
         every = map_over(one, out, self.scale)
-        _, backwards = scan(lambda h, row: (h * 0.5 + row, h + row), torch.zeros_like(x[:, 0]), out, dim=1, reverse=True)
+        first = torch.zeros_like(x[:, 0])
+        _, backwards = scan(lambda h, row: (h * 0.5 + row, h + row), first, out, dim=1, reverse=True)
         return every, kept, backwards
