@@ -54,3 +54,67 @@ class Decides(nn.Module):
             return y, y.sum()
 
         return torch.cond(logits.amax() > 1.0, stop, go_on, (x,))
+
+
+# -- becomes -------------------------------------------------------------------------------------------------
+# fmt: off
+
+import oneflow as flow
+import oneflow.nn as nn
+import oneflow.nn.functional as F
+
+
+class Gate(nn.Module):
+    def __init__(self, doubled=False):
+        super().__init__()
+        self.doubled = doubled
+        self.norm = nn.LayerNorm(4)
+        self.wide = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 4))
+        self.narrow = nn.Linear(4, 4)
+        self.drop = nn.Dropout(p=0.2)
+
+    def forward(self, x):
+        y = self.norm(x)
+        if self.doubled:
+            if x.mean() > 0:
+                y = self.drop(self.wide(y))
+                y = y * 2
+            else:
+                y = self.narrow(y)
+        elif x.mean() > 0:
+            y = self.drop(self.wide(y))
+        else:
+            y = self.narrow(y)
+        return x + y
+
+
+class Decides(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("scale", flow.zeros(3))
+        self.register_buffer(
+            "constant_0", flow.tensor([0.5, 1.0, 1.5], dtype=flow.float32), persistent=False
+        )
+        self.blocks = nn.ModuleList([Gate(), Gate(doubled=True), Gate()])
+        self.exit = nn.Linear(4, 3)
+        self.deep = nn.Linear(4, 4)
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        logits = self.exit(x)
+        total = logits.sum()
+        if logits.amax(dim=(0, 1)) > 1.0:
+            out = logits * self.scale
+            out_2 = total + 1
+        else:
+            h = self.deep(x)
+            if h.sum() > 0:
+                result = F.relu(h)
+                y = self.last(result * 2)
+            else:
+                y = self.last(h) - self.constant_0
+            out = y
+            out_2 = y.sum()
+        return out, out_2

@@ -22,3 +22,30 @@ class DecidesBySize(nn.Module):
 
         y = torch.cond(x.shape[0] > 6, self.many, self.few, (x,))
         return torch.cond(keep, lambda y: y.cumsum(0).reshape(rows * 2, 2).reshape(rows, 4), guided, (y,))
+
+
+# -- becomes -------------------------------------------------------------------------------------------------
+# fmt: off
+
+import oneflow as flow
+import oneflow.nn as nn
+
+
+class DecidesBySize(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.few = nn.Linear(4, 4)
+        self.many = nn.Linear(4, 4)
+
+    def forward(self, x, keep):
+        if x.shape[0] > 6:
+            y = self.many(x)
+        else:
+            y = self.few(x)
+        if keep:
+            keep = flow.cumsum(y, 0).reshape(2 * y.shape[0], 2).reshape(y.shape[0], 4)
+        else:
+            with flow.no_grad():
+                target = self.many(y)
+            keep = y - target / y.shape[0]
+        return keep

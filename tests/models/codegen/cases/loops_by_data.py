@@ -42,3 +42,45 @@ class LoopsByData(nn.Module):
 
         _, a, b = while_loop(lambda i, a, b: i < 3, swapped, (torch.tensor(0), x, h))
         return z + y, a - b + h, count
+
+
+# -- becomes -------------------------------------------------------------------------------------------------
+# fmt: off
+
+import oneflow as flow
+import oneflow.nn as nn
+
+
+class LoopsByData(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.Linear(4, 4)
+        self.halt = nn.Linear(4, 1)
+        self.act = nn.ReLU()
+
+    def forward(self, x):
+        h = self.cell(x)
+        z = flow.zeros_like(x)
+        state = flow.tensor(1.0, dtype=flow.float32)
+        state_2 = flow.tensor(0, dtype=flow.int64)
+        while flow.logical_and(state > 0.001, state_2 < 30):
+            new = flow.tanh(z * 0.5 + x)
+            z, state, state_2 = (new, flow.abs(new - z).max(), state_2 + 1)
+        count = flow.tensor(0, dtype=flow.int64)
+        y = h
+        while True:
+            p = flow.sigmoid(self.halt(y)).mean()
+            if not flow.logical_and(p < 0.99, count < 3):
+                break
+            h_2 = self.act(y)
+            if h_2.sum() > 4:
+                y = h_2 - x
+            else:
+                y = self.cell(h_2) + x
+            count = count + 1
+        state = flow.tensor(0, dtype=flow.int64)
+        a = x
+        b = h
+        while state < 3:
+            state, a, b = (state + 1, b * 0.5, a + b)
+        return z + y, a - b + h, count
