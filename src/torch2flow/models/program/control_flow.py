@@ -48,6 +48,7 @@ class Reader(Protocol):
 
     metas: dict[str, Meta]
     known: dict[str, Any]
+    sizes: dict[str, Any]
     tests: dict[str, tuple[Any, ...]]
 
     def place(self, entry: dict[str, Any]) -> tuple[tuple[Frame, ...], tuple[tuple[Line, ...], ...]]: ...
@@ -176,7 +177,13 @@ class _Unfolding:
     # What they are made of.
 
     def _values(self, *items: dict[str, Any]) -> list[Any]:
-        return [value for item in items for value in self.reader.listed(item, self.suffix)]
+        """Arguments that are tensors or sizes: PyTorch writes a list of both as one of tensors."""
+        metas, sizes = self.reader.metas, self.reader.sizes
+        return [
+            sizes.get(value.name, value) if isinstance(value, Ref) and value.name not in metas else value
+            for item in items
+            for value in self.reader.listed(item, self.suffix)
+        ]
 
     def _inner(self, given: dict[str, Any]) -> tuple[dict[str, Any], str]:
         return given["as_graph"]["graph"], self.reader.piece(given, self.suffix)
