@@ -17,6 +17,7 @@ from torch2flow.checkpoints.opening import open_container
 from torch2flow.errors import FormatError, Torch2FlowError
 from torch2flow.models.codegen.package import Program, open_program
 from torch2flow.models.program import Dtype, Graph, Ref, Symbol, SymInt, Tree
+from torch2flow.models.program.control_flow import COND
 from torch2flow.models.program.exported import read_program
 from torch2flow.models.program.functional import functionalize
 from torch2flow.models.program.vocabulary import modernize
@@ -253,6 +254,39 @@ def test_a_wrapped_piece_is_unfolded_and_its_grad_mode_kept() -> None:
     assert (node.target, node.no_grad, node.arguments) == ("aten.op.default", True, {"self": Ref("x")})
     assert graph.outputs == [Ref(node.outputs[0])]
     assert node.outputs[0] in graph.metas
+
+
+def inner_graph(operator: str, name: str) -> dict[str, Any]:
+    """A graph inside the graph: one call on its only input."""
+    body = copy.deepcopy(json.loads(document([]))["graph_module"]["graph"])
+    body["nodes"] = [{**body["nodes"][0], "target": f"torch.ops.aten.{operator}.default"}]
+    return {"name": "", "arg": {"as_graph": {"name": name, "graph": body}}}
+
+
+def test_branches_lie_in_the_program_and_say_so() -> None:
+    whole = json.loads(document([]))
+    given = [
+        {"name": "", "arg": {"as_tensor": {"name": "x"}}},
+        inner_graph("sin", "true_graph_0"),
+        inner_graph("cos", "false_graph_0"),
+        {"name": "", "arg": {"as_tensors": [{"name": "x"}]}},
+    ]
+    whole["graph_module"]["graph"]["nodes"] = [
+        {
+            "target": "torch.ops.higher_order.cond",
+            "inputs": given,
+            "outputs": [{"as_tensor": {"name": "out"}}],
+            "metadata": {"nn_module_stack": "L__self__,,net.Net;L__self__gate,gate,net.Gate"},
+        }
+    ]
+    yes, no, cond = read_program(json.dumps(whole).encode(), "here").nodes
+    assert [yes.operator, no.operator, cond.operator] == ["aten.sin", "aten.cos", COND]
+    assert (
+        [frame.block for frame in yes.frames] == ["", "", "branch"] and yes.path == "gate" and yes.frames != no.frames
+    )
+    assert yes.arguments == {"self": Ref("x")}  # by the name outside
+    assert (cond.arguments["yes"], cond.arguments["no"]) == ([Ref(yes.outputs[0])], [Ref(no.outputs[0])])
+    assert cond.arguments["blocks"] == [*yes.blocks, *no.blocks] and cond.outputs == ["out"]
 
 
 # -- damage ----------------------------------------------------------------------------------------------------

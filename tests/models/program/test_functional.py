@@ -481,6 +481,35 @@ def test_contiguous_is_c_order_without_holes(shape: tuple[int, ...], strides_: t
     assert is_contiguous(Meta("float32", shape, strides_)) is expected
 
 
+def in_branch(draft: Draft, first: int, key: str = "yes") -> None:
+    """Puts the calls from this one on into a branch."""
+    for node in draft.graph.nodes[first:]:
+        node.frames = (*node.frames, Frame(key, "layer.fc", "", "branch"))
+
+
+def test_a_branch_that_writes_outside_of_it_is_refused(draft: Draft) -> None:
+    x = draft.input(2)
+    y = draft("mul.Tensor", (2,), self=x, other=2)
+    draft("add_.Tensor", (2,), self=y, other=1)
+    in_branch(draft, 1)
+    with pytest.raises(UnsupportedError, match="writes into a tensor from outside"):
+        draft.done(y)
+
+
+def test_what_a_branch_takes_again_is_not_there_behind_it(draft: Draft) -> None:
+    x = draft.input(2, 3)
+    y = draft("mul.Tensor", (2, 3), self=x, other=2)
+    row = draft("select.int", (3,), self=y, dim=0, index=0)
+    draft("add_.Tensor", (2, 3), self=y, other=1)
+    inside = draft("neg.default", (3,), self=row)
+    in_branch(draft, 3)
+    behind = draft("sin.default", (3,), self=row)
+    nodes = draft.done(inside, behind).nodes
+    taken = {node.outputs[0]: node.blocks for node in nodes if node.operator == "aten.select"}
+    assert sorted(taken.values()) == [(), ("yes",)]
+    assert taken[nodes[-1].arguments["self"].name] == ()
+
+
 def test_borders_follow_what_values_become(draft: Draft) -> None:
     """An argument is what it was when the call began, a result when it ended; what nobody needs is unknown."""
     x = draft.input(2, 3)

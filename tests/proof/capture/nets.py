@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch._higher_order_ops.while_loop import while_loop
 
 
 class Net(nn.Module):
@@ -238,6 +239,27 @@ class Mapped(nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.func.vmap(self.layer)(x), x[:1, 1]
+
+
+class LoopsByData(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        while x.abs().max() > 0.1:
+            x = x / 2
+        return x
+
+
+class CarriesANumber(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return while_loop(lambda i, x: i < 3, lambda i, x: (i + 1, x * 2), (0, x))[1]
+
+
+class NormsInABranch(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cond(x.sum() > 0, self.norm, torch.sin, (x,))
 
 
 class Chooses(nn.Module):

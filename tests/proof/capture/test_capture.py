@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 
 import torch2flow
+from torch2flow.checkpoints.opening import open_container
 from torch2flow.errors import OutputError, UnsupportedError, UsageError
+from torch2flow.models.codegen.package import open_program
 from torch2flow.proof.fixed_draws import uniform
 
 HERE = Path(__file__).parent
@@ -367,7 +369,8 @@ def test_names_that_fit_no_input(nets: Any, torch: Any, tmp_path: Path) -> None:
 # -- what is said of failures --------------------------------------------------------------------------------
 
 REFUSED = [
-    ("Decides", 4, ["data-dependent", "nets.py", "in forward", "torch.where"]),
+    ("Decides", 4, ["data-dependent", "nets.py", "in forward", "torch.cond", "torch.where"]),
+    ("LoopsByData", 4, ["data-dependent", "nets.py", "while_loop(test, body"]),
     ("ReturnsObject", 4, ["not a known type", "register_dataclass"]),
     ("TakesCache", 4, ["DynamicCache", "use_cache=False"]),
     ("ByNumpy", 4, ["NumPy"]),
@@ -394,7 +397,9 @@ def test_each_failure_is_one_message(name: str, code: int, says: list[str], run_
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["lazy", "ReturnsBoxes", "KeepsSteps", "Mapped", "Chooses", "Hooked"])
+@pytest.mark.parametrize(
+    "name", ["lazy", "ReturnsBoxes", "KeepsSteps", "Mapped", "Chooses", "CarriesANumber", "Hooked"]
+)
 def test_what_pytorch_exports_is_recorded(name: str, run_capture: Any, tmp_path: Path) -> None:
     code, _, err = run_capture(name, "float32[2,3]", options=("--gradients",) if name in ("Mapped", "Chooses") else ())
     assert code == 0, err
@@ -402,6 +407,22 @@ def test_what_pytorch_exports_is_recorded(name: str, run_capture: Any, tmp_path:
     assert about["float64"] == "recorded" and recorded["output.0"].shape == (2, 3)
     if name == "Hooked":  # a hook belongs to the layer
         assert (recorded["module.layer#0.0"] == recorded["output.0"]).all()
+
+
+def test_each_branch_is_recorded_with_its_modules(nets: Any, torch: Any, tmp_path: Path) -> None:
+    net, x = nets.Chooses(), torch.ones(2, 3)
+    _, recorded, _ = captured(tmp_path, net, x)
+    assert torch.equal(recorded["output.0"], net.yes(x).detach()) and (recorded["branch.input.0"] == -1).all()
+    assert torch.equal(recorded["branch.output.0"], net.no(-x).detach())
+    program = open_program(open_container(tmp_path / "net.pt2"))
+    assert program is not None
+    assert [node.path for node in program.graph.nodes if node.operator == "aten.linear"] == ["yes", "no"]
+
+
+def test_a_norm_in_a_branch_is_told_in_train_mode(run_capture: Any) -> None:
+    assert run_capture("NormsInABranch", "float32[2,3]")[0] == 0
+    code, _, err = run_capture("NormsInABranch", "float32[2,3]", options=("--train", "--overwrite"))
+    assert code == 4 and "as BatchNorm does in train mode" in err
 
 
 def test_layer_drop_is_told_in_train_mode(run_capture: Any) -> None:

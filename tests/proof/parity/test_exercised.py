@@ -99,6 +99,19 @@ def test_what_runs_have_used_is_not_told_and_results_stay_the_same() -> None:
     assert told(noting) == ["16: `self.wide > 4` was never true"]
 
 
+def test_the_tests_of_loops_are_told_but_not_one_that_is_none() -> None:
+    noting = Exercised()
+    source = (
+        "class Net:\n    def forward(self, n):\n        while True:\n            if n < 5:\n                break\n"
+    )
+    noting.compiled(
+        f"{source}            n -= 1\n        while n > 9:\n            n -= 1\n        return n\n", "model.py"
+    )
+    assert [text for _, _, text in noting.left_out()] == [
+        "`n < 5` was never false", "`n < 5` was never true", "`n > 9` was never false", "`n > 9` was never true",
+    ]  # fmt: skip
+
+
 def test_a_place_knows_the_lines_that_hang_on_it() -> None:
     noting, _ = built()
     assert (14, 17) in {(first, last) for first, last, _ in noting.left_out()}

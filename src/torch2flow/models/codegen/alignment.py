@@ -307,17 +307,21 @@ def _read_and_written(statement: ast.stmt, local: set[str]) -> tuple[list[str], 
     """The names that a statement reads before it writes them, and those it writes: what is changed in place is both."""
     if isinstance(statement, ast.For):
         read, written = list(_names(statement.iter, ast.Load)), list(_names(statement.target, ast.Store))
-    elif isinstance(statement, ast.If):
+    elif isinstance(statement, ast.If | ast.While):
         read, written = list(_names(statement.test, ast.Load)), []
     elif isinstance(statement, ast.With):
         read, written = [], []
     else:
         read = list(_names(statement, ast.Load))
         written = [*_names(statement, ast.Store), *mutated(statement)]
-    for inner in (*getattr(statement, "body", ()), *getattr(statement, "orelse", ())):
-        inner_read, inner_written = _read_and_written(inner, local)
-        read += [name for name in inner_read if name not in written]
-        written += inner_written
+    before = list(written)
+    for block in (getattr(statement, "body", ()), getattr(statement, "orelse", ())):
+        here = list(before)
+        for inner in block:
+            inner_read, inner_written = _read_and_written(inner, local)
+            read += [name for name in inner_read if name not in here]
+            here += inner_written
+        written += here
     return [n for n in dict.fromkeys(read) if n in local], [n for n in dict.fromkeys(written) if n in local]
 
 

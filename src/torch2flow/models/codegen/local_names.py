@@ -10,7 +10,7 @@ The names that hold before a statement are an *environment*: from each name to t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -92,11 +92,13 @@ class Names:
         parameters: those of `forward`.
         unpacked: parameters that are taken apart first: `cos, sin = position_embeddings`.
         statements: by the number of the step; `len(steps)` for the `return`.
+        kept: names that stand for the same when the body ends.
     """
 
     parameters: list[str]
     unpacked: list[tuple[list[str], str]]
     statements: dict[int, Named]
+    kept: Set[str] = frozenset()
 
 
 def find(environment: Environment, value: str) -> tuple[str, Structure, Path] | None:
@@ -134,6 +136,7 @@ def name_values(
     arguments: list[tuple[str, Structure]],
     around: Surroundings,
     given: Environment | None = None,
+    kept: Set[str] = frozenset(),
 ) -> Names:
     """The names of a body.
 
@@ -142,15 +145,16 @@ def name_values(
         arguments: of `forward`; those without a name get one.
         around: the rest of the model.
         given: names that hold already, where the parameters are settled elsewhere.
+        kept: names of those that stand for the same when the body ends.
     """
-    naming = _Naming(steps, around)
+    naming = _Naming(steps, around, kept=kept)
     if given is None:
         naming.name_parameters(arguments)
     else:
         naming.environment = dict(given)
     statements = {number: naming.name_statement(number, step) for number, step in steps.statements()}
     statements[len(steps.steps)] = naming.name_return()
-    return Names(naming.parameters, naming.unpacked, statements)
+    return Names(naming.parameters, naming.unpacked, statements, kept)
 
 
 @dataclass(slots=True)
@@ -164,6 +168,7 @@ class _Naming:
     unpacked: list[tuple[list[str], str]] = field(default_factory=list)
     before: list[Preparation] = field(default_factory=list)
     live: int = 0
+    kept: Set[str] = frozenset()
 
     # Parameters.
 
@@ -362,7 +367,7 @@ class _Naming:
     def _collect_lists(self, step: Step, number: int) -> None:
         """Gives the lists that a step reads the author's names, and appends to them what was added meanwhile."""
         if isinstance(step.item, Node):
-            for value in step.item.arguments.values():
+            for value in step.item.arguments.values() if not step.is_control else ():
                 self._extend(_values_of(value))
             return
         passed = call_arguments(step.line.text, step.child) if step.line is not None else ()
@@ -397,7 +402,7 @@ class _Naming:
         """Appends what a kept list lacks of these values; whether there is such a list."""
         for name, held in self.environment.items():
             have = [part.value for part in held.children]
-            if held.kind != "list" or not have or values[: len(have)] != have or len(values) == 1:
+            if held.kind != "list" or name in self.kept or not have or values[: len(have)] != have or len(values) == 1:
                 continue
             for value in values[len(have) :]:
                 self.before.append(Preparation(name, leaf(value), dict(self.environment), is_append=True))
@@ -500,7 +505,7 @@ class _Naming:
         if old is None or old.kind != "value" or not self.steps.is_needed(old.value, number):
             return
         alias = self._read_later_as(old.value, number)
-        if alias and not self.around.is_reserved(alias):
+        if alias and not self.around.is_reserved(alias) and self.kept.isdisjoint((alias, wanted)):
             # What was written for this statement already says the old name, and still means the same.
             self.before.append(Preparation(alias, old, dict(self.environment)))
             self.environment[alias] = old
@@ -562,7 +567,10 @@ class _Naming:
         return bool(later) and all(step.line is not None and others & set(read_names(step.line.text)) for step in later)
 
     def _free(self, name: str, is_taken: Callable[[str], bool]) -> str:
-        return free_name(name, lambda candidate: is_taken(candidate) or self.around.is_reserved(candidate))
+        return free_name(
+            name,
+            lambda candidate: is_taken(candidate) or candidate in self.kept or self.around.is_reserved(candidate),
+        )
 
 
 def _values_of(value: object) -> list[str]:

@@ -13,7 +13,7 @@ from torch2flow.models.codegen.drafts import Blueprint, Construct, Draft, Instan
 from torch2flow.models.codegen.inferred_borders import infer_borders
 from torch2flow.models.codegen.library_classes import Use
 from torch2flow.models.codegen.literals import attribute, literal
-from torch2flow.models.codegen.local_names import name_values
+from torch2flow.models.codegen.local_names import Environment, name_values
 from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
 from torch2flow.models.codegen.names import OF_CONTAINERS, RESERVED, class_name, free_name, is_attribute
@@ -21,7 +21,7 @@ from torch2flow.models.codegen.numbered import ModuleLists, folded
 from torch2flow.models.codegen.operators import Operators
 from torch2flow.models.codegen.ready_modules import ReadyModules, container, new_module
 from torch2flow.models.codegen.signature import InputNames, records, returned
-from torch2flow.models.codegen.statements import Body
+from torch2flow.models.codegen.statements import Body, Finish
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
 from torch2flow.models.codegen.variants import (
     merged_calls,
@@ -32,6 +32,7 @@ from torch2flow.models.codegen.variants import (
 from torch2flow.models.lowering.modules.table import Made
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure, Tree
 from torch2flow.models.program.calls import Call, call_tree, is_inside, lent, lent_path, reachable
+from torch2flow.models.program.control_flow import CONTROLS
 
 
 class ModelWriter:
@@ -131,7 +132,7 @@ class ModelWriter:
             UnsupportedError: two modules call each other.
         """
         for call in module.calls:
-            for item in call.items:
+            for item in call.own_items():
                 other = self.modules[item.path] if lent(item, call.path) else None
                 if other is None or other.path in self.constructs:
                     continue
@@ -326,6 +327,27 @@ class ModelWriter:
         arguments_ = ast.arguments([], [ast.arg(name) for name in order], None, [], [], None, defaults)
         return ast.FunctionDef("forward", arguments_, statements, [])
 
+    def block(
+        self, call: Call, values: list[Any], environment: Environment, kept: set[str], finish: Finish
+    ) -> list[ast.stmt]:
+        """The statements of a branch, or of a part of a loop.
+
+        Args:
+            call: the block.
+            values: what it gives.
+            environment: the names that hold where it begins.
+            kept: those that it may not give to anything else.
+            finish: writes what is done with the values.
+        """
+        result = Structure("tuple", children=tuple(leaf(value.name) for value in values if isinstance(value, Ref)))
+        steps = read_steps(call, self.graph, result, self.given)
+        for name in kept:
+            steps.last_use.update(dict.fromkeys(environment[name].values(), len(steps.steps) + 1))
+        body = Body(self, steps, name_values(steps, [], self, environment, kept), environment)
+        statements = roll(body.write_block(finish), ModuleLists(self.modules, call.path))
+        self.held.setdefault(call.path, set()).update(body.held)
+        return statements
+
     def _drop_second_names(self, call: Call, statements: list[ast.stmt]) -> None:
         """Takes away the parameters that a body never reads, since it has the same value under another name."""
         read = {node.id for each in statements for node in ast.walk(each) if isinstance(node, ast.Name)}
@@ -392,7 +414,10 @@ class ModelWriter:
             return loose(call.outputs)
         made = {value for _, each in self._arguments(call) for value in each.values()}
         for item in call.items:
-            made.update(item.outputs if isinstance(item, Node) else self.given[id(item)][1].values())
+            if isinstance(item, Node):
+                made.update(item.outputs)
+            elif not item.is_block:
+                made.update(self.given[id(item)][1].values())
         return pruned(call.border.result, made)
 
     # What bodies ask (`statements.Context`, `local_names.Surroundings`).
@@ -475,6 +500,17 @@ def _method_name(number: int) -> str:
 
 
 def _in_place(graph: Graph) -> set[int]:
-    """The calls that may work in place: the original did, and nothing else reads what goes in."""
+    """The calls that may work in place: the original did, and nothing else reads what goes in.
+
+    What a decision or a loop gives may be what it was given; and a loop reads what lies outside of it in each round.
+    """
     uses = graph.uses()
-    return {id(node) for node in graph.nodes if node.in_place and uses.get(node.refs()[0], 0) == 1}
+    made = {name: node for node in graph.nodes for name in node.outputs}
+
+    def is_alone(node: Node) -> bool:
+        maker = made.get(node.refs()[0])
+        if uses.get(node.refs()[0], 0) != 1 or (maker is not None and maker.operator in CONTROLS):
+            return False
+        return node.blocks == (maker.blocks if maker is not None else ())
+
+    return {id(node) for node in graph.nodes if node.in_place and is_alone(node)}

@@ -77,7 +77,8 @@ def module_tree(graph: Graph, calls: Iterable[Call]) -> Module:
         _check_free(module, own)
         module.states[own] = (name, state)
     for call in calls:
-        at(call.path).calls.append(call)
+        if not call.is_block:
+            at(call.path).calls.append(call)
     return tree
 
 
@@ -113,9 +114,9 @@ def class_groups(tree: Module, is_plain: Callable[[Module], bool]) -> list[list[
     for module in written:
         inside = (other for other in module.walk() if other is not module and other.path in paths)
         holds.setdefault(_class_of(module), set()).update(map(_class_of, inside))
-        lent_to_it = {item.path for call in module.calls for item in call.items if lent(item, call.path)} & paths
+        lent_to_it = {item.path for call in module.calls for item in call.own_items() if lent(item, call.path)} & paths
         holds[_class_of(module)].update(_class_of(other) for other in written if other.path in lent_to_it)
-    if any(lent(item, call.path) for module in written for call in module.calls for item in call.items):
+    if any(lent(item, call.path) for module in written for call in module.calls for item in call.own_items()):
         _close(holds)
     levels = _levels(holds)
     groups: dict[tuple[int, int, str], list[Module]] = {}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch2flow.models.codegen.control_flow import comparison
 from torch2flow.models.codegen.literals import attribute, dtype_name, literal
 from torch2flow.models.codegen.recording import Recorder
 from torch2flow.models.codegen.standins import DynamicSize, NamedValue, StandIn, number, source
@@ -19,6 +20,7 @@ from torch2flow.models.lowering.renames import FLOAT_RENAMES, RENAMES
 from torch2flow.models.lowering.unsupported import reason
 from torch2flow.models.program import Dtype, Graph, Line, Node, Ref, Symbol, SymInt
 from torch2flow.models.program.budget import writing
+from torch2flow.models.program.control_flow import COMPARE
 from torch2flow.models.program.functional import STORE
 from torch2flow.models.program.train_mode import FLAGS, NORMS, acts_by_mode
 
@@ -50,6 +52,8 @@ class Operators:
     def _expression(self, node: Node, body: Body) -> ast.expr:
         if node.operator == STORE:
             return self._store(node, body)
+        if node.operator == COMPARE:
+            return comparison(node, body)
         hints = body.number_names(node)
         arguments = {
             name: self.argument(value, hints.get(name) or name, body) for name, value in node.arguments.items()

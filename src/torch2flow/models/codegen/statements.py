@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch2flow.models.codegen.borders import at, is_leaf, parts, same_content
+from torch2flow.models.codegen.control_flow import control_statements
 from torch2flow.models.codegen.drafts import VAGUE
 from torch2flow.models.codegen.literals import attribute, literal, slice_of
 from torch2flow.models.codegen.local_names import Environment, Named, Names, find, find_list, find_whole
@@ -16,6 +17,9 @@ from torch2flow.models.codegen.number_names import end_name, explained, items, m
 from torch2flow.models.codegen.steps import Step, Steps, is_guarded
 from torch2flow.models.program import Graph, Node, Ref, Structure, SymInt
 from torch2flow.models.program.calls import Call, lent, lent_path
+
+Finish = Callable[["Body"], list[ast.stmt]]
+"""The last statements of a block, from its body."""
 
 _TAKES_SIZES = {"aten.view", "aten.reshape", "aten._unsafe_view", "aten.expand"}
 
@@ -32,6 +36,10 @@ class Context(Protocol):
     def child(self, call: Call, path: str, module: ast.expr | None) -> ast.expr: ...
 
     def access(self, start: str, path: str) -> ast.expr: ...
+
+    def block(
+        self, call: Call, values: list[Any], environment: Environment, kept: set[str], finish: Finish
+    ) -> list[ast.stmt]: ...
 
     def linear(self, owner: str, path: str, *, has_bias: bool) -> ast.expr | None: ...
 
@@ -80,13 +88,22 @@ class Body:
         put together elsewhere."""
         for names, parameter in self.names.unpacked:
             self.statements.append(ast.Assign([_target(names, unpacks=True)], ast.Name(parameter, ast.Load())))
-        for number, step in self.plan.statements():
-            self._statement(step, self._begin(number))
-        self._begin(len(self.steps))
+        self._write_steps()
         result = returned(self) if returned is not None else self._returned()
         if result is not None:
             self.statements.append(ast.Return(result))
         return self.statements
+
+    def write_block(self, finish: Finish) -> list[ast.stmt]:
+        """All statements of a block; `finish` gives those that do something with its results."""
+        self._write_steps()
+        self.statements += finish(self)
+        return self.statements
+
+    def _write_steps(self) -> None:
+        for number, step in self.plan.statements():
+            self._statement(step, self._begin(number))
+        self._begin(len(self.steps))
 
     def _begin(self, number: int) -> Named:
         """Writes what comes before a statement, and takes over its names."""
@@ -106,6 +123,10 @@ class Body:
     def _statement(self, step: Step, named: Named) -> None:
         if step.is_setitem:
             self._set_item(step, named)
+            return
+        if step.is_control:
+            for statement in control_statements(self, self.now, named.targets):
+                self._append(statement, step)
             return
         expression = self.expression(self.now)
         if named.selection and step.result is not None:

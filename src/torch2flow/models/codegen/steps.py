@@ -16,6 +16,7 @@ from torch2flow.models.codegen.borders import same_content
 from torch2flow.models.codegen.names import is_return, operations, puts_together, read_names, statement_targets, targets
 from torch2flow.models.program import Graph, Line, Meta, Node, Structure, SymInt
 from torch2flow.models.program.calls import Call, lent, line_of, lines_of
+from torch2flow.models.program.control_flow import CONTROLS, PARTS, SLICES
 from torch2flow.models.program.functional import SETITEM
 
 Given = tuple[list[tuple[str, Structure]], Structure]
@@ -67,6 +68,16 @@ class Step:
         return isinstance(self.item, Node) and self.item.operator == SETITEM
 
     @property
+    def is_control(self) -> bool:
+        """Whether it is a decision or a loop."""
+        return isinstance(self.item, Node) and self.item.operator in CONTROLS
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is written as a part of the decision or loop that follows."""
+        return self.item.is_block if isinstance(self.item, Call) else self.item.operator in PARTS
+
+    @property
     def is_list(self) -> bool:
         """Whether it is an operator that gives a list."""
         return isinstance(self.item, Node) and self.item.is_list
@@ -74,7 +85,7 @@ class Step:
     @property
     def child(self) -> str:
         """The name of the module that is called; "" for operators."""
-        return self.item.path.rpartition(".")[2] if isinstance(self.item, Call) else ""
+        return self.item.path.rpartition(".")[2] if isinstance(self.item, Call) and not self.item.is_block else ""
 
 
 @dataclass(slots=True)
@@ -144,6 +155,8 @@ def _step(item: Node | Call, call: Call, graph: Graph, given: dict[int, Given]) 
     result: Structure | None = None
     if isinstance(item, Node):
         inputs, outputs = item.refs(), [name for name in item.outputs if name]
+    elif item.is_block:
+        inputs, outputs = item.inputs, item.outputs
     else:
         arguments, result = given[id(item)]
         needed = set(item.inputs)
@@ -192,6 +205,12 @@ def _period(keys: list[str]) -> int:
 def _nest(steps: Steps) -> None:
     uses: dict[str, list[int]] = {}
     end = len(steps.steps)
+    control = -1
+    for number in reversed(range(end)):
+        if steps.steps[number].is_control:
+            control = number
+        elif steps.steps[number].is_part:
+            steps.steps[number].nested_in = control
     for number, step in enumerate(steps.steps):
         for name in step.inputs:
             uses.setdefault(name, []).append(number)
@@ -199,6 +218,8 @@ def _nest(steps: Steps) -> None:
         uses.setdefault(name, []).append(end)
     for number, step in enumerate(steps.steps):
         used = [name for name in step.outputs if name in uses]
+        if step.is_control or step.is_part:
+            continue
         if step.is_list or step.is_setitem or len(used) != 1 or (isinstance(step.item, Node) and len(step.outputs) > 1):
             continue
         users = uses[used[0]]
@@ -209,6 +230,8 @@ def _nest(steps: Steps) -> None:
         # What the source returns without a name goes into the `return`, as far as nothing else comes between.
         if step.nested_in >= 0:
             continue
+        if step.is_control:
+            break
         used = [name for name in step.outputs if name in uses]
         whole = step.result is not None and same_content(step.result, steps.result)
         if step.targets or not used or any(uses[name] != [end] for name in used) or is_guarded(step.item, steps.call):
@@ -223,6 +246,8 @@ def _may_nest(steps: Steps, number: int, user: int, value: str) -> bool:
     step, other = steps.steps[number], steps.steps[user]
     if other.is_setitem and other.inputs[0] == value:
         return False
+    if isinstance(other.item, Call) and other.item.is_block:
+        return False  # It would be computed in one branch alone, or in each round.
     same_line = step.line is not None and step.line == other.line and step.round == other.round
     nameless = not step.targets or (step.line is not None and is_return(step.line.text))
     if not (same_line or (nameless and step.line is not None and user == number + 1)):
@@ -238,21 +263,34 @@ def _may_nest(steps: Steps, number: int, user: int, value: str) -> bool:
 def _find_last_uses(steps: Steps, metas: dict[str, Meta]) -> None:
     for number, step in enumerate(steps.steps):
         for name in step.inputs:
-            steps.last_use[name] = max(steps.last_use.get(name, -1), steps.root(number))
+            steps.last_use[name] = max(steps.last_use.get(name, -1), steps.root(number) + _is_looped(steps, number))
     for name in steps.result.values():
         steps.last_use[name] = len(steps.steps)
     for number, step in enumerate(steps.steps):
         if isinstance(step.item, Node):
             _keep_sizes(steps, metas, list(sizes_in(step.item.arguments)), steps.root(number))
+        elif step.item.is_block:
+            for node in step.item.nodes():
+                _keep_sizes(steps, metas, list(sizes_in(node.arguments)), steps.root(number), 1)
 
 
-def _keep_sizes(steps: Steps, metas: dict[str, Meta], needed: list[SymInt], root: int) -> None:
+def _is_looped(steps: Steps, number: int) -> bool:
+    """Whether a step is read by the rounds of a loop: what it reads is not lost when the loop's results get names."""
+    while number < len(steps.steps) and number >= 0:
+        item = steps.steps[number].item
+        if item.frame.block in ("test", "body") if isinstance(item, Call) else item.operator == SLICES:
+            return True
+        number = steps.steps[number].nested_in
+    return False
+
+
+def _keep_sizes(steps: Steps, metas: dict[str, Meta], needed: list[SymInt], root: int, longer: int = 0) -> None:
     """Keeps a tensor that has a dynamic size of this statement under its name until then."""
     for size in needed:
         for text in [size.text] if _with_size(steps, metas, size.text, root) else size.symbols:
             found = _with_size(steps, metas, text, root)
-            if found and not any(steps.last_use.get(name, -1) >= root for name in found):
-                steps.last_use[found[0]] = root
+            if found and not any(steps.last_use.get(name, -1) >= root + longer for name in found):
+                steps.last_use[found[0]] = root + longer
 
 
 def _with_size(steps: Steps, metas: dict[str, Meta], text: str, before: int) -> list[str]:
@@ -283,4 +321,4 @@ def no_grad(item: Node | Call) -> bool:
 
 def is_guarded(item: Node | Call, call: Call) -> bool:
     """Whether an item needs `with flow.no_grad()` here: a call wholly under it is put there by its caller."""
-    return no_grad(item) and not (call.depth and no_grad(call))
+    return no_grad(item) and not (call.frame.no_grad if call.is_block else call.depth and no_grad(call))

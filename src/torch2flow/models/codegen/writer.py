@@ -31,6 +31,7 @@ from torch2flow.models.program import Graph, Ref, SymInt
 from torch2flow.models.program.both_modes import joined
 from torch2flow.models.program.budget import MALFORMED
 from torch2flow.models.program.complex_numbers import complex_notes, without_complex_numbers
+from torch2flow.models.program.control_flow import COMPARE, COND, WHILE
 from torch2flow.models.program.functional import functionalize
 from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.models.program.vocabulary import modernize
@@ -140,6 +141,13 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
         yield (
             f"the model computes in {' and '.join(short)}, for which OneFlow 0.9.0 lacks most CPU kernels:"
             " --dtype float32 makes one that runs everywhere"
+        )
+    compared = {name for node in graph.nodes if node.operator == COMPARE for name in node.outputs}
+    tests = [node.arguments["test"] for node in graph.nodes if node.operator in (COND, WHILE)]
+    if any(not isinstance(test, Ref) or test.name not in compared for test in tests):
+        yield (
+            "the model decides by the values of its tensors, as PyTorch's does: it runs eagerly, and not as a "
+            "flow.nn.Graph, which takes no decision"
         )
     if graph.autocast:
         yield (

@@ -10,19 +10,11 @@ _BYTES = "OneFlow 0.9.0 can't look at the bits of a number"
 _SPARSE = "OneFlow 0.9.0 has no sparse or nested tensors"
 _QUANTIZED = "torch2flow converts no quantized computation"
 _IN_PLACE = "it changes the memory of a tensor, which OneFlow's tensors don't allow"
-_CONTROL = (
-    "a decision or a loop inside of the program: compute both sides and choose by torch.where, or unroll a loop whose "
-    "length is fixed, as a plain Python loop is"
-)
 _VMAP = "a step of torch.vmap: capture the model with 'torch2flow capture', which resolves it"
 _RARE = "there is no rule for it yet"
 COMPLEX = "there is no rule for it on complex numbers, which are pairs of real ones here (docs/lowering.md)"
 
 UNSUPPORTED: dict[str, str] = {
-    **dict.fromkeys(
-        ("higher_order.cond", "higher_order.while_loop", "higher_order.map_impl", "higher_order.map",
-         "higher_order.scan", "higher_order.associative_scan"), _CONTROL
-    ),
     **dict.fromkeys(
         (f"torch._functorch.predispatch.{name}" for name in ("_add_batch_dim", "_remove_batch_dim")), _VMAP
     ),

@@ -20,7 +20,7 @@ from torch2flow.models.program.symbols import SymInt
 
 @dataclass(slots=True)
 class Call:
-    """One call of a module.
+    """One call of a module, or a branch or a part of a loop inside of one.
 
     Attributes:
         frame: which module, and which of its calls.
@@ -42,6 +42,18 @@ class Call:
     @property
     def path(self) -> str:
         return self.frame.path
+
+    @property
+    def is_block(self) -> bool:
+        """Whether it is no call, but a branch or a part of a loop in the module's own code."""
+        return bool(self.frame.block)
+
+    def own_items(self) -> Iterator[Node | Call]:
+        """What the module's own code does, inside of branches and loops too."""
+        for item in self.items:
+            yield item
+            if isinstance(item, Call) and item.is_block:
+                yield from item.own_items()
 
     def nodes(self) -> Iterator[Node]:
         """All nodes inside, in order."""

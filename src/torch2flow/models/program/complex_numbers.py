@@ -22,6 +22,7 @@ from dataclasses import replace
 from torch2flow.checkpoints.writing.value_changes import REAL_OF
 from torch2flow.models.program.complex_call import ComplexCall
 from torch2flow.models.program.complex_changes import CHANGES
+from torch2flow.models.program.control_flow import CONTROLS, PARTS
 from torch2flow.models.program.graph import Graph, Meta, Node, refs
 
 MIRRORED = {f"aten.fft_{kind}fft{count}" for kind in ("ir", "h") for count in ("", "2", "n")}
@@ -36,7 +37,9 @@ def without_complex_numbers(graph: Graph) -> Graph:
     metas = {name: _paired(meta) if name in known else meta for name, meta in graph.metas.items()}
     nodes: list[Node] = []
     for node in graph.nodes:
-        if node.operator in MIRRORED or any(map(known.__contains__, [*node.refs(), *node.outputs])):
+        if node.operator in (*CONTROLS, *PARTS):
+            pass  # they hand on what they are given
+        elif node.operator in MIRRORED or any(map(known.__contains__, [*node.refs(), *node.outputs])):
             node = _changed(node, known, metas, nodes)
         nodes.append(node)
     return replace(graph, nodes=nodes, metas=metas).retyped(REAL_OF)

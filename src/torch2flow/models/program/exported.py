@@ -6,7 +6,8 @@ read in all of them: a union was an object of all alternatives, one of them not 
 Everything is read by key, so that what newer versions add is passed over.
 
 Operators that only wrap a piece of the program (`wrap_with_set_grad_enabled`, `wrap_with_autocast`) are unfolded
-here; calls that compute sizes are not kept, since every place that uses a size names its expression.
+here, decisions and loops in `control_flow.py`; calls that compute sizes are not kept, since every place that uses a
+size names its expression.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object
 from torch2flow.models.program.budget import DEEPEST, HIGHEST_RANK, LONGEST_LIST, MOST_VALUES, Budget, reading
+from torch2flow.models.program.control_flow import CONTROL_FLOW, unfolded
 from torch2flow.models.program.facts import (
     is_class_name,
     read_attributes,
@@ -33,7 +35,7 @@ from torch2flow.models.program.facts import (
     read_signatures,
     read_static,
 )
-from torch2flow.models.program.graph import Dtype, Frame, Graph, Meta, Node, Ref, State, Symbol, Tree, refs
+from torch2flow.models.program.graph import Dtype, Frame, Graph, Line, Meta, Node, Ref, State, Symbol, Tree, refs
 from torch2flow.models.program.symbols import SymInt, computed, parse
 from torch2flow.models.program.traces import read_frames, read_lines
 from torch2flow.models.program.train_mode import restore_other_mode
@@ -108,15 +110,19 @@ def _read(text: bytes, where: str, tensors: Mapping[str, TensorRef], known: dict
 def _begin_at_root(graph: Graph, class_name: Any) -> None:
     """Puts every call inside of one of the model, which PyTorch leaves out of what a `torch.fx.GraphModule` calls."""
     roots = {node.frames[0] for node in graph.nodes if node.frames}
-    if all(frame.path == "" for frame in roots):
+    if all(_is_root(frame) for frame in roots):
         return
-    root = next((frame for frame in roots if frame.path == ""), Frame("L__self__", "", "Model"))
+    root = next(filter(_is_root, roots), Frame("L__self__", "", "Model"))
     root = replace(root, class_name=str(class_name) if is_class_name(class_name) else "Model")
     for node in graph.nodes:
-        if node.frames and node.frames[0].path == "":
+        if node.frames and _is_root(node.frames[0]):
             node.frames = (root, *node.frames[1:])
         elif node.frames:
             node.frames, node.lines = (root, *node.frames), ((), *node.lines)
+
+
+def _is_root(frame: Frame) -> bool:
+    return frame.path == "" and not frame.block
 
 
 def _mark_trainable(graph: Graph, tensors: Mapping[str, TensorRef]) -> None:
@@ -160,6 +166,8 @@ class _Reader:
         self.metas: dict[str, Meta] = {}
         self.sizes: dict[str, Any] = {}
         self.known: dict[str, Any] = {}
+        self.tests: dict[str, tuple[Any, ...]] = {}
+        """For the name of each number that is computed from sizes: the operator, and what it is given."""
         self.wrapped = 0
         self.autocast: list[str] = []
         self.pieces = {"": ""}
@@ -167,7 +175,7 @@ class _Reader:
 
     def graph(self, aliases: dict[str, str]) -> Graph:
         body = self.module["graph"]
-        nodes = list(self._nodes(body, "", no_grad=False))
+        nodes = list(self.nodes(body, "", no_grad=False))
         graph = Graph(nodes, self.metas, producer=f"torch {self.document.get('torch_version') or ''}".strip())
         graph.autocast = self.autocast
         self._signature(graph, body, aliases)
@@ -188,7 +196,7 @@ class _Reader:
 
     # The calls.
 
-    def _nodes(self, body: dict[str, Any], suffix: str, no_grad: bool) -> Iterator[Node]:
+    def nodes(self, body: dict[str, Any], suffix: str, no_grad: bool) -> Iterator[Node]:
         """The calls of a graph; inside a wrapped piece every name carries a suffix that makes it unique."""
         for name, meta in (body.get("tensor_values") or {}).items():
             with reading(f"{self.file}, tensor {name[:100]!r}"):
@@ -205,6 +213,9 @@ class _Reader:
             if target in _WRAPPERS:
                 yield from self._unfold(entry, target, suffix, no_grad)
                 continue
+            if target in CONTROL_FLOW:
+                yield from unfolded(self, entry, target, suffix, no_grad)
+                continue
             with reading(self.budget.where):
                 node = self._node(entry, target, suffix, no_grad)
             if node is not None:
@@ -217,11 +228,12 @@ class _Reader:
             raise ValueError("the calls of that name are made here, and are in no file")
         given = self.budget.numbers(entry["inputs"])
         arguments = {
-            _parameter(item["name"]) or f"arg{position}": self._argument(item["arg"], suffix)
+            _parameter(item["name"]) or f"arg{position}": self.argument(item["arg"], suffix)
             for position, item in enumerate(given)
         }
-        outputs, is_list, symbolic = self._outputs(entry, suffix)
+        outputs, is_list, symbolic = self.outputs(entry, suffix)
         if symbolic and target.startswith(_SIZES):
+            self.tests.update((name, (target, *arguments.values())) for name in outputs)
             size = self._computed(target, list(arguments.values()))
             for name in outputs:
                 if size is not None:
@@ -230,12 +242,15 @@ class _Reader:
         if symbolic:
             # A number that a tensor holds: it has a symbol too, but is the result of this call.
             self.known.update({name: Ref(name) for name in outputs})
+        return Node(target, arguments, outputs, *self.place(entry), no_grad, is_list)
+
+    def place(self, entry: dict[str, Any]) -> tuple[tuple[Frame, ...], tuple[tuple[Line, ...], ...]]:
+        """The module calls that a call lies in, and its lines in each of them."""
         metadata = entry.get("metadata") or {}
         frames = read_frames(metadata.get("nn_module_stack") or "", self.budget)
-        lines = read_lines(metadata.get("stack_trace") or "", len(frames))
-        return Node(target, arguments, outputs, frames, lines, no_grad, is_list)
+        return frames, read_lines(metadata.get("stack_trace") or "", len(frames))
 
-    def _outputs(self, entry: dict[str, Any], suffix: str) -> tuple[list[str], bool, bool]:
+    def outputs(self, entry: dict[str, Any], suffix: str) -> tuple[list[str], bool, bool]:
         names: list[str] = []
         is_list = symbolic = False
         for item in self.budget.numbers(entry["outputs"], LONGEST_LIST):
@@ -271,27 +286,45 @@ class _Reader:
         elif len(settings) > 2 and settings[2][1]:
             dtype = SCALAR_TYPES.get(settings[1][1], "") if isinstance(settings[1][1], int) else ""
             self.autocast.append(f"{self.budget.text(settings[0][1])}{f', {dtype}' if dtype else ''}")
+        inside = self.piece(given[place], suffix)
+        self.bind(inner, inside, [self.argument(value, suffix) for value in given[place + 1 :]])
+        yield from self.nodes(inner, inside, no_grad)
+        outer, _, _ = self.outputs(entry, suffix)
+        for name, value in zip(outer, self.results(inner, inside), strict=True):
+            self.known[name] = value
+
+    def piece(self, given: dict[str, Any], suffix: str) -> str:
+        """The suffix of the names in a graph inside the graph."""
         self.wrapped += 1
         inside = f"__piece{self.wrapped}"  # PyTorch itself has `add__2`, the second of `add_`
         self.budget.check(self.pieces[suffix].count(".") + 1, DEEPEST, "programs in each other")
-        self.pieces[inside] = f"{self.pieces[suffix]}{self.budget.name(given[place]['as_graph'].get('name') or '')}."
-        for item, value in zip(inner["inputs"], given[place + 1 :], strict=True):
-            kind, content = _union(item)
-            name = _union(content)[1] if kind.startswith("as_sym") else content["name"]
-            self.known[name + inside] = self._argument(value, suffix)
-        yield from self._nodes(inner, inside, no_grad)
-        outer, _, _ = self._outputs(entry, suffix)
-        inner_outputs = [value for item in inner["outputs"] for value in self._flat(item, inside)]
-        for name, value in zip(outer, inner_outputs, strict=True):
-            self.known[name] = value
+        self.pieces[inside] = f"{self.pieces[suffix]}{self.budget.name(given['as_graph'].get('name') or '')}."
+        return inside
 
-    def _flat(self, item: dict[str, Any], suffix: str) -> list[Any]:
-        value = self._argument(item, suffix)
+    def bind(self, inner: dict[str, Any], inside: str, values: list[Any]) -> None:
+        """Says what the inputs of a graph inside the graph are."""
+        self.known.update(zip(self.inputs(inner, inside), values, strict=True))
+
+    def inputs(self, inner: dict[str, Any], inside: str) -> list[str]:
+        """The names of the inputs of a graph inside the graph."""
+        found = []
+        for item in inner["inputs"]:
+            kind, content = _union(item)
+            found.append((_union(content)[1] if kind.startswith("as_sym") else content["name"]) + inside)
+        return found
+
+    def results(self, inner: dict[str, Any], inside: str) -> list[Any]:
+        """What a graph inside the graph gives."""
+        return [value for item in inner["outputs"] for value in self.listed(item, inside)]
+
+    def listed(self, item: dict[str, Any], suffix: str) -> list[Any]:
+        """An argument that is a list, or the list of it alone."""
+        value = self.argument(item, suffix)
         return value if isinstance(value, list) else [value]
 
     # Arguments.
 
-    def _argument(self, union: dict[str, Any], suffix: str = "") -> Any:
+    def argument(self, union: dict[str, Any], suffix: str = "") -> Any:
         kind, content = _union(union)
         match kind:
             case "as_none":
@@ -302,11 +335,11 @@ class _Reader:
             case "as_tensors":
                 return [self._ref(item["name"] + suffix) for item in self.budget.numbers(content, LONGEST_LIST)]
             case "as_optional_tensors":
-                return [self._argument(item, suffix) for item in self.budget.numbers(content, LONGEST_LIST)]
+                return [self.argument(item, suffix) for item in self.budget.numbers(content, LONGEST_LIST)]
             case "as_nested_tensors":
                 return [[self._ref(item["name"] + suffix) for item in self.budget.numbers(items)] for items in content]
             case "as_optional_tensor":
-                return self._argument(content, suffix)
+                return self.argument(content, suffix)
             case "as_int" | "as_bool":
                 return self.budget.number(content)
             case "as_string":
@@ -409,9 +442,9 @@ class _Reader:
         for spec in signature["input_specs"]:
             kind, content = _union(spec)
             if kind == "user_input":
-                graph.inputs.append(self._argument(content["arg"]))
+                graph.inputs.append(self.argument(content["arg"]))
             elif kind == "constant_input":
-                graph.inputs.append(self._argument(content["value"]))
+                graph.inputs.append(self.argument(content["value"]))
             elif kind in ("parameter", "buffer", "tensor_constant"):
                 path = self.budget.path(content[f"{kind}_name"])
                 persistent = kind == "parameter" or (kind == "buffer" and content.get("persistent", True) is not False)
@@ -419,7 +452,7 @@ class _Reader:
                 key, path = path, self._constant_path(graph, path) if kind == "tensor_constant" else path
                 state = State(kind.removeprefix("tensor_"), path, persistent, alias, key)
                 graph.states[content["arg"]["name"]] = state
-        outputs = [value for item in body["outputs"] for value in [self._argument(item)]]
+        outputs = [value for item in body["outputs"] for value in [self.argument(item)]]
         for spec, value in zip(signature["output_specs"], outputs, strict=True):
             kind, content = _union(spec)
             if kind == "user_output":

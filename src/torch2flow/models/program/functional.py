@@ -13,7 +13,7 @@ Calls that compute nothing (assertions, `alias`, `contiguous`) and those whose r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.program.budget import writing
@@ -136,6 +136,14 @@ class _Handle:
     index: int = 0
 
 
+@dataclass(slots=True)
+class _Block:
+    """A branch or a loop's body that is being read: what handles stood for before it took a view of theirs again."""
+
+    key: str
+    before: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+
 def functionalize(graph: Graph, numbers: Mapping[str, float] | None = None) -> Graph:
     """The program without in-place calls and without calls that compute nothing.
 
@@ -161,19 +169,48 @@ class _Functionalizer:
         self.inputs = set(refs(graph.inputs))
         self.written: dict[str, str] = {}
         self.fresh = 0
+        self.blocks: list[_Block] = []
+        self.home = {name: node.blocks for node in graph.nodes if node.blocks for name in node.outputs}
 
     def run(self) -> Graph:
         borders = _Borders(self)
         for number, node in enumerate(self.graph.nodes):
             borders.begin(number)
+            self._enter(node.blocks)
             with writing(str(node)):
                 self._node(node)
             borders.end(number)
+        self._enter(())
         outputs = map_refs(self.graph.outputs, lambda name: self._read(name, None))
         for state, value in self.graph.stores.items():
             self._store(state, self._read(value, None), None)
         graph = replace(self.graph, nodes=self.nodes, outputs=outputs, stores=self.written, borders=borders.found())
         return self._without_copies(graph)
+
+    def _enter(self, keys: tuple[str, ...]) -> None:
+        """Leaves the blocks that have ended and enters those that begin.
+
+        What a block makes is not there behind it: handles then stand for what they stood for before.
+        """
+        while self.blocks and self.blocks[-1].key not in keys:
+            for name, held in self.blocks.pop().before.items():
+                self.handles[name].name, self.handles[name].version = held
+        self.blocks += map(_Block, keys[len(self.blocks) :])
+
+    def _check_home(self, name: str, node: Node) -> None:
+        """Refuses to write in a block into what lies outside of it.
+
+        Raises:
+            UnsupportedError: the call does.
+        """
+        self._read(name, node)
+        if node.blocks != self.home.get(self.handles[name].storage.owner, ()):
+            raise UnsupportedError(
+                "A branch of torch.cond, or a loop's body, writes into a tensor from outside of it, which torch2flow "
+                "can't follow.",
+                where=f"{node.path or 'the model itself'}, {node.line or 'unknown line'}",
+                remedy="return the new value from the branch, and write it behind",
+            )
 
     def _node(self, node: Node) -> None:
         operator = node.operator
@@ -183,6 +220,7 @@ class _Functionalizer:
         if (operator in _SAME_VALUE or self._keeps(node)) and isinstance(first, Ref):
             self._same_value(node, first)
         elif operator in _VIEWS_IN_PLACE and isinstance(first, Ref):
+            self._check_home(first.name, node)
             self._view(replace(node, target=f"{operator[:-1]}.{node.overload}"), first)
             self.handles[first.name] = self.handles[node.outputs[0]]
         elif (functional := functional_name(node.target)) and isinstance(first, Ref):
@@ -263,6 +301,7 @@ class _Functionalizer:
             self.handles[output] = _Handle(base.storage, output, base.storage.version, first.name, node, index)
 
     def _write(self, node: Node, functional: str, first: Ref) -> None:
+        self._check_home(first.name, node)
         output = node.outputs[0] if node.outputs and node.outputs[0] else self._name(node)
         if functional == "aten.copy.default" and self._is_same_place(node, first, node.arguments["src"]):
             self.handles[output] = self.handles[first.name]
@@ -349,6 +388,8 @@ class _Functionalizer:
         """The value that this handle stands for now."""
         handle = self.handles.setdefault(name, _Handle(_Storage(owner=name), name))
         if handle.version != handle.storage.version and handle.view is not None:
+            if self.blocks:
+                self.blocks[-1].before.setdefault(name, (handle.name, handle.version))
             base = self._read(handle.base, reader)
             if handle.view.operator in _SAME_VALUE or self._keeps(handle.view):
                 handle.name = base

@@ -57,15 +57,27 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One call of a module: `key` differs between calls, `path` is its name in `named_modules()`."""
+    """One call of a module: `key` differs between calls, `path` is its name in `named_modules()`.
+
+    A branch of an `if`, or the test or body of a loop, is a frame too, inside that of the module it is written in.
+
+    Attributes:
+        block: `branch`, `test` or `body`; "" for a call of a module.
+        no_grad: of a block: the `if` or the loop as a whole lies under `torch.no_grad()`.
+    """
 
     key: str
     path: str
     class_name: str
+    block: str = ""
+    no_grad: bool = False
 
     @property
     def number(self) -> int:
-        """Which call of this module it is, from 0: PyTorch's keys end with `@1`, `@2`, ... from the second call on."""
+        """Which call of this module it is, from 0: PyTorch's keys end with `@1`, `@2`, ... from the second call on;
+        -1 for a block."""
+        if self.block:
+            return -1
         number = self.key.rpartition("@")[2] if "@" in self.key else ""
         return int(number) if number.isdecimal() else 0
 
@@ -127,6 +139,11 @@ class Node:
     def line(self) -> Line | None:
         """The innermost source line."""
         return next((lines[-1] for lines in reversed(self.lines) if lines), None)
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The keys of the branches and loops it lies in, the outer first."""
+        return tuple(frame.key for frame in self.frames if frame.block)
 
     def refs(self) -> list[str]:
         """The values it uses, in order, each as often as it is used."""

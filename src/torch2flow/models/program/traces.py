@@ -57,6 +57,8 @@ def read_lines(text: str, count: int) -> tuple[tuple[Line, ...], ...]:
     """
     levels: list[list[Line]] = []
     for file, number, function, source in _LINE.findall(text[:LONGEST_TRACE]):
+        if file.startswith("<"):
+            continue  # what PyTorch's own compiler wrote, and no author
         if function == "forward":
             levels.append([])
         if levels and (_PASSED_ON not in source or not levels[-1]):

@@ -10,10 +10,25 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
+DECISIONS: dict[Any, set[bool]] = {}
+"""The outcomes of each `torch.cond` so far, by the code of its first function."""
+
+
+def decided(test: Any, function: Any) -> bool:
+    """The outcome of a decision, which is noted."""
+    outcome = bool(test)
+    DECISIONS.setdefault(getattr(function, "__code__", type(function)), set()).add(outcome)
+    return outcome
+
+
+# The functions below run in the modules of those they stand for: what they need, they import.
+
 
 def cond(pred, true_fn, false_fn, operands=()):  # type: ignore[no-untyped-def]
     """`torch.cond`."""
-    return (true_fn if pred else false_fn)(*operands)
+    from torch2flow.proof.capture.control_flow import decided
+
+    return (true_fn if decided(pred, true_fn) else false_fn)(*operands)
 
 
 def while_loop(cond_fn, body_fn, carried_inputs):  # type: ignore[no-untyped-def]
@@ -23,7 +38,61 @@ def while_loop(cond_fn, body_fn, carried_inputs):  # type: ignore[no-untyped-def
     return carried_inputs
 
 
-PLAIN = {"cond": cond, "while_loop": while_loop}
+def mapped(f, xs, *args):  # type: ignore[no-untyped-def]
+    """`map`."""
+    from torch2flow.proof.capture.control_flow import rounds, stacked
+
+    return stacked([f(row, *args) for row in rounds(xs, 0)], 0)
+
+
+def scan(combine_fn, init, xs, *, dim=0, reverse=False):  # type: ignore[no-untyped-def]
+    """`scan`."""
+    from torch2flow.proof.capture.control_flow import rounds, stacked
+
+    results = []
+    for row in rounds(xs, dim, reverse):
+        init, result = combine_fn(init, row)
+        results.append(result)
+    return init, stacked(results, dim, reverse)
+
+
+def associative_scan(combine_fn, xs, dim, reverse=False, combine_mode="pointwise"):  # type: ignore[no-untyped-def]
+    """`associative_scan`."""
+    from torch2flow.proof.capture.control_flow import rounds, stacked
+
+    results: list[Any] = []
+    for row in rounds(xs, dim, reverse):
+        results.append(combine_fn(results[-1], row) if results else row)
+    return stacked(results, dim, reverse)
+
+
+def rounds(over: Any, dim: int, reverse: bool = False) -> list[Any]:
+    """The slices of each tensor of a nested value, nested alike, in the order of the rounds."""
+    tree = importlib.import_module("torch.utils._pytree")
+    leaves, form = tree.tree_flatten(over)
+    found = [tree.tree_unflatten(row, form) for row in zip(*(leaf.unbind(dim) for leaf in leaves), strict=True)]
+    return found[::-1] if reverse else found
+
+
+def stacked(results: list[Any], dim: int, reverse: bool = False) -> Any:
+    """The results of all rounds in one tensor each."""
+    torch = importlib.import_module("torch")
+    ordered = results[::-1] if reverse else results
+
+    def stack(*rows: Any) -> Any:
+        return torch.stack(rows, dim if dim <= rows[0].ndim else 0)
+
+    return torch.utils._pytree.tree_map(stack, *ordered) if ordered else []
+
+
+PLAIN = {
+    "cond": cond,
+    "while_loop": while_loop,
+    "map": mapped,
+    "scan": scan,
+    "associative_scan": associative_scan,
+}
+_PARTS = ("__code__", "__defaults__", "__kwdefaults__")
 
 
 @contextlib.contextmanager
@@ -33,13 +102,14 @@ def plain_control_flow(torch: Any) -> Iterator[None]:
     for name, plain in PLAIN.items():
         try:
             function = getattr(importlib.import_module(f"torch._higher_order_ops.{name}"), name)
-            before = function.__code__, function.__defaults__
+            undo.append((function, [getattr(function, part) for part in _PARTS]))
         except (ImportError, AttributeError):
             continue  # an older PyTorch
-        undo.append((function, before))
-        function.__code__, function.__defaults__ = plain.__code__, plain.__defaults__
+        for part in _PARTS:
+            setattr(function, part, getattr(plain, part))
     try:
         yield
     finally:
-        for function, (code, defaults) in undo:
-            function.__code__, function.__defaults__ = code, defaults
+        for function, before in undo:
+            for part, value in zip(_PARTS, before, strict=True):
+                setattr(function, part, value)

@@ -19,10 +19,12 @@ from torch2flow.checkpoints.pytorch.pt2 import is_program
 from torch2flow.errors import InstallationError, UsageError
 from torch2flow.proof.capture.axes import Dynamic
 from torch2flow.proof.capture.borders import recorded_borders
+from torch2flow.proof.capture.inner_graphs import complete_inner_graphs
 from torch2flow.proof.capture.lines import all_source_lines
 from torch2flow.proof.capture.reasons import essence
 from torch2flow.proof.capture.runtime import version_of
 from torch2flow.proof.capture.torch_layers import exportable_layers
+from torch2flow.proof.capture.traced_control_flow import traced_control_flow
 
 
 @dataclass
@@ -71,6 +73,7 @@ def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         return exported  # the names of values are others now than in the borders
     with contextlib.suppress(Exception):
         exported.borders = borders.finish(exported.program)
+    complete_inner_graphs(torch, exported.program)
     return exported
 
 
@@ -189,7 +192,13 @@ def _export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, An
     options: dict[str, Any] = {"dynamic_shapes": shapes} if shapes is not None else {}
     if version_of(torch) >= (2, 5):
         options["strict"] = False  # the default from 2.9 on: runs the model's own Python, and takes more models
-    with _silent(), fast_paths_off(torch), all_source_lines(torch), exportable_layers(torch):
+    with (
+        _silent(),
+        fast_paths_off(torch),
+        all_source_lines(torch),
+        exportable_layers(torch),
+        traced_control_flow(torch),
+    ):
         return torch.export.export(module, args, kwargs or None, **options)
 
 

@@ -214,6 +214,17 @@ _LIBRARIES = frozenset({"torch", "oneflow", "flow_compat.py"})
 
 def place_of(error: BaseException) -> str:
     """`, nets.py:12 in forward`: the innermost line that is no library's and not ours, or ""."""
+    frame = _innermost(error)
+    return f", {_short(Path(frame.filename))}:{frame.lineno} in {frame.name}" if frame else ""
+
+
+def line_of(error: BaseException) -> str:
+    """What that line says."""
+    frame = _innermost(error)
+    return (frame.line or "").strip() if frame else ""
+
+
+def _innermost(error: BaseException) -> traceback.FrameSummary | None:
     own = Path(__file__).resolve().parents[2]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         file = Path(frame.filename)
@@ -221,8 +232,8 @@ def place_of(error: BaseException) -> str:
             continue
         if "importlib" in file.parts or "_pytest" in file.parts:
             continue
-        return f", {_short(file)}:{frame.lineno} in {frame.name}"
-    return ""
+        return frame
+    return None
 
 
 def _short(file: Path) -> Path:

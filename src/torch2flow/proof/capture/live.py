@@ -27,6 +27,7 @@ from torch2flow.errors import FormatError, OutputError, Torch2FlowError, Unsuppo
 from torch2flow.guards.regular_files import file_digest
 from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
+from torch2flow.proof.capture.control_flow import plain_control_flow
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export, program_alone
 from torch2flow.proof.capture.factories import in_words, place_of, raised, unwrapped
 from torch2flow.proof.capture.facts import FILE, OTHER_FILE, describe_modules, to_text
@@ -384,7 +385,7 @@ def _run(job: CaptureJob, call: Call) -> None:
     bind(job.module, *call)
     call = _copies(job.torch, call)
     try:
-        with job.torch.no_grad(), untouched(job.torch, job.module):
+        with job.torch.no_grad(), untouched(job.torch, job.module), plain_control_flow(job.torch):
             job.module(*call[0], **call[1])
     except Exception as error:
         fault = raised("forward raised", error, job.model)

@@ -1,4 +1,4 @@
-"""Records the outputs of what one sample does not try: other sizes, odd ones, large inputs, a second call."""
+"""Records the outputs of what one sample does not try: other sizes, odd ones, large inputs, a second call, branches."""
 
 from __future__ import annotations
 
@@ -7,12 +7,23 @@ from typing import Any
 
 from torch2flow.errors import Torch2FlowError
 from torch2flow.proof.capture.axes import Call
+from torch2flow.proof.capture.control_flow import DECISIONS
 from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
 from torch2flow.proof.capture.references import LARGE, ReferenceRecorder, input_leaves
 from torch2flow.runtime.nested import replaced
 
 LARGER = 100.0
 """What floating inputs are multiplied with for the run that tries clamps, saturation and overflow."""
+
+_CHANGES: tuple[Callable[[Any], Any], ...] = (
+    lambda leaf: -leaf,
+    lambda leaf: leaf.abs(),
+    lambda leaf: -leaf.abs(),
+    lambda leaf: leaf * 0.01,
+    lambda leaf: leaf + 1,
+    lambda leaf: leaf - 1,
+)
+"""What is done to floating inputs so that decisions come out otherwise."""
 
 Sizes = dict[str, int]
 
@@ -38,6 +49,7 @@ def more_runs(
     """
     runs: dict[str, Call] = {}
     second: Sizes = {}
+    DECISIONS.clear()
     for prefix, ideas in (
         ("second.", [second_sizes(free, attempt) for attempt in range(len(GROWTH))]),
         ("third.", odd_sizes(free)),
@@ -66,7 +78,39 @@ def more_runs(
             reference.outputs(f"{LARGE}output", outputs)
             runs[LARGE] = large
     reference.forward(*call, "again.", layers=False)
-    return {**runs, "again.": call}, second if "second." in runs else {}
+    runs |= {"again.": call, **_other_branches(reference, call)}
+    return runs, second if "second." in runs else {}
+
+
+def _other_branches(reference: ReferenceRecorder, call: Call) -> dict[str, Call]:
+    """Records runs with inputs by which a `torch.cond` takes the branch that no run before has taken."""
+    torch, runs = reference.torch, iter(("branch.", "branch_2."))
+    found: dict[str, Call] = {}
+    for change in _CHANGES:
+        if all(len(outcomes) == 2 for outcomes in DECISIONS.values()):
+            break
+
+        def changed(leaf: Any, change: Callable[[Any], Any] = change) -> Any:
+            if not isinstance(leaf, torch.Tensor):
+                return leaf
+            return (
+                leaf.logical_not() if leaf.dtype == torch.bool else change(leaf) if leaf.is_floating_point() else leaf
+            )
+
+        other = replaced(call, changed)
+        before = sum(map(len, DECISIONS.values()))
+        try:
+            outputs = reference.run(*other)
+        except Torch2FlowError:
+            raise
+        except Exception:  # the module does not take such values
+            continue
+        prefix = next(runs, "") if sum(map(len, DECISIONS.values())) > before else ""
+        if prefix:
+            reference.inputs(f"{prefix}input", *other)
+            reference.outputs(f"{prefix}output", outputs)
+            found[prefix] = other
+    return found
 
 
 def _one_more(

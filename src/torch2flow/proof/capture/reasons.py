@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from torch2flow.errors import UnsupportedError
-from torch2flow.proof.capture.factories import place_of
+from torch2flow.proof.capture.factories import line_of, place_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,27 @@ class Reason:
     train: bool = False
 
 
+TAKE_OUT = "take that decision out of forward, or state by torch._check what always holds"
+
+ROADS = (
+    (
+        r"(el)?if\b|.*\bif\b.*\belse\b",
+        "write it as torch.cond(test, one, other, (x,)): the two functions become the branches of an if; or as "
+        "torch.where, where both sides may be computed",
+    ),
+    (
+        r"while\b",
+        "write the loop as while_loop(test, body, (x,)), of torch._higher_order_ops.while_loop: it becomes a while",
+    ),
+    (
+        r"for\b",
+        "write the loop as while_loop with a counter, or as scan over a tensor, both of torch._higher_order_ops: they "
+        "become a while and a for",
+    ),
+    (r"assert\b", "leave the assert out of forward, or state by torch._check what always holds"),
+)
+"""What an author's line begins with that decides by data, and what PyTorch exports in its place."""
+
 REASONS = (
     Reason(
         r"data-dependent|GuardOnDataDependent|DataDependentOutput",
@@ -30,6 +51,22 @@ REASONS = (
         "counts, as BatchNorm(momentum=None) does",
         "set that probability to 0 (layerdrop=0.0), or capture without --train",
         train=True,
+    ),
+    Reason(
+        r"strides of the two branches",
+        "the two branches of a torch.cond give tensors that lie in memory in another order",
+        "end both branches with .contiguous()",
+    ),
+    Reason(
+        r"input mutation during higher order|in-place input or buffer mutations",
+        "a branch of torch.cond, or a loop's body, writes into a tensor from outside of it, as BatchNorm does in train "
+        "mode",
+        "return the new value, and write it behind; or capture without --train, with such layers in eval mode",
+    ),
+    Reason(
+        r"all carried_inputs must be tensors",
+        "torch.while_loop carries a number of Python's from round to round",
+        "carry a tensor in its place: torch.tensor(0)",
     ),
     Reason(
         r"fake tensor in the exported program constant|is_functorch_wrapped|functorch tensor",
@@ -57,7 +94,7 @@ REASONS = (
     Reason(
         r"data-dependent|GuardOnDataDependent|DataDependentOutput|Dynamic control flow|cond.*bool",
         "the model decides by the values of a tensor (an if, a loop, a size), and a recorded program can't",
-        "use torch.where for that decision, or torch._check to state what always holds; or take it " "out of forward",
+        TAKE_OUT,
     ),
     Reason(
         r"Constraints violated|specialized|violates|constraint",
@@ -148,9 +185,13 @@ def reason_for(error: BaseException, train: bool) -> Reason:
 def refusal(what: str, error: BaseException, model: str, train: bool) -> UnsupportedError:
     """PyTorch's refusal as an error of ours."""
     reason = reason_for(error, train)
+    remedy = reason.remedy
+    if remedy == TAKE_OUT:
+        line = line_of(error)
+        remedy = next((road for pattern, road in ROADS if re.match(pattern, line)), TAKE_OUT)
     return UnsupportedError(
         f"{what}: {type(error).__name__}: {essence(error)}",
         where=f"{model}{place_of(error)}",
         maybe=reason.cause,
-        remedy=reason.remedy,
+        remedy=remedy,
     )

@@ -136,6 +136,11 @@ class _Around(ast.NodeTransformer):
         node.test = self._test(node.test, node)
         return self.generic_visit(node)
 
+    def visit_While(self, node: ast.While) -> Any:
+        if not isinstance(node.test, ast.Constant):
+            node.test = self._test(node.test, node)
+        return self.generic_visit(node)
+
     def visit_IfExp(self, node: ast.IfExp) -> Any:
         node.test = self._test(node.test, node)
         return self.generic_visit(node)

@@ -25,7 +25,7 @@ class Known(NamedTuple):
 
 
 TRAINING = ("gradients", "input_gradients", "sgd", "later_buffers")
-RUNS = ("outputs", "second", "third", "large", "again", "graph", "train_outputs", "buffers")
+RUNS = ("outputs", "second", "third", "large", "again", "branch", "branch_2", "graph", "train_outputs", "buffers")
 EVERYWHERE = (*RUNS, "own", "inputs", *TRAINING)
 
 KNOWN = (

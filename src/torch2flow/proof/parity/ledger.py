@@ -36,6 +36,8 @@ PARTS = {
     "second": "outputs at other sizes",
     "third": "outputs at odd sizes",
     "large": "outputs of large inputs",
+    "branch": "outputs of another branch",
+    "branch_2": "outputs of a third branch",
     "again": "outputs of a second call",
     "random": "random outputs",
     "graph": "outputs in graph mode",
@@ -53,7 +55,10 @@ PARTS = {
 }
 """What is judged, in the order in which it is shown. `modules`, the layers end to end, is shown and not judged."""
 
-RUNS = {"outputs": "", "second": "second.", "third": "third.", "large": "large.", "again": "again."}
+RUNS = {
+    "outputs": "", "second": "second.", "third": "third.", "large": "large.", "again": "again.", "branch": "branch.",
+    "branch_2": "branch_2.",
+}  # fmt: skip
 """The runs that are compared by their outputs alone, with the prefix of their names in a recording."""
 
 TRAINED = ("train_outputs", "gradients", "input_gradients", "buffers", "later_buffers", "sgd", "adamw")
