@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from torch2flow.errors import FormatError, OutputError, UsageError
+from torch2flow.port.part_of_package import installed_tree
 from torch2flow.port.porting import Port
 from torch2flow.port.tree import add_package, installed, read_tree
 
@@ -144,6 +145,35 @@ def test_a_module_without_its_package_is_told(write_tree, port) -> None:
     _, found = port(source / "a.py", "a_of_flow.py")
     told = [(each.line, each.api, each.remedy) for each in found.tally.findings if each.kind == "look"]
     assert told == [(2, ".b", "port the package as a whole")]
+
+
+def test_a_module_of_a_package_comes_with_what_it_imports_of_it_alone(tmp_path, monkeypatch) -> None:
+    files = {
+        "__init__.py": "from some_nets import nets, data\n",
+        "nets/__init__.py": "from .large import Large\n",
+        "nets/small.py": "from ..ops.misc import norm\nfrom ..ops import scale\nfrom some_nets.kinds import *\n",
+        "nets/large.py": "",
+        "ops/__init__.py": "from .scales import scale\n",
+        "ops/misc.py": "def norm(x): return x.norm()\n",
+        "ops/scales.py": "scale = 2\n",
+        "ops/other.py": "",
+        "kinds.py": "",
+        "data/__init__.py": "",
+    }
+    for path, text in files.items():
+        place = tmp_path / "installed" / "some_nets" / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    out = tmp_path / "some_nets"
+    Port(installed_tree("some_nets.nets.small", out=out)).write(out, False)
+    found = {str(path.relative_to(out)) for path in out.rglob("*.py")} - {"flow_compat.py"}
+    assert found == files.keys() - {"nets/large.py", "ops/other.py", "data/__init__.py"}
+    assert "import" not in (out / "nets/__init__.py").read_text()
+    assert (out / "ops/__init__.py").read_text() == files["ops/__init__.py"]
+    alone = tmp_path / "small.py"
+    Port(installed_tree("some_nets.nets.small", out=alone)).write(alone, False)
+    assert alone.is_file()
 
 
 def test_an_installed_package_is_found_by_its_name_and_ported_along(write_tree, tmp_path) -> None:

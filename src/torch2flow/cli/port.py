@@ -24,6 +24,7 @@ Examples:
   torch2flow port some_nets -o ported/some_nets         a package stays one: import it with `ported` on the path
   torch2flow port my-repository -o my-repository-oneflow
   torch2flow port -m timm -o ported/timm --python /path/to/python
+  torch2flow port -m timm.models.resnet -o ported/timm   that module, and what it needs of its package
   torch2flow port my-repository --check                 how portable is it? Writes nothing
   torch2flow port nets.py -o flow_nets.py --verify 'nets:Net(width=64)' --input 'float32[batch,3,64,64]'
   torch2flow port my-repository -o OUT --verify-script 'train.py --epochs 1' --python /path/to/python"""
@@ -70,6 +71,7 @@ def port(
     """
     from torch2flow.port.cache import Cache, default_folder
     from torch2flow.port.own_rules import load_own_rules
+    from torch2flow.port.part_of_package import installed_tree
     from torch2flow.port.porting import Port
     from torch2flow.port.tree import add_package, installed, read_tree
 
@@ -78,7 +80,7 @@ def port(
     rows = check_proof(proof, check, overwrite)
     own = load_own_rules(rules)
     as_is = bool(proof["as_is"])
-    tree = read_tree(installed(str(source), python) if as_module else source, out)
+    tree = installed_tree(str(source), python, out) if as_module else read_tree(source, out)
     for name in along:
         add_package(tree, name, installed(name, python))
     told: dict[str, Any] = {}

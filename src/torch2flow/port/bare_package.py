@@ -1,0 +1,1 @@
+"""A package of which nothing is needed here but what lies in it."""
