@@ -14,11 +14,19 @@ DECISIONS: dict[Any, set[bool]] = {}
 """The outcomes of each `torch.cond` so far, by the code of its first function."""
 
 
-def decided(test: Any, function: Any) -> bool:
-    """The outcome of a decision, which is noted."""
+_everything = False
+"""Whether the branch that is not taken is run too, before the other."""
+
+
+def decided(test: Any, one: Any, other: Any, operands: Any) -> Any:
+    """What the branch of a decision gives; its outcome is noted."""
     outcome = bool(test)
-    DECISIONS.setdefault(getattr(function, "__code__", type(function)), set()).add(outcome)
-    return outcome
+    DECISIONS.setdefault(getattr(one, "__code__", type(one)), set()).add(outcome)
+    taken, left = (one, other) if outcome else (other, one)
+    if _everything:
+        with contextlib.suppress(Exception):  # it may not take such values
+            left(*operands)
+    return taken(*operands)
 
 
 # The functions below run in the modules of those they stand for: what they need, they import.
@@ -28,7 +36,7 @@ def cond(pred, true_fn, false_fn, operands=()):  # type: ignore[no-untyped-def]
     """`torch.cond`."""
     from torch2flow.proof.capture.control_flow import decided
 
-    return (true_fn if decided(pred, true_fn) else false_fn)(*operands)
+    return decided(pred, true_fn, false_fn, operands)
 
 
 def while_loop(cond_fn, body_fn, carried_inputs):  # type: ignore[no-untyped-def]
@@ -96,9 +104,16 @@ _PARTS = ("__code__", "__defaults__", "__kwdefaults__")
 
 
 @contextlib.contextmanager
-def plain_control_flow(torch: Any) -> Iterator[None]:
-    """A context in which these functions, by whatever name they were imported, run as plain Python."""
-    undo = []
+def plain_control_flow(torch: Any, *, everything: bool = False) -> Iterator[None]:
+    """A context in which these functions, by whatever name they were imported, run as plain Python.
+
+    Args:
+        torch: the module `torch`.
+        everything: run the branch that is not taken too, for what it calls.
+    """
+    global _everything
+    undo, before_it = [], _everything
+    _everything = everything
     for name, plain in PLAIN.items():
         try:
             function = getattr(importlib.import_module(f"torch._higher_order_ops.{name}"), name)
@@ -110,6 +125,7 @@ def plain_control_flow(torch: Any) -> Iterator[None]:
     try:
         yield
     finally:
+        _everything = before_it
         for function, before in undo:
             for part, value in zip(_PARTS, before, strict=True):
                 setattr(function, part, value)

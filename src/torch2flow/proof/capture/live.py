@@ -27,7 +27,7 @@ from torch2flow.errors import FormatError, OutputError, Torch2FlowError, Unsuppo
 from torch2flow.guards.regular_files import file_digest
 from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
-from torch2flow.proof.capture.control_flow import plain_control_flow
+from torch2flow.proof.capture.control_flow import DECISIONS, plain_control_flow
 from torch2flow.proof.capture.exporting import Axis, Exported, bind, export, program_alone
 from torch2flow.proof.capture.factories import in_words, place_of, raised, unwrapped
 from torch2flow.proof.capture.facts import FILE, OTHER_FILE, describe_modules, to_text
@@ -411,7 +411,8 @@ def _record(
     """Runs the module, and returns the metadata of the recording; `both` says that both modes have a program."""
     attributes = not job.train and not both
     reference = ReferenceRecorder(job.torch, job.module, recording, job.seed, job.say, attributes=attributes)
-    reference.calls |= {mode: calls.random for mode, calls in modes.items()}
+    if not DECISIONS:  # a run takes one branch of a decision, and the program has both
+        reference.calls |= {mode: calls.random for mode, calls in modes.items()}
     args, kwargs = job.call
     layers = job.reference == "all"
     reference.inputs("input", args, kwargs)

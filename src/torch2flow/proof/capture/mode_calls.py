@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch2flow.proof.capture.control_flow import plain_control_flow
+from torch2flow.proof.capture.control_flow import DECISIONS, plain_control_flow
 from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.fixed_draws import NAMES, numbers
@@ -68,7 +68,15 @@ class ModeCalls:
     backwards: list[tuple[str, str]] = field(default_factory=list)
 
 
-def mode_calls(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> ModeCalls:
+def mode_calls(
+    torch: Any,
+    module: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    train: bool,
+    everything: bool = False,
+) -> ModeCalls:
     """What a module calls in one mode, dropout active; the module stays as it is.
 
     Args:
@@ -77,12 +85,14 @@ def mode_calls(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str,
         args: positional inputs, which the module may write into.
         kwargs: keyword inputs.
         train: the mode.
+        everything: of a `torch.cond` run both branches, as a program has both.
 
     Raises:
         Exception: whatever the module raises.
     """
     calls, stack = ModeCalls(), CallStack()
-    surroundings = (torch.no_grad(), untouched(torch, module), fast_paths_off(torch), plain_control_flow(torch))
+    plain = plain_control_flow(torch, everything=everything)
+    surroundings = (torch.no_grad(), untouched(torch, module), fast_paths_off(torch), plain)
     with contextlib.ExitStack() as entered:
         for each in (*surroundings, watched(module, stack)):
             entered.enter_context(each)
@@ -114,10 +124,11 @@ def calls_by_mode(torch: Any, module: Any, inputs: Callable[[], Any], seed: int)
         seed: of PyTorch's generator before each run.
     """
     found: dict[str, ModeCalls] = {}
+    DECISIONS.clear()
     for mode in ("eval", "train"):
         with contextlib.suppress(Exception):
             torch.manual_seed(seed)
-            found[mode] = mode_calls(torch, module, *inputs(), train=mode == "train")
+            found[mode] = mode_calls(torch, module, *inputs(), train=mode == "train", everything=True)
     return found
 
 
