@@ -77,6 +77,7 @@ class SourceNote(TypedDict, total=False):
     """Where it came from."""
 
     name: str
+    format: str
 
 
 ModelNote = TypedDict("ModelNote", {"class": str}, total=False)

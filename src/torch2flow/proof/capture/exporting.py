@@ -88,13 +88,19 @@ def program_alone(torch: Any, program: Any, beside: Any) -> str:
     for name, value in program.constants.items():
         if not (isinstance(value, torch.Tensor) and torch.equal(value, beside.constants.get(name, value.new_empty(0)))):
             raise ValueError(f"the constant {name} is another one")
-    for held in (program.state_dict, program.constants):
-        held.update({name: _without_values(torch, value) for name, value in held.items()})
+    leave_out_values(torch, program)
+    program.constants.update({name: _without_values(torch, value) for name, value in program.constants.items()})
     written = io.BytesIO()
     torch.export.save(program, written)
     with zipfile.ZipFile(written) as archive:
         (name,) = (name for name in archive.namelist() if is_program(name))
         return archive.read(name).decode()
+
+
+def leave_out_values(torch: Any, program: Any) -> None:
+    """Takes the values of its weights from a program, which keeps its constants."""
+    weights = program.state_dict
+    weights.update({name: _without_values(torch, value) for name, value in weights.items()})
 
 
 def _without_values(torch: Any, tensor: Any) -> Any:
