@@ -138,7 +138,7 @@ def _compare_with_source(
     check_values(container, against)
     if manifest.get("source", {}).get("format") == "pt2" != container.format:  # convert --weights
         rows = ([row["name"], *row.get("also", [])] for row in manifest["tensors"])
-        source = under_names_of(rows, Checkpoint(against, container))
+        source = under_names_of(rows, manifest.get("weight_names", {}), Checkpoint(against, container))
     else:
         source = Checkpoint(against, container, manifest["zoo"]["key"] if "zoo" in manifest else options.key)
     if options.merge_adapter:

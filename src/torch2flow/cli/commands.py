@@ -371,6 +371,7 @@ Examples:
   torch2flow capture nets.py:Net --weights best.pth -o net.pt2 --input 'float32[batch,3,64,64]'
   torch2flow capture scripted.pt -o net.pt2 --input 'float32[batch,3,64,64]'
   torch2flow capture ./bert-folder -o bert.pt2
+  torch2flow capture ./llama-folder -o step.pt2 --cache     to generate text token by token
   torch2flow capture ./llama-folder -o llama.pt2 --without-weights     a model larger than the memory
   torch2flow capture project.bert:tiny -o bert.pt2 --input 'int64[batch,seq]:0..30522' --input 'mask=bool[batch,seq]'"""
 )
@@ -388,6 +389,7 @@ Examples:
     is_flag=True,
     help="Never hold all weights in memory: the .pt2 has none, and convert --weights takes them from the checkpoint.",
 )
+@click.option("--cache", is_flag=True, help="A folder's decoder: the step that takes keys and values, and gives them.")
 @click.option("--train", is_flag=True, help="Capture in train mode. Default: eval mode.")
 @click.option("--no-dropout", is_flag=True, help="Set every dropout probability to 0 first.")
 @click.option("--gradients", is_flag=True, help="Record gradients, and parameters and buffers after a step of SGD.")

@@ -27,6 +27,9 @@ SHOWN = 20
 TIES = "ties"
 """Where `torch2flow.json` has the groups of names that are one parameter: without values, nothing else says so."""
 
+NAMES = "names"
+"""Where it has the names that a checkpoint has for tensors of the model, as the library that loads it changes them."""
+
 
 def without_values(container: Container) -> list[str]:
     """The names of the weights and constants of an exported program that have no values in its file."""
@@ -84,27 +87,41 @@ def with_weights(container: Container, path: Path, weights: Path, *, cast: bool 
             maybe="the whole model was built on PyTorch's meta device, buffers too",
             remedy="torch2flow capture --without-weights, which keeps the values of such buffers",
         )
-    checkpoint = open_checkpoint(weights)
-    found, notes = find_weights(wanted, read_ties(container), checkpoint, cast=cast)
+    ties, names = read_facts_of_weights(container)
+    checkpoint = with_names(open_checkpoint(weights), names)
+    found, notes = find_weights(wanted, ties, checkpoint, cast=cast)
     return dataclasses.replace(
         container,
         root={**container.root, "state_dict": StatefulDict(found)},
         files=[*container.files, *checkpoint.container.files],
+        metadata={**container.metadata, NAMES: names} if names else container.metadata,
         notes=[*container.notes, *checkpoint.container.notes, f"weights: those of {weights.name}", *notes],
     )
 
 
-def read_ties(container: Container) -> list[list[str]]:
-    """The groups of names that are one parameter, as far as `torch2flow capture` wrote them down."""
+def read_facts_of_weights(container: Container) -> tuple[list[list[str]], dict[str, str]]:
+    """The groups of names that are one parameter, and the names in a checkpoint that are others in the model.
+
+    Both are only names: what is not there, or is no text, is passed over.
+    """
     if container.facts is None:
-        return []
-    text = container.files[0].read(*container.facts)
-    groups = parse_object(text, str(container.files[0].path)).get(TIES)
-    return [
-        group
-        for group in (groups if isinstance(groups, list) else [])
-        if isinstance(group, list) and all(isinstance(name, str) for name in group)
-    ]
+        return [], {}
+    facts = parse_object(container.files[0].read(*container.facts), str(container.files[0].path))
+    ties, names = facts.get(TIES), facts.get(NAMES)
+    return (
+        [group for group in (ties if isinstance(ties, list) else []) if isinstance(group, list) and _are_texts(group)],
+        names if isinstance(names, dict) and _are_texts(names.values()) else {},
+    )
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def with_names(checkpoint: Checkpoint, names: Mapping[str, str]) -> Checkpoint:
+    """A checkpoint some of whose tensors have other names."""
+    renamed = {names.get(name, name): tensor for name, tensor in checkpoint.items()}
+    return with_tensors(checkpoint, renamed) if names and len(renamed) == len(checkpoint) else checkpoint
 
 
 def find_weights(
@@ -163,14 +180,15 @@ def find_weights(
     return found, notes
 
 
-def under_names_of(groups: Iterable[list[str]], checkpoint: Checkpoint) -> Checkpoint:
+def under_names_of(groups: Iterable[list[str]], names: Mapping[str, str], checkpoint: Checkpoint) -> Checkpoint:
     """A checkpoint under the names of a model that was converted with its weights.
 
     Args:
         groups: the model's names, those of one parameter together.
+        names: those of the checkpoint that are others in the model.
         checkpoint: had the weights.
     """
-    groups = list(groups)
+    groups, checkpoint = list(groups), with_names(checkpoint, names)
     change, _ = change_of_names([name for group in groups for name in group], checkpoint)
     named = {change(name): tensor for name, tensor in checkpoint.items()}
     of_model = {name for group in groups for name in group}

@@ -112,6 +112,7 @@ class Manifest(_Manifest, total=False):
     files: list[FileRow]
     torch2flow: str
     names: list[Name]
+    weight_names: dict[str, str]
 
 
 def read_manifest(path: Path) -> Manifest:

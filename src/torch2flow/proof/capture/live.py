@@ -23,7 +23,6 @@ from torch2flow._version import __version__
 from torch2flow.checkpoints.opening import open_container
 from torch2flow.checkpoints.writing.kernel_copy import write_all
 from torch2flow.checkpoints.writing.staging import Entries, Output, Staging, output_error
-from torch2flow.conversion.weights_apart import TIES
 from torch2flow.errors import FormatError, OutputError, Torch2FlowError, UnsupportedError, UsageError
 from torch2flow.guards.regular_files import file_digest
 from torch2flow.models.program.train_mode import mode_notes
@@ -282,7 +281,7 @@ def _program(job: CaptureJob) -> tuple[Exported, dict[str, Any], dict[str, str],
         **describe_modules(torch, module),
     }
     if job.weights is not None:
-        facts[TIES] = job.weights.ties
+        facts |= job.weights.facts
     exported = _export(job)
     facts["borders"] = exported.borders
     facts["static"] = [place for axis in exported.axes.values() if not axis.dynamic for place in axis.values]

@@ -8,7 +8,7 @@ Code that lies in such a folder is never run (`trust_remote_code` stays off), an
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,39 @@ def build_without_weights(torch: Any, folder: Path) -> tuple[Any, CheckpointWeig
         ) from None
     finally:
         torch.set_default_dtype(before)
-    return _without_cache(model.eval()), CheckpointWeights(torch, model, checkpoint)
+    renamed = _names_in_model(model, checkpoint, folder)
+    return _without_cache(model.eval()), CheckpointWeights(torch, model, checkpoint, names=renamed)
+
+
+def _names_in_model(model: Any, names: Iterable[str], folder: Path) -> dict[str, str]:
+    """The names of a checkpoint that transformers changes as it loads it, with those in the model.
+
+    Raises:
+        UnsupportedError: it makes tensors of the model out of several of the checkpoint.
+    """
+    try:
+        loading = importlib.import_module("transformers.core_model_loading")
+        mapping = importlib.import_module("transformers.conversion_mapping")
+        changes = mapping.get_model_conversion_mapping(model)
+    except (ImportError, AttributeError):
+        return {}  # before 5.0 names were changed by the classes themselves, and seldom
+    renamings = [change for change in changes if isinstance(change, loading.WeightRenaming)]
+    others = [change for change in changes if not isinstance(change, loading.WeightRenaming)]
+    state, changed, made = model.state_dict(), {}, []
+    for name in names:
+        new, pattern = loading.rename_source_key(name, renamings, others, model.base_model_prefix, state)
+        if pattern is not None:
+            made.append(name)
+        elif new != name:
+            changed[name] = new
+    if made:
+        raise UnsupportedError(
+            f"transformers puts {len(made)} tensors of the checkpoint together as it loads it: {made[0][:200]}, ...",
+            where=str(folder),
+            maybe="they are the experts of a mixture, which the model holds as one tensor",
+            remedy="capture it with its weights, on a machine that holds them",
+        )
+    return changed
 
 
 def _class_of(folder: Path) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from torch2flow.checkpoints.frameworks.pretrained_config import architectures
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.errors import UsageError
 from torch2flow.proof.capture.axes import Call
+from torch2flow.proof.capture.decode_step import AXES, SIZES, as_decode_step, sample_call
 from torch2flow.proof.capture.factories import build, parse_factory, unwrapped
 from torch2flow.proof.capture.given_weights import GivenWeights
 from torch2flow.proof.capture.inputs import Array, Inputs, choose_sizes, make_inputs, parse_input, parse_sizes
@@ -30,6 +32,7 @@ def capture_named(
     seed: int = 0,
     weights: GivenWeights | None = None,
     without_weights: bool = False,
+    cache: bool = False,
     say: Say | None = None,
     **options: Any,
 ) -> Captured:
@@ -43,6 +46,7 @@ def capture_named(
         seed: of weights and inputs that are drawn.
         weights: a checkpoint that is loaded into the model.
         without_weights: the model never has all its weights in memory, and the `.pt2` has none.
+        cache: a folder of transformers': the step that takes keys and values, and gives them back.
         say: is called with what is being done.
 
     Raises:
@@ -55,10 +59,16 @@ def capture_named(
     is_script, is_folder = is_torchscript(path), bool(architectures(path))
     if not (is_script or is_folder):
         _check_factory(model)
+    if cache and (not is_folder or inputs):
+        raise UsageError(
+            "--cache is for a decoder in a folder of transformers', and makes its own inputs.",
+            where=model,
+            remedy="leave out --input" if is_folder else "leave out --cache, or name the folder",
+        )
     if without_weights:
         _check_without_weights(weights, options, is_script=is_script, is_folder=is_folder)
     entries = [parse_input(text) for text in inputs]
-    lengths = choose_sizes(entries, parse_sizes(sizes))
+    lengths = choose_sizes(entries, {} if cache else parse_sizes(sizes))
     check_request(
         out, options.get("reference", "all"), options.get("gradients", False), options.get("overwrite", False)
     )
@@ -79,7 +89,9 @@ def capture_named(
             module = None if is_script else build_pretrained(path) if is_folder else build(model)
         if apart is not None:
             notes += apart.notes
-        if is_folder and not inputs:
+        if cache:
+            as_decode_step(module, path)
+        elif is_folder and not inputs:
             entries = [parse_input(text) for text in default_inputs(module, path)]
             lengths = choose_sizes(entries, parse_sizes(sizes))
             notes.append(f"inputs: {' '.join(entry.text for entry in entries)}")
@@ -91,17 +103,24 @@ def capture_named(
             notes += weights.load_into(torch, _module(torch, module, model))
 
     def again(other: dict[str, int]) -> Call:
+        if cache:
+            return sample_call(torch, module, other, seed + 1, path), {}
         return live_call(torch, make_inputs(entries, other, seed + 1))
 
     # Values of a file can't be drawn anew: `capture` resizes them.
     drawn = not any(entry.file is not None and entry.axes for entry in entries)
     args, kwargs = live_call(torch, made)
+    dynamic: dict[int | str, dict[int, str]] = dict(made.dynamic)
+    if cache:
+        with contextlib.nullcontext() if apart is None else apart.given(), quiet():
+            args = sample_call(torch, module, {**SIZES, **parse_sizes(sizes)}, seed, path)
+        dynamic = dict(enumerate(AXES.values()))
     captured = capture(
         module,
         args,
         kwargs,
         out=out,
-        dynamic=dict(made.dynamic),
+        dynamic=dynamic,
         seed=seed,
         model=model,
         second=again if drawn else None,

@@ -14,13 +14,16 @@ from typing import Any
 
 from torch2flow.checkpoints.dtypes import DTYPES
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Tensor
-from torch2flow.conversion.weights_apart import find_weights
+from torch2flow.conversion.weights_apart import NAMES, TIES, find_weights, with_names
 from torch2flow.errors import UnsupportedError
 from torch2flow.proof.capture.module_state import has_rounding, one_rounding_off
 from torch2flow.proof.on_demand import LIMIT, WeightsOnDemand
 
 SMALL = 1 << 16
 """Elements of the largest tensor that gets memory as it is made: a buffer that is filled afterwards."""
+
+PATTERN = 65521
+"""After so many elements of a weight the roundings that it is off by repeat: to draw billions of them takes minutes."""
 
 
 @contextlib.contextmanager
@@ -66,23 +69,33 @@ class CheckpointWeights:
         module: was built in `parameters_without_memory`; its buffers get their values.
         checkpoint: has the weights.
         limit: elements of the parameters that are there at once, see `on_demand.py`.
+        names: those of the checkpoint that are others in the module.
 
     Attributes:
         limit: as it was given.
         notes: what a person should know.
         ties: groups of names that are one parameter.
+        facts: what `convert` has to know of them.
 
     Raises:
         UsageError: the checkpoint has not just the module's tensors; all that is wrong is listed.
         UnsupportedError: a buffer that is in no checkpoint has no values.
     """
 
-    def __init__(self, torch: Any, module: Any, checkpoint: Checkpoint, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        torch: Any,
+        module: Any,
+        checkpoint: Checkpoint,
+        limit: int | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
         self.torch, self.module, self.limit = torch, module, limit or LIMIT
         self.ties = ties(module)
         state = {name: each for name, each in module.state_dict().items() if isinstance(each, torch.Tensor)}
         wanted = {name: _described(torch, tensor) for name, tensor in state.items()}
-        self.tensors, self.notes = find_weights(wanted, self.ties, checkpoint)
+        self.facts = {TIES: self.ties, NAMES: dict(names or {})}
+        self.tensors, self.notes = find_weights(wanted, self.ties, with_names(checkpoint, names or {}))
         self.notes.insert(0, f"weights: {len(self.tensors)} tensors of {checkpoint.path.name}, read as they are needed")
         self._fill_buffers(state)
         self.on_demand = WeightsOnDemand(module, self._parameter, self.limit)
@@ -104,24 +117,33 @@ class CheckpointWeights:
                         remedy="capture the model with its weights, on a machine that holds them",
                     )
 
-    def values(self, name: str, dtype: Any) -> Any:
-        """The values of a tensor, in a dtype, as a new tensor; beside it a few MiB."""
+    def values(self, name: str, dtype: Any, shake: Any = None) -> Any:
+        """The values of a tensor, in a dtype, as a new tensor; beside it a few MiB.
+
+        Args:
+            name: of the tensor.
+            dtype: of PyTorch's.
+            shake: numbers that the values are multiplied with, in turn.
+        """
         torch, tensor = self.torch, self.tensors[name]
         made = torch.empty(tensor.shape, dtype=dtype)
         flat, start, stored = made.view(-1), 0, getattr(torch, tensor.dtype.name)
         with torch.no_grad(), torch._C.DisableTorchFunction():
             for chunk in tensor.chunks():  # type: ignore[union-attr]
-                part = torch.from_numpy(chunk.view("u1")).view(stored)
-                flat[start : start + part.numel()].copy_(part)
-                start += part.numel()
+                part = flat[start : start + chunk.size]
+                part.copy_(torch.from_numpy(chunk.view("u1")).view(stored))
+                start += chunk.size
+                if shake is not None:
+                    part.mul_(shake.repeat(-(-chunk.size // shake.numel()))[: chunk.size])
         return made
 
     def _parameter(self, name: str, placeholder: Any) -> Any:
-        made = self.values(name, placeholder.dtype)
-        if self._shaken is not None and has_rounding(made):
+        shake = None
+        if self._shaken is not None and has_rounding(placeholder):
             order = self._shaken + len(self.tensors) * list(self.tensors).index(name)
-            made = one_rounding_off(self.torch, made, self.torch.Generator().manual_seed(order))
-        return self.torch.nn.Parameter(made, requires_grad=False)
+            generator = self.torch.Generator().manual_seed(order)
+            shake = one_rounding_off(self.torch, self.torch.ones(PATTERN, dtype=placeholder.dtype), generator)
+        return self.torch.nn.Parameter(self.values(name, placeholder.dtype, shake), requires_grad=False)
 
     def state(self) -> Iterator[tuple[str, Any]]:
         """The name and the values of each tensor of the state dict, one at a time."""

@@ -27,6 +27,7 @@ def without_values() -> Iterator[None]:
     flow = import_oneflow()
     initializers = flow.nn.init
     register, apply = flow.nn.Module.register_parameter, flow.nn.Module._apply
+    fill = flow.nn.Embedding._fill_padding_idx_with_zero
     kept: dict[int, Any] = {}  # those made here: a tied one stays tied
 
     def without(module: Any, name: str, parameter: Any) -> None:
@@ -43,12 +44,14 @@ def without_values() -> Iterator[None]:
     try:
         flow.nn.Module.register_parameter = without
         flow.nn.Module._apply = apply_without
+        flow.nn.Embedding._fill_padding_idx_with_zero = lambda module: None  # all of it is zeros
         for name, function in before.items():
             setattr(initializers, name, _small_only(function))
         yield
     finally:
         flow.nn.Module.register_parameter = register
         flow.nn.Module._apply = apply
+        flow.nn.Embedding._fill_padding_idx_with_zero = fill
         for name, function in before.items():
             setattr(initializers, name, function)
 
