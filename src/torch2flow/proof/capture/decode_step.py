@@ -8,6 +8,7 @@ step reads a prompt. The model stays what it is, with its class's name and its k
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,7 @@ def as_decode_step(model: Any, folder: Path) -> None:
     Raises:
         UnsupportedError: it is no decoder whose cache is keys and values alone.
     """
-    import transformers
-
+    library = importlib.import_module("transformers")
     kind, config = type(model), model.config
     if getattr(config, "is_encoder_decoder", False) or not hasattr(kind, "generate"):
         raise UnsupportedError(
@@ -38,7 +38,7 @@ def as_decode_step(model: Any, folder: Path) -> None:
         )
 
     def forward(self: Any, input_ids: Any, past: Any) -> Any:
-        cache = cache_of(transformers, past)
+        cache = cache_of(library, past)
         output = kind.forward(self, input_ids=input_ids, past_key_values=cache, use_cache=True)
         return output.logits, pairs_of(output.past_key_values)
 
