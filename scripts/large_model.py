@@ -123,6 +123,7 @@ def measure(step: str, command: list[str], **more: object) -> float:
     os.sync()
     flushed = time.perf_counter() - started
     row = {"step": step, "seconds": round(ran, 1), "with sync": round(flushed, 1),
+           "user": round(usage.ru_utime, 1), "system": round(usage.ru_stime, 1),
            "peak MiB": usage.ru_maxrss >> 10, "status": os.waitstatus_to_exitcode(status), **more}  # fmt: skip
     print(json.dumps(row), flush=True)
     if row["status"]:

@@ -428,6 +428,7 @@ def capture(model: str, inputs: tuple[str, ...], out: Path, quiet: bool, as_json
             from torch2flow.cli import display
 
             say = stack.enter_context(display.steps())
+            given["tell"] = display.show_note
         # What the model's own code prints is no part of the output.
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         captured = capture_named(model, inputs, out, say=say, **given)

@@ -35,6 +35,7 @@ from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.capture.more_runs import more_runs
 from torch2flow.proof.capture.reasons import refusal
 from torch2flow.proof.capture.recording import Recording
+from torch2flow.proof.capture.recording_size import check_recording
 from torch2flow.proof.capture.records import register_named_tuples, register_records
 from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, leaves_of
 from torch2flow.proof.capture.runtime import import_torch, quiet
@@ -96,6 +97,8 @@ class CaptureJob:
     seed: int
     say: Say
     weights: CheckpointWeights | None = None
+    tell: Say = lambda text: None
+    folder: Path = Path()
 
     def laid_out(self) -> Any:
         """A context in which the module can be exported."""
@@ -123,6 +126,7 @@ def capture(
     second: Callable[[dict[str, int]], Call] | None = None,
     say: Say | None = None,
     weights: CheckpointWeights | None = None,
+    tell: Say | None = None,
 ) -> Captured:
     """Exports a module, and records what it computes.
 
@@ -143,6 +147,7 @@ def capture(
         second: makes inputs for other sizes of the named axes; by default the given ones are resized.
         say: is called with what is being done.
         weights: where the weights of a module lie that was built without them; the `.pt2` then has none.
+        tell: is called with what a person should know before the work goes on: that a recording will be large.
 
     Raises:
         InstallationError: PyTorch is missing or older than 2.1.
@@ -167,6 +172,7 @@ def capture(
     job = CaptureJob(
         torch, module, call, names, sample_sizes(call, names), second or resizer(torch, call, names),
         model or type(module).__name__, train, gradients, reference, seed, say or (lambda text: None), weights,
+        tell or (lambda text: None), out.parent,
     )  # fmt: skip
     outputs = (Output(out, _objection_to_program), Output(beside, _objection_to_recording))
     with quiet(), untouched(torch, module), Staging(*outputs, overwrite=overwrite) as staging:
@@ -283,6 +289,7 @@ def _program(job: CaptureJob) -> tuple[Exported, dict[str, Any], dict[str, str],
     if job.weights is not None:
         facts |= job.weights.facts
     exported = _export(job)
+    check_recording(torch, exported.program, job.reference, job.folder, job.tell)
     facts["borders"] = exported.borders
     facts["static"] = [place for axis in exported.axes.values() if not axis.dynamic for place in axis.values]
     register_named_tuples(torch, exported.program.call_spec.out_spec)
