@@ -171,7 +171,8 @@ def find_weights(
             "The weights don't fit the model:\n    " + "\n    ".join(lines[:SHOWN] + more),
             where=str(checkpoint.path),
             maybe=f"the model has no place for {len(spare)} tensors of the checkpoint: {_some(spare)}" if spare else "",
-            remedy="convert with --dtype NAME, which turns the weights and the model into one dtype"
+            remedy="convert with --dtype NAME, which turns weights and model into one dtype; for capture, make "
+            "a checkpoint of one dtype first: torch2flow convert CHECKPOINT -o one.safetensors --dtype NAME"
             if only_dtypes
             else "capture the model from the very folder that has the weights",
         )
