@@ -13,8 +13,8 @@ from typing import Any
 
 from torch2flow.checkpoints.frameworks.adapters import merged
 from torch2flow.checkpoints.names.renamed_checkpoint import renamed
-from torch2flow.checkpoints.opening import open_checkpoint
-from torch2flow.checkpoints.pytorch import TensorRef
+from torch2flow.checkpoints.opening import open_checkpoint, open_container
+from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef
 from torch2flow.checkpoints.pytorch.pieced_tensor import PiecedTensor
 from torch2flow.checkpoints.pytorch.tensor import CHUNK
 from torch2flow.checkpoints.sharding.rank_folders import is_ranks, rank_folder
@@ -30,6 +30,7 @@ from torch2flow.checkpoints.writing.manifest_reading import (
 )
 from torch2flow.checkpoints.writing.value_changes import cast, changed_chunks
 from torch2flow.conversion.formats import target_of
+from torch2flow.conversion.weights_apart import check_values, under_names_of
 
 Progress = Callable[[int], None]
 
@@ -133,7 +134,13 @@ def _compare_with_source(
 ) -> None:
     options, where = saved_options(manifest), str(manifest_file(result.path))
     keys = manifest_keys(manifest, where)
-    source = open_checkpoint(against, manifest["zoo"]["key"] if "zoo" in manifest else options.key)
+    container = open_container(against)
+    check_values(container, against)
+    if manifest.get("source", {}).get("format") == "pt2" != container.format:  # convert --weights
+        rows = ([row["name"], *row.get("also", [])] for row in manifest["tensors"])
+        source = under_names_of(rows, manifest.get("weight_names", {}), Checkpoint(against, container))
+    else:
+        source = Checkpoint(against, container, manifest["zoo"]["key"] if "zoo" in manifest else options.key)
     if options.merge_adapter:
         source = merged(source, open_checkpoint(options.merge_adapter))
     source = renamed(renamed(source, manifest_keys(manifest, where, "older")), keys)

@@ -94,6 +94,7 @@ Examples:
   torch2flow convert model.pth -o out --exclude '^head\\.' --dtype float16
   torch2flow convert run.ckpt -o out --key .          everything, optimizer included
   torch2flow convert big.safetensors.index.json -o out --plan llama --ranks 8     a folder for each rank
+  torch2flow convert llama.pt2 --weights llama-folder -o llama     a model captured without its weights
   torch2flow convert out -o model.safetensors         back to PyTorch"""
 )
 @click.argument("source", metavar="FILE", type=PATH)
@@ -132,6 +133,9 @@ Examples:
     "format_",
     type=click.Choice(["folder", "file", "snapshot", "safetensors", "pth", "dcp"]),
     help="Default: folder, or by the suffix of -o.",
+)
+@click.option(
+    "--weights", type=PATH, metavar="FOLDER", help="A .pt2 that holds no weights: the checkpoint that has them."
 )
 @click.option("--plan", metavar="PLAN", help="Cut it for the ranks of a job: a TOML file or a preset (docs/scale.md).")
 @click.option("--ranks", type=RANKS, help="How many ranks PLAN is for.")
@@ -176,7 +180,8 @@ def convert(source: Path, out: Path, **given: Any) -> None:
     flags = {
         name: given[name]
         for name in (
-            "overwrite", "resume", "hashing", "sync", "dry_run", "partial", "weights_only", "plan", "ranks"
+            "overwrite", "resume", "hashing", "sync", "dry_run", "partial", "weights_only", "plan", "ranks",
+            "weights",
         )
     }  # fmt: skip
     flags["format"] = given["format_"] or ""
@@ -366,6 +371,8 @@ Examples:
   torch2flow capture nets.py:Net --weights best.pth -o net.pt2 --input 'float32[batch,3,64,64]'
   torch2flow capture scripted.pt -o net.pt2 --input 'float32[batch,3,64,64]'
   torch2flow capture ./bert-folder -o bert.pt2
+  torch2flow capture ./llama-folder -o step.pt2 --cache     to generate text token by token
+  torch2flow capture ./llama-folder -o llama.pt2 --without-weights     a model larger than the memory
   torch2flow capture project.bert:tiny -o bert.pt2 --input 'int64[batch,seq]:0..30522' --input 'mask=bool[batch,seq]'"""
 )
 @click.argument("model", metavar="MODULE:FACTORY")
@@ -377,6 +384,12 @@ Examples:
 @click.option("--weights", type=PATH, metavar="FILE", help="A checkpoint that is loaded into the model, as data.")
 @click.option("--key", metavar="PATH", help="The part of --weights to take, as a dotted path.")
 @click.option("--rename", multiple=True, metavar="OLD=NEW", help="For the names of --weights: as for convert.")
+@click.option(
+    "--without-weights",
+    is_flag=True,
+    help="Never hold all weights in memory: the .pt2 has none, and convert --weights takes them from the checkpoint.",
+)
+@click.option("--cache", is_flag=True, help="A folder's decoder: the step that takes keys and values, and gives them.")
 @click.option("--train", is_flag=True, help="Capture in train mode. Default: eval mode.")
 @click.option("--no-dropout", is_flag=True, help="Set every dropout probability to 0 first.")
 @click.option("--gradients", is_flag=True, help="Record gradients, and parameters and buffers after a step of SGD.")
@@ -415,6 +428,7 @@ def capture(model: str, inputs: tuple[str, ...], out: Path, quiet: bool, as_json
             from torch2flow.cli import display
 
             say = stack.enter_context(display.steps())
+            given["tell"] = display.show_note
         # What the model's own code prints is no part of the output.
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         captured = capture_named(model, inputs, out, say=say, **given)

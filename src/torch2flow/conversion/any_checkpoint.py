@@ -21,6 +21,7 @@ from torch2flow.conversion.delivery import Delivery, Result, deliver
 from torch2flow.conversion.formats import FORMATS, ONEFLOW_FLAT, SUFFIXES
 from torch2flow.conversion.generated_model import GeneratedModel
 from torch2flow.conversion.output_names import check_package, check_suffix
+from torch2flow.conversion.weights_apart import check_values, with_weights
 from torch2flow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def convert(
     weights_only: bool = False,
     plan: str | os.PathLike[str] | ShardingPlan | None = None,
     ranks: int | None = None,
+    weights: str | os.PathLike[str] | None = None,
     progress: Callable[[int], Progress] | None = None,
 ) -> Result:
     """Converts a checkpoint. Neither torch nor oneflow is imported, and nothing in the file is executed.
@@ -64,6 +66,7 @@ def convert(
         weights_only: write no source.
         plan: cut it for the ranks of a job, a folder for each: a TOML file, a preset's name, or a plan.
         ranks: how many; None if the plan says so.
+        weights: the checkpoint or folder that has the weights of a `.pt2`, which may hold none.
         progress: called with the number of bytes, gives a function that is called with each that are written.
 
     Raises:
@@ -92,6 +95,10 @@ def convert(
     if plan is None and ranks is not None:
         raise UsageError("--ranks says how many ranks a plan is for.", remedy="add --plan")
     container = open_container(source)
+    if weights is not None:
+        _check_names_stay(options)
+        container = with_weights(container, source, Path(weights), cast=bool(options.dtype))
+    check_values(container, source)
     with_model = format == "folder" and not weights_only
     program = _program(container, options) if with_model else None
     if program is not None:
@@ -120,6 +127,14 @@ def convert(
     model = None if model_source is None else GeneratedModel(model_source, checkpoint, cut is not None)
     result = deliver(whole, out, format, delivery, model=model, cut=cut)
     return replace(result, seconds=time.perf_counter() - started, model_source=model_source)
+
+
+def _check_names_stay(options: Options) -> None:
+    if options.rename or options.include or options.exclude or options.key not in (None, "state_dict"):
+        raise UsageError(
+            "--weights gives a model all of its weights, under its own names.",
+            remedy="leave out --key, --rename, --include and --exclude, or convert the checkpoint alone",
+        )
 
 
 def _is_changed(options: Options) -> bool:

@@ -11,6 +11,7 @@ from torch2flow.checkpoints.pickles import StatefulDict
 from torch2flow.checkpoints.pytorch import Checkpoint, Container
 from torch2flow.checkpoints.writing import Options, make_plan
 from torch2flow.conversion.formats import ONEFLOW
+from torch2flow.conversion.weights_apart import NAMES
 
 if TYPE_CHECKING:
     from torch2flow.models.codegen.writer import Source
@@ -44,4 +45,6 @@ class GeneratedModel:
             for each in self.source.missing
         ]
         manifest["model"] = {"class": self.source.root, "missing": missing, "notes": self.source.notes}
+        if names := self.checkpoint.container.metadata.get(NAMES):
+            manifest["weight_names"] = names
         manifest["not_converted"] = [row for row in manifest["not_converted"] if row["name"] != CONSTANTS]

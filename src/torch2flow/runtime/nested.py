@@ -36,6 +36,22 @@ def replaced(value: Any, change: Callable[[Any], Any]) -> Any:
     return replaced_by_name("", value, lambda path, leaf: change(leaf))
 
 
+def filled(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The same nested value with other leaves, in which an object, such as a cache, stays the very object.
+
+    Whoever gave it to a module sees what the module then adds to it.
+    """
+    parts = _parts(value)
+    if parts is None:
+        return change(value)
+    new = [(key, filled(part, change)) for key, part in parts]
+    if isinstance(value, Mapping | list | tuple) or dataclasses.is_dataclass(value):
+        return _put_together(value, new)
+    for key, part in new:
+        object.__setattr__(value, key, part)
+    return value
+
+
 def replaced_by_name(path: str, value: Any, change: Change) -> Any:
     """The same nested value with other leaves; what holds them is new, too."""
     parts = _parts(value)

@@ -534,3 +534,21 @@ def test_an_interrupted_run_leaves_nothing(torch: Any, tmp_path: Path) -> None:
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "Traceback" not in err
     assert not [name for name in os.listdir(tmp_path) if "net" in name]
+
+
+def test_a_large_recording_is_told_before_it_is_written(
+    torch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch2flow.proof.capture import recording_size
+
+    told: list[str] = []
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 8, 3)).eval()
+    x = torch.randn(2, 3, 64, 64)
+    monkeypatch.setattr(recording_size, "LARGE", 1 << 20)
+    captured = torch2flow.capture(net, (x,), out=tmp_path / "net.pt2", dynamic={0: ("batch",)}, tell=told.append)
+    assert told and told[0].startswith("the recording will be some 0.0") and "--reference outputs would be" in told[0]
+    said = float(told[0].split()[5]) * 1e9
+    assert captured.reference_nbytes / 2 < said < captured.reference_nbytes * 2
+    monkeypatch.setattr(recording_size, "LARGE", 1 << 40)
+    torch2flow.capture(net, (x,), out=tmp_path / "other.pt2", tell=told.append)
+    assert len(told) == 1

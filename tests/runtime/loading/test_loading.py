@@ -16,6 +16,7 @@ from torch2flow.conversion import convert
 from torch2flow.errors import FormatError, UnsupportedError, UsageError
 from torch2flow.runtime.loading import filling
 from torch2flow.runtime.loading.live import load, load_state_dict
+from torch2flow.runtime.loading.model_without_values import without_values
 
 pytestmark = pytest.mark.oneflow
 
@@ -573,3 +574,19 @@ def test_no_more_than_a_few_buffers_beside_the_model(
     extra = int(run_python(oneflow_python, MEASURE, path, target, small))
     # A strided source is mapped; its pages are the kernel's, and counted.
     assert extra < 100_000 + (4 * 65_536 if source == "transposed" else 0)
+
+
+def test_a_model_without_values_may_pad_and_become_another_dtype(flow: Any) -> None:
+    class Net(flow.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = flow.nn.Embedding(300, 64, padding_idx=0)
+            self.norm = flow.nn.LayerNorm(64)
+            self.to(flow.bfloat16)
+
+    with without_values():
+        net = Net()
+    weight = net.embedding.weight
+    assert (weight.dtype, weight.stride(), tuple(weight.shape)) == (flow.bfloat16, (0, 0), (300, 64))
+    assert net.norm.weight.dtype == flow.bfloat16
+    assert Net().embedding.weight.stride() == (64, 1)

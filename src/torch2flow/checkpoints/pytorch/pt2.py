@@ -18,7 +18,7 @@ from torch2flow.checkpoints.dtypes import DTYPES
 from torch2flow.checkpoints.pickles import StatefulDict, label
 from torch2flow.checkpoints.pytorch.archive import open_bytes_range
 from torch2flow.checkpoints.pytorch.containers import Container
-from torch2flow.checkpoints.pytorch.tensor import Storage, TensorRef
+from torch2flow.checkpoints.pytorch.tensor import CompositeTensor, Storage, Tensor, TensorRef
 from torch2flow.checkpoints.pytorch.zip import ZipArchive
 from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object
@@ -136,17 +136,21 @@ def _described(archive: ZipArchive, configs: list[str], met: dict[str, int]) -> 
     return tensors
 
 
-def _tensor(meta: dict[str, Any], storage: Storage, is_parameter: bool) -> TensorRef:
+def _tensor(meta: dict[str, Any], storage: Storage, is_parameter: bool) -> Tensor:
     dtype = DTYPES.get(SCALAR_TYPES.get(meta["dtype"], ""))
     if dtype is None:
         raise FormatError(
             f"The file names an unknown element type: {meta['dtype']!r:.40}.",
             maybe="it is newer than torch2flow",
         )
+    shape = tuple(size["as_int"] for size in meta["sizes"])
+    if (meta.get("device") or {}).get("type") == "meta" and not storage.nbytes:
+        # All tensors of the meta device have one payload of no bytes, whether they are one tensor or not.
+        return CompositeTensor("meta", dtype, shape, {}, {}, bool(meta["requires_grad"]), is_parameter)
     # A payload of no bytes under a shape that has some is a fake tensor; PyTorch itself loads zeros for it.
     return TensorRef(
         dtype,
-        tuple(size["as_int"] for size in meta["sizes"]),
+        shape,
         tuple(step["as_int"] for step in meta["strides"]),
         meta["storage_offset"]["as_int"],
         storage,

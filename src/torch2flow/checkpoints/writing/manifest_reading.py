@@ -77,6 +77,7 @@ class SourceNote(TypedDict, total=False):
     """Where it came from."""
 
     name: str
+    format: str
 
 
 ModelNote = TypedDict("ModelNote", {"class": str}, total=False)
@@ -111,6 +112,7 @@ class Manifest(_Manifest, total=False):
     files: list[FileRow]
     torch2flow: str
     names: list[Name]
+    weight_names: dict[str, str]
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -2,7 +2,7 @@
 
 from torch2flow.cli.display.checkpoint import show_inspection, show_tree
 from torch2flow.cli.display.comparison import show_diff, show_predictions, show_verification
-from torch2flow.cli.display.conversion import show_capture, show_check, show_result, show_twin
+from torch2flow.cli.display.conversion import show_capture, show_check, show_note, show_result, show_twin
 from torch2flow.cli.display.listings import show_doctor, show_estimate, show_operators, show_zoo
 from torch2flow.cli.display.port import show_port
 from torch2flow.cli.display.progress import conversion_progress, progress_bar, steps
@@ -17,6 +17,7 @@ __all__ = [
     "show_doctor",
     "show_estimate",
     "show_inspection",
+    "show_note",
     "show_operators",
     "show_port",
     "show_predictions",

@@ -97,6 +97,11 @@ def show_check(check: Check) -> None:
     out.print(f"{verdict}: {check.tensors} tensors, {check.compared} of them by their bytes  {escape(str(check.path))}")
 
 
+def show_note(text: str) -> None:
+    """A sentence that a person should read before the work goes on."""
+    err.print(f"note: {shown(text, 1000)}")
+
+
 def show_capture(captured: Captured) -> None:
     """The closing summary of a capture."""
     err.print(

@@ -83,10 +83,7 @@ class Program:
 
     def retype(self, dtype: str) -> None:
         """Makes the model compute in another floating dtype, as `--dtype` turns its weights into it."""
-        short = ("float16", "bfloat16")
-        self.graph = self.graph.retyped({"float32": dtype} if dtype in short else dict.fromkeys(short, dtype))
-        if dtype == "float64":
-            self.graph = self.graph.retyped({"float32": dtype})
+        self.graph = self.graph.retyped(retyping(dtype))
 
     def source(self) -> Source:
         """The model as OneFlow source.
@@ -96,6 +93,14 @@ class Program:
         """
         with writing(self.origin):
             return write_source(self.graph, self.tensors, self.origin)
+
+
+def retyping(dtype: str) -> dict[str, str]:
+    """What `--dtype` makes of the floating dtypes that a program computes in."""
+    short = ("float16", "bfloat16")
+    if dtype in short:
+        return {"float32": dtype}
+    return dict.fromkeys((*short, "float32") if dtype == "float64" else short, dtype)
 
 
 def open_program(container: Container) -> Program | None:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch2flow.errors import UsageError
+from torch2flow.runtime.nested import leaves, replaced
 
 Dynamic = dict["int | str", dict[int, str]]
-"""For a position or a keyword, the names of its dynamic axes."""
+"""For a position or a keyword, the names of its dynamic axes; those of a list are the axes of each tensor in it."""
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 """Positional and keyword arguments."""
@@ -27,13 +28,15 @@ def named_axes(torch: Any, call: Call, dynamic: Mapping[int | str, Names]) -> Dy
     names: Dynamic = {}
     for key, given in dynamic.items():
         value = kwargs.get(key) if isinstance(key, str) else args[key] if key < len(args) else None
-        if not isinstance(value, torch.Tensor):
+        tensors = list(leaves(value))
+        if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
             raise UsageError(f"dynamic names the input {key!r}, which is no tensor among the inputs.")
         axes = dict(given) if isinstance(given, Mapping) else {n: name for n, name in enumerate(given) if name}
         for axis, name in axes.items():
-            if not 0 <= axis < value.dim() or not str(name).isidentifier():
+            dim = min(tensor.dim() for tensor in tensors)
+            if not 0 <= axis < dim or not str(name).isidentifier():
                 raise UsageError(
-                    f"dynamic names axis {axis} of the input {key!r} {name!r}, and it has {value.dim()} axes.",
+                    f"dynamic names axis {axis} of the input {key!r} {name!r}, and it has {dim} axes.",
                     remedy="axes count from 0, and a name is an identifier",
                 )
         if axes:
@@ -50,8 +53,8 @@ def sample_sizes(call: Call, names: Dynamic) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for key, axes in names.items():
         value = call[1][key] if isinstance(key, str) else call[0][key]
-        for axis, name in axes.items():
-            size = int(value.shape[axis])
+        named = ((name, int(tensor.shape[axis])) for tensor in leaves(value) for axis, name in axes.items())
+        for name, size in named:
             if sizes.setdefault(name, size) != size:
                 raise UsageError(f"The axis {name} is {sizes[name]} long in one input and {size} in another.")
             if size < 2:
@@ -66,10 +69,11 @@ def resizer(torch: Any, call: Call, names: Dynamic) -> Callable[[dict[str, int]]
     """Makes the given inputs longer along their named axes; floats get new values, others begin again."""
 
     def resized(key: int | str, value: Any, sizes: dict[str, int]) -> Any:
-        if key not in names:
-            return value
+        return replaced(value, lambda leaf: grown(names[key], leaf, sizes)) if key in names else value
+
+    def grown(axes: dict[int, str], value: Any, sizes: dict[str, int]) -> Any:
         before = value
-        for axis, name in names[key].items():
+        for axis, name in axes.items():
             value = value.index_select(axis, torch.arange(sizes[name]) % value.shape[axis])
         if value.is_floating_point():
             generator = torch.Generator().manual_seed(0)

@@ -92,13 +92,19 @@ def program_alone(torch: Any, program: Any, beside: Any) -> str:
     for name, value in program.constants.items():
         if not (isinstance(value, torch.Tensor) and torch.equal(value, beside.constants.get(name, value.new_empty(0)))):
             raise ValueError(f"the constant {name} is another one")
-    for held in (program.state_dict, program.constants):
-        held.update({name: _without_values(torch, value) for name, value in held.items()})
+    leave_out_values(torch, program)
+    program.constants.update({name: _without_values(torch, value) for name, value in program.constants.items()})
     written = io.BytesIO()
     torch.export.save(program, written)
     with zipfile.ZipFile(written) as archive:
         (name,) = (name for name in archive.namelist() if is_program(name))
         return archive.read(name).decode()
+
+
+def leave_out_values(torch: Any, program: Any) -> None:
+    """Takes the values of its weights from a program, which keeps its constants."""
+    weights = program.state_dict
+    weights.update({name: _without_values(torch, value) for name, value in weights.items()})
 
 
 def _without_values(torch: Any, tensor: Any) -> Any:
@@ -249,8 +255,8 @@ def _shapes(
     def shape(key: int | str) -> Any:
         value = args[key] if isinstance(key, int) else kwargs[key]
         if key in dynamic:
-            return {axis: dims[name] for axis, name in dynamic[key].items()}
-        return _static(value)
+            return _nested(value, {axis: dims[name] for axis, name in dynamic[key].items()})
+        return _nested(value, None)
 
     shapes: dict[str, Any] = {}
     position = 0
@@ -266,11 +272,11 @@ def _shapes(
     return shapes
 
 
-def _static(value: Any) -> Any:
-    """No dynamic axis anywhere in it, in the form of the value."""
+def _nested(value: Any, of_each: Any) -> Any:
+    """The same dynamic axes for each tensor in it, in the form of the value."""
     if isinstance(value, list | tuple):
-        return type(value)(_static(part) for part in value) if type(value) in (list, tuple) else None
-    return {key: _static(part) for key, part in value.items()} if type(value) is dict else None
+        return type(value)(_nested(part, of_each) for part in value) if type(value) in (list, tuple) else None
+    return {key: _nested(part, of_each) for key, part in value.items()} if type(value) is dict else of_each
 
 
 def _outcome(
@@ -283,14 +289,17 @@ def _outcome(
     number = 0
     for key, value in [*enumerate(args), *kwargs.items()]:
         leaves, _ = torch.utils._pytree.tree_flatten(value)
-        for where, name in dynamic.get(key, {}).items():  # type: ignore[call-overload]
-            axis = axes.setdefault(name, Axis(name, int(value.shape[where])))
-            axis.places.append(f"input.{key} axis {where}")
-            user = users[number] if number < len(users) else None
+        for offset, leaf in enumerate(leaves):
+            user = users[number + offset] if number + offset < len(users) else None
             meta = nodes[user].meta.get("val") if isinstance(user, str) and user in nodes else None
-            if isinstance(user, str) and meta is not None and len(meta.shape) == value.dim():
-                axis.values.append((user, where))
-                _judge(torch, axis, meta.shape[where], program.range_constraints)
+            for where, name in dynamic.get(key, {}).items():  # type: ignore[call-overload]
+                axis = axes.setdefault(name, Axis(name, int(leaf.shape[where])))
+                place = f"input.{key} axis {where}"
+                if place not in axis.places:
+                    axis.places.append(place)
+                if isinstance(user, str) and meta is not None and len(meta.shape) == leaf.dim():
+                    axis.values.append((user, where))
+                    _judge(torch, axis, meta.shape[where], program.range_constraints)
         number += len(leaves)
     return axes
 

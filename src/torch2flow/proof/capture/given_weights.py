@@ -6,13 +6,12 @@ ranks are put together. The module says which names it wants; what a wrapper add
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from torch2flow.checkpoints.names.wrappers import unwrapped
+from torch2flow.checkpoints.names.wanted_names import change_of_names
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.writing import ConversionPlan, Entry, Options, make_plan
 from torch2flow.conversion.formats import FORMATS
@@ -49,7 +48,7 @@ class GivenWeights:
         plan = make_plan(checkpoint, Options(key=self.key, rename=self.rename), FORMATS["pth"].target)
         given = {name: entry for entry in plan.entries for name in entry.names}
         wanted = {name: value for name, value in module.state_dict().items() if isinstance(value, torch.Tensor)}
-        change, told = _change(wanted, given)
+        change, told = change_of_names(wanted, given)
         named = {change(name): name for name in given}
         self._refuse(wanted, given, named, plan)
         state = {name: _live(torch, given[named[name]]) for name in wanted if name in named}
@@ -106,46 +105,6 @@ def _near(name: str, value: Any, wanted: dict[str, Any], given: dict[str, Entry]
 def _has_shape(tensor: Any) -> bool:
     """Whether a tensor has one: a lazy layer's gets it from the file."""
     return type(tensor).__name__ not in ("UninitializedParameter", "UninitializedBuffer")
-
-
-def _change(wanted: Collection[str], given: Iterable[str]) -> tuple[Callable[[str], str], list[str]]:
-    """The change of names under which the model finds most of its own, and what to say of it."""
-    names = list(given)
-    best: Callable[[str], str] = _same
-    most, told = len(set(names) & set(wanted)), ""
-    for change, words in _changes(list(wanted), names):
-        changed = [change(name) for name in names]
-        if len(set(changed)) == len(changed) and (fits := len(set(changed) & set(wanted))) > most:
-            best, most, told = change, fits, words
-    return best, [told] if told else []
-
-
-def _same(name: str) -> str:
-    return name
-
-
-def _changes(wanted: list[str], names: list[str]) -> Iterator[tuple[Callable[[str], str], str]]:
-    yield unwrapped, "names: what wrappers (DataParallel, torch.compile, FSDP) add to the file's was taken off"
-    for tail in wanted[:1]:
-        for name in names:
-            plain = unwrapped(name)
-            if plain.endswith(f".{tail}"):
-                prefix = plain[: -len(tail)]
-                yield _without(prefix), f"names: {prefix!r} at the head of the file's was taken off"
-    for name in names[:1]:
-        plain = unwrapped(name)
-        for tail in wanted:
-            if tail.endswith(f".{plain}"):
-                prefix = tail[: -len(plain)]
-                yield _with(prefix), f"names: {prefix!r} was put before the file's"
-
-
-def _without(prefix: str) -> Callable[[str], str]:
-    return lambda name: unwrapped(name).removeprefix(prefix)
-
-
-def _with(prefix: str) -> Callable[[str], str]:
-    return lambda name: prefix + unwrapped(name)
 
 
 def _live(torch: Any, entry: Entry) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from torch2flow.proof.capture.module_state import has_rounding
 from torch2flow.proof.watching import WatchedCall
-from torch2flow.runtime.nested import replaced
+from torch2flow.runtime.nested import filled
 
 
 class LayerRecorder(Protocol):
@@ -178,7 +178,7 @@ class RandomTensors(Fed):
 def replace_leaves(torch: Any, value: Any, change: Callable[[Any], Any]) -> Any:
     """A nested value with other leaves: the same ones, in the same order, as `leaves_of` gives."""
     leaves, structure = torch.utils._pytree.tree_flatten(value)
-    return torch.utils._pytree.tree_unflatten([replaced(leaf, change) for leaf in leaves], structure)
+    return torch.utils._pytree.tree_unflatten([filled(leaf, change) for leaf in leaves], structure)
 
 
 def _version(tensor: Any) -> int:

@@ -28,7 +28,7 @@ from torch2flow.guards.regular_files import file_digest
 from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.proof.capture.axes import Call, Dynamic, Names, named_axes, resizer, sample_sizes
 from torch2flow.proof.capture.control_flow import DECISIONS, plain_control_flow
-from torch2flow.proof.capture.exporting import Axis, Exported, bind, export, program_alone
+from torch2flow.proof.capture.exporting import Axis, Exported, bind, export, leave_out_values, program_alone
 from torch2flow.proof.capture.factories import in_words, place_of, raised, unwrapped
 from torch2flow.proof.capture.facts import FILE, OTHER_FILE, describe_modules, to_text
 from torch2flow.proof.capture.mode_calls import ModeCalls, calls_by_mode, draws_in_python, facts_of_modes
@@ -36,9 +36,11 @@ from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.capture.more_runs import more_runs
 from torch2flow.proof.capture.reasons import refusal
 from torch2flow.proof.capture.recording import Recording
+from torch2flow.proof.capture.recording_size import check_recording
 from torch2flow.proof.capture.records import register_named_tuples, register_records
 from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves, leaves_of
 from torch2flow.proof.capture.runtime import import_torch, quiet
+from torch2flow.proof.capture.without_weights import CheckpointWeights, without_computing
 from torch2flow.proof.dropout import dropout_off
 from torch2flow.runtime.nested import replaced
 
@@ -95,6 +97,17 @@ class CaptureJob:
     reference: str
     seed: int
     say: Say
+    weights: CheckpointWeights | None = None
+    tell: Say = lambda text: None
+    folder: Path = Path()
+
+    def laid_out(self) -> Any:
+        """A context in which the module can be exported."""
+        return contextlib.nullcontext() if self.weights is None else self.weights.laid_out()
+
+    def given(self) -> Any:
+        """A context in which the module can be called."""
+        return contextlib.nullcontext() if self.weights is None else self.weights.given()
 
 
 def capture(
@@ -113,6 +126,8 @@ def capture(
     model: str = "",
     second: Callable[[dict[str, int]], Call] | None = None,
     say: Say | None = None,
+    weights: CheckpointWeights | None = None,
+    tell: Say | None = None,
 ) -> Captured:
     """Exports a module, and records what it computes.
 
@@ -132,6 +147,8 @@ def capture(
         model: what the recording says it is of.
         second: makes inputs for other sizes of the named axes; by default the given ones are resized.
         say: is called with what is being done.
+        weights: where the weights of a module lie that was built without them; the `.pt2` then has none.
+        tell: is called with what a person should know before the work goes on: that a recording will be large.
 
     Raises:
         InstallationError: PyTorch is missing or older than 2.1.
@@ -155,7 +172,8 @@ def capture(
     names = named_axes(torch, call, dynamic or {})
     job = CaptureJob(
         torch, module, call, names, sample_sizes(call, names), second or resizer(torch, call, names),
-        model or type(module).__name__, train, gradients, reference, seed, say or (lambda text: None),
+        model or type(module).__name__, train, gradients, reference, seed, say or (lambda text: None), weights,
+        tell or (lambda text: None), out.parent,
     )  # fmt: skip
     outputs = (Output(out, _objection_to_program), Output(beside, _objection_to_recording))
     with quiet(), untouched(torch, module), Staging(*outputs, overwrite=overwrite) as staging:
@@ -217,29 +235,8 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
         module.train(job.train)
     except Exception as error:  # the module of an exported program has one mode
         raise raised(f"{'train()' if job.train else 'eval()'} of the model raised", error, job.model) from None
-    _make_exportable(job)
-    job.say("exporting")
-    facts = {
-        "class": type(module).__name__,
-        "mode": "train" if job.train else "eval",
-        **describe_modules(torch, module),
-    }
-    exported = _export(job)
-    facts["borders"] = exported.borders
-    facts["static"] = [place for axis in exported.axes.values() if not axis.dynamic for place in axis.values]
-    register_named_tuples(torch, exported.program.call_spec.out_spec)
-    # Only now: a first call makes lazy layers, and what a module keeps from call to call.
-    modes = calls_by_mode(torch, module, lambda: _copies(torch, job.call), job.seed)
-    facts |= facts_of_modes(module, modes, train=job.train)
-    if draws_in_python(modes.get(facts["mode"])):
-        exported.notes.append(
-            f"in {facts['mode']} mode the model draws by Python or NumPy: the program has one draw for ever"
-        )
-    files = {}
-    if facts["other_mode"] and (other := _other_mode(job, exported, modes)) is not None:
-        files[OTHER_FILE], facts["other"] = other
-        exported.notes.append(f"{facts['other']['mode']} mode computes something else: its program is in the file too")
-    exported.notes += mode_notes(facts["mode"], () if files else facts["other_mode"], facts["backwards"])
+    with job.laid_out():
+        exported, facts, files, modes = _program(job)
     path, target = paths
     job.say("writing")
     try:
@@ -265,7 +262,7 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
     )
     if job.reference != "none":
         try:
-            with Recording(out.parent) as recording:
+            with Recording(out.parent) as recording, job.given():
                 metadata = _record(job, exported, modes, recording, captured, both=bool(files))
                 metadata["pt2"], metadata["pt2.sha256"] = out.name, file_digest(path)
                 captured.reference_nbytes = recording.save(target, metadata)
@@ -278,6 +275,41 @@ def _write(job: CaptureJob, out: Path, beside: Path, paths: list[Path]) -> Captu
             raise _not_recorded(job, error) from None
         captured.reference = beside
     return captured
+
+
+def _program(job: CaptureJob) -> tuple[Exported, dict[str, Any], dict[str, str], dict[str, ModeCalls]]:
+    """The program, what else there is to know of the model, more files for the `.pt2`, and what each mode calls."""
+    torch, module = job.torch, job.module
+    _make_exportable(job)
+    job.say("exporting")
+    facts = {
+        "class": type(module).__name__,
+        "mode": "train" if job.train else "eval",
+        **describe_modules(torch, module),
+    }
+    if job.weights is not None:
+        facts |= job.weights.facts
+    exported = _export(job)
+    check_recording(torch, exported.program, job.reference, job.folder, job.tell)
+    facts["borders"] = exported.borders
+    facts["static"] = [place for axis in exported.axes.values() if not axis.dynamic for place in axis.values]
+    register_named_tuples(torch, exported.program.call_spec.out_spec)
+    # Only now: a first call makes lazy layers, and what a module keeps from call to call.
+    with contextlib.nullcontext() if job.weights is None else without_computing(torch):
+        modes = calls_by_mode(torch, module, lambda: _copies(torch, job.call), job.seed)
+    facts |= facts_of_modes(module, modes, train=job.train)
+    if draws_in_python(modes.get(facts["mode"])):
+        exported.notes.append(
+            f"in {facts['mode']} mode the model draws by Python or NumPy: the program has one draw for ever"
+        )
+    files = {}
+    if facts["other_mode"] and (other := _other_mode(job, exported, modes)) is not None:
+        files[OTHER_FILE], facts["other"] = other
+        exported.notes.append(f"{facts['other']['mode']} mode computes something else: its program is in the file too")
+    exported.notes += mode_notes(facts["mode"], () if files else facts["other_mode"], facts["backwards"])
+    if job.weights is not None:
+        leave_out_values(torch, exported.program)
+    return exported, facts, files, modes
 
 
 class Sink(io.FileIO):
@@ -410,7 +442,9 @@ def _record(
 ) -> dict[str, str]:
     """Runs the module, and returns the metadata of the recording; `both` says that both modes have a program."""
     attributes = not job.train and not both
-    reference = ReferenceRecorder(job.torch, job.module, recording, job.seed, job.say, attributes=attributes)
+    reference = ReferenceRecorder(
+        job.torch, job.module, recording, job.seed, job.say, attributes=attributes, weights=job.weights
+    )
     if not DECISIONS:  # a run takes one branch of a decision, and the program has both
         reference.calls |= {mode: calls.random for mode, calls in modes.items()}
     args, kwargs = job.call
@@ -425,7 +459,7 @@ def _record(
     else:
         program = None
         try:
-            program = exported.program.module()
+            program = exported.program.module() if job.weights is None else None
             if not reference.is_random(train=job.train):
                 _compare(job, _run_program(job, program, reference.copies(*job.call)), outputs, captured)
         except Exception as error:
@@ -449,15 +483,26 @@ def _more_runs(
         if not reference.is_random(train=job.train):
             _compare(job, found, outputs, captured, " at other sizes")
 
-    runs, captured.second = more_runs(
-        reference, job.call, free, lambda sizes: job.second({**job.sizes, **sizes}), compare
-    )
+    def resized(sizes: dict[str, int]) -> Call:
+        if program is None:  # which could not say so itself
+            _check_sizes(exported, sizes)
+        return job.second({**job.sizes, **sizes})
+
+    runs, captured.second = more_runs(reference, job.call, free, resized, compare)
     captured.second = {**job.sizes, **captured.second} if captured.second else {}
     if free and "second." not in runs:
         captured.notes.append(
             "the model takes none of the other sizes that were tried: dynamic axes are not in the reference"
         )
     return runs
+
+
+def _check_sizes(exported: Exported, sizes: dict[str, int]) -> None:
+    """Raises a `ValueError` for sizes that the program may not take."""
+    for name, size in sizes.items():
+        axis = exported.axes[name]
+        if axis.relation or size < (axis.low or 0) or (axis.high is not None and size > axis.high):
+            raise ValueError(f"the axis {name} can't be {size}")
 
 
 def _run_program(job: CaptureJob, program: Any, call: Call) -> list[Any] | None:

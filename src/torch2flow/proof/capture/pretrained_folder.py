@@ -8,13 +8,15 @@ Code that lies in such a folder is never run (`trust_remote_code` stays off), an
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from torch2flow.checkpoints.frameworks.pretrained_config import CONFIG, architectures
-from torch2flow.errors import InstallationError, UnsupportedError, UsageError
+from torch2flow.checkpoints.opening import open_checkpoint
+from torch2flow.errors import InstallationError, Torch2FlowError, UnsupportedError, UsageError
 from torch2flow.proof.capture.factories import in_words
+from torch2flow.proof.capture.without_weights import CheckpointWeights, parameters_without_memory
 from torch2flow.runtime.packages import install_command
 
 
@@ -24,6 +26,94 @@ def build_pretrained(folder: Path) -> Any:
     Raises:
         InstallationError: transformers is missing, or too old for this model.
         UnsupportedError: its code lies in the folder, or its weights don't fit it.
+        UsageError: the weights are larger than the memory that is free.
+    """
+    library, kind = _class_of(folder)
+    _check_memory(folder)
+    try:
+        library.utils.logging.disable_progress_bar()
+        model, loaded = kind.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, output_loading_info=True
+        )
+    except Exception as error:
+        raise UnsupportedError(f"transformers does not load it: {in_words(error)}", where=str(folder)) from None
+    missing = sorted(loaded.get("missing_keys", ()))
+    if missing:
+        raise UnsupportedError(
+            f"The folder has no weights for {len(missing)} tensors of {kind.__name__}: {', '.join(missing[:5])[:300]}.",
+            where=str(folder),
+            maybe="it holds the model without its head; transformers would draw the rest at random",
+        )
+    return _without_cache(model)
+
+
+def build_without_weights(torch: Any, folder: Path) -> tuple[Any, CheckpointWeights]:
+    """The model without memory for its weights, in the dtype that they have, and where they lie.
+
+    Raises:
+        InstallationError: transformers is missing, or too old for this model.
+        UnsupportedError: its code lies in the folder, or it is not built without values.
+        UsageError: the folder has not just the model's weights.
+        FormatError: its checkpoint is broken or hostile.
+    """
+    _, kind = _class_of(folder)
+    checkpoint = open_checkpoint(folder)
+    floating = [tensor for tensor in checkpoint.values() if tensor.dtype.kind == "f"]
+    largest = max(floating, key=lambda tensor: tensor.nbytes, default=None)
+    before = torch.get_default_dtype()
+    try:
+        if largest is not None:
+            torch.set_default_dtype(getattr(torch, largest.dtype.name))
+        config = kind.config_class.from_pretrained(str(folder), local_files_only=True)
+        with parameters_without_memory(torch):
+            model = kind(config)
+    except Exception as error:
+        raise UnsupportedError(
+            f"transformers does not build it without its weights: {in_words(error)}", where=str(folder)
+        ) from None
+    finally:
+        torch.set_default_dtype(before)
+    renamed = _names_in_model(model, checkpoint, folder)
+    return _without_cache(model.eval()), CheckpointWeights(torch, model, checkpoint, names=renamed)
+
+
+def _names_in_model(model: Any, names: Iterable[str], folder: Path) -> dict[str, str]:
+    """The names of a checkpoint that transformers changes as it loads it, with those in the model.
+
+    Raises:
+        UnsupportedError: it makes tensors of the model out of several of the checkpoint.
+    """
+    try:
+        loading = importlib.import_module("transformers.core_model_loading")
+        mapping = importlib.import_module("transformers.conversion_mapping")
+        changes = mapping.get_model_conversion_mapping(model)
+    except (ImportError, AttributeError):
+        return {}  # before 5.0 names were changed by the classes themselves, and seldom
+    renamings = [change for change in changes if isinstance(change, loading.WeightRenaming)]
+    others = [change for change in changes if not isinstance(change, loading.WeightRenaming)]
+    state, changed, made = model.state_dict(), {}, []
+    for name in names:
+        new, pattern = loading.rename_source_key(name, renamings, others, model.base_model_prefix, state)
+        if pattern is not None:
+            made.append(name)
+        elif new != name:
+            changed[name] = new
+    if made:
+        raise UnsupportedError(
+            f"transformers puts {len(made)} tensors of the checkpoint together as it loads it: {made[0][:200]}, ...",
+            where=str(folder),
+            maybe="they are the experts of a mixture, which the model holds as one tensor",
+            remedy="capture it with its weights, on a machine that holds them",
+        )
+    return changed
+
+
+def _class_of(folder: Path) -> tuple[Any, Any]:
+    """The library, and the class that the folder's config names.
+
+    Raises:
+        InstallationError: transformers is missing.
+        UnsupportedError: it has no such class.
     """
     try:
         library = importlib.import_module("transformers")
@@ -45,24 +135,38 @@ def build_pretrained(folder: Path) -> Any:
             maybe="the model is newer than it, or its code lies in the folder, and is not run",
             remedy="update transformers, or write a function that builds the model: nets.py:build",
         )
-    try:
-        library.utils.logging.disable_progress_bar()
-        model, loaded = kind.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False, output_loading_info=True
-        )
-    except Exception as error:
-        raise UnsupportedError(f"transformers does not load it: {in_words(error)}", where=str(folder)) from None
-    missing = sorted(loaded.get("missing_keys", ()))
-    if missing:
-        raise UnsupportedError(
-            f"The folder has no weights for {len(missing)} tensors of {name}: {', '.join(missing[:5])[:300]}.",
-            where=str(folder),
-            maybe="it holds the model without its head; transformers would draw the rest at random",
-        )
+    return library, kind
+
+
+def _without_cache(model: Any) -> Any:
     for part in model.modules():
         if getattr(getattr(part, "config", None), "use_cache", None):
             part.config.use_cache = False
     return model
+
+
+def _check_memory(folder: Path) -> None:
+    """Refuses weights that are larger than the memory that is free, with which the system would end the process."""
+    try:
+        held, free = open_checkpoint(folder).nbytes, free_memory()
+    except Torch2FlowError:
+        return  # transformers may read what torch2flow does not
+    if held > free:
+        raise UsageError(
+            f"The weights are {held / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free.",
+            where=str(folder),
+            remedy="add --without-weights: the .pt2 then has none, a few layers are read at a time for the recording, "
+            "and 'torch2flow convert --weights' takes them from the folder",
+        )
+
+
+def free_memory() -> float:
+    """Bytes of memory that programs can still get; infinity where the system does not say."""
+    try:
+        rows = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(row.split()[1]) * 1024.0 for row in rows if row.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return float("inf")
 
 
 def default_inputs(model: Any, folder: Path) -> list[str]:

@@ -42,6 +42,7 @@ from torch2flow.runtime.nested import leaves, named_leaves, replaced, replaced_b
 
 if TYPE_CHECKING:
     from torch2flow.proof.capture.recording import Recording
+    from torch2flow.proof.capture.without_weights import CheckpointWeights
 
 LEARNING_RATE = 2.0**-7
 """A number that float32 holds exactly, as an optimizer may keep it in float32."""
@@ -98,14 +99,19 @@ class ReferenceRecorder:
         say: is told what is being done.
         attributes: also set every attribute that holds a probability to drop to 0, which switches off what an author
             wrote with `bernoulli_`. A program of train mode keeps such code, with its numbers.
+        weights: where the weights lie, if the module has them only while it runs.
     """
 
     def __init__(
-        self, torch: Any, module: Any, recording: Recording, seed: int, say: Say, *, attributes: bool = True
-    ) -> None:
+        self, torch: Any, module: Any, recording: Recording, seed: int, say: Say, *, attributes: bool = True,
+        weights: CheckpointWeights | None = None,
+    ) -> None:  # fmt: skip
         self.torch, self.module, self.recording, self.seed, self.say = torch, module, recording, seed, say
         self.attributes = attributes
+        self.weights = weights
         self.metadata: dict[str, str] = {"dropout": "attributes" if attributes else "functions", "draws": "fixed"}
+        if weights is not None:
+            self.metadata["on_demand"] = str(weights.limit)
         self.notes: list[str] = []
         self.prefix = ""
         self.doubles = False
@@ -289,7 +295,8 @@ class ReferenceRecorder:
                     floating = isinstance(leaf, self.torch.Tensor) and has_rounding(leaf)
                     return one_rounding_off(self.torch, leaf, generator) if floating else leaf
 
-                with shaken(self.torch, self.module, seed):
+                off = shaken(self.torch, self.module, seed) if self.weights is None else self.weights.shaken(seed)
+                with off:
                     for prefix, call in runs.items():
                         args, kwargs = replaced(call, moved)
                         self.forward(args, kwargs, prefix, layers=False)
@@ -301,7 +308,7 @@ class ReferenceRecorder:
 
     def _weights(self) -> Iterator[tuple[str, str]]:
         """A digest of each parameter and buffer, by the names of the state dict."""
-        for name, value in self.module.state_dict().items():
+        for name, value in self.module.state_dict().items() if self.weights is None else self.weights.state():
             if isinstance(value, self.torch.Tensor) and value.layout is self.torch.strided and not value.is_quantized:
                 value = as_pairs(self.torch, value.detach().cpu())
                 value = value.float() if value.dtype is self.torch.bfloat16 else value

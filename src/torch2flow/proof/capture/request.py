@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch2flow.checkpoints.frameworks.pretrained_config import architectures
+from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.errors import UsageError
 from torch2flow.proof.capture.axes import Call
+from torch2flow.proof.capture.decode_step import AXES, SIZES, as_decode_step, sample_call
 from torch2flow.proof.capture.factories import build, parse_factory, unwrapped
 from torch2flow.proof.capture.given_weights import GivenWeights
 from torch2flow.proof.capture.inputs import Array, Inputs, choose_sizes, make_inputs, parse_input, parse_sizes
 from torch2flow.proof.capture.live import Captured, capture, check_request
-from torch2flow.proof.capture.pretrained_folder import build_pretrained, default_inputs
+from torch2flow.proof.capture.pretrained_folder import build_pretrained, build_without_weights, default_inputs
 from torch2flow.proof.capture.references import Say
 from torch2flow.proof.capture.runtime import import_torch, quiet
 from torch2flow.proof.capture.torchscript_file import is_torchscript, module_of_script
+from torch2flow.proof.capture.without_weights import CheckpointWeights, parameters_without_memory
 
 
 def capture_named(
@@ -27,6 +31,8 @@ def capture_named(
     sizes: Sequence[str] = (),
     seed: int = 0,
     weights: GivenWeights | None = None,
+    without_weights: bool = False,
+    cache: bool = False,
     say: Say | None = None,
     **options: Any,
 ) -> Captured:
@@ -39,6 +45,8 @@ def capture_named(
         sizes: of named axes, `AXIS=NUMBER`.
         seed: of weights and inputs that are drawn.
         weights: a checkpoint that is loaded into the model.
+        without_weights: the model never has all its weights in memory, and the `.pt2` has none.
+        cache: a folder of transformers': the step that takes keys and values, and gives them back.
         say: is called with what is being done.
 
     Raises:
@@ -51,8 +59,16 @@ def capture_named(
     is_script, is_folder = is_torchscript(path), bool(architectures(path))
     if not (is_script or is_folder):
         _check_factory(model)
+    if cache and (not is_folder or inputs):
+        raise UsageError(
+            "--cache is for a decoder in a folder of transformers', and makes its own inputs.",
+            where=model,
+            remedy="leave out --input" if is_folder else "leave out --cache, or name the folder",
+        )
+    if without_weights:
+        _check_without_weights(weights, options, is_script=is_script, is_folder=is_folder)
     entries = [parse_input(text) for text in inputs]
-    lengths = choose_sizes(entries, parse_sizes(sizes))
+    lengths = choose_sizes(entries, {} if cache else parse_sizes(sizes))
     check_request(
         out, options.get("reference", "all"), options.get("gradients", False), options.get("overwrite", False)
     )
@@ -62,8 +78,20 @@ def capture_named(
     notes = []
     with quiet():
         torch.manual_seed(seed)
-        module = None if is_script else build_pretrained(path) if is_folder else build(model)
-        if is_folder and not inputs:
+        apart: CheckpointWeights | None = None
+        if without_weights and is_folder:
+            module, apart = build_without_weights(torch, path)
+        elif without_weights and weights is not None:
+            with parameters_without_memory(torch):
+                module = _module(torch, build(model), model)
+            apart = CheckpointWeights(torch, module, open_checkpoint(weights.path, weights.key))
+        else:
+            module = None if is_script else build_pretrained(path) if is_folder else build(model)
+        if apart is not None:
+            notes += apart.notes
+        if cache:
+            as_decode_step(module, path)
+        elif is_folder and not inputs:
             entries = [parse_input(text) for text in default_inputs(module, path)]
             lengths = choose_sizes(entries, parse_sizes(sizes))
             notes.append(f"inputs: {' '.join(entry.text for entry in entries)}")
@@ -71,29 +99,62 @@ def capture_named(
         if is_script:
             module = module_of_script(torch, path, live_call(torch, made))
             notes.append("TorchScript has one mode here, eval: train() changes nothing in the model")
-        if weights is not None:
+        if weights is not None and apart is None:
             notes += weights.load_into(torch, _module(torch, module, model))
 
     def again(other: dict[str, int]) -> Call:
+        if cache:
+            return sample_call(torch, module, other, seed + 1, path), {}
         return live_call(torch, make_inputs(entries, other, seed + 1))
 
     # Values of a file can't be drawn anew: `capture` resizes them.
     drawn = not any(entry.file is not None and entry.axes for entry in entries)
     args, kwargs = live_call(torch, made)
+    dynamic: dict[int | str, dict[int, str]] = dict(made.dynamic)
+    if cache:
+        with contextlib.nullcontext() if apart is None else apart.given(), quiet():
+            args = sample_call(torch, module, {**SIZES, **parse_sizes(sizes)}, seed, path)
+        dynamic = dict(enumerate(AXES.values()))
     captured = capture(
         module,
         args,
         kwargs,
         out=out,
-        dynamic=dict(made.dynamic),
+        dynamic=dynamic,
         seed=seed,
         model=model,
         second=again if drawn else None,
         say=say,
+        weights=apart,
         **options,
     )
     captured.notes = notes + captured.notes
     return captured
+
+
+def _check_without_weights(
+    weights: GivenWeights | None, options: dict[str, Any], *, is_script: bool, is_folder: bool
+) -> None:
+    """Refuses what can't be done with a model that never has all its weights.
+
+    Raises:
+        UsageError: gradients, another name for a weight, or weights that nobody named.
+    """
+    if is_script or not (is_folder or weights is not None):
+        raise UsageError(
+            "--without-weights reads them a few layers at a time, and nothing says where they lie.",
+            remedy="capture a folder of transformers', or add --weights FILE",
+        )
+    if options.get("gradients"):
+        raise UsageError(
+            "--without-weights records no gradients: a step of training needs all weights at once.",
+            remedy="leave out --gradients",
+        )
+    if weights is not None and (weights.rename or is_folder):
+        raise UsageError(
+            "--without-weights takes the weights under the names that they have, and a folder's own.",
+            remedy="leave out --weights" if is_folder else "leave out --rename",
+        )
 
 
 def _check_factory(model: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -15,8 +16,10 @@ import numpy as np
 
 from torch2flow.checkpoints.dtypes import DTYPES
 from torch2flow.checkpoints.writing.manifest_reading import read_manifest
+from torch2flow.models.codegen.package import retyping
 from torch2flow.proof.attributes import Attributes
 from torch2flow.proof.parity.exercised import NOTING, Exercised
+from torch2flow.proof.parity.model_on_demand import StoredState, build_on_demand
 from torch2flow.runtime.loading import load_state_dict
 from torch2flow.runtime.nested import replaced
 
@@ -38,6 +41,14 @@ class Subject(Protocol):
         """The model in eval mode; in float64 throughout if `double`."""
         ...
 
+    def state(self, model: Any) -> Mapping[str, Any]:
+        """The parameters and buffers of a model that it built, by name; they have a method `numpy`."""
+        ...
+
+    def dtype_for(self, flow: Any, recorded: str) -> str:
+        """The dtype in which the model gives what PyTorch gives in the recorded one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Package:
@@ -46,10 +57,13 @@ class Package:
     Attributes:
         folder: of the model.
         exercised: what its runs have used of the code.
+        on_demand: so many elements of its parameters are in memory at once, as far as its modules can be divided; 0 for
+            all of them.
     """
 
     folder: Path
     exercised: Exercised = field(default_factory=Exercised, compare=False)
+    on_demand: int = 0
 
     @property
     def rounded(self) -> frozenset[str]:
@@ -61,15 +75,35 @@ class Package:
 
     def build(self, flow: Any, *, double: bool = False) -> Any:
         """Loads the package, and its weights tensor by tensor: `flow.load` holds all of them a second time."""
-        package = load_package(self.folder, double=double, exercised=self.exercised)
-        model = getattr(package, package.__all__[0])()
-        load_state_dict(model, self.folder)
+        package = load_package(
+            self.folder, double=double, exercised=self.exercised, widened=not flow.cuda.is_available()
+        )
+        make = getattr(package, package.__all__[0])
+        if self.on_demand:
+            model = build_on_demand(flow, make, self.folder, double=double, limit=self.on_demand)
+        else:
+            model = make()
+            load_state_dict(model, self.folder)
         model.eval()  # only now: some of flowvision's models derive tensors from their weights here
         if double:
-            model = model.to(flow.float64)
+            model = model if self.on_demand else model.to(flow.float64)
             model.__dict__[DEFAULT_DTYPE] = flow.float64
         return model
 
+    def state(self, model: Any) -> Mapping[str, Any]:
+        """The parameters and buffers by name, which have a method `numpy`."""
+        state: Mapping[str, Any] = StoredState(self.folder) if self.on_demand else model.state_dict()
+        return state
+
+    def dtype_for(self, flow: Any, recorded: str) -> str:
+        """The dtype of an output that PyTorch gives in another: by `--dtype`, or for the lack of kernels."""
+        asked = read_manifest(self.folder).get("options", {}).get("dtype", "")
+        dtype = retyping(asked).get(recorded, recorded) if asked else recorded
+        return "float32" if dtype in HALF and not flow.cuda.is_available() else dtype
+
+
+HALF = ("bfloat16", "float16")
+"""For what OneFlow 0.9.0 lacks most kernels on the CPU: where there is no GPU, a model in it is compared in float32."""
 
 DEFAULT_DTYPE = "torch2flow_default_dtype"
 """The attribute of a model that says in which dtype its code runs that names none."""
@@ -121,6 +155,15 @@ class Live:
             self.model.__dict__["forward"] = _in_float64(flow, self.model.forward)
         return self.model.eval()
 
+    def state(self, model: Any) -> Mapping[str, Any]:
+        """The parameters and buffers by name."""
+        state: Mapping[str, Any] = model.state_dict()
+        return state
+
+    def dtype_for(self, flow: Any, recorded: str) -> str:
+        """The same dtype."""
+        return recorded
+
 
 def _in_float64(flow: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     """A function, in which code that asks for float32, or for no dtype, gets float64; also where it runs backwards."""
@@ -153,12 +196,15 @@ def _in_float64(flow: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def load_package(folder: Path, *, double: bool = False, exercised: Exercised | None = None) -> ModuleType:
+def load_package(
+    folder: Path, *, double: bool = False, widened: bool = False, exercised: Exercised | None = None
+) -> ModuleType:
     """Imports a converted model's package from wherever it lies.
 
     Args:
         folder: the output of a conversion.
-        double: turn every float32 in its source into float64, for a comparison without noise.
+        double: turn every floating dtype in its source into float64, for a comparison without noise.
+        widened: turn float16 and bfloat16 in it into float32.
         exercised: notes which branches run.
     """
     name = f"torch2flow_converted_{abs(hash(str(folder)))}{'_double' if double else ''}"
@@ -169,10 +215,10 @@ def load_package(folder: Path, *, double: bool = False, exercised: Exercised | N
     package = importlib.util.module_from_spec(spec)
     sys.modules.pop(f"{name}.model", None)
     sys.modules[name] = package
-    if double or exercised is not None:
+    if double or widened or exercised is not None:
         source = (folder / "model.py").read_text("utf-8")
-        if double:
-            source = source.replace("flow.float32", "flow.float64")
+        narrow = (*HALF, "float32") if double else HALF if widened else ()
+        source = re.sub(rf"\bflow\.({'|'.join(narrow)})\b", f"flow.{'float64' if double else 'float32'}", source)
         model = ModuleType(f"{name}.model")
         model.__file__ = str(folder / "model.py")
         sys.modules[model.__name__] = model

@@ -116,7 +116,7 @@ class Run:
 
     def _weights(self, model: Any) -> None:
         """Every parameter and buffer must hold PyTorch's values, bit for bit, before anything else means much."""
-        recorded, state = self.reference.notes.get("weights", {}), model.state_dict()
+        recorded, state = self.reference.notes.get("weights", {}), self.subject.state(model)
         rounded = self.subject.rounded
         for old, new, change in self.reference.keys.pairs(recorded):
             if new not in state:
@@ -159,7 +159,7 @@ class Run:
         if expected is None or self.reference.twin:
             return
         found = outline(output, lambda leaf: _dtype_name(leaf) if isinstance(leaf, self.flow.Tensor) else None)
-        difference = first_difference(_as_oneflow(expected), found)
+        difference = first_difference(self._as_oneflow(expected), found)
         if difference:
             cause = "another form: a nesting, a key, a field or the order of what is returned"
             if difference.count("a tensor of") == 2:
@@ -167,6 +167,13 @@ class Run:
             self.ledger.fault("form", "the output", difference, cause)
         else:
             self.ledger.agree("form", "the output")
+
+    def _as_oneflow(self, expected: Any) -> Any:
+        """An outline of PyTorch's with the dtypes that OneFlow has for its own."""
+        if isinstance(expected, list) and len(expected) == 2 and expected[0] == "tensor":
+            dtype = WIDENED_TO.get(expected[1], expected[1])
+            return ["tensor", self.subject.dtype_for(self.flow, dtype)]
+        return [self._as_oneflow(part) for part in expected] if isinstance(expected, list) else expected
 
     def _one_by_one(self, model: Any, *, double: bool = False) -> None:
         self.say(f"comparing layer by layer{' in float64' if double else ''}")
@@ -215,10 +222,3 @@ class Run:
 
 def _dtype_name(tensor: Any) -> str:
     return str(tensor.dtype).rpartition(".")[2]
-
-
-def _as_oneflow(expected: Any) -> Any:
-    """An outline of PyTorch's with the dtypes that OneFlow has for its own."""
-    if isinstance(expected, list) and len(expected) == 2 and expected[0] == "tensor":
-        return ["tensor", WIDENED_TO.get(expected[1], expected[1])]
-    return [_as_oneflow(part) for part in expected] if isinstance(expected, list) else expected

@@ -169,6 +169,12 @@ class Reference:
         except ValueError:
             raise FormatError(f"The learning rate {text[:60]!r} is no number.", where=str(self.path)) from None
 
+    @property
+    def on_demand(self) -> int:
+        """So many elements of the weights were in memory at once when it was made; 0 for all of them."""
+        text = self.metadata.get("on_demand", "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
     def array(self, name: str) -> np.ndarray[Any, Any]:
         """A recorded tensor. bfloat16 and float16 become float32, which holds their values exactly.
 

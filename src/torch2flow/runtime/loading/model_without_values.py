@@ -26,7 +26,8 @@ def without_values() -> Iterator[None]:
     """A context in which modules get parameters that are zeros and take no memory. Buffers are built as usual."""
     flow = import_oneflow()
     initializers = flow.nn.init
-    register = flow.nn.Module.register_parameter
+    register, apply = flow.nn.Module.register_parameter, flow.nn.Module._apply
+    fill = flow.nn.Embedding._fill_padding_idx_with_zero
     kept: dict[int, Any] = {}  # those made here: a tied one stays tied
 
     def without(module: Any, name: str, parameter: Any) -> None:
@@ -36,16 +37,30 @@ def without_values() -> Iterator[None]:
             kept[id(parameter)] = parameter
         register(module, name, parameter)
 
+    def apply_without(module: Any, change: Callable[[Any], Any]) -> Any:
+        return apply(module, lambda tensor: _changed(tensor, change))
+
     before = {name: getattr(initializers, name) for name in dir(initializers) if _initializes(name)}
     try:
         flow.nn.Module.register_parameter = without
+        flow.nn.Module._apply = apply_without
+        flow.nn.Embedding._fill_padding_idx_with_zero = lambda module: None  # all of it is zeros
         for name, function in before.items():
             setattr(initializers, name, _small_only(function))
         yield
     finally:
         flow.nn.Module.register_parameter = register
+        flow.nn.Module._apply = apply
+        flow.nn.Embedding._fill_padding_idx_with_zero = fill
         for name, function in before.items():
             setattr(initializers, name, function)
+
+
+def _changed(tensor: Any, change: Callable[[Any], Any]) -> Any:
+    """A tensor with another dtype or device; one without memory gets none: `change` would give it some."""
+    if tensor.numel() <= SMALL or any(tensor.stride()):
+        return change(tensor)
+    return change(tensor[(slice(0, 1),) * tensor.ndim].reshape(1)).expand(*tensor.shape)
 
 
 def _initializes(name: str) -> bool:

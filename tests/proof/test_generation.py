@@ -1,0 +1,63 @@
+"""A decoder captured with its cache generates in OneFlow what transformers' `generate` gives, token for token."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from torch2flow import convert
+from torch2flow.errors import UsageError
+from torch2flow.proof.capture.request import capture_named
+from torch2flow.proof.parity import verify_folder
+from torch2flow.proof.parity.compared_models import load_package
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ROOT / "tests/support/tiny_transformers.py"
+PROMPT = [[5, 17, 42, 3, 8], [9, 1, 30, 64, 2]]
+
+
+@pytest.fixture(scope="module")
+def example() -> dict[str, Any]:
+    """What examples/generate.py defines."""
+    held: dict[str, Any] = {"__name__": "generate"}
+    exec(compile((ROOT / "examples/generate.py").read_text(), "generate.py", "exec"), held)
+    return held
+
+
+@pytest.fixture(scope="module")
+def steps(torch_python: Path, run_python: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("steps")
+    names = [f"{name}:step" for name in ("llama", "gpt2", "qwen2", "mistral")]
+    run_python(torch_python, TINY.read_text(), folder, *names)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "qwen2", "mistral"])
+def test_a_loop_in_oneflow_gives_the_tokens_of_generate(
+    name: str, flow: ModuleType, steps: Path, example: dict[str, Any]
+) -> None:
+    out = steps / f"{name}_flow"
+    convert(steps / f"{name}.pt2", out)
+    model = load_package(out).load_model()
+    config = json.loads((steps / name / "config.json").read_text())
+    nothing = example["nothing_yet"](config, batch=2)
+    found = example["generate"](model, flow.tensor(PROMPT), nothing, new=12)
+    assert found.tolist() == json.loads((steps / f"{name}.json").read_text())
+    drawn = [example["generate"](model, flow.tensor(PROMPT), nothing, 12, temperature=2.0).tolist() for _ in range(2)]
+    assert drawn[0] != drawn[1] and [row[:5] for row in drawn[0]] == PROMPT
+
+
+def test_the_step_is_verified_with_its_keys_and_values(flow: ModuleType, steps: Path) -> None:
+    convert(steps / "mistral.pt2", steps / "verified")
+    found = verify_folder(steps / "verified", steps / "mistral.reference.safetensors")
+    assert found.faithful, found.sentence
+    assert len(found.ledger.parts["outputs"]) == 7 and "Float64 could not" not in found.sentence
+
+
+def test_what_is_no_decoder_in_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--cache is for a decoder in a folder"):
+        capture_named("torch.nn:Linear(4, 3)", ["float32[2,4]"], tmp_path / "net.pt2", cache=True)
