@@ -11,14 +11,18 @@ else:                           for x_t in x:
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from torch2flow.models.codegen.borders import leaf
 from torch2flow.models.codegen.names import free_name
-from torch2flow.models.program import Node, Structure
+from torch2flow.models.program import Node, Ref, Structure
 from torch2flow.models.program.calls import Call
 from torch2flow.models.program.control_flow import CARRY, COND, SLICES, WHILE
+
+_NAME = re.compile(r"(?!arg\d)([a-z][a-z_]*\d?)__piece\d+$")
+"""What an author calls what a loop carries, as a parameter of the body: a capture says so."""
 
 
 class Writing(Protocol):
@@ -92,7 +96,7 @@ class _Control:
         return self._block(place, values, self.body.environment, self.kept, lambda inner: self._assigned(inner, values))
 
     def _assigned(self, body: Writing, values: Sequence[Any]) -> list[ast.stmt]:
-        return assigned(self.targets, [body.argument(value) for value in values])
+        return assigned(self.targets, [self._value(value, body) for value in values])
 
     def _block(
         self,
@@ -166,12 +170,13 @@ class _Control:
         carried, environment = self.given["carried"], dict(self.body.environment)
         if part is None:
             return [], environment, []
-        first = [self.body.argument(value) for value in part.arguments["values"]]
+        first = [self._value(value, self.body) for value in part.arguments["values"]]
         names: list[str] = []
         for number, name in enumerate(self.targets[: len(carried)]):
             if name == "_":
-                value = first[number]
-                name = self._free(value.id if isinstance(value, ast.Name) else "state", {*self.kept, *names})
+                value, known = first[number], _NAME.match(carried[number].name)
+                wanted = known[1] if known else value.id if isinstance(value, ast.Name) else "state"
+                name = self._free(wanted, {*self.kept, *names})
             names.append(name)
         environment |= {name: leaf(value.name) for name, value in zip(names, carried, strict=True)}
         return assigned(names, first), environment, names
@@ -184,9 +189,9 @@ class _Control:
         def finish(inner: Any) -> list[ast.stmt]:
             appended: list[ast.stmt] = [
                 ast.Expr(ast.Call(ast.Attribute(ast.Name(name, ast.Load()), "append", ast.Load()), [made], []))
-                for name, made in [(name, inner.argument(value)) for name, value in lists]
+                for name, made in [(name, self._value(value, inner)) for name, value in lists]
             ]
-            return [*appended, *assigned(names, [inner.argument(value) for value in self.given["following"]])]
+            return [*appended, *assigned(names, [self._value(value, inner) for value in self.given["following"]])]
 
         values = [*self.given["following"], *(value for _, value in lists)]
         kept = self.kept - set(names)
@@ -198,6 +203,12 @@ class _Control:
             finish,
         )
         return body or [ast.Pass()]
+
+    def _value(self, value: Any, body: Writing) -> ast.expr:
+        """A value; one that is written out is made where the inputs are, since it goes on with what is made of them."""
+        expression = body.argument(value)
+        is_state = isinstance(value, Ref) and value.name in self.body.context.graph.states
+        return self.body.context.on_device(expression, body) if is_state else expression
 
     def _free(self, wanted: str, taken: set[str]) -> str:
         taken = {*taken, *self.targets, *self.body.names.kept}

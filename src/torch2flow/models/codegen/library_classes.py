@@ -100,7 +100,7 @@ def _fix(method: ast.FunctionDef, passed: set[str], always: set[str], ranks: Map
         if name not in passed and default is not ... and (default is None or isinstance(default, bool | int | float))
     }
     known = {name: next(iter(found)) for name, found in ranks.items() if len(found) == 1}
-    _Plain().visit(_Ranks(values, always, known).visit(method))
+    _PlainConstants().visit(_Ranks(values, always, known).visit(method))
 
 
 def _constants(method: ast.FunctionDef) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _names(tree: ast.ClassDef, method: ast.FunctionDef) -> bool:
     return any(isinstance(node, ast.expr) and _attribute(node) == method.name for node in others)
 
 
-class _Plain(ast.NodeTransformer):
+class _PlainConstants(ast.NodeTransformer):
     """Writes what is known as plain constants."""
 
     def visit_Value(self, node: Fixed.Value) -> ast.Constant:

@@ -18,8 +18,13 @@ from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
 from torch2flow.models.codegen.names import OF_CONTAINERS, RESERVED, class_name, free_name, is_attribute
 from torch2flow.models.codegen.numbered import ModuleLists, folded
+<<<<<<< HEAD
 from torch2flow.models.codegen.operators import Operators
 from torch2flow.models.codegen.ready_modules import ReadyModules, container, new_module
+=======
+from torch2flow.models.codegen.operators import Operators, is_usual, on_device
+from torch2flow.models.codegen.ready_modules import container, new_module
+>>>>>>> flow
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body, Finish
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
@@ -431,6 +436,9 @@ class ModelWriter:
             return self.values(state, self.graph.metas[name].dtype)
         state = reachable(self.graph, name, path)  # type: ignore[assignment]
         return None if state is None else self.access(path, state.path)
+
+    def on_device(self, expression: ast.expr, body: Body) -> ast.expr:
+        return on_device(expression, body)
 
     def child(self, call: Call, path: str, module: ast.expr | None) -> ast.expr:
         function = module or self.access(path, call.path)

@@ -80,13 +80,13 @@ class Operators:
                 rule,
                 arguments,
                 self.facts(node, body),
-                lambda value: body.bind(_on_device(value, body)),
+                lambda value: body.bind(on_device(value, body)),
                 first=self._is_alone(node, body),
             )
         except RefusedError as error:
             self.missing.append(Missing(node.target, node.path, node.line, str(error), closest(node.target)))
             return _stub(node, arguments)
-        return _on_device(expression, body, creates=not node.refs())
+        return on_device(expression, body, creates=not node.refs())
 
     def argument(self, value: Any, hint: str | tuple[str, ...], body: Body) -> Any:
         """An operator's argument as a rule gets it; `hint` is what its numbers are called."""
@@ -311,7 +311,7 @@ _CREATORS = {
 }  # fmt: skip
 
 
-def _on_device(expression: ast.expr, body: Body, creates: bool = False) -> ast.expr:
+def on_device(expression: ast.expr, body: Body, creates: bool = False) -> ast.expr:
     """Makes new tensors where the body's input is, as PyTorch's code does by whatever means.
 
     What a rule makes that is copied as a function, and is given no tensor, is moved there.

@@ -63,6 +63,11 @@ class Step:
         return isinstance(self.item, Node) and not self.item.outputs
 
     @property
+    def writes(self) -> bool:
+        """Whether it writes a buffer, or may do so in a branch."""
+        return self.is_store or self.is_control
+
+    @property
     def is_setitem(self) -> bool:
         """Whether it writes into a part of a tensor."""
         return isinstance(self.item, Node) and self.item.operator == SETITEM
@@ -257,7 +262,7 @@ def _may_nest(steps: Steps, number: int, user: int, value: str) -> bool:
     if step.opaque and isinstance(step.item, Call):
         return False
     # A buffer that is written between the two places may be what the step reads.
-    return not any(each.nested_in < 0 and each.is_store for each in steps.steps[number + 1 : user])
+    return not any(each.nested_in < 0 and each.writes for each in steps.steps[number + 1 : user])
 
 
 def _find_last_uses(steps: Steps, metas: dict[str, Meta]) -> None:

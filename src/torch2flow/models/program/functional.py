@@ -138,10 +138,16 @@ class _Handle:
 
 @dataclass(slots=True)
 class _Block:
-    """A branch or a loop's body that is being read: what handles stood for before it took a view of theirs again."""
+    """A branch or a loop's body that is being read.
+
+    Attributes:
+        before: what handles stood for before it took a view of theirs again.
+        stored: the buffers that it writes.
+    """
 
     key: str
     before: dict[str, tuple[str, int]] = field(default_factory=dict)
+    stored: set[str] = field(default_factory=set)
 
 
 def functionalize(graph: Graph, numbers: Mapping[str, float] | None = None) -> Graph:
@@ -190,21 +196,28 @@ class _Functionalizer:
     def _enter(self, keys: tuple[str, ...]) -> None:
         """Leaves the blocks that have ended and enters those that begin.
 
-        What a block makes is not there behind it: handles then stand for what they stood for before.
+        What a block makes is not there behind it: handles then stand for what they stood for before, and a buffer that
+        it may have written for what it holds then.
         """
         while self.blocks and self.blocks[-1].key not in keys:
-            for name, held in self.blocks.pop().before.items():
+            block = self.blocks.pop()
+            for name, held in block.before.items():
                 self.handles[name].name, self.handles[name].version = held
+            for name in block.stored:
+                self.handles[name].name, self.handles[name].version = name, self.handles[name].storage.version
         self.blocks += map(_Block, keys[len(self.blocks) :])
 
     def _check_home(self, name: str, node: Node) -> None:
-        """Refuses to write in a block into what lies outside of it.
+        """Refuses to write in a block into what lies outside of it, but for buffers, which are written in place.
 
         Raises:
             UnsupportedError: the call does.
         """
         self._read(name, node)
-        if node.blocks != self.home.get(self.handles[name].storage.owner, ()):
+        owner = self.handles[name].storage.owner
+        if self.blocks and self._is_buffer(owner):
+            self.blocks[-1].stored.add(owner)
+        elif node.blocks != self.home.get(owner, ()):
             raise UnsupportedError(
                 "A branch of torch.cond, or a loop's body, writes into a tensor from outside of it, which torch2flow "
                 "can't follow.",
@@ -580,8 +593,10 @@ def prune(graph: Graph) -> Graph:
     """Drops calls whose results nobody uses; in the borders of modules, those results are unknown."""
     needed = set(refs(graph.outputs))
     kept = []
+    storing = {key for node in graph.nodes if node.operator == STORE for key in node.blocks}
     for node in reversed(graph.nodes):
-        if node.operator == STORE or needed.intersection(node.outputs):
+        stores = node.operator == STORE or not storing.isdisjoint(node.arguments.get("blocks", ()))
+        if stores or needed.intersection(node.outputs):
             needed.update(node.refs())
             kept.append(node)
     if not graph.borders:

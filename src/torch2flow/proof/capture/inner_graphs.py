@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+from torch2flow.proof.capture.traced_control_flow import NAME
+
 _ROOT = "_export_root"
 """What PyTorch calls the module while it traces."""
 
@@ -48,7 +50,9 @@ def _number(key: str) -> int:
 def _complete(module: Any, stack: dict[str, Any] | None, counts: dict[str, int]) -> None:
     """Puts the calls of an inner graph into the modules around it; what is called there is called once more."""
     keys: dict[str, str] = {}
-    for node in module.graph.nodes:
+    for node in list(module.graph.nodes):
+        if (name := node.meta.pop(NAME, None)) is not None:
+            node._rename(name)
         inner = node.meta.get("nn_module_stack")
         if stack is None or node.op != "call_function":
             continue

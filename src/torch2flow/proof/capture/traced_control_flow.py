@@ -15,6 +15,8 @@ from importlib import import_module
 from typing import Any
 
 Function = Callable[..., Any]
+NAME = "torch2flow name"
+"""What the author calls an input of an inner graph."""
 
 
 @contextlib.contextmanager
@@ -84,8 +86,16 @@ class _Tracing:
             tracer = tracer.parent_tracer
         return False
 
-    def closed(self, function: Function, count: int, outside: Sequence[Any]) -> Function:
-        """The function with what it reads from outside as further arguments, and with a flat result."""
+    def closed(self, function: Function, count: int, outside: Sequence[Any], named: Function | None = None) -> Function:
+        """The function with what it reads from outside as further arguments, and with a flat result.
+
+        Args:
+            function: what is traced.
+            count: how many arguments it has.
+            outside: what it reads from outside.
+            named: the author's function, of which each parameter is one of the first arguments.
+        """
+        names = _parameters(named, count) if named is not None else []
 
         def traced(*args: Any) -> Any:
             tracer = self.proxies._CURRENT_MAKE_FX_TRACER
@@ -93,10 +103,23 @@ class _Tracing:
                 slot = self.proxies.get_proxy_slot(given, tracer.fx_tracer, None)
                 if slot is not None:
                     self.proxies.set_proxy_slot(value, tracer.fx_tracer, slot)
+            for name, given in zip(names, args, strict=False) if tracer is not None else ():
+                slot = self.proxies.get_proxy_slot(given, tracer.fx_tracer, None)
+                if slot is not None:
+                    slot.proxy.node.meta[NAME] = name
             result, self.tree = self.pytree.tree_flatten(function(*args[:count]))
             return tuple(result)
 
         return traced
+
+
+def _parameters(function: Function, count: int) -> list[str]:
+    """The names of a function's parameters, where there are just so many."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+    return names if len(names) == count else []
 
 
 def _cond(tracing: _Tracing, _: Any, test: Any, yes: Function, no: Function, operands: Any) -> Any:
@@ -120,13 +143,14 @@ def _while_loop(tracing: _Tracing, _: Any, test: Function, body: Function, carri
     def tested(*args: Any) -> Any:
         return tracing.closed(test, len(carried), outside)(*args)[0]
 
-    body = tracing.closed(body, len(carried), outside)
+    body = tracing.closed(body, len(carried), outside, inspect.getclosurevars(body).nonlocals.get("body_fn"))
     return tracing.operators.while_loop(tested, body, tuple(carried), tuple(outside))
 
 
 def _scan(tracing: _Tracing, _: Any, combine: Function, first: Any, over: Any) -> Any:
     outside = tracing.outside([combine], first, over)
-    combine = tracing.closed(combine, len(first) + len(over), outside)
+    named = getattr(combine, "keywords", {}).get("combine_fn")
+    combine = tracing.closed(combine, len(first) + len(over), outside, named)
     results = tracing.operators.scan(combine, list(first), list(over), tuple(outside))
     return tracing.pytree.tree_unflatten(results, tracing.tree)
 

@@ -57,9 +57,10 @@ class BranchesByModeAndData(nn.Module):
             y = F.dropout(y, p=0.5, training=True)
         else:
             y = flow.sin(x)
-        state = flow.zeros_like(y[:1])
+        h = flow.zeros_like(y[:1])
         step = []
         if self.training:
+            state = h
             for y_t in y.unsqueeze(1):
                 h = flow.tanh(self.drop(self.a(y_t)) + state)
                 h = h * 0.9
@@ -67,8 +68,7 @@ class BranchesByModeAndData(nn.Module):
                 state = h
         else:
             for y_t in y.unsqueeze(1):
-                h = flow.tanh(self.drop(self.a(y_t)) + state)
+                h = flow.tanh(self.drop(self.a(y_t)) + h)
                 step.append(h)
-                state = h
         step = flow.stack(step)
         return step.squeeze(1)

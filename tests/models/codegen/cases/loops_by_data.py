@@ -61,12 +61,12 @@ class LoopsByData(nn.Module):
     def forward(self, x):
         h = self.cell(x)
         z = flow.zeros_like(x)
-        state = flow.tensor(1.0, dtype=flow.float32)
-        state_2 = flow.tensor(0, dtype=flow.int64)
-        while flow.logical_and(state > 0.001, state_2 < 30):
+        error = flow.tensor(1.0, dtype=flow.float32, device=x.device)
+        count = flow.tensor(0, dtype=flow.int64, device=x.device)
+        while flow.logical_and(error > 0.001, count < 30):
             new = flow.tanh(z * 0.5 + x)
-            z, state, state_2 = (new, flow.abs(new - z).max(), state_2 + 1)
-        count = flow.tensor(0, dtype=flow.int64)
+            z, error, count = (new, flow.abs(new - z).max(), count + 1)
+        count = flow.tensor(0, dtype=flow.int64, device=x.device)
         y = h
         while True:
             p = flow.sigmoid(self.halt(y)).mean()
@@ -78,9 +78,9 @@ class LoopsByData(nn.Module):
             else:
                 y = self.cell(h_2) + x
             count = count + 1
-        state = flow.tensor(0, dtype=flow.int64)
+        i = flow.tensor(0, dtype=flow.int64, device=x.device)
         a = x
         b = h
-        while state < 3:
-            state, a, b = (state + 1, b * 0.5, a + b)
+        while i < 3:
+            i, a, b = (i + 1, b * 0.5, a + b)
         return z + y, a - b + h, count

@@ -142,10 +142,11 @@ class LoopsOverTime(nn.Module):
             every.append(out_2)
         every = flow.stack(every)
         first = flow.zeros_like(x[:, 0])
+        h = first
         out_2 = []
         for x_t in flow.flip(flow.movedim(out, 1, 0), (0,)):
-            out_2.append(first + x_t)
-            first = first * 0.5 + x_t
+            out_2.append(h + x_t)
+            h = h * 0.5 + x_t
         out_2 = flow.stack(out_2)
         backwards = flow.movedim(flow.flip(out_2, (0,)), 0, 1)
         return every, kept, backwards
