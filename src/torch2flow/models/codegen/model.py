@@ -267,7 +267,7 @@ class ModelWriter:
         if weight is None or len(module.states) > (2 if bias else 1):
             return None
         for other in self._tied(weight[1]):
-            leaf = self._leaf(other) if other.calls else None
+            leaf = self._leaf(other) if other.calls and other.states.keys() == module.states.keys() else None
             if leaf is not None and not bias:
                 return leaf
         shape = self.graph.metas[weight[0]].hint
