@@ -393,3 +393,29 @@ class AsksValuesInTrainMode(nn.Module):
         if self.training and x.sum() > 0:
             x = x * 2
         return self.fc(x)
+
+
+class ReturnsByMode(nn.Module):
+    """Both modes call the same functions, and return others of their results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        first = self.fc(self.drop(x))
+        second = self.fc(first)
+        return [first, second] if self.training else [second]
+
+
+class WiresByMode(nn.Module):
+    """Both modes call the same functions, on others of their results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        one, other = self.a(x), self.b(x)
+        return torch.tanh(one if self.training else other)

@@ -427,6 +427,12 @@ def test_what_python_draws_is_told(nets: Any, torch: Any, tmp_path: Path) -> Non
     assert any("one draw for ever" in note for note in result.notes)
 
 
+@pytest.mark.parametrize("name", ["ReturnsByMode", "WiresByMode"])
+def test_modes_that_call_the_same_functions_may_differ(name: str, nets: Any, torch: Any, tmp_path: Path) -> None:
+    result, _, _ = captured(tmp_path, getattr(nets, name)(), torch.randn(2, 3))
+    assert any("train mode computes something else" in note for note in result.notes)
+
+
 def test_a_mode_that_pytorch_does_not_export_is_told_with_the_reason(nets: Any, torch: Any, tmp_path: Path) -> None:
     result, _, _ = captured(tmp_path, nets.AsksValuesInTrainMode(), torch.randn(2, 3))
     assert any("no program of train mode: " in note and "data-dependent" in note for note in result.notes)
