@@ -189,6 +189,27 @@ def _by_parts(call: ComplexCall) -> Changed:
     return "complex.complex.of_real", {"real": made[0], "imag": made[1]}
 
 
+def _of_two(call: ComplexCall) -> Changed:
+    """A product of any kind, of the parts of both: `ac - bd` and `ad + bc`."""
+    shape = call.metas[call.node.outputs[0]].shape[:-1]
+    given = [(name, call.pair(each)) for name, each in call.given.items() if isinstance(each, Ref)]
+    (one, left), (other, right) = given
+    made = []
+    for pairs, joined in (((0, 0), (1, 1)), "sub"), (((0, 1), (1, 0)), "add"):
+        products = [
+            call.made(
+                f"aten.{call.name}.{call.node.overload}",
+                {**call.given, one: call.part(left, mine), other: call.part(right, theirs)},
+                shape,
+                call.dtype,
+            )
+            for mine, theirs in pairs
+        ]
+        both = {"self": products[0], "other": products[1]}
+        made.append(call.made(f"aten.{joined}.Tensor", both, shape, call.dtype))
+    return "complex.complex.of_real", {"real": made[0], "imag": made[1]}
+
+
 def _variance(call: ComplexCall) -> Changed:
     """`var` and `std`: the sum of those of the real and the imaginary parts, and its root."""
     given, rank = call.given, call.rank
@@ -393,6 +414,7 @@ CHANGES: dict[str, Change] = {
         ("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d", "_pad_circular", "scatter",
          "scatter_add", "index_fill", "diag_embed", "diag", "trace", "diff", "rot90"), _by_parts
     ),
+    **dict.fromkeys(("tensordot", "kron", "inner", "cross", "linalg_cross"), _of_two),
     **dict.fromkeys(("var", "std"), _variance),
     "where": _where,
     "masked_fill": _masked_fill,

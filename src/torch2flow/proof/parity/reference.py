@@ -106,6 +106,7 @@ class Notes(TypedDict, total=False):
     weights: dict[str, str]
     modules: list[Name]
     other_names: dict[str, str]
+    notes: list[str]
     outline: Any
     spread: dict[str, float]
     random_calls: dict[str, list[RandomRow]]
