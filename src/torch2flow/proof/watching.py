@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -50,9 +50,36 @@ class Watcher(Protocol):
         ...
 
 
+def other_names(module: Any) -> dict[str, str]:
+    """For each further path of a submodule that has more than one, the first of them: an activation that all share."""
+    first = {id(part): path for path, part in module.named_modules()}
+    return {
+        path: first[id(child)]
+        for owner, part in module.named_modules()
+        for name, child in part._modules.items()
+        if child is not None and (path := f"{owner}.{name}" if owner else name) != first[id(child)]
+    }
+
+
+def first_name(path: str, others: Mapping[str, str]) -> str:
+    """The first path of the module that has this one, by `other_names`."""
+    found = ""
+    for name in path.split(".") if others else ():
+        found = f"{found}.{name}" if found else name
+        found = others.get(found, found)
+    return found or path
+
+
 @contextlib.contextmanager
-def watched(module: Any, watcher: Watcher) -> Iterator[None]:
-    """A context in which every call of a submodule goes through `watcher`; afterwards the module is what it was."""
+def watched(module: Any, watcher: Watcher, others: Mapping[str, str] | None = None) -> Iterator[None]:
+    """A context in which every call of a submodule goes through `watcher`; afterwards the module is what it was.
+
+    Args:
+        module: a module of PyTorch or OneFlow.
+        watcher: is told of the calls.
+        others: the `other_names` of the module that this one is to be compared with: what has several names there is
+            one module here too.
+    """
     counts: dict[str, int] = {}
 
     def wrap(path: str, part: Any, name: str) -> Callable[..., Any]:
@@ -67,9 +94,10 @@ def watched(module: Any, watcher: Watcher) -> Iterator[None]:
     undo: list[Callable[[], None]] = []
     try:
         for path, part in module.named_modules():
+            first = first_name(path, others or {})
             for name in dir(type(part)) if path else ():
                 if METHOD.fullmatch(name):
-                    undo.append(_replace(part, name, wrap(path, part, name)))
+                    undo.append(_replace(part, name, wrap(first, part, name)))
         yield
     finally:
         for step in undo:

@@ -129,7 +129,7 @@ def test_autocast_is_told(converted: Callable[[str], Result]) -> None:
 
 def test_sizes_are_checked_only_where_a_program_excludes_some(converted: Callable[[str], Result]) -> None:
     for name in NAMES:
-        if name not in ("sizes_of_another_branch", "creates_on_its_device"):
+        if name not in ("sizes_of_another_branch", "creates_on_its_device", "constants_of_one_mode"):
             assert "goes another way" not in converted(name).model_source.text, name  # type: ignore[union-attr]
 
 

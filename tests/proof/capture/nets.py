@@ -379,3 +379,65 @@ def leaves() -> nn.Module:
 
 def no_module() -> list[int]:
     return [1]
+
+
+class Teaches(nn.Module):
+    """A frozen teacher that follows its student in train mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+        self.teacher = nn.Linear(3, 3).requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            for mine, theirs in zip(self.teacher.parameters(), self.fc.parameters(), strict=True):
+                mine.data.mul_(0.9).add_(theirs.data, alpha=0.1)
+        return self.fc(x) + self.teacher(x)
+
+
+class ClipsItsWeights(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.fc.weight.data.clamp_(-0.2, 0.2)
+        return self.fc(x)
+
+
+class AsksValuesInTrainMode(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training and x.sum() > 0:
+            x = x * 2
+        return self.fc(x)
+
+
+class ReturnsByMode(nn.Module):
+    """Both modes call the same functions, and return others of their results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        first = self.fc(self.drop(x))
+        second = self.fc(first)
+        return [first, second] if self.training else [second]
+
+
+class WiresByMode(nn.Module):
+    """Both modes call the same functions, on others of their results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        one, other = self.a(x), self.b(x)
+        return torch.tanh(one if self.training else other)

@@ -259,7 +259,14 @@ def test_a_capture_in_train_mode(nets: Any, torch: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("Recurrent", (2, 5, 3)), ("Encoder", (2, 5, 8)), ("Counts", (2,)), ("WritesIntoItsInput", (2,))],
+    [
+        ("Recurrent", (2, 5, 3)),
+        ("Encoder", (2, 5, 8)),
+        ("Counts", (2,)),
+        ("WritesIntoItsInput", (2,)),
+        ("Teaches", (2, 3)),
+        ("ClipsItsWeights", (2, 3)),
+    ],
 )
 def test_the_module_and_its_inputs_stay_what_they_are(
     name: str, shape: tuple[int, ...], nets: Any, torch: Any, tmp_path: Path
@@ -439,6 +446,24 @@ def test_what_is_random_is_told(nets: Any, torch: Any, tmp_path: Path) -> None:
 def test_what_python_draws_is_told(nets: Any, torch: Any, tmp_path: Path) -> None:
     result, _, _ = captured(tmp_path, nets.DrawsInPython(), torch.randn(2, 3))
     assert any("one draw for ever" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("name", ["ReturnsByMode", "WiresByMode"])
+def test_modes_that_call_the_same_functions_may_differ(name: str, nets: Any, torch: Any, tmp_path: Path) -> None:
+    result, _, _ = captured(tmp_path, getattr(nets, name)(), torch.randn(2, 3))
+    assert any("train mode computes something else" in note for note in result.notes)
+
+
+def test_a_mode_that_pytorch_does_not_export_is_told_with_the_reason(nets: Any, torch: Any, tmp_path: Path) -> None:
+    result, _, _ = captured(tmp_path, nets.AsksValuesInTrainMode(), torch.randn(2, 3))
+    assert any("no program of train mode: " in note and "data-dependent" in note for note in result.notes)
+
+
+def test_a_frozen_parameter_that_forward_changes_is_recorded(nets: Any, torch: Any, tmp_path: Path) -> None:
+    net = nets.Teaches()
+    expected = net.teacher.weight * 0.9 + net.fc.weight * 0.1
+    _, recorded, _ = captured(tmp_path, net, torch.randn(2, 3), gradients=True)
+    assert torch.allclose(recorded["train.step.teacher.weight"], expected.detach().flatten())
 
 
 def test_draws_give_fixed_numbers_and_are_recorded_like_any(nets: Any, torch: Any, tmp_path: Path) -> None:

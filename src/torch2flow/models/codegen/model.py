@@ -18,13 +18,8 @@ from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
 from torch2flow.models.codegen.names import OF_CONTAINERS, RESERVED, class_name, free_name, is_attribute
 from torch2flow.models.codegen.numbered import ModuleLists, folded
-<<<<<<< HEAD
-from torch2flow.models.codegen.operators import Operators
+from torch2flow.models.codegen.operators import Operators, on_device
 from torch2flow.models.codegen.ready_modules import ReadyModules, container, new_module
-=======
-from torch2flow.models.codegen.operators import Operators, is_usual, on_device
-from torch2flow.models.codegen.ready_modules import container, new_module
->>>>>>> flow
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body, Finish
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps

@@ -119,6 +119,8 @@ def open_program(container: Container) -> Program | None:
     graph = read_program(file.read(*container.program), str(file.path), dense, facts, other)
     with reading(str(file.path)):
         _check_weights(graph, container.root.get("state_dict", {}))
+    if graph.other is not None:
+        dense |= graph.other.constants
     return Program(graph, dense, file.path.name)
 
 

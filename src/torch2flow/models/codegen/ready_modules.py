@@ -72,7 +72,7 @@ class ReadyModules:
         if weight is None or len(module.states) > (2 if bias else 1):
             return None
         for other in self._tied(weight[1]):
-            ready = self.of(other) if other.calls else None
+            ready = self.of(other) if other.calls and other.states.keys() == module.states.keys() else None
             if ready is not None and not bias:
                 return ready
         shape = self.graph.metas[weight[0]].hint

@@ -47,6 +47,11 @@ def size_checks(graph: Graph, names: Mapping[str, str]) -> Iterator[ast.stmt]:
             tests += [] if high is None else [f"{size} {'!=' if low == high else '>'} {high}"]
             text = f"{size} {_wanted(low, high)}: PyTorch's code goes another way for other sizes"
             yield from ast.parse(f"if {' or '.join(tests)}:\n    raise ValueError({text!r})").body
+    for value, axis, wanted in graph.train_sizes:
+        if value in names:
+            size = f"{names[value]}.shape[{axis}]"
+            text = f"{size} must be {wanted} in train mode: PyTorch's code goes another way for other sizes"
+            yield from ast.parse(f"if self.training and {size} != {wanted}:\n    raise ValueError({text!r})").body
 
 
 def size_notes(graph: Graph, names: Mapping[str, str]) -> Iterator[str]:
@@ -56,6 +61,9 @@ def size_notes(graph: Graph, names: Mapping[str, str]) -> Iterator[str]:
             f"axis {axis} of {names.get(value, value)} {_wanted(low, high)}, and forward refuses other sizes:"
             " PyTorch's code goes another way for these, which the captured program does not hold"
         )
+    for value, axis, wanted in graph.train_sizes:
+        name = names.get(value, value)
+        yield f"axis {axis} of {name} must be {wanted} in train mode, and forward refuses other sizes there"
 
 
 def _wanted(low: int | None, high: int | None) -> str:

@@ -216,8 +216,9 @@ def source(value: Any) -> ast.expr:
     match value:
         case StandIn():
             return value._node
-        case slice():
-            return slice_of(source(value.start), source(value.stop), source(value.step))
+        case slice():  # outside of a subscript, where `1:3` is no Python
+            given = [value.start, value.stop] if value.step in (None, 1) else [value.start, value.stop, value.step]
+            return ast.Call(ast.Name("slice", ast.Load()), [source(part) for part in given], [])
         case tuple():
             return ast.Tuple(sources(value), ast.Load())
         case list():

@@ -59,7 +59,7 @@ class Step:
 
     @property
     def is_store(self) -> bool:
-        """Whether it writes a buffer."""
+        """Whether it writes a buffer or a parameter."""
         return isinstance(self.item, Node) and not self.item.outputs
 
     @property

@@ -11,13 +11,14 @@ author calls it, and gives back what it is given in one of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from torch2flow.models.program.calls import Call, call_tree
 from torch2flow.models.program.functional import STORE, prune
-from torch2flow.models.program.graph import Frame, Graph, Node, Ref, Structure, map_refs, refs
+from torch2flow.models.program.graph import Frame, Graph, Node, Ref, State, Structure, map_refs, refs
+from torch2flow.models.program.symbols import SymInt
 from torch2flow.models.program.train_mode import FLAGS, NORMS, acts_by_mode
 
 _MARK = "__train"
@@ -70,7 +71,8 @@ def joined(evaluation: Graph, training: Graph) -> Graph | None:
         "metas": metas | evaluation.metas,
         "by_mode": by_mode | evaluation.by_mode,
         "restored": attention | evaluation.restored,
-        "states": evaluation.states,
+        "states": evaluation.states | _own_constants(evaluation, training, name),
+        "train_sizes": _train_sizes(evaluation, training, names),
         "inputs": evaluation.inputs,
         "attributes": evaluation.attributes,
         "ranges": _narrowest(evaluation, training),
@@ -94,6 +96,8 @@ def _common_names(evaluation: Graph, training: Graph) -> dict[str, str] | None:
     names: dict[str, str] = {}
     for theirs, state in training.states.items():
         mine = held.get((state.kind, state.key or state.path))
+        if mine is None and state.kind == "constant":
+            continue
         if mine is None or not _is_alike(evaluation, mine, training, theirs):
             return None
         names[theirs] = mine
@@ -108,8 +112,30 @@ def _common_names(evaluation: Graph, training: Graph) -> dict[str, str] | None:
 
 
 def _is_alike(evaluation: Graph, mine: str, training: Graph, theirs: str) -> bool:
-    left, right = ((meta.dtype, meta.shape) for meta in (evaluation.metas[mine], training.metas[theirs]))
-    return left == right
+    """Whether both are of one dtype and one shape, in which train mode may have one size where eval mode has any."""
+    one, other = evaluation.metas[mine], training.metas[theirs]
+    pairs = zip(one.shape, other.shape, strict=False)
+    alike = all(left == right or (isinstance(left, SymInt) and left.hint == right) for left, right in pairs)
+    return one.dtype == other.dtype and len(one.shape) == len(other.shape) and alike
+
+
+def _train_sizes(evaluation: Graph, training: Graph, names: dict[str, str]) -> list[tuple[str, int, int]]:
+    """The axes of inputs that have one size in the program of train mode, and any in that of eval mode."""
+    return [
+        (names[value.name], axis, size)
+        for value in training.inputs
+        if isinstance(value, Ref)
+        for axis, size in enumerate(training.metas[value.name].shape)
+        if isinstance(size, int) and isinstance(evaluation.metas[names[value.name]].shape[axis], SymInt)
+    ]
+
+
+def _own_constants(evaluation: Graph, training: Graph, name: Callable[[str], str]) -> dict[str, State]:
+    """The constants that only the program of train mode has, under names of their own."""
+    found = {each: state for each, state in training.states.items() if name(each) not in evaluation.states}
+    return {
+        name(each): replace(state, path=f"{state.path}_in_train_mode", key=state.key) for each, state in found.items()
+    }
 
 
 def _without_counters(graph: Graph) -> Graph:

@@ -174,9 +174,60 @@ def _all_dims(name: str) -> Change:
     return change
 
 
+def _by_parts(call: ComplexCall) -> Changed:
+    """An operator that treats the real and the imaginary parts alike, each for itself."""
+    shape = call.metas[call.node.outputs[0]].shape[:-1]
+    made = []
+    for index in (0, 1):
+        given = dict(call.given)
+        for name, value in given.items():
+            if isinstance(value, Ref) and call.is_complex(value):
+                given[name] = call.part(value, index)
+            elif name == "value" and isinstance(value, int | float | complex):
+                given[name] = complex(value).imag if index else complex(value).real
+        made.append(call.made(f"aten.{call.name}.{call.node.overload}", given, shape, call.dtype))
+    return "complex.complex.of_real", {"real": made[0], "imag": made[1]}
+
+
+def _of_two(call: ComplexCall) -> Changed:
+    """A product of any kind, of the parts of both: `ac - bd` and `ad + bc`."""
+    shape = call.metas[call.node.outputs[0]].shape[:-1]
+    given = [(name, call.pair(each)) for name, each in call.given.items() if isinstance(each, Ref)]
+    (one, left), (other, right) = given
+    made = []
+    for pairs, joined in (((0, 0), (1, 1)), "sub"), (((0, 1), (1, 0)), "add"):
+        products = [
+            call.made(
+                f"aten.{call.name}.{call.node.overload}",
+                {**call.given, one: call.part(left, mine), other: call.part(right, theirs)},
+                shape,
+                call.dtype,
+            )
+            for mine, theirs in pairs
+        ]
+        both = {"self": products[0], "other": products[1]}
+        made.append(call.made(f"aten.{joined}.Tensor", both, shape, call.dtype))
+    return "complex.complex.of_real", {"real": made[0], "imag": made[1]}
+
+
+def _variance(call: ComplexCall) -> Changed:
+    """`var` and `std`: the sum of those of the real and the imaginary parts, and its root."""
+    given, rank = call.given, call.rank
+    shape = call.metas[call.node.outputs[0]].shape
+    dims = list(range(rank)) if given.get("dim") in (None, []) else _from_front(given["dim"], rank)
+    arguments = {**given, "self": given["self"], "dim": dims}
+    if "unbiased" in arguments:
+        arguments["correction"] = int(arguments.pop("unbiased"))
+    both = call.made("aten.var.correction", arguments, (*shape, 2), call.dtype)
+    summed = {"self": both, "dim": [len(shape)]}
+    if call.name == "var":
+        return "aten.sum.dim_IntList", summed
+    return "aten.sqrt.default", {"self": call.made("aten.sum.dim_IntList", summed, shape, call.dtype)}
+
+
 def _padded(call: ComplexCall) -> Changed:
     if call.given.get("mode", "constant") != "constant" or call.given.get("value"):
-        return _by_rule(call)
+        return _by_parts(call)
     return f"aten.{call.name}", {**call.given, "pad": [0, 0, *call.given["pad"]]}
 
 
@@ -281,7 +332,7 @@ def _norm(call: ComplexCall) -> Changed:
 def _prod(call: ComplexCall) -> Changed:
     if "dim" not in call.given:
         return _by_rule(call)
-    return "complex.prod", {**call.given, "dim": call.given["dim"] % max(1, call.rank)}
+    return f"complex.{call.name}", {**call.given, "dim": call.given["dim"] % max(1, call.rank)}
 
 
 def _transform(call: ComplexCall) -> Changed:
@@ -359,6 +410,12 @@ CHANGES: dict[str, Change] = {
     **dict.fromkeys(("fft_fftshift", "fft_ifftshift"), _all_dims("dim")),
     **dict.fromkeys(("constant_pad_nd", "pad"), _padded),
     "gather": _gather,
+    **dict.fromkeys(
+        ("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d", "_pad_circular", "scatter",
+         "scatter_add", "index_fill", "diag_embed", "diag", "trace", "diff", "rot90"), _by_parts
+    ),
+    **dict.fromkeys(("tensordot", "kron", "inner", "cross", "linalg_cross"), _of_two),
+    **dict.fromkeys(("var", "std"), _variance),
     "where": _where,
     "masked_fill": _masked_fill,
     **dict.fromkeys(("add", "sub", "subtract", "rsub"), _sum_of_two),
@@ -379,6 +436,7 @@ CHANGES: dict[str, Change] = {
     ),
     **dict.fromkeys(("linalg_vector_norm", "norm", "linalg_norm", "linalg_matrix_norm", "frobenius_norm"), _norm),
     "prod": _prod,
+    "cumprod": _prod,
     **dict.fromkeys(
         (f"fft_{kind}fft{count}" for kind in ("", "i", "r", "ir", "h", "ih") for count in ("", "2", "n")), _transform
     ),

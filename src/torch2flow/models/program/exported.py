@@ -26,10 +26,12 @@ from torch2flow.guards.json_text import parse_object
 from torch2flow.models.program.budget import DEEPEST, HIGHEST_RANK, LONGEST_LIST, MOST_VALUES, Budget, reading
 from torch2flow.models.program.control_flow import CONTROL_FLOW, unfolded
 from torch2flow.models.program.facts import (
+    OTHER_CONSTANT,
     is_class_name,
     read_attributes,
     read_borders,
     read_calls,
+    read_constants,
     read_facts,
     read_other_mode,
     read_signatures,
@@ -85,7 +87,16 @@ def read_program(
         held = {name: known.get(name) for name in ("attributes", "signatures", "class")}
         with contextlib.suppress(FormatError):  # the model in the mode that was asked for is whole without it
             graph.other = _read(other, f"{where}, the other mode", tensors or {}, inner | held)
+            _name_constants(graph.other, read_constants(inner))
     return graph
+
+
+def _name_constants(graph: Graph, own: dict[str, TensorRef]) -> None:
+    """Gives the constants that only the program of the other mode has names that none of the file has."""
+    graph.constants = own
+    for name, state in graph.states.items():
+        if state.kind == "constant" and (key := f"{OTHER_CONSTANT}{state.key}") in own:
+            graph.states[name] = replace(state, key=key)
 
 
 def _read(text: bytes, where: str, tensors: Mapping[str, TensorRef], known: dict[str, Any]) -> Graph:

@@ -7,9 +7,13 @@ describes.
 
 from __future__ import annotations
 
+import base64
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torch2flow.checkpoints.dtypes import find_dtype
+from torch2flow.checkpoints.pytorch.tensor import Storage, TensorRef
 from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object
 from torch2flow.models.program.graph import Border, Dtype, Parameter, Signature, Structure, Symbol
@@ -18,6 +22,9 @@ from torch2flow.models.program.symbols import parse
 
 LARGEST = 64 << 20
 """A longer text is passed over."""
+
+OTHER_CONSTANT = "other_mode."
+"""Begins the names of constants that only the program of the other mode has."""
 
 LONGEST_TEXT, MOST_ITEMS, DEEPEST, MOST_NAMES = 200, 64, 4, 200
 DEEPEST_STRUCTURE, MOST_PARTS = 8, 4000
@@ -73,6 +80,24 @@ def read_other_mode(
     differing = [(shown(a), shown(b), names(c), names(d)) for a, b, c, d in rows("other_mode", 4)]
     backwards = [(shown(path), shown(name)) for path, name in rows("backwards", 2)]
     return (differing if "other_mode" in facts else None), backwards
+
+
+def read_constants(facts: Mapping[str, Any]) -> dict[str, TensorRef]:
+    """The tensors that only the program of the other mode has, each under a name that no tensor of the file has."""
+    found: dict[str, TensorRef] = {}
+    for name, row in _entries(facts.get("constants")):
+        try:
+            kind, shape = find_dtype(row["dtype"]), [int(size) for size in row["shape"]]
+            data = base64.b64decode(row["data"], validate=True)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
+        if kind is None or any(size < 0 for size in shape):
+            continue
+        if kind.itemsize * math.prod(shape) == len(data):
+            strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+            key = f"{OTHER_CONSTANT}{name}"
+            found[key] = TensorRef(kind, tuple(shape), strides, 0, Storage(key, len(data), data=data))
+    return found
 
 
 def read_static(facts: Mapping[str, Any], name: Callable[[str], str | None]) -> list[tuple[str, int]]:

@@ -5,7 +5,8 @@
 OneFlow 0.9.0 gives wrong gradients through in-place calls on views, and `torch.export` keeps such calls since 2.6.
 A value here is a *handle* on a storage, as in PyTorch: writing through one handle makes the others of the same
 storage outdated, and an outdated view is taken again, from its base, where it is next read. What is written to a
-buffer of the model stays as a `store` call.
+buffer or a parameter of the model stays as a `store` call. A write through `detach()`, which `tensor.data` is too,
+changes numbers and no gradients: a parameter is read again after it, and other tensors become a `with_data` call.
 
 Calls that compute nothing (assertions, `alias`, `contiguous`) and those whose result nobody uses go away too.
 """
@@ -20,7 +21,9 @@ from torch2flow.models.program.budget import writing
 from torch2flow.models.program.graph import Border, Dtype, Graph, Meta, Node, Ref, Structure, map_refs, refs
 
 STORE = "torch2flow.store"
-"""Our own call, `store(state, value)`: the buffer `state` holds `value` from here on."""
+"""Our own call, `store(state, value)`: the buffer or parameter `state` holds `value` from here on."""
+WITH_DATA = "torch2flow.with_data"
+"""Our own call, `with_data(self, value)`: the numbers of `value` with the gradient of `self`."""
 SETITEM = "torch2flow.setitem"
 """Our own call, `setitem(self, keys, value)`: `self` with `value` in one place; a key is `[dim, index]` or
 `[dim, start, end, step]`."""
@@ -251,25 +254,25 @@ class _Functionalizer:
         name = self._read(first.name, node)
         source = self.handles[first.name]
         if node.operator in _COPIES or (node.operator == "aten.contiguous" and not self._contiguous(first.name)):
-            if self._is_buffer(name):
-                # What the buffer holds now: it may be written before the copy is read.
+            if self._is_held(name):
+                # What the model holds now: it may be written before the copy is read.
                 self._emit(replace(node, target="aten.clone.default", arguments={"self": Ref(name)}))
                 name = node.outputs[0]
             self.handles[node.outputs[0]] = _Handle(_Storage(owner=node.outputs[0]), name)
         else:
             self.handles[node.outputs[0]] = _Handle(source.storage, name, source.version, first.name, node)
 
-    def _is_buffer(self, name: str) -> bool:
+    def _is_held(self, name: str, kinds: tuple[str, ...] = ("buffer", "parameter")) -> bool:
         state = self.graph.states.get(name)
-        return state is not None and state.kind == "buffer"
+        return state is not None and state.kind in kinds
 
     def _without_copies(self, graph: Graph) -> Graph:
-        """Takes away the copies of buffers that nothing is written to."""
+        """Takes away the copies of buffers and parameters that nothing is written to."""
         stored = {node.arguments["state"].name for node in graph.nodes if node.operator == STORE}
         same: dict[str, str] = {}
         for node in graph.nodes:
             source = node.arguments.get("self") if node.operator == "aten.clone" else None
-            if isinstance(source, Ref) and self._is_buffer(source.name) and source.name not in stored:
+            if isinstance(source, Ref) and self._is_held(source.name) and source.name not in stored:
                 same[node.outputs[0]] = source.name
 
         def name(value: str) -> str:
@@ -439,6 +442,8 @@ class _Functionalizer:
             meta = self.metas[handle.base]
             if handle.view.operator in _SAME_VALUE or self._keeps(handle.view):
                 self._assign(handle.base, value, node)
+            elif handle.view.operator == "aten.detach":
+                self._assign(handle.base, self._with_data(handle, base, value, node), node)
             else:
                 write = _VIEWS[handle.view.operator]
                 if write is None:
@@ -458,13 +463,27 @@ class _Functionalizer:
         else:
             handle.storage.version += 1
             self._store(handle.storage.owner, value, node)
+            if self._is_held(handle.storage.owner, ("parameter",)):
+                value = handle.storage.owner  # which gets the gradient of what comes after
         handle.name, handle.version = value, handle.storage.version
 
+    def _with_data(self, handle: _Handle, base: str, value: str, node: Node) -> str:
+        """The base of a detached tensor, once that is written: as far as it may have a gradient, it keeps it."""
+        meta = self.metas[handle.base]
+        if node.no_grad or self._is_held(handle.storage.owner) or not meta.dtype.startswith(("float", "bfloat")):
+            return value
+        merged = self._name(node)
+        self.metas[merged] = meta
+        arguments: dict[str, object] = {"self": Ref(base), "value": Ref(value)}
+        self._emit(replace(node, target=f"{WITH_DATA}.default", arguments=arguments, outputs=[merged], is_list=False))
+        return merged
+
     def _store(self, name: str, value: str, node: Node | None) -> None:
-        if self._is_buffer(name):
+        if self._is_held(name):
             last = node or next(made for made in self.nodes if value in made.outputs)
             arguments: dict[str, object] = {"state": Ref(name), "value": Ref(value)}
-            self._emit(replace(last, target=f"{STORE}.default", arguments=arguments, outputs=[]))
+            no_grad = last.no_grad or self._is_held(name, ("parameter",))
+            self._emit(replace(last, target=f"{STORE}.default", arguments=arguments, outputs=[], no_grad=no_grad))
         elif name in self.inputs:
             self.written[name] = value
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.models.program.symbols import SymInt
 
 
@@ -347,6 +348,8 @@ class Graph:
         backwards: the module's path and the class of each `torch.autograd.Function` of the author's.
         mode: `train` or `eval`, in which the program was captured; "" where the file does not say so.
         other: the program of the mode that was not captured, where `torch2flow capture` recorded it beside this one.
+        constants: tensors that only the program of the other mode has, by `State.key`.
+        train_sizes: axes that have one size in train mode alone: the input's value, the axis, the size.
         attributes: the plain values that each module of the original holds, by the module's path; tuples are tuples
             and lists are lists. Empty where the file is not one of `torch2flow capture`, like the next two.
         signatures: what the author's classes take, by the class's full name, as `Frame.class_name` has it.
@@ -367,6 +370,8 @@ class Graph:
     ranges: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
     static: list[tuple[str, int]] = field(default_factory=list)
     producer: str = ""
+    constants: dict[str, TensorRef] = field(default_factory=dict)
+    train_sizes: list[tuple[str, int, int]] = field(default_factory=list)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     mode: str = ""
     other: Graph | None = None

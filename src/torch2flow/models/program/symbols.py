@@ -20,6 +20,8 @@ from torch2flow.models.program.identifiers import is_identifier
 
 _BINARY = {"Add": ast.Add, "Mul": ast.Mult, "Pow": ast.Pow, "Mod": ast.Mod, "PythonMod": ast.Mod}
 _FLOOR = {"FloorDiv", "CleanDiv", "IntTrueDiv"}
+_ROUNDED = {"CeilToInt", "FloorToInt"}
+"""Of a quotient, which is `IntTrueDiv` here."""
 _CALLS = {"Max": "max", "Min": "min"}
 _PASSED = {"ToFloat", "TruncToInt", "FloatTrueDiv"}
 _ALLOWED = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.Call, ast.operator, ast.unaryop, ast.expr_context)
@@ -135,6 +137,12 @@ def _constructor(name: str, arguments: list[ast.expr]) -> ast.expr:
     if name == "Rational" or name == "Half":
         raise ValueError(f"{name} is no integer")
     parts = [_plain(argument) for argument in arguments]
+    if name in _ROUNDED and isinstance(parts[0], ast.BinOp) and isinstance(parts[0].op, ast.FloorDiv):
+        quotient = parts[0]
+        if name == "FloorToInt":
+            return quotient
+        up = _add(_add(quotient.left, quotient.right), ast.Constant(-1))
+        return ast.BinOp(up, ast.FloorDiv(), quotient.right)
     if name in _PASSED and len(parts) == 1:
         return parts[0]
     if name in _FLOOR and len(parts) == 2:

@@ -129,7 +129,7 @@ def _difference(row: tuple[str, str, list[str], list[str]]) -> str:
     said = {
         "calls": [name for name in there if name not in here],
         "does not call": [name for name in here if name not in there],
-        "gives other numbers to": [name for name in there if name in here],
+        "gives other values to": [name for name in there if name in here],
     }
     parts = [f"{verb} {', '.join(names[:_SHOWN])}" for verb, names in said.items() if names]
     return f"{path or 'the model itself'}{f' ({kind})' if kind and path else ''} {' and '.join(parts) or 'differs'}"

@@ -7,9 +7,12 @@ What became of each is told.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import inspect
 import io
+import math
+import operator
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -77,28 +80,49 @@ def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     return exported
 
 
-def program_alone(torch: Any, program: Any, beside: Any) -> str:
+LARGEST_CONSTANTS = 1 << 20
+"""Bytes of the constants that only the program of the other mode has, as text in its file."""
+
+
+def program_alone(torch: Any, program: Any, beside: Any) -> tuple[str, dict[str, Any]]:
     """A program as PyTorch writes it, without its weights: those lie in the file of another program of the same model.
 
     Args:
         torch: the module `torch`.
         program: which loses its weights.
-        beside: the other program, which must hold the same constants.
+        beside: the other program.
+
+    Returns:
+        The program, and the constants that the other one does not hold, as plain data.
 
     Raises:
-        ValueError: it does not.
+        ValueError: there is a constant that is no tensor, or too large for that.
         Exception: whatever PyTorch raises where it can't write it.
     """
+    own = {}
     for name, value in program.constants.items():
-        if not (isinstance(value, torch.Tensor) and torch.equal(value, beside.constants.get(name, value.new_empty(0)))):
-            raise ValueError(f"the constant {name} is another one")
+        if not isinstance(value, torch.Tensor):
+            raise ValueError(f"the constant {name} is a {type(value).__name__}")
+        same = beside.constants.get(name)
+        if not (isinstance(same, torch.Tensor) and same.dtype is value.dtype and torch.equal(value, same)):
+            own[name] = as_plain_data(torch, value)
+    if sum(len(each["data"]) for each in own.values()) > LARGEST_CONSTANTS:
+        raise ValueError(f"constants such as {next(iter(own))} are too large to be written beside it")
     leave_out_values(torch, program)
     program.constants.update({name: _without_values(torch, value) for name, value in program.constants.items()})
     written = io.BytesIO()
     torch.export.save(program, written)
     with zipfile.ZipFile(written) as archive:
         (name,) = (name for name in archive.namelist() if is_program(name))
-        return archive.read(name).decode()
+        return archive.read(name).decode(), own
+
+
+def as_plain_data(torch: Any, value: Any) -> dict[str, Any]:
+    """A tensor with its dtype, its shape, and its bytes in base64."""
+    flat = value.detach().cpu().contiguous().resolve_conj().resolve_neg().reshape(-1)
+    data = flat.view(torch.uint8).numpy().tobytes() if value.numel() else b""
+    dtype, shape = str(value.dtype).removeprefix("torch."), list(value.shape)
+    return {"dtype": dtype, "shape": shape, "data": base64.b64encode(data).decode()}
 
 
 def leave_out_values(torch: Any, program: Any) -> None:
@@ -204,8 +228,33 @@ def _export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, An
         all_source_lines(torch),
         exportable_layers(torch),
         traced_control_flow(torch),
+        _data_traced(torch),
     ):
-        return torch.export.export(module, args, kwargs or None, **options)
+        program = torch.export.export(module, args, kwargs or None, **options)
+    _write_rounding_as_division(program.graph)
+    return program
+
+
+def _write_rounding_as_division(graph: Any) -> None:
+    """Makes `math.ceil(size / 4)` the division `(size + 3) // 4`: PyTorch can export the first, but not save it."""
+    for node in graph.nodes:
+        above: Any = node.args[0] if node.target in (math.ceil, math.floor) else None
+        if getattr(above, "target", None) is not operator.truediv:
+            continue
+        size, divisor = above.args
+        if node.target is math.ceil:
+            with graph.inserting_before(node):
+                for function, added in ((operator.add, divisor), (operator.sub, 1)):
+                    known = function(_size(size), _size(added))
+                    size = graph.call_function(function, (size, added))
+                    size.meta = {**node.meta, "val": known}
+        node.target, node.args = operator.floordiv, (size, divisor)
+        if not above.users:
+            graph.erase_node(above)
+
+
+def _size(value: Any) -> Any:
+    return value.meta["val"] if hasattr(value, "meta") else value
 
 
 def _export_as_suggested(
@@ -226,6 +275,24 @@ def _silent() -> Iterator[None]:
     """PyTorch prints the graph so far where it gives up."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
+
+
+@contextlib.contextmanager
+def _data_traced(torch: Any) -> Iterator[None]:
+    """`tensor.data`, which PyTorch's tracer takes for a constant, is `tensor.detach()`: the same values and memory."""
+    original = torch.Tensor.data
+
+    def given(tensor: Any, value: Any) -> None:
+        if isinstance(tensor, torch._subclasses.FakeTensor) and tensor.shape == value.shape:
+            tensor.detach().copy_(value)
+        else:
+            original.__set__(tensor, value)
+
+    torch.Tensor.data = property(lambda tensor: tensor.detach(), given)
+    try:
+        yield
+    finally:
+        del torch.Tensor.data  # PyTorch's own is that of its base class
 
 
 @contextlib.contextmanager

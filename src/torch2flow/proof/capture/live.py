@@ -34,7 +34,7 @@ from torch2flow.proof.capture.facts import FILE, OTHER_FILE, describe_modules, t
 from torch2flow.proof.capture.mode_calls import ModeCalls, calls_by_mode, draws_in_python, facts_of_modes
 from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.capture.more_runs import more_runs
-from torch2flow.proof.capture.reasons import refusal
+from torch2flow.proof.capture.reasons import essence, refusal
 from torch2flow.proof.capture.recording import Recording
 from torch2flow.proof.capture.recording_size import check_recording
 from torch2flow.proof.capture.records import register_named_tuples, register_records
@@ -176,7 +176,7 @@ def capture(
         tell or (lambda text: None), out.parent,
     )  # fmt: skip
     outputs = (Output(out, _objection_to_program), Output(beside, _objection_to_recording))
-    with quiet(), untouched(torch, module), Staging(*outputs, overwrite=overwrite) as staging:
+    with quiet(), untouched(torch, module, parameters=False), Staging(*outputs, overwrite=overwrite) as staging:
         with contextlib.nullcontext([]) if dropout else dropout_off(module) as switched_off:
             captured = _write(job, out, beside, staging.paths)
         if wrapper:
@@ -388,11 +388,13 @@ def _other_mode(
             job.torch.manual_seed(job.seed)
             other = export(job.torch, job.module, args, kwargs, job.dynamic)
         register_named_tuples(job.torch, other.program.call_spec.out_spec)
-        text = program_alone(job.torch, other.program, exported.program)
-    except Exception:
-        return None  # which then is told, as where PyTorch exports no mode but this
+        text, constants = program_alone(job.torch, other.program, exported.program)
+    except Exception as error:  # that there is no such program is told by `mode_notes`
+        mode = "eval" if job.train else "train"
+        exported.notes.append(f"PyTorch exports no program of {mode} mode: {' '.join(essence(error).split())}")
+        return None
     facts = facts_of_modes(job.module, modes, train=not job.train)
-    known = {name: facts[name] for name in ("dropout", "norms")}
+    known = {name: facts[name] for name in ("dropout", "norms")} | {"constants": constants}
     return text, {"mode": "eval" if job.train else "train", "borders": other.borders, **known}
 
 

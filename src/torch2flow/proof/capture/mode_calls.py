@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import random
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,6 +42,9 @@ RANDOM = (
 PYTHONS_RANDOM = "Python's random numbers"
 """Stands for what draws from the module `random`, or from NumPy's generator, which no program holds."""
 
+CALLER = "its caller"
+"""Stands for who gets what the model returns."""
+
 _QUESTIONS = ("__get__", "size", "dim", "numel", "is_floating_point", "__len__", "_set_grad_enabled")
 """Functions that compute nothing."""
 
@@ -51,6 +55,51 @@ _COUNTING = ("add_", "__iadd__", "__float__", "item")
 """What a norm does with its number of batches, in train mode alone."""
 
 
+class Origins:
+    """Where tensors come from: the name of a weight, or the call that made one.
+
+    Args:
+        torch: the module `torch`.
+        module: whose weights have names.
+    """
+
+    def __init__(self, torch: Any, module: Any) -> None:
+        self.torch = torch
+        self._known: dict[int, tuple[Any, str]] = {}
+        self._counts: Counter[tuple[str, str]] = Counter()
+        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+            self._keep(tensor, name)
+
+    def _keep(self, tensor: Any, origin: str) -> None:
+        self._known[id(tensor)] = weakref.ref(tensor), origin
+
+    def of(self, value: Any) -> str:
+        """Of one tensor; "" where it is not known, as that of an input."""
+        held, origin = self._known.get(id(value), (None, ""))
+        return origin if held is not None and held() is value else ""
+
+    def outline(self, value: Any) -> str:
+        """Those of all tensors in a nested value, and how it is nested."""
+        leaves, form = self.torch.utils._pytree.tree_flatten(value)
+        return f"{form} {[self.of(leaf) if isinstance(leaf, self.torch.Tensor) else type(leaf) for leaf in leaves]}"
+
+    def made(self, made: Any, path: str, name: str) -> None:
+        """Notes what a call of a function in a module made."""
+        number = self._counts[path, name] = self._counts[path, name] + 1
+        for place, leaf in enumerate(self.torch.utils._pytree.tree_flatten(made)[0]):
+            if isinstance(leaf, self.torch.Tensor):
+                self._keep(leaf, f"{path}:{name}:{number}:{place}")
+
+    def passed(self, made: Any, given: Any) -> None:
+        """Notes what dropout made: it is what it was given, as far as the mode does not drop."""
+        if isinstance(made, self.torch.Tensor) and made is not given:
+            self._keep(made, self.of(given))
+
+
+Calls = Counter[tuple[str, str, str]]
+"""How often each function was called: the path of the module, the function, and what tells its calls apart."""
+
+
 @dataclass
 class ModeCalls:
     """The calls of one run.
@@ -59,12 +108,14 @@ class ModeCalls:
         random: of functions that drop or draw, in order.
         norms: of functions with running statistics: the path, the function, and whether it takes those of the batch.
         functions: how often each function was called at each path, with the numbers that it was given.
+        sources: the same, with where the tensors come from that it was given; and that of what the model returns.
         backwards: the path and the class of each `torch.autograd.Function`.
     """
 
     random: list[RandomCall] = field(default_factory=list)
     norms: list[tuple[str, str, bool]] = field(default_factory=list)
-    functions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    functions: Calls = field(default_factory=Counter)
+    sources: Calls = field(default_factory=Counter)
     backwards: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -98,8 +149,10 @@ def mode_calls(
             entered.enter_context(each)
         module.train(train)
         before, state = _generators(), random.getstate()
-        with _mode(torch, calls, stack, drop=True), _backwards_noted(torch, calls, stack):
-            module(*args, **kwargs)
+        origins = Origins(torch, module)
+        with _mode(torch, calls, stack, drop=True, origins=origins), _backwards_noted(torch, calls, stack):
+            made = module(*args, **kwargs)
+        calls.sources["", CALLER, origins.outline(made)] += 1
         if _generators() != before:
             random.setstate(state)
             calls.functions["", PYTHONS_RANDOM, ""] += 1
@@ -153,9 +206,13 @@ def facts_of_modes(module: Any, modes: Mapping[str, ModeCalls], *, train: bool) 
 
 def differences(here: ModeCalls, other: ModeCalls) -> list[tuple[str, list[str], list[str]]]:
     """Where two modes call other functions: the path, what only the other mode calls, and what only this one does."""
+    return _differing(here, here.functions, other.functions) or _differing(here, here.sources, other.sources)
+
+
+def _differing(here: ModeCalls, mine: Calls, theirs: Calls) -> list[tuple[str, list[str], list[str]]]:
     rows: dict[str, tuple[list[str], list[str]]] = {}
     norms = {path for path, _, _ in here.norms}
-    for column, found in enumerate((other.functions - here.functions, here.functions - other.functions)):
+    for column, found in enumerate((theirs - mine, mine - theirs)):
         for path, function, _ in found:
             if path in norms and function in _COUNTING:
                 continue
@@ -198,7 +255,7 @@ def nothing_dropped(torch: Any) -> Any:
     return _mode(torch, ModeCalls(), CallStack(), drop=False)
 
 
-def _mode(torch: Any, calls: ModeCalls, stack: CallStack, *, drop: bool) -> Any:
+def _mode(torch: Any, calls: ModeCalls, stack: CallStack, *, drop: bool, origins: Origins | None = None) -> Any:
     class CallMode(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs, name = kwargs or {}, getattr(func, "__name__", "")
@@ -217,9 +274,17 @@ def _mode(torch: Any, calls: ModeCalls, stack: CallStack, *, drop: bool) -> Any:
                         return _drawn(torch, func, args, kwargs)
                 given = () if name in _BY_MODE else (*args, *kwargs.values())
                 numbers = repr([each for each in given if type(each) in (int, float, bool, str)])
-            if name not in _QUESTIONS:
-                calls.functions[stack.path, name, numbers] += 1
-            return func(*args, **kwargs)
+            if name in _QUESTIONS or origins is None:
+                return func(*args, **kwargs)
+            path, tensors = stack.path, [each for each in args if isinstance(each, torch.Tensor)]
+            calls.functions[path, name, numbers] += 1
+            calls.sources[path, name, repr([origins.of(each) for each in tensors])] += 1
+            made = func(*args, **kwargs)
+            if without is not None and tensors and name in DROPOUT and name != "scaled_dot_product_attention":
+                origins.passed(made, tensors[0])
+            else:
+                origins.made(made, path, name)
+            return made
 
     return CallMode()
 

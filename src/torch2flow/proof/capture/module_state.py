@@ -14,19 +14,32 @@ from torch2flow.proof.attributes import Attributes
 
 
 @contextlib.contextmanager
-def untouched(torch: Any, module: Any) -> Iterator[None]:
-    """Afterwards buffers and attributes hold what they held: a cache is empty again, a mode is what it was."""
+def untouched(torch: Any, module: Any, parameters: bool = True) -> Iterator[None]:
+    """Afterwards the module holds what it held: a cache is empty again, a mode is what it was.
+
+    Its parameters too: a teacher follows its student in `forward`, and a weight is clipped or normalized there.
+
+    Args:
+        torch: the module `torch`.
+        module: what may change meanwhile.
+        parameters: False where the module runs only inside of another such context, for the memory of a copy.
+    """
     attributes = Attributes(module)
-    buffers = [(part._buffers, name, value) for part in module.modules() for name, value in part._buffers.items()]
-    kept = [None if value is None else value.detach().clone() for _, _, value in buffers]
+    tables = [(part._buffers, part._parameters) if parameters else (part._buffers,) for part in module.modules()]
+    held = [(table, name, value) for pair in tables for table in pair for name, value in table.items()]
+    lazy = torch.nn.parameter.UninitializedTensorMixin
+    made = {id(value): value for _, _, value in held if value is not None and not isinstance(value, lazy)}
+    kept = [(value, value.data, value.detach().clone()) for value in made.values()]
     try:
         yield
     finally:
         attributes.put_back()
         with torch.no_grad():
-            for (table, name, value), copy in zip(buffers, kept, strict=True):
-                if value is not None and copy is not None:
-                    value.copy_(copy)
+            for value, data, copy in kept:
+                value.data = data
+                if data.layout is not torch.strided or data.is_meta or not torch.equal(data, copy):
+                    data.copy_(copy)
+            for table, name, value in held:
                 table[name] = value
 
 

@@ -37,7 +37,7 @@ from torch2flow.proof.fixed_draws import NAMES
 from torch2flow.proof.outline import outline
 from torch2flow.proof.random_calls import RandomCall
 from torch2flow.proof.sample import sample
-from torch2flow.proof.watching import Watcher, watched
+from torch2flow.proof.watching import Watcher, other_names, watched
 from torch2flow.runtime.nested import leaves, named_leaves, replaced, replaced_by_name
 
 if TYPE_CHECKING:
@@ -249,6 +249,7 @@ class ReferenceRecorder:
         self.metadata["state_dict"] = json.dumps(list(self.module.state_dict()))
         self.metadata["weights"] = json.dumps(dict(self._weights()))
         self.metadata["modules"] = json.dumps([path for path, _ in self.module.named_modules()])
+        self.metadata["other_names"] = json.dumps(other_names(self.module))
         self.metadata["random_calls"] = json.dumps(self.calls)
         if layers:
             self.metadata["calls"] = json.dumps([dataclasses.asdict(row) for row in self.rows])
@@ -375,6 +376,7 @@ class ReferenceRecorder:
         with untouched(torch, self.module):
             self.module.train()
             parameters = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
+            before = {name: sample(as_pairs(torch, p.detach())).clone() for name, p in parameters.items()}
             inputs: dict[str, Any] = {}
 
             def track(prefix: str, value: Any) -> Any:
@@ -398,7 +400,7 @@ class ReferenceRecorder:
                     self.tensor(f"train.output.{number}", leaf)
             self.tensor("train.loss", loss)
             gradients = dict(zip([*parameters, *(f"input:{name}" for name in inputs)], found, strict=True))
-            self._record_step(parameters, gradients)
+            self._record_step(parameters, gradients, before)
             self._second_step(args, kwargs, parameters, gradients)
 
     def _second_step(
@@ -431,7 +433,10 @@ class ReferenceRecorder:
                 loss = loss + (leaf.to(loss.dtype) * weight.to(loss.dtype)).sum().cpu()
         return loss
 
-    def _record_step(self, parameters: Mapping[str, Any], gradients: Mapping[str, Any]) -> None:
+    def _record_step(
+        self, parameters: Mapping[str, Any], gradients: Mapping[str, Any], before: Mapping[str, Any]
+    ) -> None:
+        """Records gradients and what a step makes; `before` are elements of the parameters before the forward pass."""
         parameters = {name: as_pairs(self.torch, parameter.detach()) for name, parameter in parameters.items()}
         gradients = {name: each if each is None else as_pairs(self.torch, each) for name, each in gradients.items()}
         for name, gradient in gradients.items():
@@ -443,18 +448,21 @@ class ReferenceRecorder:
                 stepped = sample(parameter).add(sample(gradients[name]), alpha=-LEARNING_RATE)
                 self.tensor(f"train.sgd.{name}", stepped)
                 if not self.doubles and self.spread is None:
-                    self._adamw(f"train.adamw.{name}", parameter, gradients[name])
+                    self._adamw(f"train.adamw.{name}", before[name], gradients[name])
+        for name, parameter in self.module.named_parameters():
+            if name not in parameters:  # which nothing but the model's own code changes
+                self.tensor(f"train.step.{name}", sample(parameter.detach()))
         for name, buffer in self.module.named_buffers():
             self.tensor(f"train.step.{name}", buffer)
 
-    def _adamw(self, name: str, parameter: Any, gradient: Any) -> None:
-        """Records elements of the parameter after one step of AdamW with this very gradient, in both precisions.
+    def _adamw(self, name: str, elements: Any, gradient: Any) -> None:
+        """Records elements of a parameter after one step of AdamW with this very gradient, in both precisions.
 
         With its own float64 gradient the step would say nothing: where a gradient is zero but for noise, AdamW's
         first step is the sign of the noise.
         """
-        for prefix, dtype in (("", parameter.dtype), (DOUBLE, self.torch.float64)):
-            leaf = sample(parameter).to(dtype, copy=True).requires_grad_()
+        for prefix, dtype in (("", elements.dtype), (DOUBLE, self.torch.float64)):
+            leaf = elements.to(dtype, copy=True).requires_grad_()
             leaf.grad = sample(gradient).to(dtype)
             self.torch.optim.AdamW([leaf], **ADAMW, foreach=False).step()
             with self._named(prefix):

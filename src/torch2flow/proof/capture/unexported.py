@@ -63,7 +63,7 @@ def record_module(
     """
     call = (tuple(args), dict(kwargs))
     notes: list[str] = []
-    with quiet(), untouched(torch, module), Recording(out.parent) as recording:
+    with quiet(), untouched(torch, module, parameters=False), Recording(out.parent) as recording:
         module.train(train)
         reference = ReferenceRecorder(torch, module, recording, seed, say)
         reference.inputs("input", *call)

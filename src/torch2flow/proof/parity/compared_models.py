@@ -233,14 +233,15 @@ def load_package(
 
 @contextlib.contextmanager
 def untouched(flow: Any, model: Any) -> Iterator[None]:
-    """A context after which buffers and attributes hold what they held: some models count or keep something."""
+    """A context after which a model holds what it held: some count, keep something, or change a weight in `forward`."""
     attributes = Attributes(model)
-    kept = {name: buffer.numpy().copy() for name, buffer in model.named_buffers()}
+    held = [*model.named_parameters(), *model.named_buffers()]
+    kept = [(value, value.detach().numpy().copy()) for _, value in held]
     try:
         yield
     finally:
         attributes.put_back()
         with flow.no_grad():
-            for name, buffer in model.named_buffers():
-                if not np.array_equal(buffer.numpy(), kept[name], equal_nan=kept[name].dtype.kind == "f"):
-                    buffer.copy_(flow.tensor(kept[name]))
+            for value, copy in kept:
+                if not np.array_equal(value.detach().numpy(), copy, equal_nan=copy.dtype.kind == "f"):
+                    value.copy_(flow.tensor(copy))

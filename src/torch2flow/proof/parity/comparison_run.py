@@ -135,7 +135,7 @@ class Run:
             self.flow, self.reference, self.ledger, self.request.modules, self.enter, self.leave, self.request.crashed
         )
         if layers:
-            with watched(model, comparison):
+            with watched(model, comparison, self.reference.other_names):
                 output = self.runner.run(model)
             self.ledger.see(comparison.seen)
             if {call.path for call in self.reference.calls.values() if not call.passes} - comparison.seen:
@@ -181,7 +181,7 @@ class Run:
             self.flow, self.reference, self.ledger, self.request.modules, self.enter, self.leave, self.request.crashed,
             double=double, model=model,
         )  # fmt: skip
-        with watched(model, comparison):
+        with watched(model, comparison, self.reference.other_names):
             outputs = self.runner.forward(model, double=double)
         for name in self.reference.names("output."):  # what the model's own code makes of its layers
             if name in outputs and not self.request.modules and f"output.{name}" not in self.reference.random:

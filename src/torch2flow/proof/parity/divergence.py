@@ -53,6 +53,13 @@ def explicable(where: Divergence) -> bool:
     return layers or (where.part in (*RUNS, "train_outputs") and bool(where.tensor))
 
 
+OF_TRAINING = ("in train mode the original computes what is not in this program", "the author's own backward of ")
+"""How notes of `torch2flow capture` begin that say what the converted model can't do in training."""
+
+FORWARD_PARTS = ("modules", "own", "inputs", "outputs", "second", "third", "large", "again", "random", "graph")
+"""Parts of a comparison that say nothing of training."""
+
+
 def first_divergence(ledger: Ledger, reference: Reference) -> Divergence:
     """Finds where the difference starts, as closely as the comparison can tell."""
     before, after = (functools.partial(_what_it_is, parts) for parts in (("weights", "form"), ("dropout", "trainable")))
@@ -71,6 +78,9 @@ def _circumstances(found: Divergence, ledger: Ledger, reference: Reference) -> I
     """Sentences about what else in the run explains the difference."""
     if ledger.random and found.part not in ("gradients", "buffers", "sgd", "adamw"):
         yield "two runs of the OneFlow model differ: something random is active, such as dropout in eval mode"
+    if found.part not in ("weights", "form", *FORWARD_PARTS):
+        told = reference.notes.get("notes", [])
+        yield from (note.partition(" (capture ")[0] for note in told if note.startswith(OF_TRAINING))
     entry = ledger.parts.get(found.part, {}).get(found.tensor)
     if entry is not None and entry.measure.verdict == "loses digits":
         yield (

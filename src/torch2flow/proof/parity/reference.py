@@ -105,6 +105,8 @@ class Notes(TypedDict, total=False):
     adamw: AdamWSettings
     weights: dict[str, str]
     modules: list[Name]
+    other_names: dict[str, str]
+    notes: list[str]
     outline: Any
     spread: dict[str, float]
     random_calls: dict[str, list[RandomRow]]
@@ -216,6 +218,11 @@ class Reference:
         if "trainable" not in self.notes:
             return None
         return [new for _, new, _ in self.keys.pairs(self.notes["trainable"])]
+
+    @property
+    def other_names(self) -> dict[str, str]:
+        """For each further path of a module that has more than one in PyTorch, the first of them."""
+        return {} if self.twin else self.notes.get("other_names", {})
 
     def single(self, name: str, exact: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A recorded tensor with the noise of float32: one of bfloat16 or float16 is moved nearer to float64."""

@@ -183,7 +183,11 @@ class ModuleRepair:
                 return None
             self.trying(self.trials)
         try:
-            with runner.flow.no_grad(), runner.nothing_dropped(self.model), watched(self.model, comparison):
+            with (
+                runner.flow.no_grad(),
+                runner.nothing_dropped(self.model),
+                watched(self.model, comparison, runner.reference.other_names),
+            ):
                 output = getattr(module, method)(*args, **kwargs)
                 if not self.where.path:
                     for name, leaf in runner.numbered(output).items():
@@ -306,7 +310,7 @@ def _prepared(runner: Runner, where: Divergence) -> ModuleRepair | None:
         entered = Entered(runner.flow, runner.reference, Trial(), model=model, path=where.path)
         with runner.flow.no_grad(), runner.nothing_dropped(model), contextlib.suppress(Exception):
             args, keywords = runner.inputs()
-            with watched(model, entered):
+            with watched(model, entered, runner.reference.other_names):
                 model(*args, **keywords)
         call = entered.call
     else:

@@ -158,7 +158,7 @@ def _find_case(flow: Any, subject: Subject, reference: Reference, where: Diverge
     model = subject.build(flow)
     catcher = _Catcher(flow, reference, Ledger(), wanted=call)
     args, keywords = reference.inputs(lambda name, array: flow.tensor(array))
-    with watched(model, catcher), flow.no_grad():
+    with watched(model, catcher, reference.other_names), flow.no_grad():
         model(*args, **keywords)
     if catcher.found is None:
         return f"The layer {call} is not called in OneFlow."

@@ -176,7 +176,9 @@ def _step(runner: Runner, *, double: bool = False, shaken: int | None = None) ->
             values = parameter.numpy()
             moved = values * (1 + rounding * rng.choice([-1.0, 0.0, 1.0], values.shape))
             parameter.data.copy_(flow.tensor(moved.astype(values.dtype)))
-    before = {name: buffer.numpy().copy() for name, buffer in model.named_buffers()}
+    recorded = set(reference.names("train.step."))
+    held = {name: sample(p.detach()) for name, p in model.named_parameters() if name in recorded}
+    before = {name: each.numpy().copy() for name, each in (*held.items(), *model.named_buffers())}
     inputs: dict[str, Any] = {}
     args, keywords = runner.inputs(double=double, track=inputs)
     with runner.nothing_dropped(model):
@@ -195,9 +197,10 @@ def _step(runner: Runner, *, double: bool = False, shaken: int | None = None) ->
     named = dict(model.named_parameters())
     gradients = {name: parameter.grad.clone() for name, parameter in named.items() if parameter.grad is not None}
     flow.optim.SGD(list(named.values()), lr=reference.learning_rate).step()
-    stepped = {name: sample(parameter.detach()) for name, parameter in named.items()}
+    stepped = {name: sample(parameter.detach()).clone() for name, parameter in named.items()}
     got = {name: tensor.grad for name, tensor in inputs.items() if tensor.grad is not None}
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    held = {name: sample(named[name].detach()) for name in held}
+    buffers = {name: each.clone() for name, each in (*held.items(), *model.named_buffers())}
     if reference.names("train.second_step."):
         again, keywords = runner.inputs(double=double)
         with runner.nothing_dropped(model), flow.no_grad():

@@ -6,6 +6,8 @@ number of Python's as it is; what is real beside them was made a pair, but where
 
 from __future__ import annotations
 
+import math
+
 from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
@@ -188,6 +190,17 @@ def complex_log(self):
     return flow.stack([flow.log(complex_abs(self)), complex_angle(self)], dim=-1)
 
 
+@operator("complex.log2", "complex.log10")
+def log_to_base(self, *, name):
+    return complex_log(self) / math.log(int(name.removeprefix("log")))
+
+
+@operator("complex.log1p", "complex.expm1")
+def beside_one(self, *, name):
+    one = flow.tensor([1.0, 0.0], dtype=self.dtype)
+    return complex_log(self + one) if name == "log1p" else complex_exp(self) - one
+
+
 @operator("complex.sqrt")
 @helper
 def complex_sqrt(self):
@@ -226,6 +239,11 @@ def complex_wave(self, *, name):
     return flow.stack([wide * flow.cos(b), narrow * flow.sin(b)], dim=-1)
 
 
+@operator("complex.tan")
+def tan(self):
+    return complex_product(complex_wave(self, name="sin"), complex_reciprocal(complex_wave(self, name="cos")))
+
+
 @operator("complex.tanh")
 @helper
 def complex_tanh(self):
@@ -252,6 +270,24 @@ def complex_prod(self, dim, keepdim=False):
     for place in range(1, self.shape[dim]):
         found = complex_product(found, self.narrow(dim, place, 1))
     return found if keepdim else found.squeeze(dim)
+
+
+@operator("complex.cumprod")
+@helper
+def complex_cumprod(self, dim):
+    """PyTorch's `cumprod` of complex numbers, in steps that double what each number is the product of."""
+    size, step = self.shape[dim], 1
+    while step < size:
+        later = complex_product(self.narrow(dim, step, size - step), self.narrow(dim, 0, size - step))
+        self = flow.cat([self.narrow(dim, 0, step), later], dim=dim)
+        step *= 2
+    return self
+
+
+@operator("complex.addcmul", "complex.addcdiv")
+def add_product(self, tensor1, tensor2, value=1, *, name):
+    made = complex_product(tensor1, tensor2 if name == "addcmul" else complex_reciprocal(tensor2))
+    return self + (made if value == 1 else complex_multiple(made, *parts(value)))
 
 
 @helper

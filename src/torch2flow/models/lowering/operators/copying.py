@@ -24,6 +24,11 @@ def detach(self):
     return self.detach()
 
 
+@operator("torch2flow.with_data")
+def with_data(self, value):
+    return value.detach() + (self - self.detach())
+
+
 @operator("aten.to", "aten._to_copy", "aten.type_as", "aten._cast_Float")
 def to(self, dtype=None, other=None, copy=False, *, out_dtype):
     if self.dtype == out_dtype:

@@ -1,0 +1,87 @@
+"""What forward writes into a parameter, by `data` or in `no_grad`, is written here too; what comes after reads it."""
+
+import torch
+from programs import BATCH, program, x
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@program(x(5, 4), dynamic=BATCH)
+class WritesItsWeights(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.student = nn.Linear(4, 4)
+        self.teacher = nn.Linear(4, 4).requires_grad_(False)
+        self.prototypes = nn.Linear(4, 3, bias=False)
+        self.clipped = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.teacher.weight.data.mul_(0.75).add_(self.student.weight.data, alpha=0.25)
+        with torch.no_grad():
+            self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
+        self.clipped.weight.data = self.clipped.weight.data.clamp(-0.25, 0.25)
+        y = self.clipped(x)
+        sign = y.clone()
+        sign.data = y.data.sign()
+        return self.prototypes(self.student(x) * sign + self.teacher(x))
+
+
+# -- becomes -------------------------------------------------------------------------------------------------
+# fmt: off
+
+import oneflow as flow
+import oneflow.nn as nn
+
+
+class WritesItsWeights(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.student = nn.Linear(4, 4)
+        self.teacher = nn.Linear(4, 4)
+        self.prototypes = nn.Linear(4, 3, bias=False)
+        self.clipped = nn.Linear(4, 4)
+        self.teacher.requires_grad_(False)
+
+    def forward(self, x):
+        if self.training:
+            out = self.teacher.weight.detach()
+            out = out * 0.75
+            with flow.no_grad():
+                self.teacher.weight.copy_(out)
+            out_2 = self.student.weight.detach()
+            out = out + 0.25 * out_2
+            with flow.no_grad():
+                self.teacher.weight.copy_(out)
+                denom = flow.clamp(
+                    flow.linalg.vector_norm(self.prototypes.weight, dim=(1,), keepdim=True),
+                    min=1e-12,
+                ).expand_as(self.prototypes.weight)
+                self.prototypes.weight.copy_(
+                    (self.prototypes.weight / denom)
+                    .to(self.prototypes.weight.dtype)
+                    .expand(*self.prototypes.weight.shape)
+                )
+        else:
+            with flow.no_grad():
+                denom = flow.clamp(
+                    flow.linalg.vector_norm(self.prototypes.weight, dim=(1,), keepdim=True),
+                    min=1e-12,
+                ).expand_as(self.prototypes.weight)
+                self.prototypes.weight.copy_(
+                    (self.prototypes.weight / denom)
+                    .to(self.prototypes.weight.dtype)
+                    .expand(*self.prototypes.weight.shape)
+                )
+        out = self.clipped.weight.detach()
+        out = flow.clamp(out, min=-0.25, max=0.25)
+        value = self.clipped.weight.detach()
+        out = out.to(value.dtype).expand(*value.shape)
+        with flow.no_grad():
+            self.clipped.weight.copy_(out)
+        y = self.clipped(x)
+        sign = y.detach()
+        sign = flow.sign(sign)
+        value = y.detach()
+        y = sign.to(value.dtype).expand(*value.shape).detach() + (y - y.detach())
+        return self.prototypes(self.student(x) * y + self.teacher(x))
