@@ -31,7 +31,7 @@ def example() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def steps(torch_python: Path, run_python: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("steps")
-    names = [f"{name}:step" for name in ("llama", "gpt2", "qwen2", "mistral")]
+    names = [f"{name}:step" for name in ("llama", "gpt2", "qwen2", "mistral", "llama_half")]
     run_python(torch_python, TINY.read_text(), folder, *names)
     return folder
 
@@ -51,9 +51,10 @@ def test_a_loop_in_oneflow_gives_the_tokens_of_generate(
     assert drawn[0] != drawn[1] and [row[:5] for row in drawn[0]] == PROMPT
 
 
-def test_the_step_is_verified_with_its_keys_and_values(flow: ModuleType, steps: Path) -> None:
-    convert(steps / "mistral.pt2", steps / "verified")
-    found = verify_folder(steps / "verified", steps / "mistral.reference.safetensors")
+@pytest.mark.parametrize("name", ["mistral", "llama_half"])
+def test_the_step_is_verified_with_its_keys_and_values(name: str, flow: ModuleType, steps: Path) -> None:
+    convert(steps / f"{name}.pt2", steps / f"{name}_verified")
+    found = verify_folder(steps / f"{name}_verified", steps / f"{name}.reference.safetensors")
     assert found.faithful, found.sentence
     assert len(found.ledger.parts["outputs"]) == 7 and "Float64 could not" not in found.sentence
 

@@ -36,20 +36,35 @@ def replaced(value: Any, change: Callable[[Any], Any]) -> Any:
     return replaced_by_name("", value, lambda path, leaf: change(leaf))
 
 
-def filled(value: Any, change: Callable[[Any], Any]) -> Any:
+Filled = list[tuple[Any, Any, Any, Any]]
+"""An object, the name of an attribute, what that held, and what it holds now."""
+
+
+def filled(value: Any, change: Callable[[Any], Any], undo: Filled) -> Any:
     """The same nested value with other leaves, in which an object, such as a cache, stays the very object.
 
-    Whoever gave it to a module sees what the module then adds to it.
+    Whoever gave it to a module sees what the module then adds to it; `undo` says what else is other in it.
     """
     parts = _parts(value)
     if parts is None:
         return change(value)
-    new = [(key, filled(part, change)) for key, part in parts]
+    new = [(key, filled(part, change, undo)) for key, part in parts]
+    if all(after is before for (_, after), (_, before) in zip(new, parts, strict=True)):
+        return value
     if isinstance(value, Mapping | list | tuple) or dataclasses.is_dataclass(value):
         return _put_together(value, new)
-    for key, part in new:
-        object.__setattr__(value, key, part)
+    for (key, after), (_, before) in zip(new, parts, strict=True):
+        if after is not before:
+            undo.append((value, key, before, after))
+            object.__setattr__(value, key, after)
     return value
+
+
+def emptied(undo: Filled) -> None:
+    """Gives objects back what they held before they were filled, but for what has been replaced since."""
+    for value, key, before, after in undo:
+        if getattr(value, key, None) is after:
+            object.__setattr__(value, key, before)
 
 
 def replaced_by_name(path: str, value: Any, change: Change) -> Any:

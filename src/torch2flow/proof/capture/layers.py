@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from torch2flow.proof.capture.module_state import has_rounding
 from torch2flow.proof.watching import WatchedCall
-from torch2flow.runtime.nested import filled
+from torch2flow.runtime.nested import Filled, emptied, filled
 
 
 class LayerRecorder(Protocol):
@@ -113,10 +113,13 @@ class Fed:
         if self.recorder.is_traced((args, kwargs)):
             return forward(*args, **kwargs)
         row = self.rows[call.name]
-        args, kwargs = self._recorded((args, kwargs), row.inputs, feed=row.fed)
-        return self._recorded(forward(*args, **kwargs), row.outputs, feed=not row.passes)
+        undo: Filled = []
+        args, kwargs = self._recorded((args, kwargs), row.inputs, undo, feed=row.fed)
+        output = forward(*args, **kwargs)
+        emptied(undo)  # what a cache holds of others, its owner hands on as it was
+        return self._recorded(output, row.outputs, [], feed=not row.passes)
 
-    def _recorded(self, value: Any, names: list[str], *, feed: bool) -> Any:
+    def _recorded(self, value: Any, names: list[str], undo: Filled, *, feed: bool) -> Any:
         """`value` with the recorded tensors in place of its own, if it is to be fed with them."""
         torch, following = self.recorder.torch, iter(names)
 
@@ -129,7 +132,7 @@ class Fed:
             recorded = self.record(name, leaf)
             return recorded if feed else leaf
 
-        return replace_leaves(torch, value, change)
+        return replace_leaves(torch, value, change, undo)
 
     def record(self, name: str, value: Any) -> Any:
         """Takes the value of a tensor that was recorded; returns what was recorded, in this precision."""
@@ -175,10 +178,10 @@ class RandomTensors(Fed):
             self.random.add(name)
 
 
-def replace_leaves(torch: Any, value: Any, change: Callable[[Any], Any]) -> Any:
+def replace_leaves(torch: Any, value: Any, change: Callable[[Any], Any], undo: Filled) -> Any:
     """A nested value with other leaves: the same ones, in the same order, as `leaves_of` gives."""
     leaves, structure = torch.utils._pytree.tree_flatten(value)
-    return torch.utils._pytree.tree_unflatten([filled(leaf, change) for leaf in leaves], structure)
+    return torch.utils._pytree.tree_unflatten([filled(leaf, change, undo) for leaf in leaves], structure)
 
 
 def _version(tensor: Any) -> int:
