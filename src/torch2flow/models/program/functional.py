@@ -218,7 +218,7 @@ class _Functionalizer:
         """
         self._read(name, node)
         owner = self.handles[name].storage.owner
-        if self.blocks and self._is_buffer(owner):
+        if self.blocks and self._is_held(owner):
             self.blocks[-1].stored.add(owner)
         elif node.blocks != self.home.get(owner, ()):
             raise UnsupportedError(
