@@ -30,6 +30,9 @@ def attention_border(call: Call, graph: Graph) -> Given | None:
     defaults = _parameters()
     given = dict(border.arguments)
     kinds = {each.kind for each in given.values()}
+    query = given.get("query", NOTHING)
+    if query.kind != "value" or len(graph.metas[query.value].shape) != 3:
+        return None
     if given.keys() - defaults.keys() or kinds - {"value", "none", "constant"} or border.result.kind != "tuple":
         return None
     arguments = [(name, given.get(name, NOTHING)) for name in defaults]
