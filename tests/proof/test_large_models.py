@@ -137,3 +137,15 @@ def test_a_class_and_its_checkpoint(torch: Any, tmp_path: Path) -> None:
     assert not diff(tmp_path / "whole.reference.safetensors", tmp_path / "without.reference.safetensors").differs
     with pytest.raises(UsageError, match="records no gradients"):
         capture_named(factory, inputs, tmp_path / "x.pt2", without_weights=True, gradients=True, **given)
+
+
+def test_weights_that_do_not_fit_into_the_memory_are_told_with_the_option(
+    captured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch2flow.proof.capture import pretrained_folder
+
+    pretrained_folder.check_memory(captured / "gpt2")
+    monkeypatch.setattr(pretrained_folder, "free_memory", lambda: 1000.0)
+    with pytest.raises(UsageError, match="The weights are 0.0 GB, and 0.0 GB of memory are free") as error:
+        pretrained_folder.check_memory(captured / "gpt2")
+    assert "--without-weights" in error.value.remedy

@@ -29,7 +29,7 @@ def build_pretrained(folder: Path) -> Any:
         UsageError: the weights are larger than the memory that is free.
     """
     library, kind = _class_of(folder)
-    _check_memory(folder)
+    check_memory(folder)
     try:
         library.utils.logging.disable_progress_bar()
         model, loaded = kind.from_pretrained(
@@ -145,7 +145,7 @@ def _without_cache(model: Any) -> Any:
     return model
 
 
-def _check_memory(folder: Path) -> None:
+def check_memory(folder: Path) -> None:
     """Refuses weights that are larger than the memory that is free, with which the system would end the process."""
     try:
         held, free = open_checkpoint(folder).nbytes, free_memory()
