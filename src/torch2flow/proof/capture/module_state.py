@@ -103,7 +103,7 @@ def double_mode(torch: Any) -> Iterator[None]:
                 bound.apply_defaults()
                 args, kwargs = (), bound.arguments
                 kwargs |= {"eps": rounded(kwargs["eps"]), "momentum": 1 - rounded(1 - kwargs["momentum"])}
-            if func in literals and (kwargs or {}).get("dtype") is not torch.float64:
+            if func in literals:
                 made = func(*args, **{name: widened(value) for name, value in (kwargs or {}).items()})
                 with torch._C.DisableTorchFunction():  # a program holds it in float32, and so does the converted model
                     return made.float().double() if made.dtype is torch.float64 else made
