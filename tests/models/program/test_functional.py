@@ -130,11 +130,10 @@ def test_a_write_takes_the_dtype_of_what_it_is_written_to(draft: Draft) -> None:
         ("transpose.int", (3, 2), {"dim0": 0, "dim1": 1}, {"dim0": 0, "dim1": 1}),
         ("t.default", (3, 2), {}, {}),
         ("permute.default", (3, 2), {"dims": [1, 0]}, {"dims": [1, 0]}),
-        ("detach.default", (2, 3), {}, None),
     ],
 )
 def test_a_write_through_a_view_reaches_its_base(
-    view: str, shape: tuple[int, ...], arguments: dict[str, Any], back: dict[str, Any] | None, draft: Draft
+    view: str, shape: tuple[int, ...], arguments: dict[str, Any], back: dict[str, Any], draft: Draft
 ) -> None:
     x = draft.input(2, 3)
     y = draft("mul.Tensor", (2, 3), self=x, other=2)
@@ -143,11 +142,16 @@ def test_a_write_through_a_view_reaches_its_base(
     graph = draft.done(y)
     last = graph.nodes[-1]
     assert graph.outputs == [Ref(last.outputs[0])]
-    if back is None:
-        assert last.operator == "aten.add"
-    else:
-        assert {name: value for name, value in last.arguments.items() if name != "self"} == back
-        assert maker(graph, last.arguments["self"]).operator == "aten.add"
+    assert {name: value for name, value in last.arguments.items() if name != "self"} == back
+    assert maker(graph, last.arguments["self"]).operator == "aten.add"
+
+
+def test_a_write_through_detach_keeps_the_gradient_of_its_base(draft: Draft) -> None:
+    y = draft("mul.Tensor", (2, 3), self=draft.input(2, 3), other=2)
+    draft("add_.Tensor", (2, 3), self=draft("detach.default", (2, 3), self=y), other=1)
+    graph = draft.done(y)
+    assert calls(graph) == ["mul", "detach", "add", "with_data"]
+    assert graph.nodes[-1].arguments["self"] == y
 
 
 def test_a_permutation_is_undone_by_its_inverse(draft: Draft) -> None:
@@ -313,10 +317,12 @@ def test_a_write_into_an_input_is_not_made_but_known(draft: Draft) -> None:
     assert graph.outputs != [x] and STORE not in [node.operator for node in graph.nodes]
 
 
-def test_a_write_to_a_parameter_is_not_stored(draft: Draft) -> None:
+def test_a_write_to_a_parameter_is_stored_without_a_gradient_and_read_again(draft: Draft) -> None:
     weight = draft.buffer("weight", 2, kind="parameter")
     out = draft("add_.Tensor", (2,), self=weight, other=1)
-    assert calls(draft.done(out)) == ["add"]
+    graph = draft.done(out)
+    assert calls(graph) == ["add", "store"] and graph.nodes[-1].no_grad
+    assert graph.outputs == [weight]
 
 
 # -- assignments into pieces -----------------------------------------------------------------------------------

@@ -441,3 +441,10 @@ class WiresByMode(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         one, other = self.a(x), self.b(x)
         return torch.tanh(one if self.training else other)
+
+
+class HoldsLiterals(nn.Module):
+    """Numbers that float32 rounds, written in forward."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.tensor([0.1, 0.2, 0.3], dtype=x.dtype) + torch.as_tensor(0.7)

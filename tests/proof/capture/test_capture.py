@@ -459,6 +459,14 @@ def test_a_mode_that_pytorch_does_not_export_is_told_with_the_reason(nets: Any, 
     assert any("no program of train mode: " in note and "data-dependent" in note for note in result.notes)
 
 
+def test_a_literal_is_what_float32_makes_of_it_in_both_precisions(nets: Any, torch: Any, tmp_path: Path) -> None:
+    x = torch.randn(2, 3)
+    _, recorded, _ = captured(tmp_path, nets.HoldsLiterals(), x)
+    exact = recorded["float64/output.0"]
+    expected = x.double() * torch.tensor([0.1, 0.2, 0.3]).double() + torch.tensor(0.7).double()
+    assert torch.allclose(exact, expected, rtol=0, atol=1e-12)
+
+
 def test_a_frozen_parameter_that_forward_changes_is_recorded(nets: Any, torch: Any, tmp_path: Path) -> None:
     net = nets.Teaches()
     expected = net.teacher.weight * 0.9 + net.fc.weight * 0.1

@@ -103,6 +103,10 @@ def double_mode(torch: Any) -> Iterator[None]:
                 bound.apply_defaults()
                 args, kwargs = (), bound.arguments
                 kwargs |= {"eps": rounded(kwargs["eps"]), "momentum": 1 - rounded(1 - kwargs["momentum"])}
+            if func in literals:
+                made = func(*args, **{name: widened(value) for name, value in (kwargs or {}).items()})
+                with torch._C.DisableTorchFunction():  # a program holds it in float32, and so does the converted model
+                    return made.float().double() if made.dtype is torch.float64 else made
             changes = getattr(func, "__name__", "").endswith("_")  # as in `add_`, `__setitem__`, which must meet itself
             args = tuple(value if changes and not n else widened(value) for n, value in enumerate(args))
             return func(*args, **{name: widened(value) for name, value in (kwargs or {}).items()})
@@ -121,6 +125,7 @@ def double_mode(torch: Any) -> Iterator[None]:
                 return value.to(dtypes[value.dtype]) if value.dtype in dtypes else value
         return value
 
+    literals = (torch.tensor, torch.as_tensor)
     dtypes = {torch.float32: torch.float64, torch.complex64: torch.complex128}
     wide = {torch.Tensor.float: torch.Tensor.double, torch.Tensor.cfloat: torch.Tensor.cdouble}
     names = ((torch.nn.functional, "grouped_mm"), (torch, "_grouped_mm"))

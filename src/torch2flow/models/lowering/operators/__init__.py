@@ -3,6 +3,7 @@
 from torch2flow.models.lowering.operators import (
     arithmetic,
     attention,
+    boxes,
     comparison,
     complex_numbers,
     convolution,
@@ -28,6 +29,7 @@ from torch2flow.models.lowering.operators import (
 __all__ = [
     "arithmetic",
     "attention",
+    "boxes",
     "comparison",
     "complex_numbers",
     "convolution",

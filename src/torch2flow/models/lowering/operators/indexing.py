@@ -91,8 +91,8 @@ def with_slice(x, value, dim, start=None, end=None):
 @helper
 def with_positions(x, value, indices, add=False):
     """`x` with `value` at `x[indices]`, or added there; OneFlow's `x[i] = value` fails inside `nn.Graph`."""
-    key = tuple(slice(None) if index is None else index for index in indices)
-    positions = flow.arange(x.numel(), device=x.device).reshape(*x.shape)[key]
+    key = [slice(None) if index is None else index for index in indices]
+    positions = flow.arange(x.numel(), device=x.device).reshape(*x.shape)[tuple(key)]
     value = value.to(x.dtype).expand(*positions.shape)
     scatter = flow.scatter_add if add else flow.scatter
     return scatter(x.reshape(-1), 0, positions.reshape(-1), value.reshape(-1)).reshape(*x.shape)
