@@ -93,7 +93,8 @@ class Recurrent(nn.Module):
         out_2 = flow.stack(out_2)
         out_3 = flow.stack(out_3)
         out_2 = flow.movedim(out_2, 0, 1)
-        return out_2 + out, flow.movedim(out_3, 0, 1)
+        kept = flow.movedim(out_3, 0, 1)
+        return out_2 + out, kept
 
 
 class Selective(nn.Module):
