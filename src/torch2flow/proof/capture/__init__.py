@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.proof.capture.live import Captured, capture
+from torch2flow.proof.capture.capture_job import Captured
+from torch2flow.proof.capture.live import capture
 
 __all__ = ["Captured", "capture"]

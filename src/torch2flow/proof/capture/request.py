@@ -11,11 +11,12 @@ from torch2flow.checkpoints.frameworks.pretrained_config import architectures
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.errors import UsageError
 from torch2flow.proof.capture.axes import Call
+from torch2flow.proof.capture.capture_job import Captured
 from torch2flow.proof.capture.decode_step import AXES, SIZES, as_decode_step, sample_call
 from torch2flow.proof.capture.factories import build, parse_factory, unwrapped
 from torch2flow.proof.capture.given_weights import GivenWeights
 from torch2flow.proof.capture.inputs import Array, Inputs, choose_sizes, make_inputs, parse_input, parse_sizes
-from torch2flow.proof.capture.live import Captured, capture, check_request
+from torch2flow.proof.capture.live import capture, check_request
 from torch2flow.proof.capture.pretrained_folder import build_pretrained, build_without_weights, default_inputs
 from torch2flow.proof.capture.references import Say
 from torch2flow.proof.capture.runtime import import_torch, quiet
