@@ -10,7 +10,8 @@ import pytest
 
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.program import Border, Dtype, Frame, Graph, Line, Meta, Node, Ref, State, Structure
-from torch2flow.models.program.functional import SETITEM, STORE, functional_name, functionalize, is_contiguous, prune
+from torch2flow.models.program.functional import SETITEM, STORE, functional_name, functionalize, prune
+from torch2flow.models.program.views import is_contiguous
 
 END = 2**63 - 1
 

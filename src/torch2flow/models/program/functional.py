@@ -13,12 +13,13 @@ Calls that compute nothing (assertions, `alias`, `contiguous`) and those whose r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.program.budget import writing
 from torch2flow.models.program.graph import Border, Dtype, Graph, Meta, Node, Ref, Structure, map_refs, refs
+from torch2flow.models.program.views import VIEWS, is_contiguous, is_view, subscript_of
 
 STORE = "torch2flow.store"
 """Our own call, `store(state, value)`: the buffer or parameter `state` holds `value` from here on."""
@@ -48,75 +49,6 @@ _COPIES = {
 }  # fmt: skip
 _RENAMED = {"aten.zero_": "aten.zeros_like", "aten.true_divide_": "aten.div"}
 _VIEWS_IN_PLACE = {"aten.squeeze_", "aten.unsqueeze_", "aten.transpose_", "aten.t_", "aten.swapaxes_", "aten.swapdims_"}
-
-WriteBack = Callable[[Ref, Meta, Node, int, Ref], tuple[str, dict[str, object]]]
-"""From the base, what is known of it, the call that made the view, which of its results, and the view's new value:
-the call that makes the base's new value."""
-
-
-def _reshaped(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
-    return "aten.reshape.default", {"self": value, "shape": list(meta.shape)}
-
-
-def _swapped(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
-    return view.target, {**view.arguments, "self": value}
-
-
-def _permuted(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
-    rank = len(meta.shape)
-    dims = [dim % rank for dim in view.arguments["dims"]]
-    return "aten.permute.default", {"self": value, "dims": [dims.index(position) for position in range(rank)]}
-
-
-def _sliced(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
-    return "aten.slice_scatter.default", {**view.arguments, "self": base, "src": value}
-
-
-def _selected(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
-    place = {"dim": view.arguments["dim"], "index": view.arguments["index"]}
-    return "aten.select_scatter.default", {"self": base, "src": value, **place}
-
-
-def _narrowed(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
-    start, length = view.arguments["start"], view.arguments["length"]
-    place = {"dim": view.arguments["dim"], "start": start, "end": start + length}
-    return "aten.slice_scatter.default", {"self": base, "src": value, **place}
-
-
-def _unbound(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
-    return "aten.select_scatter.default", {
-        "self": base,
-        "src": value,
-        "dim": view.arguments.get("dim", 0),
-        "index": index,
-    }
-
-
-def _same(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
-    return "aten.alias.default", {"self": value}
-
-
-_VIEWS: dict[str, WriteBack | None] = {
-    **dict.fromkeys(
-        ("aten.view", "aten.reshape", "aten.flatten", "aten.unflatten", "aten.squeeze", "aten.unsqueeze",
-         "aten._unsafe_view", "aten.view_as", "aten.reshape_as"), _reshaped
-    ),
-    **dict.fromkeys(("aten.t", "aten.transpose", "aten.swapaxes", "aten.swapdims", "aten.numpy_T"), _swapped),
-    "complex._conj": _swapped,
-    "aten.permute": _permuted,
-    "aten.slice": _sliced,
-    "aten.select": _selected,
-    "aten.narrow": _narrowed,
-    "aten.unbind": _unbound,
-    "aten.detach": _same,
-    "aten.to": _same,
-    "aten.type_as": _same,
-    **dict.fromkeys(
-        ("aten.expand", "aten.expand_as", "aten.split", "aten.split_with_sizes", "aten.chunk", "aten.diagonal",
-         "aten.as_strided", "aten.unfold", "aten.movedim", "aten.tensor_split"), None
-    ),
-}  # fmt: skip
-"""The views, and how a write through one reaches its base; None where torch2flow can't write through it."""
 
 
 @dataclass(slots=True)
@@ -245,7 +177,7 @@ class _Functionalizer:
             others = {name: value for name, value in node.arguments.items() if name != "out"}
             self._read(target.name, node)
             self._write(replace(node, arguments=others), f"{operator}.{_without_out(node)}", target)
-        elif _is_view(node, self.metas) and isinstance(first, Ref):
+        elif is_view(node, self.metas) and isinstance(first, Ref):
             self._view(node, first)
         else:
             self._emit(node.renamed(lambda name: self._read(name, node)))
@@ -369,7 +301,7 @@ class _Functionalizer:
                 chain.insert(0, handle.view)
             at = handle.base
             handle = self.handles[at]
-        keys = _keys(chain, self.metas.get(at))
+        keys = subscript_of(chain, self.metas.get(at))
         if not keys:
             return False
         value: object = Ref(made.outputs[0])
@@ -445,7 +377,7 @@ class _Functionalizer:
             elif handle.view.operator == "aten.detach":
                 self._assign(handle.base, self._with_data(handle, base, value, node), node)
             else:
-                write = _VIEWS[handle.view.operator]
+                write = VIEWS[handle.view.operator]
                 if write is None:
                     raise UnsupportedError(
                         f"The model writes in place through {handle.view.target}, which torch2flow can't follow.",
@@ -559,53 +491,6 @@ def _without_out(node: Node) -> str:
     if node.operator in ("aten.add", "aten.sub", "aten.mul", "aten.div"):
         return node.overload.replace("out", "Tensor")
     return node.overload.removesuffix("out").rstrip("_") or "default"
-
-
-def _keys(chain: list[Node], meta: Meta | None) -> list[object]:
-    """The subscript that a chain of slices and selections amounts to; empty where it is none."""
-    if meta is None or not chain:
-        return []
-    live = list(range(len(meta.shape)))
-    keys: dict[int, list[object]] = {}
-    for view in chain:
-        given = view.arguments
-        dim = live[given.get("dim", 0) % len(live)]
-        if dim in keys:
-            return []
-        if view.operator == "aten.select":
-            keys[dim] = [dim, given["index"]]
-            live.remove(dim)
-        else:
-            keys[dim] = [dim, given.get("start"), given.get("end"), given.get("step", 1)]
-    return [keys[dim] for dim in sorted(keys)]
-
-
-def is_contiguous(meta: Meta) -> bool:
-    """Whether the elements lie in C order without holes; dimensions of size 1 don't matter."""
-    expected: object = 1
-    for size, stride in zip(reversed(meta.shape), reversed(meta.strides), strict=True):
-        if size == 1:
-            continue
-        if not isinstance(size, int) or not isinstance(expected, int):
-            return True  # A dynamic size: the outer dimensions can't be told, and are contiguous in all we met.
-        if stride != expected:
-            return False
-        expected *= size
-    return True
-
-
-def _is_view(node: Node, metas: dict[str, Meta]) -> bool:
-    if node.operator not in _VIEWS:
-        return False
-    names = node.refs()
-    if not names or names[0] not in metas or not node.outputs or node.outputs[0] not in metas:
-        return node.operator in _VIEWS and bool(names)
-    source, result = metas[names[0]], metas[node.outputs[0]]
-    if node.operator in ("aten.to", "aten.type_as"):
-        return source.dtype == result.dtype and not node.arguments.get("copy", False)
-    if node.operator in ("aten.reshape", "aten.flatten"):
-        return is_contiguous(source)
-    return True
 
 
 def prune(graph: Graph) -> Graph:
