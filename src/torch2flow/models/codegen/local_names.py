@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from torch2flow.models.codegen.authors_names import AuthorsNames, Surroundings
 from torch2flow.models.codegen.borders import is_leaf, leaf, parts, same_content
+from torch2flow.models.codegen.environment import Environment, Path, find, find_whole
 from torch2flow.models.codegen.names import (
     call_arguments,
     free_name,
@@ -22,33 +23,15 @@ from torch2flow.models.codegen.names import (
     read_names,
     selected,
     singular,
-    statement_targets,
 )
 from torch2flow.models.codegen.steps import Step, Steps, no_grad
-from torch2flow.models.program import Frame, Node, Ref, Structure
+from torch2flow.models.program import Node, Ref, Structure
 from torch2flow.models.program.budget import LIVE
 from torch2flow.models.program.calls import Call
 from torch2flow.models.program.functional import CREATIONS
 
 MANY = 300
 """With more names, those that nothing reads any more are forgotten."""
-
-Environment = dict[str, Structure]
-Path = tuple[int | str, ...]
-
-
-class Surroundings(Protocol):
-    """What the names of a body depend on outside of it."""
-
-    def is_reserved(self, name: str) -> bool: ...
-
-    def producer(self, value: str) -> Node | None: ...
-
-    def input_name(self, value: str) -> str: ...
-
-    def frames(self, call: Call) -> tuple[Frame, ...]: ...
-
-    def returned_name(self, call: Call) -> str: ...
 
 
 @dataclass(slots=True)
@@ -101,36 +84,6 @@ class Names:
     kept: Set[str] = frozenset()
 
 
-def find(environment: Environment, value: str) -> tuple[str, Structure, Path] | None:
-    """The name under which a value can be reached, what the name stands for, and the way to the value inside it."""
-    nested = None
-    for name, structure in environment.items():
-        if structure.kind == "value":
-            if structure.value == value:
-                return name, structure, ()
-        elif nested is None and structure.children:
-            path = next((path for path, part in parts(structure) if part.kind == "value" and part.value == value), None)
-            nested = None if path is None else (name, structure, path)
-    return nested
-
-
-def find_whole(environment: Environment, structure: Structure) -> tuple[str, Structure, Path] | None:
-    """The name under which a tuple, list, dict or object can be reached, as `find`."""
-    for name, held in environment.items():
-        for path, part in parts(held):
-            if part.children and same_content(part, structure):
-                return name, held, path
-    return None
-
-
-def find_list(environment: Environment, values: list[str]) -> str:
-    """The name of a list or tuple of just these values; "" where there is none."""
-    for name, held in environment.items():
-        if held.kind in ("list", "tuple") and [part.value for part in held.children] == values:
-            return name
-    return ""
-
-
 def name_values(
     steps: Steps,
     arguments: list[tuple[str, Structure]],
@@ -170,14 +123,20 @@ class _Naming:
     live: int = 0
     kept: Set[str] = frozenset()
 
+    @property
+    def authors(self) -> AuthorsNames:
+        return AuthorsNames(self.steps, self.around)
+
     # Parameters.
 
     def name_parameters(self, arguments: list[tuple[str, Structure]]) -> None:
         for wanted, structure in arguments:
             if not wanted:
-                found = self._seen_as(structure.value) or ("x" if len(arguments) == 1 else "")
+                found = self.authors.seen_as(structure.value) or ("x" if len(arguments) == 1 else "")
                 position = len(self.parameters)
-                wanted = found or self._made_as(structure.value) or ("x" if position == 0 else f"x{position + 1}")
+                wanted = (
+                    found or self.authors.made_as(structure.value) or ("x" if position == 0 else f"x{position + 1}")
+                )
             name = self._free(wanted, self.environment.__contains__)
             self.parameters.append(name)
             self.environment[name] = structure
@@ -192,7 +151,7 @@ class _Naming:
             return
         names = []
         for child in structure.children:
-            wanted = self._seen_as(child.value) if child.kind == "value" and child.value in alone else "_"
+            wanted = self.authors.seen_as(child.value) if child.kind == "value" and child.value in alone else "_"
             if not wanted or (wanted != "_" and (wanted in names or wanted in self.environment)):
                 return
             names.append(wanted)
@@ -219,63 +178,6 @@ class _Naming:
             yield from (value for value in step.inputs if value in values and value not in inside)
         if not same_content(self.steps.result, structure):
             yield from (value for value in self.steps.result.values() if value in values)
-
-    def _made_as(self, value: str) -> str:
-        """What the value is called where it is made, deep inside another module."""
-        node = self.around.producer(value)
-        found = next((f for lines in reversed(node.lines) if (f := statement_targets(lines))), ()) if node else ()
-        return found[0] if len(found) == 1 and is_name(found[0]) else ""
-
-    def _seen_as(self, value: str) -> str:
-        """What this body, or its caller, calls a value from outside; the surest sign first."""
-        users = [step for step in self.steps.steps if value in step.inputs and step.line is not None]
-        for look in (self._passed_on_as, self._alone_as):
-            for step in users:
-                if is_name(found := look(step, value)):
-                    return found
-        passed = self._passed_as(value)
-        if is_name(passed):
-            return passed
-        return next((found for step in users if is_name(found := self._ordered_as(step, value))), "")
-
-    def _passed_on_as(self, step: Step, value: str) -> str:
-        """`self.fc1(hidden)`."""
-        if not step.child or step.line is None:
-            return ""
-        passed = call_arguments(step.line.text, step.child)
-        if isinstance(step.item, Call) and step.item.border is not None:
-            given = [each for _, each in step.item.border.arguments]
-        else:
-            given = [leaf(each) for each in step.inputs]
-        position = next((n for n, each in enumerate(given) if each.kind == "value" and each.value == value), -1)
-        return passed[position] if len(passed) == len(given) and position >= 0 else ""
-
-    def _alone_as(self, step: Step, value: str) -> str:
-        """`F.relu(hidden)`: one variable, and one operand."""
-        seen = read_names(step.line.text) if step.line is not None else ()
-        return seen[0] if len(seen) == 1 and set(step.inputs) == {value} and not step.opaque else ""
-
-    def _ordered_as(self, step: Step, value: str) -> str:
-        """`q @ k`: as many variables as operands."""
-        seen = read_names(step.line.text) if step.line is not None else ()
-        distinct = list(dict.fromkeys(step.inputs))
-        return seen[distinct.index(value)] if len(seen) == len(distinct) and not step.opaque else ""
-
-    def _passed_as(self, value: str) -> str:
-        """What a caller calls a value that it passes: as what it was assigned, or the input of the whole model."""
-        node = self.around.producer(value)
-        if node is None:
-            return self.around.input_name(value)
-        shared = 0
-        for made, used in zip(node.frames, self.around.frames(self.steps.call), strict=False):
-            if made.key != used.key:
-                break
-            shared += 1
-        lines = node.lines[shared - 1] if 0 < shared <= len(node.lines) else ()
-        found = statement_targets(lines)
-        if len(found) == 1:
-            return found[0]
-        return found[node.outputs.index(value)] if len(found) == len(node.outputs) else ""
 
     # Statements.
 
@@ -456,7 +358,7 @@ class _Naming:
         found: dict[str, int] = {}
         for index, value in values:
             for step in self.steps.steps[number + 1 :]:
-                seen = self._alone_as(step, value) if value in step.inputs else ""
+                seen = self.authors.alone_as(step, value) if value in step.inputs else ""
                 if seen in names:
                     found.setdefault(seen, index)
         rest = iter([index for index, _ in values if index not in found.values()])

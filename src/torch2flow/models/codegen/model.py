@@ -10,10 +10,11 @@ from torch2flow.errors import UnsupportedError
 from torch2flow.models.codegen.adjustments import access, added_tensor, same_modules
 from torch2flow.models.codegen.borders import leaf, loose, pruned, records_in, same_content
 from torch2flow.models.codegen.drafts import Blueprint, Construct, Draft, Instance, New, Own
+from torch2flow.models.codegen.environment import Environment
 from torch2flow.models.codegen.inferred_borders import infer_borders
 from torch2flow.models.codegen.library_classes import Use
 from torch2flow.models.codegen.literals import attribute, literal
-from torch2flow.models.codegen.local_names import Environment, name_values
+from torch2flow.models.codegen.local_names import name_values
 from torch2flow.models.codegen.loops import roll
 from torch2flow.models.codegen.module_tree import Module, class_groups, module_tree
 from torch2flow.models.codegen.names import OF_CONTAINERS, RESERVED, class_name, free_name, is_attribute

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from torch2flow.models.codegen.borders import at, is_leaf, parts, same_content
 from torch2flow.models.codegen.control_flow import control_statements
 from torch2flow.models.codegen.drafts import VAGUE
+from torch2flow.models.codegen.environment import Environment, find, find_list, find_whole
 from torch2flow.models.codegen.literals import attribute, literal, slice_of
-from torch2flow.models.codegen.local_names import Environment, Named, Names, find, find_list, find_whole
+from torch2flow.models.codegen.local_names import Named, Names
 from torch2flow.models.codegen.names import free_name, record_name
 from torch2flow.models.codegen.number_names import end_name, explained, items, method_names, name_of, operand_names
 from torch2flow.models.codegen.steps import Step, Steps, is_guarded
