@@ -247,10 +247,14 @@ def _decisive(test: ast.expr) -> ast.expr:
 
 def truth_of(test: ast.expr) -> bool | None:
     """Whether a test of constants holds; None where it is no such test."""
-    parts = (ast.Constant, ast.Compare, ast.UnaryOp, ast.BoolOp, ast.cmpop, ast.unaryop, ast.boolop)
+    operators = (ast.cmpop, ast.unaryop, ast.boolop, ast.Load)
+    parts = (ast.Constant, ast.Tuple, ast.Compare, ast.UnaryOp, ast.BoolOp, *operators)
     if not all(isinstance(node, parts) for node in ast.walk(test)):
         return None
-    return bool(eval(compile(ast.fix_missing_locations(ast.Expression(test)), "helper", "eval"), {}))
+    try:
+        return bool(eval(compile(ast.fix_missing_locations(ast.Expression(test)), "helper", "eval"), {}))
+    except TypeError:
+        return None  # `"fro" > 0`, in a branch that is not taken
 
 
 def _says_nothing(statement: ast.stmt) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_MATRICES = "OneFlow 0.9.0 has no decomposition of matrices (LU, QR, Cholesky, eigenvalues, singular values)"
+_MATRICES = "OneFlow 0.9.0 has no decomposition of matrices, and torch2flow has none in place of this one"
 _SPECIAL = "OneFlow 0.9.0 has no such special function"
 _BACKWARD = "a step of PyTorch's backward pass; capture the forward pass alone, which OneFlow differentiates itself"
 _DATA = "the size of its result depends on the data"
@@ -19,18 +19,12 @@ UNSUPPORTED: dict[str, str] = {
         (f"torch._functorch.predispatch.{name}" for name in ("_add_batch_dim", "_remove_batch_dim")), _VMAP
     ),
     **dict.fromkeys(
-        ("aten._linalg_svd", "aten.linalg_svd", "aten.linalg_svdvals", "aten.svd", "aten.linalg_qr", "aten.qr",
-         "aten.geqrf", "aten.ormqr", "aten.linalg_householder_product", "aten.linalg_eigh", "aten._linalg_eigh",
-         "aten.linalg_eigvalsh", "aten.linalg_eig", "aten.linalg_eigvals", "aten._linalg_eigvals",
-         "aten.linalg_cholesky", "aten.linalg_cholesky_ex", "aten.cholesky", "aten.cholesky_inverse",
-         "aten.cholesky_solve", "aten.linalg_lu", "aten.linalg_lu_factor", "aten.linalg_lu_factor_ex",
-         "aten.linalg_lu_solve", "aten.lu_solve", "aten.lu_unpack", "aten._lu_with_info", "aten.linalg_ldl_factor",
-         "aten.linalg_ldl_factor_ex", "aten.linalg_ldl_solve", "aten.linalg_solve", "aten.linalg_solve_ex",
-         "aten._linalg_solve_ex", "aten.linalg_solve_triangular", "aten.triangular_solve", "aten.linalg_lstsq",
-         "aten.linalg_pinv", "aten.pinverse", "aten.linalg_det", "aten._linalg_det", "aten.linalg_slogdet",
-         "aten._linalg_slogdet", "aten.logdet", "aten.linalg_matrix_rank", "aten.linalg_cond",
-         "aten.linalg_matrix_norm", "aten.linalg_norm", "aten.linalg_matrix_exp", "aten.matrix_exp",
-         "aten.linalg_tensorinv", "aten.linalg_tensorsolve", "aten.nuclear_norm"), _MATRICES
+        ("aten._linalg_svd", "aten.geqrf", "aten.ormqr", "aten.linalg_householder_product", "aten._linalg_eigh",
+         "aten.linalg_eig", "aten.linalg_eigvals", "aten._linalg_eigvals", "aten.linalg_lu", "aten.linalg_lu_factor",
+         "aten.linalg_lu_factor_ex", "aten.linalg_lu_solve", "aten.lu_solve", "aten.lu_unpack", "aten._lu_with_info",
+         "aten.linalg_ldl_factor", "aten.linalg_ldl_factor_ex", "aten.linalg_ldl_solve", "aten.linalg_solve_ex",
+         "aten._linalg_solve_ex", "aten.linalg_lstsq", "aten._linalg_det", "aten._linalg_slogdet",
+         "aten.linalg_matrix_rank", "aten.linalg_cond", "aten.linalg_tensorinv", "aten.linalg_tensorsolve"), _MATRICES
     ),
     **dict.fromkeys(
         ("aten.polygamma", "aten.special_polygamma", "aten.mvlgamma",

@@ -167,16 +167,6 @@ def cross_product(x, y, dim=None):
     return flow.cross(*flow.broadcast_tensors(x, y), dim=dim)
 
 
-@operator("aten.linalg_inv", "aten.inverse")
-def inverse(A=None, self=None):
-    return flow.inverse(self if A is None else A)
-
-
-@operator("aten.linalg_inv_ex")
-def inverse_ex(A, check_errors=False):
-    return (flow.inverse(A), flow.zeros(A.shape[:-2], dtype=flow.int32, device=A.device))
-
-
 @operator("aten.trace")
 def trace(self):
     return flow.diagonal(self, 0, 0, 1).sum()

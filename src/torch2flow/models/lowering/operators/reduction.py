@@ -150,13 +150,6 @@ def vector_norm(self, ord=2, p=2, dim=None, keepdim=False, dtype=None, *, out_dt
     return flow.linalg.vector_norm(x, **options, dim=dims_of(self, dim), keepdim=keepdim)
 
 
-@operator("aten.linalg_norm.default")
-def linalg_norm(self, ord=None, dim=None, keepdim=False, dtype=None, *, out_dtype):
-    if ord is not None and (self.ndim if dim is None else len(dim)) == 2:
-        raise NotImplementedError("norms of matrices need singular values, which OneFlow 0.9.0 has not")
-    return flow.linalg.vector_norm(self.to(out_dtype), 2 if ord is None else ord, dims_of(self, dim), keepdim)
-
-
 @operator("aten.quantile")
 def quantile(self, q, dim=None, keepdim=False, interpolation="linear"):
     return quantile_along(self, q, dim, keepdim, interpolation)
