@@ -75,9 +75,8 @@ class Package:
 
     def build(self, flow: Any, *, double: bool = False) -> Any:
         """Loads the package, and its weights tensor by tensor: `flow.load` holds all of them a second time."""
-        package = load_package(
-            self.folder, double=double, exercised=self.exercised, widened=not flow.cuda.is_available()
-        )
+        widened = self._is_half() and (double or not flow.cuda.is_available())
+        package = load_package(self.folder, double=double, exercised=self.exercised, widened=widened)
         make = getattr(package, package.__all__[0])
         if self.on_demand:
             model = build_on_demand(flow, make, self.folder, double=double, limit=self.on_demand)
@@ -99,7 +98,11 @@ class Package:
         """The dtype of an output that PyTorch gives in another: by `--dtype`, or for the lack of kernels."""
         asked = read_manifest(self.folder).get("options", {}).get("dtype", "")
         dtype = retyping(asked).get(recorded, recorded) if asked else recorded
-        return "float32" if dtype in HALF and not flow.cuda.is_available() else dtype
+        return "float32" if dtype in HALF and self._is_half() and not flow.cuda.is_available() else dtype
+
+    def _is_half(self) -> bool:
+        """Whether the model's weights are in half precision; one that computes in less than its weights is not."""
+        return any(row["dtype"] in HALF for row in read_manifest(self.folder)["tensors"])
 
 
 HALF = ("bfloat16", "float16")
@@ -203,8 +206,8 @@ def load_package(
 
     Args:
         folder: the output of a conversion.
-        double: turn every floating dtype in its source into float64, for a comparison without noise.
-        widened: turn float16 and bfloat16 in it into float32.
+        double: turn every float32 in its source into float64, for a comparison without noise.
+        widened: turn float16 and bfloat16 in it into float32, or into float64 if `double`.
         exercised: notes which branches run.
     """
     name = f"torch2flow_converted_{abs(hash(str(folder)))}{'_double' if double else ''}"
@@ -217,8 +220,9 @@ def load_package(
     sys.modules[name] = package
     if double or widened or exercised is not None:
         source = (folder / "model.py").read_text("utf-8")
-        narrow = (*HALF, "float32") if double else HALF if widened else ()
-        source = re.sub(rf"\bflow\.({'|'.join(narrow)})\b", f"flow.{'float64' if double else 'float32'}", source)
+        wide = "float64" if double else "float32"
+        for dtype in (*(HALF if widened else ()), *(("float32",) if double else ())):
+            source = re.sub(rf"\bflow\.{dtype}\b", f"flow.{wide}", source)
         model = ModuleType(f"{name}.model")
         model.__file__ = str(folder / "model.py")
         sys.modules[model.__name__] = model
