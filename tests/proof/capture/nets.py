@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch._higher_order_ops.while_loop import while_loop
 
 
 class Net(nn.Module):
@@ -250,6 +249,8 @@ class LoopsByData(nn.Module):
 
 class CarriesANumber(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        from torch._higher_order_ops.while_loop import while_loop  # which an old PyTorch has not
+
         return while_loop(lambda i, x: i < 3, lambda i, x: (i + 1, x * 2), (0, x))[1]
 
 

@@ -166,7 +166,7 @@ def test_what_is_compared_has_a_part_of_its_own(verify: Verify) -> None:
         (r"self\.some\((.*?)\)", r"\1", "some"),
         (r"p=0\.4, training=self\.training", "p=0.4, training=False", ""),
         (r"p=0\.4, training=self\.training", "p=0.3, training=self.training", ""),
-        (r"(?s)(\b0\.2,\s+)self\.training", r"\1False", "rnn"),
+        (r"dropout=0\.2", "dropout=0.0", "rnn"),
     ],
 )
 def test_dropout_that_differs_is_named_where_it_is(old: str, new: str, path: str, verify: Verify) -> None:

@@ -1,8 +1,8 @@
 """Where a call was written: the module calls and the source lines that `torch.export` keeps beside each node.
 
     >>> frames = read_frames("L__self__,,net.Net;L__self__fc@1,fc,torch.nn.modules.linear.Linear")
-    >>> frames[-1]
-    Frame(key='L__self__fc@1', path='fc', class_name='torch.nn.modules.linear.Linear')
+    >>> frames[-1].key, frames[-1].path, frames[-1].class_name
+    ('L__self__fc@1', 'fc', 'torch.nn.modules.linear.Linear')
 
 Paths of the author's machine are cut to the bare file name here, so that none can reach an output.
 """

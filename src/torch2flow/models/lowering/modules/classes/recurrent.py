@@ -13,9 +13,9 @@ class RecurrentCell(nn.Module):
         bound = hidden_size**-0.5
         shapes = {"weight_ih": (gates * hidden_size, input_size), "weight_hh": (gates * hidden_size, hidden_size)}
         for name, shape in shapes.items():
-            self.register_parameter(name, nn.Parameter(flow.empty(*shape).uniform_(-bound, bound)))
+            self.register_parameter(name, nn.Parameter(flow.zeros(*shape).uniform_(-bound, bound)))
         for name in ("bias_ih", "bias_hh"):
-            value = flow.empty(gates * hidden_size).uniform_(-bound, bound)
+            value = flow.zeros(gates * hidden_size).uniform_(-bound, bound)
             self.register_parameter(name, nn.Parameter(value) if bias else None)
 
     def zeros(self, x):

@@ -130,8 +130,8 @@ class Bilinear(nn.Module):
     def __init__(self, in1_features, in2_features, out_features, bias=True):
         super().__init__()
         bound = in1_features**-0.5
-        self.weight = nn.Parameter(flow.empty(out_features, in1_features, in2_features).uniform_(-bound, bound))
-        value = flow.empty(out_features).uniform_(-bound, bound)
+        self.weight = nn.Parameter(flow.zeros(out_features, in1_features, in2_features).uniform_(-bound, bound))
+        value = flow.zeros(out_features).uniform_(-bound, bound)
         self.register_parameter("bias", nn.Parameter(value) if bias else None)
 
     def forward(self, input1, input2):
@@ -165,7 +165,7 @@ class EmbeddingBag(nn.Module):
     def __init__(self, num_embeddings, embedding_dim, mode="mean", include_last_offset=False, padding_idx=None):
         super().__init__()
         self.mode, self.include_last_offset, self.padding_idx = mode, include_last_offset, padding_idx
-        self.weight = nn.Parameter(flow.empty(num_embeddings, embedding_dim).normal_())
+        self.weight = nn.Parameter(flow.zeros(num_embeddings, embedding_dim).normal_())
 
     def forward(self, input, offsets=None, per_sample_weights=None):
         if input.ndim == 2:
