@@ -36,7 +36,7 @@ def untouched(torch: Any, module: Any, parameters: bool = True) -> Iterator[None
         attributes.put_back()
         with torch.no_grad():
             for value, data, copy in kept:
-                if data.is_meta and not value.is_meta:
+                if hasattr(data, "fake_mode"):
                     continue  # where nothing is computed, nothing was written: `without_computing`
                 value.data = data
                 if data.layout is not torch.strided or data.is_meta or not torch.equal(data, copy):
