@@ -15,7 +15,7 @@ if (($#)); then
     exit $failed
 fi
 
-SECOND=(tests/zoo tests/scale tests/checkpoints tests/port tests/proof/capture) # of .venv's, so that both lanes take about as long
+SECOND=(tests/zoo tests/scale tests/checkpoints tests/port tests/proof/capture tests/models/codegen tests/models/lowering) # of .venv's, so that both lanes take about as long
 mkdir -p build
 set -m # or what runs beside could not be interrupted, which tests of it do
 {

@@ -22,7 +22,7 @@ class MultiheadAttention(nn.Module):
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.batch_first = batch_first
-        self.in_proj_weight = nn.Parameter(flow.empty(3 * embed_dim, embed_dim))
+        self.in_proj_weight = nn.Parameter(flow.zeros(3 * embed_dim, embed_dim))
         nn.init.xavier_uniform_(self.in_proj_weight)
         self.out_proj = nn.Linear(embed_dim, embed_dim, bias=True)
         self.in_proj_bias = nn.Parameter(flow.zeros(3 * embed_dim))

@@ -70,12 +70,12 @@ class MultiheadAttention(nn.Module):
         self.add_zero_attn = add_zero_attn
         self.same_dims = (kdim is None or kdim == embed_dim) and (vdim is None or vdim == embed_dim)
         if self.same_dims:
-            self.in_proj_weight = nn.Parameter(flow.empty(3 * embed_dim, embed_dim))
+            self.in_proj_weight = nn.Parameter(flow.zeros(3 * embed_dim, embed_dim))
             nn.init.xavier_uniform_(self.in_proj_weight)
         else:
-            self.q_proj_weight = nn.Parameter(flow.empty(embed_dim, embed_dim))
-            self.k_proj_weight = nn.Parameter(flow.empty(embed_dim, kdim or embed_dim))
-            self.v_proj_weight = nn.Parameter(flow.empty(embed_dim, vdim or embed_dim))
+            self.q_proj_weight = nn.Parameter(flow.zeros(embed_dim, embed_dim))
+            self.k_proj_weight = nn.Parameter(flow.zeros(embed_dim, kdim or embed_dim))
+            self.v_proj_weight = nn.Parameter(flow.zeros(embed_dim, vdim or embed_dim))
             for weight in (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight):
                 nn.init.xavier_uniform_(weight)
         self.out_proj = nn.Linear(embed_dim, embed_dim, bias=True)
