@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from torch2flow.port.scopes import ResolveFrom
 from torch2flow.port.tree import SourceTree, installed, read_tree
 
 BARE = Path(__file__).with_name("bare_package.py")
@@ -93,10 +94,9 @@ class _Needed:
 
     def _base(self, node: ast.ImportFrom, within: list[str]) -> list[str] | None:
         """The module that names are imported from, by its path in the package; None for one outside."""
-        named = node.module.split(".") if node.module else []
-        if not node.level:
-            return named[1:] if named[:1] == [self.package] else None
-        return [*within[: len(within) - node.level + 1], *named] if node.level <= len(within) + 1 else None
+        resolve = ResolveFrom(".".join([self.package, *within]))
+        first, *parts = resolve(node.level, node.module).lstrip(".").split(".")
+        return parts if first == self.package else None
 
     def _add_names(self, base: list[str], names: list[str]) -> None:
         if not (self.folder / "/".join(base)).is_dir():

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch2flow.models.codegen.helpers import Fixed, truth_of
-from torch2flow.models.lowering.modules.library import arguments_of, library, with_needs
+from torch2flow.models.lowering.modules.library import arguments_of, with_needs
+from torch2flow.models.lowering.modules.table import signature
 
 
 @dataclass(slots=True)
@@ -24,18 +25,15 @@ class Use:
     """How the modules of a class are called.
 
     Attributes:
-        passed: the parameters of `forward` that some call passes.
-        always: those that every call passes.
-        ranks: for a parameter the numbers of dimensions of what calls pass.
+        always: the parameters of `forward` that every call passes.
+        ranks: for each parameter that some call passes, the numbers of dimensions of what is passed.
     """
 
-    passed: set[str] = field(default_factory=set)
     always: set[str] | None = None
     ranks: dict[str, set[int]] = field(default_factory=dict)
 
     def add(self, ranks: Mapping[str, int]) -> None:
         """Takes note of a call, by the number of dimensions of each argument; 0 for one that is no tensor."""
-        self.passed |= ranks.keys()
         self.always = set(ranks) if self.always is None else self.always & set(ranks)
         for name, rank in ranks.items():
             self.ranks.setdefault(name, set()).add(rank)
@@ -52,7 +50,7 @@ def copied_classes(classes: Iterable[ast.ClassDef], uses: Mapping[str, Use]) -> 
     for node in (node for each in classes for node in ast.walk(each)):
         match node:
             case ast.Call(func=ast.Name(id=name)) if name in made:
-                given = list(_arguments(name))[: len(node.args)]
+                given = list(signature(name))[: len(node.args)]
                 made[name].update(given, (keyword.arg or "" for keyword in node.keywords))
     return [
         _trimmed(each.tree, made[each.tree.name], uses[each.tree.name])
@@ -60,13 +58,6 @@ def copied_classes(classes: Iterable[ast.ClassDef], uses: Mapping[str, Use]) -> 
         else copy.deepcopy(each.tree)  # type: ignore[misc]
         for each in with_needs(sorted(made))
     ]
-
-
-def _arguments(name: str) -> dict[str, Any]:
-    """The parameters of a class's constructor, and their defaults."""
-    tree = library()[name].tree
-    assert isinstance(tree, ast.ClassDef)
-    return next((arguments_of(each) for each in _methods(tree) if each.name == "__init__"), {})
 
 
 def _methods(tree: ast.ClassDef) -> list[ast.FunctionDef]:
@@ -85,7 +76,7 @@ def _trimmed(whole: ast.ClassDef, made_with: set[str], use: Use) -> ast.ClassDef
             present = {name for each in method.body if isinstance(each, ast.Assign) for name in _assigned(each)}
     for method in _methods(tree):
         if method.name == "forward":
-            _fix(method, use.passed, use.always or set(), use.ranks)
+            _fix(method, set(use.ranks), use.always or set(), use.ranks)
         _Attributes(attributes, present).visit(method)
     while unused := [each for each in _methods(tree) if each.name[0] == "_" != each.name[1] and not _names(tree, each)]:
         tree.body = [each for each in tree.body if each not in unused]

@@ -12,8 +12,7 @@ from torch2flow.models.codegen.steps import Given
 from torch2flow.models.program import Graph, Node, Structure
 from torch2flow.models.program.calls import Call
 from torch2flow.models.program.graph import refs
-
-OPERATORS = ("aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu")
+from torch2flow.models.program.train_mode import RECURRENT
 
 
 def recurrent_node(call: Call, module: Module, graph: Graph) -> Node | None:
@@ -50,7 +49,7 @@ def _together(states: list[Structure]) -> Structure:
 
 
 def _operator(call: Call) -> Node | None:
-    found = [item for item in call.items if isinstance(item, Node) and item.operator in OPERATORS]
+    found = [item for item in call.items if isinstance(item, Node) and item.operator in RECURRENT]
     return found[0] if len(found) == 1 else None
 
 

@@ -19,8 +19,10 @@ DROPOUT = ("aten.dropout", "aten.feature_dropout", "aten.alpha_dropout", "aten.f
 NORMS = {"aten.batch_norm": "training", "aten.instance_norm": "use_input_stats"}
 """Norms that may have running statistics, and which argument says that those of the batch are taken."""
 
+RECURRENT = ("aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu")
+
 FLAGS = {**NORMS, "aten.rrelu": "training", **dict.fromkeys((
-    *DROPOUT, "aten.native_dropout", "aten.lstm", "aten.gru", "aten.rnn_tanh", "aten.rnn_relu",
+    *DROPOUT, *RECURRENT, "aten.native_dropout",
 ), "train")}  # fmt: skip
 """The argument of each operator that says whether it computes as in training."""
 

@@ -21,6 +21,7 @@ from torch2flow.models.lowering.operators.decompositions import (
     solve_by_inverse,
     solve_by_triangle,
     swapped,
+    vector_to_matrix,
 )
 from torch2flow.port.compat.common import stored
 from torch2flow.port.compat.linear_algebra import matmul
@@ -34,11 +35,6 @@ Slogdet = namedtuple("Slogdet", ["sign", "logabsdet"])
 InvEx = namedtuple("InvEx", ["inverse", "info"])
 CholeskyEx = namedtuple("CholeskyEx", ["L", "info"])
 Lstsq = namedtuple("Lstsq", ["solution", "residuals", "rank", "singular_values"])
-
-
-def vector_to_matrix(A, B):
-    """Whether `B` is one vector for each matrix, as PyTorch decides it."""
-    return B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1]))
 
 
 def without_numbers(A):

@@ -11,7 +11,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+from torch2flow.proof.random_calls import RECURRENT
+
 _DETECTS_MASK = "_detect_is_causal_mask"
 
 
@@ -29,7 +30,7 @@ def _free_steps(torch: Any) -> Iterator[None]:
     A PyTorch whose operators are built in another way (their Python kernels are no public interface) exports as before.
     """
     kernels = {}
-    for name in _RECURRENT:
+    for name in RECURRENT:
         operator = getattr(torch.ops.aten, name).input
         if hasattr(operator, "py_kernels") and hasattr(operator, "_dispatch_cache"):
             kernels[operator] = dict(operator.py_kernels)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from torch2flow.checkpoints.dtypes import DTYPES
-from torch2flow.checkpoints.writing.manifest_reading import read_manifest
+from torch2flow.checkpoints.writing.manifest_reading import Manifest, read_manifest
 from torch2flow.models.codegen.package import retyping
 from torch2flow.proof.attributes import Attributes
 from torch2flow.proof.parity.exercised import NOTING, Exercised
@@ -75,7 +75,8 @@ class Package:
 
     def build(self, flow: Any, *, double: bool = False) -> Any:
         """Loads the package, and its weights tensor by tensor: `flow.load` holds all of them a second time."""
-        widened = self._is_half() and (double or not flow.cuda.is_available())
+        half = half_precision(read_manifest(self.folder))
+        widened = bool(half) and (double or not flow.cuda.is_available())
         package = load_package(self.folder, double=double, exercised=self.exercised, widened=widened)
         make = getattr(package, package.__all__[0])
         if self.on_demand:
@@ -96,17 +97,20 @@ class Package:
 
     def dtype_for(self, flow: Any, recorded: str) -> str:
         """The dtype of an output that PyTorch gives in another: by `--dtype`, or for the lack of kernels."""
-        asked = read_manifest(self.folder).get("options", {}).get("dtype", "")
+        manifest = read_manifest(self.folder)
+        asked = manifest.get("options", {}).get("dtype", "")
         dtype = retyping(asked).get(recorded, recorded) if asked else recorded
-        return "float32" if dtype in HALF and self._is_half() and not flow.cuda.is_available() else dtype
-
-    def _is_half(self) -> bool:
-        """Whether the model's weights are in half precision; one that computes in less than its weights is not."""
-        return any(row["dtype"] in HALF for row in read_manifest(self.folder)["tensors"])
+        return "float32" if dtype in HALF and half_precision(manifest) and not flow.cuda.is_available() else dtype
 
 
 HALF = ("bfloat16", "float16")
 """For what OneFlow 0.9.0 lacks most kernels on the CPU: where there is no GPU, a model in it is compared in float32."""
+
+
+def half_precision(manifest: Manifest) -> list[str]:
+    """The dtypes of half precision that weights have: a model that computes in less than its weights has none."""
+    return sorted({row["dtype"] for row in manifest["tensors"]} & set(HALF))
+
 
 DEFAULT_DTYPE = "torch2flow_default_dtype"
 """The attribute of a model that says in which dtype its code runs that names none."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch2flow.checkpoints.writing.manifest_reading import read_manifest
 from torch2flow.proof.child_process import Emit, answer
-from torch2flow.proof.parity.compared_models import HALF, Package, Subject
+from torch2flow.proof.parity.compared_models import Package, Subject, half_precision
 from torch2flow.proof.parity.comparison_run import Request, Run
 from torch2flow.proof.parity.divergence import Divergence
 from torch2flow.proof.parity.layers import first_line
@@ -41,7 +41,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
         manifest = read_manifest(folder)
         reference = reference_of(manifest, folder, job["reference"])
         subject = Package(folder, on_demand=reference.on_demand)
-        narrow = sorted({row["dtype"] for row in manifest["tensors"]} & set(HALF))
+        narrow = half_precision(manifest)
         if narrow and not flow.cuda.is_available():
             ledger.remark(
                 f"the model computes in {' and '.join(narrow)}, for which OneFlow 0.9.0 lacks most CPU kernels: "

@@ -37,6 +37,11 @@ def diagonal_of(P):
     return (P * flow.eye(P.shape[-1], dtype=P.dtype, device=P.device)).sum(dim=-1)
 
 
+def vector_to_matrix(A, B):
+    """Whether `B` is one vector for each matrix, as PyTorch decides it."""
+    return B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1]))
+
+
 def product(A, B):
     """`matmul`, which ends the process in OneFlow 0.9.0 where a matrix is empty."""
     if A.numel() and B.numel():
@@ -116,7 +121,7 @@ def solve_by_inverse(A, B, left=True):
     """PyTorch's `linalg.solve`, by the inverse."""
     if not left:
         return product(B, inverse_matrix(A))
-    if B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1])):
+    if vector_to_matrix(A, B):
         return product(inverse_matrix(A), B.unsqueeze(-1)).squeeze(-1)  # a vector for each matrix
     return product(inverse_matrix(A), B)
 
