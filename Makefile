@@ -1,6 +1,6 @@
 # What a developer runs. `make` alone prints this list; every target does the set-up it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test-quick test test-all attacks fuzz bench faults coverage zoo golden style operators port-coverage port-scripts docs dist lint types clean distclean
+.PHONY: help setup demo quick test-quick test test-all attacks fuzz bench faults coverage zoo golden style operators port-coverage port-scripts docs site translations dist lint types clean distclean
 
 ONEFLOW := .venv/bin/python
 # Arguments for pytest: make test ARGS='-k conv -x'
@@ -69,6 +69,12 @@ docs: setup ## write anew what the documentation shows of real runs and of the c
 	@$(ONEFLOW) scripts/compare_flow_load.py --write
 	@$(ONEFLOW) scripts/docs_tables.py --write
 	@$(ONEFLOW) scripts/docs_sessions.py --write
+
+site: setup ## build the documentation as a site, into build/site
+	@$(dir $(ONEFLOW))mkdocs build --strict
+
+translations: setup ## add new messages to the catalog of the Chinese command line, and compile it
+	@$(ONEFLOW) scripts/translations.py
 
 dist: ## build the wheel and the source distribution, with tests and docs, into dist/
 	@rm -rf dist build/packager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -55,6 +56,16 @@ def test_pages_are_what_a_new_run_gives(script: str, oneflow_python: Path, demo:
         command += ["--demo", demo.untouched]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}\nif this is as it should be: make docs"
+
+
+@pytest.mark.oneflow
+def test_the_pages_make_a_site_whose_links_lead_somewhere(oneflow_python: Path, tmp_path: Path) -> None:
+    command = [oneflow_python, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "search" / "search_index.json").read_text("utf-8"))
+    assert any("转换" in each["text"] for each in found["docs"]), "both languages can be searched"
+    assert "/blob/main/CONTRIBUTING.md" in (tmp_path / "index.html").read_text("utf-8")
 
 
 @pytest.mark.oneflow
