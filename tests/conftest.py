@@ -35,6 +35,8 @@ INTERPRETERS = {"oneflow_python", "torch_python", "core_python", "misfits"}
 
 ATTACKS = Path(__file__).resolve().parent / "attacks"
 
+os.environ["LANGUAGE"] = "en"  # what is printed here is compared, whatever the developer's language is
+
 hypothesis.settings.register_profile("the same each time", derandomize=True)
 if "TORCH2FLOW_FUZZ_SECONDS" not in os.environ:  # `make attacks` draws others each time
     hypothesis.settings.load_profile("the same each time")
@@ -114,7 +116,7 @@ def misfits() -> Path:
 def clean_environment(**extra: str) -> dict[str, str]:
     """An environment that no variable of the caller's leaks into, but where to find things."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
-    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **extra}
+    return {**kept, "LANGUAGE": "en", "PYTHONDONTWRITEBYTECODE": "1", **extra}
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ broken file from a full disk without reading the text.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class Torch2FlowError(Exception):
     """Base of every error raised on purpose.
@@ -24,13 +26,17 @@ class Torch2FlowError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        lines = [self.what]
+        return self.text(str)
+
+    def text(self, translate: Callable[[str], str]) -> str:
+        """What happened, and a line each for where, what it may mean and what to do; in another language, if asked."""
+        lines = [translate(self.what)]
         if self.where:
-            lines.append(f"  at: {self.where}")
+            lines.append(f"  {translate('at:')} {translate(self.where)}")
         if self.maybe:
-            lines.append(f"  this may mean: {self.maybe}")
+            lines.append(f"  {translate('this may mean:')} {translate(self.maybe)}")
         if self.remedy:
-            lines.append(f"  what to do: {self.remedy}")
+            lines.append(f"  {translate('what to do:')} {translate(self.remedy)}")
         return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ import click
 
 from torch2flow._version import __version__
 from torch2flow.cli.command_group import OrderedGroup
+from torch2flow.cli.language import translate_help
 from torch2flow.cli.options import PATH, RANKS, SEED, check_arguments
 from torch2flow.cli.port import port
 from torch2flow.cli.printing import print_json
@@ -493,6 +494,7 @@ def run(arguments: list[str], owns_process: bool = False) -> int:
     # takes a third of the time.
     gc.disable()
     check_arguments(arguments)
+    translate_help(cli)
     try:
         cli(arguments, prog_name="torch2flow", standalone_mode=False, obj=owns_process)
     except click.exceptions.Exit as stop:

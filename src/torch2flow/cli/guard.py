@@ -50,7 +50,7 @@ def _run(work: Callable[[], int], debug: Callable[[], bool]) -> int:
     try:
         return work()
     except KeyboardInterrupt:
-        _write("interrupted; a folder goes on with --resume")
+        _write(_translated("interrupted; a folder goes on with --resume"))
         return INTERRUPTED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -97,7 +97,15 @@ def _refused_by_the_system(error: OSError) -> Torch2FlowError:
 
 def tell(error: Torch2FlowError) -> None:
     """Writes an error to standard error."""
-    _write(str(error))
+    _write(error.text(_translated))
+
+
+def _translated(text: str) -> str:
+    try:
+        from torch2flow.cli.language import translated
+    except ImportError:  # of click, say: this error is what the user must read
+        return text
+    return translated(text)
 
 
 def _write(text: str) -> None:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from torch2flow.cli.display.console import aligned, out, printable, shown
+from torch2flow.cli.language import translated
 
 if TYPE_CHECKING:
     from torch2flow.checkpoints.diffing import Diff, TensorDifference
@@ -103,18 +104,18 @@ def show_verification(found: Verification, *, brief: bool = False, label: str = 
             double = max((each.double for each in measures if each.double is not None), default=None)
             verdict = found.ledger.verdict(part)
             table.add_row(
-                PARTS[part],
+                translated(PARTS[part]),
                 f"{len(measures):,}",
                 _number(max(each.ratio for each in measures), ",.2f"),
                 _number(max(each.error for each in measures) / (max(each.scale for each in measures) or 1), ".0e"),
                 _number(double, ".0e"),
-                f"[{COLOURS[verdict]}]{verdict}[/]",
+                f"[{COLOURS[verdict]}]{translated(verdict)}[/]",
             )
         out.print(table)
         for where, text in found.ledger.failures.items():
             out.print(f"[red]not run[/] {shown(where)}: {shown(text, 400)}")
     named = f"{shown(label, 200)}  " if label else ""
-    out.print(f"{named}[bold {COLOURS[found.verdict]}]{found.verdict}[/]: {shown(found.sentence, 1000)}")
+    out.print(f"{named}[bold {COLOURS[found.verdict]}]{translated(found.verdict)}[/]: {shown(found.sentence, 1000)}")
     divergence = found.divergence
     for text in divergence.likely if divergence is not None else ():
         out.print(f"  likely: {shown(text, 400)}")

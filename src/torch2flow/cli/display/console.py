@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+from rich import console
 from rich.cells import cell_len
-from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
+
+from torch2flow.cli.language import translated
+
+
+class Console(console.Console):
+    """Prints what it is given in the language of the user: lines by their templates, and the heads of tables."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        for each in objects:
+            if isinstance(each, Table):
+                for column in each.columns:
+                    column.header = translated(str(column.header))
+        super().print(*(translated(each) if isinstance(each, str) else each for each in objects), **options)
+
 
 out = Console(highlight=False, soft_wrap=True)
 

@@ -37,9 +37,9 @@ def show_result(result: Result) -> None:
         counts.append(f"{len(plan.naming.skipped)} left out")
     if "mesh" in result.manifest:
         counts.append(f"cut for {result.manifest['ranks']} ranks")
-    verb = "wrote" if result.written else "would write"
     rate = f", {decimal(int(plan.nbytes / result.seconds))}/s" if result.written and result.seconds > 0 else ""
-    err.print(f"{verb} {', '.join(counts)}: {plan.nbytes:,} bytes in {result.seconds:.2f} s{rate}")
+    what = f"{', '.join(counts)}: {plan.nbytes:,} bytes"
+    err.print(f"wrote {what} in {result.seconds:.2f} s{rate}" if result.written else f"would write {what}")
     for change, rows in changes(plan).items():
         err.print(f"{change}: {len(rows)} tensors, for example {shown(', '.join(rows[:3]), 400)}")
     left = result.manifest["not_converted"]
