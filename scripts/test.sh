@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test in two lanes side by side; the second's output comes last. Ends with 1 if any failed.
 # With arguments for pytest, such as -k or a path: one environment after the other.
+# Two lanes on two cores: threads of their own make them wait for each other, and cost a third more.
+export OMP_NUM_THREADS=1
 oneflow() { .venv/bin/python -m pytest -m 'not once' "$@"; }
 torch() { .venv-torch/bin/python -m pytest -m 'not oneflow and not once' "$@"; }
 core() { .venv-core/bin/python -m pytest -m 'not oneflow and not torch' "$@"; }

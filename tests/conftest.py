@@ -115,7 +115,9 @@ def misfits() -> Path:
 
 def clean_environment(**extra: str) -> dict[str, str]:
     """An environment that no variable of the caller's leaks into, but where to find things."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG", "OMP_NUM_THREADS") if name in os.environ
+    }
     return {**kept, "LANGUAGE": "en", "PYTHONDONTWRITEBYTECODE": "1", **extra}
 
 
