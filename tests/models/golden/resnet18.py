@@ -16,7 +16,7 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.downsample = (
             nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride=2, bias=False),
+                nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
                 nn.BatchNorm2d(out_channels),
             )
             if downsample

@@ -79,6 +79,7 @@ class _Settling:
             argument = Argument(name, columns, default)
             self.arguments.append(argument)
             self.by_column.update(dict.fromkeys(columns, argument))
+        self._follow(first_of_methods)
         self._imply()
         self.arguments.sort(key=lambda argument: argument.default is not REQUIRED)
         for argument in self.arguments:
@@ -87,6 +88,23 @@ class _Settling:
                 value = next((slot.value for slot in slots if slot.value is not ANY), ANY)
                 for slot in slots:  # The columns of an argument say the same, also where a module lacks some of them.
                     slot.value, slot.hint = value, argument.name
+
+    def _follow(self, first_of_methods: int) -> None:
+        """Has numbers of a child that only some modules have follow the argument of their name that says the same there.
+
+        The `stride` of a block is that of its `downsample` too, wherever there is one.
+        """
+        by_name = {argument.name: argument for argument in self.arguments}
+        for column in range(first_of_methods):
+            there = [(n, row[column]) for n, row in enumerate(self.rows) if row[column].value is not ANY]
+            if column in self.by_column or not 0 < len(there) < len(self.rows):
+                continue
+            slot, argument = there[0][1], by_name.get(there[0][1].hint)
+            if argument is None or slot.hint in VAGUE or slot.is_implied or slot.value == slot.default:
+                continue
+            if all(key_of(self._value(argument, n)) == key_of(each.value) for n, each in there):
+                argument.columns.append(column)
+                self.by_column[column] = argument
 
     def _imply(self) -> None:
         """Takes away the arguments that only say whether another is given."""

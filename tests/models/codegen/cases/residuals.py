@@ -40,7 +40,7 @@ class Residual(nn.Module):
         super().__init__()
         self.scale = scale
         self.fc = nn.Linear(in_features, out_features)
-        self.shortcut = nn.Linear(4, 8, bias=False) if shortcut else None
+        self.shortcut = nn.Linear(in_features, out_features, bias=False) if shortcut else None
 
     def forward(self, x):
         identity = x if self.shortcut is None else self.shortcut(x)
