@@ -98,7 +98,7 @@ def residual(width: int, out: int) -> Draft:
 def test_a_module_that_some_lack_is_optional() -> None:
     text, *rest = written(*(residual(*each) for each in ((4, 4), (4, 8), (8, 8))))
     assert "def __init__(self, in_features, out_features, down=False):" in text
-    assert "self.down = nn.Linear(4, 8) if down else None" in text
+    assert "self.down = nn.Linear(in_features, out_features) if down else None" in text
     assert "identity = x if self.down is None else self.down(x)" in text
     assert rest == ["Block(4, 4)", "Block(4, 8, down=True)", "Block(8, 8)"]
 

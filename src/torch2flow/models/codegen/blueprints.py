@@ -90,7 +90,7 @@ class _Settling:
                     slot.value, slot.hint = value, argument.name
 
     def _follow(self, first_of_methods: int) -> None:
-        """Has numbers of a child that only some modules have follow the argument of their name that says the same there.
+        """Has numbers of a child that not all modules have follow the argument of their name that says the same there.
 
         The `stride` of a block is that of its `downsample` too, wherever there is one.
         """
