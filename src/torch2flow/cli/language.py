@@ -18,8 +18,8 @@ import click
 FOLDER = Path(__file__).with_name("locale")
 DOMAIN = "messages"  # gettext's own default: click asks it for click's texts
 
-LEAST = 6
-"""Of how many letters a template has to be: `{} to {}` would be found in any sentence."""
+LEAST = 5
+"""Of how many letters and colons a template has to be: `{} to {}` would be found in any sentence."""
 
 _END = re.compile(r"(?<=[.;:!?]) +|, +")
 
@@ -31,7 +31,7 @@ class _Catalog(gettext.GNUTranslations):
         super()._parse(file)
         self.templates: list[tuple[list[str], str]] = []
         for message, translation in self.__dict__["_catalog"].items():  # gettext has no way to ask for all of them
-            if isinstance(message, str) and "{}" in message and len(re.findall("[a-z]", message)) >= LEAST:
+            if isinstance(message, str) and "{}" in message and len(re.findall("[a-z:]", message)) >= LEAST:
                 self.templates.append((message.split("{}"), translation))
         self.templates.sort(key=lambda template: -sum(map(len, template[0])))
 
@@ -68,12 +68,14 @@ def _found(text: str, catalog: _Catalog) -> str:
         match = re.fullmatch("(.*?)".join(map(re.escape, parts)), text, re.DOTALL)
         if match is not None:
             # A value is a phrase of ours or a name: a name has no blanks, and is never in the catalog by chance.
-            values = [
-                (" " in each and (_found(each, catalog) or _by_pieces(each, catalog))) or each
-                for each in match.groups()
-            ]
-            return _filled(translation, values)
+            return _filled(translation, [_value(each, catalog) if " " in each else each for each in match.groups()])
     return ""
+
+
+def _value(text: str, catalog: _Catalog) -> str:
+    """A phrase inside another: a list of known phrases is that, and not one phrase with a comma in it."""
+    known = [_found(each, catalog) for each in text.split(", ")]
+    return "，".join(known) if all(known) else _found(text, catalog) or _by_pieces(text, catalog) or text
 
 
 def _filled(translation: str, values: list[str]) -> str:

@@ -38,8 +38,10 @@ def show_result(result: Result) -> None:
     if "mesh" in result.manifest:
         counts.append(f"cut for {result.manifest['ranks']} ranks")
     rate = f", {decimal(int(plan.nbytes / result.seconds))}/s" if result.written and result.seconds > 0 else ""
-    what = f"{', '.join(counts)}: {plan.nbytes:,} bytes"
-    err.print(f"wrote {what} in {result.seconds:.2f} s{rate}" if result.written else f"would write {what}")
+    if result.written:
+        err.print(f"wrote {', '.join(counts)}: {plan.nbytes:,} bytes in {result.seconds:.2f} s{rate}")
+    else:
+        err.print(f"would write {', '.join(counts)}: {plan.nbytes:,} bytes")
     for change, rows in changes(plan).items():
         err.print(f"{change}: {len(rows)} tensors, for example {shown(', '.join(rows[:3]), 400)}")
     left = result.manifest["not_converted"]
