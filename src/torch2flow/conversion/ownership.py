@@ -90,7 +90,7 @@ def _objection_to_file(out: Path) -> str:
 
 
 def _strangers(folder: Path, entries: Entries) -> Iterator[str]:
-    """The paths of the files in a folder that no conversion, and no other writer of checkpoints, left there."""
+    """What is in a folder that no conversion, and no other writer of checkpoints, left there: files, empty folders."""
     try:
         described: dict[str, Row] | None = _described(read_manifest(folder), folder)
     except FormatError:
@@ -98,8 +98,11 @@ def _strangers(folder: Path, entries: Entries) -> Iterator[str]:
     names = {entry.name for entry in folder.iterdir()}
     kind = DCP_SAVE if ".metadata" in names else FLOW_SAVE
     marked = bool(names & {"pickled_data", "snapshot_done", ".metadata"})
+    empty: set[str] = set()
     for name, status in entries:
+        empty.discard(name.rpartition("/")[0])
         if stat.S_ISDIR(status.st_mode):
+            empty.add(name)
             continue
         compiled = COMPILED.fullmatch(name)
         if not stat.S_ISREG(status.st_mode):
@@ -112,6 +115,7 @@ def _strangers(folder: Path, entries: Entries) -> Iterator[str]:
                 yield name
         elif name not in described or not _is_as_written(folder / name, status, described[name]):
             yield name
+    yield from sorted(each for each in empty if not each.endswith("__pycache__"))
 
 
 Row = tuple[int, str]

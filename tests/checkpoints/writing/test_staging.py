@@ -113,6 +113,8 @@ CHANGES: dict[str, Callable[[Path], Any]] = {
     "an edited model.py": lambda out: (out / "model.py").write_text((out / "model.py").read_text().replace("a", "b")),
     "a longer model.py": lambda out: (out / "model.py").write_text((out / "model.py").read_text() + "\n# mine"),
     "a link": lambda out: (out / "link").symlink_to(out.parent),
+    "an empty folder": lambda out: (out / "notes").mkdir(),
+    "empty folders": lambda out: (out / "weights" / "notes" / "today").mkdir(parents=True),
     "a compiled file of one's own": lambda out: (
         (out / "__pycache__").mkdir(exist_ok=True),
         (out / "__pycache__" / "train.cpython-310.pyc").write_bytes(b"mine"),
