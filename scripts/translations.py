@@ -10,6 +10,7 @@ gone leave. One that is code and no text stays without a translation. --check ch
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import sys
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def all_messages() -> dict[str, str]:
 def help_texts(command: click.Command) -> Iterator[str]:
     """The help of a command, of its options and of the commands below it."""
     options = (each.help for each in command.params if isinstance(each, click.Option))
-    yield from filter(None, (command.help, command.epilog, *options))
+    yield from filter(None, (inspect.cleandoc(command.help or ""), command.epilog, *options))
     for below in getattr(command, "commands", {}).values():
         yield from help_texts(below)
 

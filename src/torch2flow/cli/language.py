@@ -8,6 +8,7 @@ its template, in which `{}` stands for each value. What has no translation stays
 from __future__ import annotations
 
 import gettext
+import inspect
 import re
 from functools import cache, lru_cache
 from pathlib import Path
@@ -110,7 +111,7 @@ def translate_help(command: click.Command) -> None:
 
 
 def _translate(command: click.Command) -> None:
-    command.help, command.epilog = translated(command.help or ""), translated(command.epilog or "")
+    command.help, command.epilog = translated(inspect.cleandoc(command.help or "")), translated(command.epilog or "")
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             parameter.help = translated(parameter.help or "")
