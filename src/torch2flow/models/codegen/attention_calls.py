@@ -47,11 +47,13 @@ def _parameters() -> dict[str, Any]:
     return arguments_of(forward)
 
 
-def drops_as_told(call: Call, graph: Graph) -> bool:
-    """Whether a call drops weights as the module's attribute says, in train mode and in no other."""
+def rate_of(call: Call, graph: Graph) -> float | None:
+    """The rate at which a call drops weights in train mode and in no other: that of the module, or 0 where its owner
+    keeps it in eval mode; None for a call that drops otherwise."""
     nodes = [node for node in call.nodes() if node.operator in FLAGS or node.operator == f"aten.{ATTENTION}"]
     if not all(acts_by_mode(node, graph) for node in nodes if node.operator in FLAGS):
-        return False
+        return None
     rates = {node.arguments.get("p", 0.5) for node in nodes if node.operator in DROPOUT}
     rates |= {node.arguments.get("dropout_p", 0.0) for node in nodes if node.operator not in DROPOUT}
-    return rates - {0.0} == {graph.attributes[call.path].get("dropout", 0.0)} - {0.0}
+    told = graph.attributes[call.path].get("dropout", 0.0)
+    return None if rates - {0.0, told} else max(rates, default=0.0)

@@ -269,7 +269,7 @@ class _Naming:
     def _collect_lists(self, step: Step, number: int) -> None:
         """Gives the lists that a step reads the author's names, and appends to them what was added meanwhile."""
         if isinstance(step.item, Node):
-            for value in step.item.arguments.values() if not step.is_control else ():
+            for value in step.item.arguments.values() if not (step.is_control or step.is_function) else ():
                 self._extend(_values_of(value))
             return
         passed = call_arguments(step.line.text, step.child) if step.line is not None else ()
@@ -425,7 +425,8 @@ class _Naming:
                 for name, bound in self.environment.items()
                 if any(self.steps.last_use.get(each, -1) >= number for each in bound.values())
             }
-            fitting = [name for name in read_names(step.line.text) if name not in others | taken]
+            read = (name for name in read_names(step.line.text) if name not in others | taken)
+            fitting = [name for name in read if not self.around.is_reserved(name)]
             if len(fitting) == 1 and is_name(fitting[0]):
                 return fitting[0]
         return ""

@@ -33,7 +33,7 @@ from torch2flow.models.codegen.variants import (
 from torch2flow.models.lowering.modules.table import Made
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure, Tree
 from torch2flow.models.program.calls import Call, call_tree, is_inside, lent, lent_path, reachable
-from torch2flow.models.program.control_flow import CONTROLS
+from torch2flow.models.program.control_flow import CONTROLS, FUNCTION
 
 
 class ModelWriter:
@@ -72,6 +72,9 @@ class ModelWriter:
         self.returned_names: dict[int, str] = {}
         self.used: dict[str, set[str]] = {}
         self.held: dict[str, set[str]] = {}
+        self.functions: list[ast.ClassDef] = []
+        calls = (node for program in programs for node in program.nodes if node.operator == FUNCTION)
+        self.function_names = {node.arguments["name"] for node in calls}
         self.records = records(Tree("tuple", (), tuple(program.output_tree for program in programs)))
         self.inputs_tree = InputNames(graph)
         self.ready = ReadyModules(graph, self.modules, set().union(*map(_in_place, programs)))
@@ -463,12 +466,25 @@ class ModelWriter:
         ready = isinstance(self.constructs.get(call.path), New)
         return call.border.keywords if ready and call.border is not None else ()
 
+    def author_function(self, made: ast.ClassDef) -> str:
+        """The name of an author's function with a backward of its own; two that do the same are one."""
+        wanted = made.name
+        for each in self.functions:
+            made.name = each.name
+            if ast.dump(each) == ast.dump(made):
+                return each.name
+        made.name = free_name(wanted, lambda name: any(each.name == name for each in self.functions))
+        self.function_names.add(made.name)
+        self.functions.append(made)
+        return made.name
+
     def returned_name(self, call: Call) -> str:
         """What the method that a call runs calls its result."""
         return self.returned_names.get(id(call), "")
 
     def is_reserved(self, name: str) -> bool:
-        return name in RESERVED or name in self.operators.recorder.helpers or name in self.records
+        taken = (RESERVED, self.operators.recorder.helpers, self.records, self.function_names)
+        return any(name in names for names in taken)
 
     def producer(self, value: str) -> Node | None:
         return self.producers.get(value)

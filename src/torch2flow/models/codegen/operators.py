@@ -22,7 +22,7 @@ from torch2flow.models.program import Dtype, Graph, Line, Node, Ref, Symbol, Sym
 from torch2flow.models.program.budget import writing
 from torch2flow.models.program.control_flow import COMPARE
 from torch2flow.models.program.functional import STORE
-from torch2flow.models.program.train_mode import FLAGS, NORMS, acts_by_mode
+from torch2flow.models.program.train_mode import FLAGS, NORMS, RECURRENT, acts_by_mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +247,8 @@ def is_usual(node: Node, graph: Graph) -> bool:
     if not _takes_rank(node, graph):
         return False
     if node.operator not in FLAGS or (node.operator in NORMS and node.arguments.get("running_mean") is None):
+        return True
+    if node.operator in RECURRENT and not node.arguments.get("dropout"):
         return True
     return acts_by_mode(node, graph) and not is_cumulative(node, graph)
 

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import Any
 
-from torch2flow.models.codegen.attention_calls import MULTIHEAD, attention_border, drops_as_told
+from torch2flow.models.codegen.attention_calls import MULTIHEAD, attention_border, rate_of
 from torch2flow.models.codegen.borders import leaf, loose
 from torch2flow.models.codegen.classes import expression
 from torch2flow.models.codegen.drafts import REQUIRED, Code, Construct, ContainerCall, New, Slot
@@ -14,7 +14,7 @@ from torch2flow.models.codegen.literals import UNIFORM
 from torch2flow.models.codegen.module_tree import Module
 from torch2flow.models.codegen.numbered import repeated
 from torch2flow.models.codegen.operators import is_usual
-from torch2flow.models.codegen.recurrent_calls import recurrent_border, recurrent_node
+from torch2flow.models.codegen.recurrent_calls import frozen, recurrent_border, recurrent_node
 from torch2flow.models.codegen.steps import Given
 from torch2flow.models.lowering.modules.library import KEYWORD
 from torch2flow.models.lowering.modules.reading import construct_called, construct_recorded
@@ -48,7 +48,8 @@ class ReadyModules:
             return None
         found: Made | None = None
         for call in module.calls:
-            node = recurrent_node(call, module, self.graph) or self._only_node(module, call)
+            recurrent = recurrent_node(call, module, self.graph)
+            node = frozen(recurrent, self.graph) if recurrent else self._only_node(module, call)
             if node is None or not is_usual(node, self.graph):
                 return None
             shapes = {name: self.graph.metas[value].hint for name, (value, _) in module.states.items()}
@@ -83,12 +84,16 @@ class ReadyModules:
 
     def _attention(self, module: Module) -> New | None:
         """The class that stands for an `nn.MultiheadAttention`, where its attributes and all arguments are known."""
-        if not all(attention_border(call, self.graph) and drops_as_told(call, self.graph) for call in module.calls):
+        if not all(attention_border(call, self.graph) for call in module.calls):
+            return None
+        rates = {rate_of(call, self.graph) for call in module.calls}
+        if None in rates or len(rates) != 1:
             return None
         found = [each for part in module.walk() for each in part.states.values()]
         start = len(module.path) + 1 if module.path else 0
         shapes = {state.path[start:]: self.graph.metas[value].hint for value, state in found}
-        made = construct_recorded(RecordedModule(MULTIHEAD, self.graph.attributes.get(module.path, {}), shapes))
+        held = {**self.graph.attributes.get(module.path, {}), "dropout": rates.pop()}
+        made = construct_recorded(RecordedModule(MULTIHEAD, held, shapes))
         return None if made is None or not module.calls else new_module(made)
 
     def _only_node(self, module: Module, call: Call) -> Node | None:

@@ -6,13 +6,15 @@ output, hidden = self.gru(x, hidden)
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch2flow.models.codegen.borders import leaf
 from torch2flow.models.codegen.module_tree import Module
 from torch2flow.models.codegen.steps import Given
 from torch2flow.models.program import Graph, Node, Structure
 from torch2flow.models.program.calls import Call
 from torch2flow.models.program.graph import refs
-from torch2flow.models.program.train_mode import RECURRENT
+from torch2flow.models.program.train_mode import RECURRENT, acts_by_mode
 
 
 def recurrent_node(call: Call, module: Module, graph: Graph) -> Node | None:
@@ -28,6 +30,13 @@ def recurrent_node(call: Call, module: Module, graph: Graph) -> Node | None:
     if set(call.inputs) != set(inputs) or not set(call.outputs) <= set(node.outputs):
         return None
     return node if list(refs(node.arguments["params"])) == own else None
+
+
+def frozen(node: Node, graph: Graph) -> Node:
+    """The same call with a rate of 0, where its owner keeps the layer in eval mode: it drops in neither mode."""
+    if acts_by_mode(node, graph) or node.arguments.get("train"):
+        return node
+    return replace(node, arguments=node.arguments | {"dropout": 0.0})
 
 
 def recurrent_border(call: Call) -> Given | None:

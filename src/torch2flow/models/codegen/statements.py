@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from torch2flow.models.codegen.author_functions import function_call
 from torch2flow.models.codegen.borders import at, is_leaf, parts, same_content
 from torch2flow.models.codegen.control_flow import control_statements
 from torch2flow.models.codegen.drafts import VAGUE
@@ -45,6 +46,8 @@ class Context(Protocol):
     ) -> list[ast.stmt]: ...
 
     def linear(self, owner: str, path: str, *, has_bias: bool) -> ast.expr | None: ...
+
+    def author_function(self, made: ast.ClassDef) -> str: ...
 
     def parameters(self, call: Call) -> list[str]: ...
 
@@ -186,6 +189,8 @@ class Body:
     def expression(self, number: int) -> ast.expr:
         """The expression of a step, with those nested in it."""
         step = self.steps[number]
+        if step.is_function:
+            return function_call(self, number)
         if isinstance(step.item, Node):
             return self.context.operator(step.item, self)
         given = dict(step.arguments)

@@ -16,7 +16,7 @@ from torch2flow.models.codegen.borders import same_content
 from torch2flow.models.codegen.names import is_return, operations, puts_together, read_names, statement_targets, targets
 from torch2flow.models.program import Graph, Line, Meta, Node, Structure, SymInt
 from torch2flow.models.program.calls import Call, lent, line_of, lines_of
-from torch2flow.models.program.control_flow import CONTROLS, PARTS, SLICES
+from torch2flow.models.program.control_flow import CONTROLS, FUNCTION, FUNCTION_BLOCKS, PARTS, SLICES
 from torch2flow.models.program.functional import SETITEM
 
 Given = tuple[list[tuple[str, Structure]], Structure]
@@ -75,11 +75,16 @@ class Step:
     @property
     def is_control(self) -> bool:
         """Whether it is a decision or a loop."""
-        return isinstance(self.item, Node) and self.item.operator in CONTROLS
+        return isinstance(self.item, Node) and self.item.operator in CONTROLS and not self.is_function
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a function of the author's with a backward of its own."""
+        return isinstance(self.item, Node) and self.item.operator == FUNCTION
 
     @property
     def is_part(self) -> bool:
-        """Whether it is written as a part of the decision or loop that follows."""
+        """Whether it is written as a part of the decision, loop or function that follows."""
         return self.item.is_block if isinstance(self.item, Call) else self.item.operator in PARTS
 
     @property
@@ -160,8 +165,10 @@ def _step(item: Node | Call, call: Call, graph: Graph, given: dict[int, Given]) 
     result: Structure | None = None
     if isinstance(item, Node):
         inputs, outputs = item.refs(), [name for name in item.outputs if name]
+        if item.operator == FUNCTION:  # what its blocks read are parameters of their own
+            inputs = [value.name for value in item.arguments["given"]]
     elif item.is_block:
-        inputs, outputs = item.inputs, item.outputs
+        inputs, outputs = [] if item.frame.block in FUNCTION_BLOCKS else item.inputs, item.outputs
     else:
         arguments, result = given[id(item)]
         needed = set(item.inputs)
@@ -212,7 +219,7 @@ def _nest(steps: Steps) -> None:
     end = len(steps.steps)
     control = -1
     for number in reversed(range(end)):
-        if steps.steps[number].is_control:
+        if steps.steps[number].is_control or steps.steps[number].is_function:
             control = number
         elif steps.steps[number].is_part:
             steps.steps[number].nested_in = control
@@ -274,7 +281,7 @@ def _find_last_uses(steps: Steps, metas: dict[str, Meta]) -> None:
     for number, step in enumerate(steps.steps):
         if isinstance(step.item, Node):
             _keep_sizes(steps, metas, list(sizes_in(step.item.arguments)), steps.root(number))
-        elif step.item.is_block:
+        elif step.item.is_block and step.item.frame.block not in FUNCTION_BLOCKS:
             for node in step.item.nodes():
                 _keep_sizes(steps, metas, list(sizes_in(node.arguments)), steps.root(number), 1)
 

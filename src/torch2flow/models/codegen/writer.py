@@ -6,7 +6,7 @@ import ast
 import builtins
 import contextlib
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from torch2flow._version import __version__
@@ -28,6 +28,7 @@ from torch2flow.models.codegen.size_checks import size_notes
 from torch2flow.models.codegen.source_text import SourceText, assembled, filled, words
 from torch2flow.models.lowering.modules.library import with_needs
 from torch2flow.models.program import Graph, Ref, SymInt
+from torch2flow.models.program.author_functions import with_functions, without_functions
 from torch2flow.models.program.both_modes import joined
 from torch2flow.models.program.budget import MALFORMED
 from torch2flow.models.program.complex_numbers import complex_notes, without_complex_numbers
@@ -81,6 +82,20 @@ def write_source(graph: Graph, tensors: dict[str, TensorRef], origin: str = "") 
     Raises:
         UnsupportedError: the program does something that no source is written for.
     """
+    if graph.functions or (graph.other is not None and graph.other.functions):
+        with contextlib.suppress(UnsupportedError, *MALFORMED):
+            source = _written(_of_programs(graph, with_functions), tensors, origin)
+            if not source.missing:
+                return source
+    return _written(_of_programs(graph, without_functions), tensors, origin)
+
+
+def _of_programs(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
+    """The programs of both modes, each changed."""
+    return replace(change(graph), other=None if graph.other is None else change(graph.other))
+
+
+def _written(graph: Graph, tensors: dict[str, TensorRef], origin: str) -> Source:
     if graph.other is not None:
         with contextlib.suppress(CannotMergeError, UnsupportedError, *MALFORMED):
             source = _source_of_both_modes(graph, graph.other, tensors, origin)
@@ -107,7 +122,17 @@ def _source(graph: Graph, original: Graph, known: Constants, origin: str) -> Sou
     root = writer.write()
     order = _ordered(root.blueprint)
     uses = writer.uses()
-    _name(order, {*RESERVED, *dir(builtins), *writer.records, *(each.tree.name for each in with_needs(sorted(uses)))})
+    functions = [each.name for each in writer.functions]
+    _name(
+        order,
+        {
+            *RESERVED,
+            *dir(builtins),
+            *writer.records,
+            *functions,
+            *(each.tree.name for each in with_needs(sorted(uses))),
+        },
+    )
     classes = [ClassWriter(blueprint).write() for blueprint in order]
     mixed = _adjust(classes[-1], writer)
     helpers = writer.operators.recorder.helpers.definitions()
@@ -116,7 +141,7 @@ def _source(graph: Graph, original: Graph, known: Constants, origin: str) -> Sou
     if known.stored:
         helpers += ast.parse(textwrap.dedent(constants.HELPER)).body
     helpers += list(_records(writer))
-    body: list[ast.stmt] = [*helpers, *copied_classes(classes, uses), *classes]
+    body: list[ast.stmt] = [*helpers, *writer.functions, *copied_classes(classes, uses), *classes]
     text = assemble(header(root.blueprint.name, origin, graph.producer), body)
     notes = [*_notes(graph, writer), *complex_notes(original, writer.inputs_tree.values), *mixed]
     return Source(text, root.blueprint.name, known.stored, writer.operators.missing, notes)

@@ -32,8 +32,14 @@ CARRY = "torch2flow.carry"
 SLICES = "torch2flow.slices"
 COMPARE = "torch2flow.compare"
 """`compare(left, sign, right)` of two sizes."""
-CONTROLS = (COND, WHILE, FOR)
-PARTS = (CARRY, SLICES)
+FUNCTION = "torch2flow.function"
+"""`function(name, given, results, saved, received, following, ...)`: what a function of the author's with a backward of
+its own gives (`author_functions.py`). Its blocks are `forward` and `backward`."""
+FUNCTION_BLOCKS = ("forward", "backward")
+CONTEXT = "torch2flow.context"
+"""Makes what that `backward` is given: the gradients of the results, and what `forward` kept."""
+CONTROLS = (COND, WHILE, FOR, FUNCTION)
+PARTS = (CARRY, SLICES, CONTEXT)
 """What is written as part of the loop that follows."""
 
 CONTROL_FLOW = tuple(

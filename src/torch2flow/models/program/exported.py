@@ -23,6 +23,7 @@ from torch2flow.checkpoints.pytorch.pt2 import SCALAR_TYPES
 from torch2flow.checkpoints.pytorch.tensor import TensorRef
 from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object
+from torch2flow.models.program.author_functions import read_functions
 from torch2flow.models.program.budget import DEEPEST, HIGHEST_RANK, LONGEST_LIST, MOST_VALUES, Budget, reading
 from torch2flow.models.program.control_flow import CONTROL_FLOW, unfolded
 from torch2flow.models.program.facts import (
@@ -112,7 +113,8 @@ def _read(text: bytes, where: str, tensors: Mapping[str, TensorRef], known: dict
         graph.mode = known["mode"] if known.get("mode") in ("train", "eval") else ""
         _begin_at_root(graph, known.get("class"))
         restore_other_mode(graph, read_calls(known.get("dropout")), read_calls(known.get("norms")))
-        graph.other_mode, graph.backwards = read_other_mode(known)
+        graph.other_mode, backwards = read_other_mode(known)
+        graph.functions, graph.backwards = read_functions(reader, known, backwards)
         graph.borders = read_borders(known, reader.final_name)
         graph.static = read_static(known, reader.final_name)
     return graph

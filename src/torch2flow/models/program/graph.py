@@ -63,7 +63,7 @@ class Frame:
     A branch of an `if`, or the test or body of a loop, is a frame too, inside that of the module it is written in.
 
     Attributes:
-        block: `branch`, `test` or `body`; "" for a call of a module.
+        block: `branch`, `test` or `body`, or `forward` or `backward` of a function; "" for a call of a module.
         no_grad: of a block: the `if` or the loop as a whole lies under `torch.no_grad()`.
     """
 
@@ -345,7 +345,9 @@ class Graph:
         autocast: the device and the dtype of each piece that PyTorch computes under `torch.autocast`.
         other_mode: where the mode that was not captured calls other functions, as `train_mode.OtherMode` has it; None
             where the file does not say.
-        backwards: the module's path and the class of each `torch.autograd.Function` of the author's.
+        backwards: the module's path and the class of each `torch.autograd.Function` of the author's whose backward is
+            not here.
+        functions: those whose backward is known, as `author_functions.AuthorFunction`, until each is put in its place.
         mode: `train` or `eval`, in which the program was captured; "" where the file does not say so.
         other: the program of the mode that was not captured, where `torch2flow capture` recorded it beside this one.
         constants: tensors that only the program of the other mode has, by `State.key`.
@@ -380,6 +382,7 @@ class Graph:
     autocast: list[str] = field(default_factory=list)
     other_mode: list[tuple[str, str, list[str], list[str]]] | None = None
     backwards: list[tuple[str, str]] = field(default_factory=list)
+    functions: list[Any] = field(default_factory=list)
     signatures: dict[str, Signature] = field(default_factory=dict)
     borders: dict[tuple[str, int], Border] = field(default_factory=dict)
 

@@ -1,8 +1,9 @@
 """What the program of one mode does not say of the other, as `torch2flow capture` recorded it.
 
 In an eval program `scaled_dot_product_attention` is given a rate of 0, and `nn.MultiheadAttention` leaves its dropout
-out. Every other dropout is there and does not drop, whether it would in train mode or is told never to. A norm takes
-its running statistics, whether it would in train mode or is frozen. What else differs between the modes is told.
+out. Every other dropout, that of recurrent layers too, is there and does not drop, whether it would in train mode or is
+told never to. A norm takes its running statistics, whether it would in train mode or is frozen. What else differs
+between the modes is told.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ def restore_other_mode(graph: Graph, dropout: Calls, norms: Calls) -> None:
             given |= {"p": rate, "train": False}
         if given.get("p", 0.5):
             graph.by_mode[node.outputs[0]] = (rate > 0) is not given.get("train", True)
+    for node, (_, rate) in _paired(graph, dropout, RECURRENT):
+        given = node.arguments
+        if given.get("dropout") and given.get("num_layers", 1) > 1:  # others drop in no mode, which says nothing
+            graph.by_mode[node.outputs[0]] = (rate > 0) is not given.get("train", False)
     if graph.mode == "eval":
         _restore_attention(graph, dropout)
 
@@ -87,8 +92,10 @@ def _paired(graph: Graph, calls: Calls, operators: tuple[str, ...]) -> Iterator[
     for node in graph.nodes:
         if node.operator in operators and not (node.operator in NORMS and node.arguments.get("running_mean") is None):
             found.setdefault(node.path, []).append(node)
+    recurrent = {each.partition(".")[2] for each in RECURRENT}
     for path, nodes in found.items():
         recorded = [each for each in calls.get(path, []) if each[0] not in (ATTENTION, MULTIHEAD)]
+        recorded = [each for each in recorded if (each[0] in recurrent) is (operators == RECURRENT)]
         if len(recorded) == len(nodes):
             yield from zip(nodes, recorded, strict=True)
 

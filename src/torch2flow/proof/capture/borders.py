@@ -57,12 +57,13 @@ class Borders:
         finally:
             self._depth -= 1
 
-    def finish(self, program: Any) -> list[Row]:
-        """The calls that are complete, with names of the final program; takes the marks out of it."""
+    def finish(self, program: Any) -> tuple[list[Row], list[Row]]:
+        """The calls that are complete, with names of the final program, from which it takes the marks; and the author's
+        functions (`author_functions.py`)."""
         trace, self.trace = self.trace, Trace(self.torch, None)
         names: dict[int, str] = {}
         _collect(program.graph_module, "", names)
-        return trace.finish(names)
+        return trace.finish(names), trace.functions
 
 
 class Trace:
@@ -71,6 +72,7 @@ class Trace:
     def __init__(self, torch: Any, tracer: Any) -> None:
         self.torch, self.tracer = torch, tracer
         self.rows: list[Row] = []
+        self.functions: list[Row] = []
         self._marks = 0
         self._identities: dict[int, tuple[int, Any]] = {}
         self._tensors: list[tuple[Row, int]] = []
@@ -107,6 +109,11 @@ class Trace:
             arguments.append((name, self.structure(value)))
         return row
 
+    def path(self) -> str:
+        """The path of the module that is called now."""
+        stack = self.tracer.module_stack
+        return str(stack[next(reversed(stack))][0])[len(ROOT) + 1 :]
+
     def structure(self, value: Any) -> Row:
         """A value as plain data; its tensors are named by `finish`.
 
@@ -117,15 +124,17 @@ class Trace:
 
     def tensor(self, value: Any) -> Row:
         """A tensor: a node of the graph, which is marked, or one that is not known."""
-        leaf: Row = {"kind": "unknown"}
         get_proxy_slot = import_module(f"{self.torch.__name__}.fx.experimental.proxy_tensor").get_proxy_slot
         slot = get_proxy_slot(value, self.tracer, None)
-        if slot is not None:
-            meta = slot.proxy.node.meta
-            if MARK not in meta:
-                self._marks += 1
-                meta[MARK] = self._marks
-            self._tensors.append((leaf, meta[MARK]))
+        return {"kind": "unknown"} if slot is None else self.mark(slot.proxy.node)
+
+    def mark(self, node: Any) -> Row:
+        """A node of the graph, which is marked, and which `finish` names."""
+        leaf: Row = {"kind": "unknown"}
+        if MARK not in node.meta:
+            self._marks += 1
+            node.meta[MARK] = self._marks
+        self._tensors.append((leaf, node.meta[MARK]))
         return leaf
 
     def size(self, value: Any) -> Row:

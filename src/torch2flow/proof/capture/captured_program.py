@@ -33,7 +33,7 @@ def captured_program(job: CaptureJob) -> tuple[Exported, dict[str, Any], dict[st
         facts |= job.weights.facts
     exported = _export(job)
     check_recording(torch, exported.program, job.reference, job.folder, job.tell)
-    facts["borders"] = exported.borders
+    facts["borders"], facts["functions"] = exported.borders, exported.functions
     facts["static"] = [place for axis in exported.axes.values() if not axis.dynamic for place in axis.values]
     register_named_tuples(torch, exported.program.call_spec.out_spec)
     # Only now: a first call makes lazy layers, and what a module keeps from call to call.
@@ -48,7 +48,10 @@ def captured_program(job: CaptureJob) -> tuple[Exported, dict[str, Any], dict[st
     if facts["other_mode"] and (other := _other_mode(job, exported, modes)) is not None:
         files[OTHER_FILE], facts["other"] = other
         exported.notes.append(f"{facts['other']['mode']} mode computes something else: its program is in the file too")
-    exported.notes += mode_notes(facts["mode"], () if files else facts["other_mode"], facts["backwards"])
+    kept = {(each["path"], each["name"]) for each in exported.functions if "backward" in each}
+    kept -= {(each["path"], each["name"]) for each in exported.functions if "backward" not in each}
+    lost = [each for each in facts["backwards"] if tuple(each) not in kept]
+    exported.notes += mode_notes(facts["mode"], () if files else facts["other_mode"], lost)
     if job.weights is not None:
         leave_out_values(torch, exported.program)
     return exported, facts, files, modes
@@ -120,4 +123,9 @@ def _other_mode(
         return None
     facts = facts_of_modes(job.module, modes, train=not job.train)
     known = {name: facts[name] for name in ("dropout", "norms")} | {"constants": constants}
-    return text, {"mode": "eval" if job.train else "train", "borders": other.borders, **known}
+    return text, {
+        "mode": "eval" if job.train else "train",
+        "borders": other.borders,
+        "functions": other.functions,
+        **known,
+    }

@@ -20,6 +20,7 @@ from typing import Any
 
 from torch2flow.checkpoints.pytorch.pt2 import is_program
 from torch2flow.errors import InstallationError, UsageError
+from torch2flow.proof.capture.author_functions import recorded_functions, written
 from torch2flow.proof.capture.axes import Dynamic
 from torch2flow.proof.capture.borders import recorded_borders
 from torch2flow.proof.capture.inner_graphs import complete_inner_graphs
@@ -51,12 +52,14 @@ class Axis:
 
 @dataclass
 class Exported:
-    """The program, what became of the named axes, and what crosses the borders of its modules (`borders.py`)."""
+    """The program, what became of the named axes, what crosses the borders of its modules (`borders.py`), and the
+    author's functions with a backward of their own (`author_functions.py`)."""
 
     program: Any
     axes: dict[str, Axis]
     notes: list[str]
     borders: list[dict[str, Any]] = field(default_factory=list)
+    functions: list[dict[str, Any]] = field(default_factory=list)
 
 
 def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic: Dynamic) -> Exported:
@@ -68,14 +71,15 @@ def export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         Exception: whatever PyTorch raises where it can't export.
     """
     bind(module, args, kwargs)
-    with recorded_borders(torch) as borders:
+    with recorded_borders(torch) as borders, recorded_functions(torch, borders):
         exported = _attempts(torch, module, args, kwargs, dynamic)
     if any(_is_of_vmap(node) for node in exported.program.graph.nodes):
         # Operators on one sample each, with a mark around them; decomposed, they are operators on all.
         exported.program = exported.program.run_decompositions({})
         return exported  # the names of values are others now than in the borders
     with contextlib.suppress(Exception):
-        exported.borders = borders.finish(exported.program)
+        exported.borders, functions = borders.finish(exported.program)
+        exported.functions = written(torch, exported.program, functions)
     complete_inner_graphs(torch, exported.program)
     return exported
 

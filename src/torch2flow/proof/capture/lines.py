@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from torch2flow.proof.capture import borders, traced_control_flow
+from torch2flow.proof.capture import author_functions, borders, traced_control_flow
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def all_source_lines(torch: Any) -> Iterator[None]:
         return
     root = f"{Path(torch.__file__).parent}{os.sep}"
     shown = (f"{root}nn{os.sep}modules", f"{root}nn{os.sep}functional.py")
-    skipped = {*uninteresting_files(), borders.__file__, traced_control_flow.__file__}
+    skipped = {*uninteresting_files(), author_functions.__file__, borders.__file__, traced_control_flow.__file__}
 
     def keep(frame: traceback.FrameSummary) -> bool:
         if frame.filename in skipped or frame.filename.endswith(f"modules{os.sep}module.py"):

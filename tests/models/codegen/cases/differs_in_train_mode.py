@@ -1,4 +1,4 @@
-"""What train mode adds, and a backward of the author's own, are not in the program, which is told."""
+"""What train mode adds is in the program of that mode; a backward of a function that writes into its input is told."""
 
 import torch
 from programs import BATCH, program, x
@@ -8,7 +8,8 @@ from torch import Tensor, nn
 class Sign(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
-        return x.sign()
+        ctx.mark_dirty(x)
+        return x.sign_()
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
@@ -26,7 +27,7 @@ class Noisy(nn.Module):
         x = self.act(self.fc(x))
         if self.training:
             x = x + torch.randn_like(x)
-        return x * Sign.apply(x) * (0.5 if self.training else 1.0)
+        return x * Sign.apply(x.clone()) * (0.5 if self.training else 1.0)
 
 
 # -- becomes -------------------------------------------------------------------------------------------------

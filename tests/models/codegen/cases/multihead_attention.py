@@ -57,6 +57,7 @@ class MultiheadAttention(nn.Module):
         embed_dim,
         num_heads,
         dropout=0.0,
+        bias=True,
         add_zero_attn=False,
         kdim=None,
         vdim=None,
@@ -78,9 +79,12 @@ class MultiheadAttention(nn.Module):
             self.v_proj_weight = nn.Parameter(flow.zeros(embed_dim, vdim or embed_dim))
             for weight in (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight):
                 nn.init.xavier_uniform_(weight)
-        self.out_proj = nn.Linear(embed_dim, embed_dim, bias=True)
-        self.in_proj_bias = nn.Parameter(flow.zeros(3 * embed_dim))
-        nn.init.zeros_(self.out_proj.bias)
+        self.out_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
+        if bias:
+            self.in_proj_bias = nn.Parameter(flow.zeros(3 * embed_dim))
+            nn.init.zeros_(self.out_proj.bias)
+        else:
+            self.in_proj_bias = None
 
     def forward(
         self,
@@ -128,7 +132,7 @@ class MultiheadAttention(nn.Module):
             weights = self.in_proj_weight.chunk(3)
         else:
             weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
-        biases = self.in_proj_bias.chunk(3)
+        biases = (None, None, None) if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         return [F.linear(x, w, b) for (x, w, b) in zip((query, key, value), weights, biases)]
 
     def _masked(self, scores, mask):
@@ -182,39 +186,13 @@ class TransformerEncoder(nn.Module):
         return output
 
 
-class MultiheadAttention2(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.head_dim = 4
-        self.in_proj_weight = nn.Parameter(flow.zeros(24, 8))
-        self.out_proj = nn.Linear(8, 8, bias=False)
-
-    def forward(self, query):
-        proj = F.linear(query, self.in_proj_weight)
-        out = proj.reshape(*proj.shape[:-1], 3, 8).unsqueeze(0).transpose(0, -2).squeeze(-2)
-        q = out[0]
-        k = out[1]
-        v = out[2]
-        q = q.reshape(q.shape[0], 2 * q.shape[1], self.head_dim).transpose(0, 1)
-        k = k.reshape(k.shape[0], q.shape[0], self.head_dim).transpose(0, 1)
-        v = v.reshape(v.shape[0], k.shape[0], self.head_dim).transpose(0, 1)
-        q_scaled = q * 0.5
-        attn_output_weights = flow.bmm(q_scaled, k.transpose(-2, -1))
-        ret = F.softmax(attn_output_weights, dim=-1)
-        attn_output = flow.bmm(ret, v)
-        attn_output = attn_output.transpose(0, 1).reshape(query.shape[1] * attn_output.shape[1], 8)
-        attn_output = self.out_proj(attn_output)
-        attn_output = attn_output.reshape(query.shape[0], query.shape[1], 8)
-        return attn_output, None
-
-
 class Frozen(nn.Module):
     def __init__(self):
         super().__init__()
-        self.attention = MultiheadAttention2()
+        self.attention = MultiheadAttention(8, 2, bias=False)
 
     def forward(self, x):
-        return self.attention(x)[0]
+        return self.attention(x, x, x)[0]
 
 
 class AttentionLayers(nn.Module):
