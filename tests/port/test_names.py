@@ -65,6 +65,10 @@ CASES = {
         "# torch2flow: OneFlow 0.9.0 can't: torch.nn.Y\n# torch2flow: OneFlow 0.9.0 can't: torch.nn.is_there\n"
         'flow_compat.missing("torch.nn.Y")(flow_compat.missing("torch.nn.is_there"))\nnn.ReLU()\n',
     ),
+    "an old name of what both have": (
+        "from torch.nn import init\nfrom torch.nn.init import eye\ninit.constant(w, 1)\neye(w)\n",
+        "from oneflow.nn import init\nfrom oneflow.nn.init import eye_ as eye\ninit.constant_(w, 1)\neye(w)\n",
+    ),
     "an import in a function": (
         "def f(x):\n    import torch.nn as F\n    return F.Module(x)\n",
         "def f(x):\n    import oneflow.nn as F\n    return F.Module(x)\n",
