@@ -69,6 +69,12 @@ CASES = {
         "from torch.nn import init\nfrom torch.nn.init import eye\ninit.constant(w, 1)\neye(w)\n",
         "from oneflow.nn import init\nfrom oneflow.nn.init import eye_ as eye\ninit.constant_(w, 1)\neye(w)\n",
     ),
+    "modules of torchvision inside modules": (
+        "from torchvision.transforms import transforms\nfrom torchvision.datasets.folder import default_loader\n"
+        "t = transforms.Compose([transforms.ToTensor()])\n",
+        "from flowvision.transforms import transforms\n"
+        "from flowvision.datasets.folder import default_loader\nt = transforms.Compose([transforms.ToTensor()])\n",
+    ),
     "an import in a function": (
         "def f(x):\n    import torch.nn as F\n    return F.Module(x)\n",
         "def f(x):\n    import oneflow.nn as F\n    return F.Module(x)\n",
