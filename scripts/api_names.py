@@ -122,8 +122,8 @@ def is_public(owner: Any, name: str, value: Any) -> bool:
         return True
     home = getattr(value, "__module__", None) or ""
     if isinstance(value, type | types.FunctionType) and isinstance(owner, types.ModuleType):
-        if not home.startswith("torch"):
-            return False
+        if not home.startswith("torch"):  # torch.multiprocessing has Python's own names, its classes too
+            return owner.__name__ == "torch.multiprocessing" and name in owner.__all__
         # What a module only imports belongs to where it was written.
         listed = getattr(owner, "__all__", None)
         return listed is None or name in listed or home.startswith(owner.__name__) or owner.__name__.count(".") < 2

@@ -51,6 +51,30 @@ CASES = {
         "try:\n    import torch\nexcept ImportError:\n    torch = None\nif torch:\n    y = torch.is_tensor(x)\n",
         "try:\n    import oneflow as flow\nexcept ImportError:\n    flow = None\nif flow:\n    y = flow.is_tensor(x)\n",
     ),
+    "an imported name that the author gives to an object of it": (
+        "import torch.nn as q\nm = q.ReLU(p)\nq = q.ReLU(p)\nq.step()\ndef f():\n    q.step()\n",
+        "import oneflow.nn as q\nm = q.ReLU(p)\nq = q.ReLU(p)\nq.step()\ndef f():\n    q.step()\n",
+    ),
+    "an imported class that the author's own takes the name of": (
+        "from torch.nn import ReLU6\nclass ReLU6(ReLU6):\n    pass\ny = ReLU6().own(2)\n",
+        "from oneflow.nn import ReLU6\nclass ReLU6(ReLU6):\n    pass\ny = ReLU6().own(2)\n",
+    ),
+    "an import again after that": (
+        "from torch import nn\nif x:\n    nn = 1\n    nn.y\nfrom torch import nn\nnn.Y(nn.is_there)\nnn.ReLU()\n",
+        "import flow_compat\nfrom oneflow import nn\nif x:\n    nn = 1\n    nn.y\nfrom oneflow import nn\n"
+        "# torch2flow: OneFlow 0.9.0 can't: torch.nn.Y\n# torch2flow: OneFlow 0.9.0 can't: torch.nn.is_there\n"
+        'flow_compat.missing("torch.nn.Y")(flow_compat.missing("torch.nn.is_there"))\nnn.ReLU()\n',
+    ),
+    "an old name of what both have": (
+        "from torch.nn import init\nfrom torch.nn.init import eye\ninit.constant(w, 1)\neye(w)\n",
+        "from oneflow.nn import init\nfrom oneflow.nn.init import eye_ as eye\ninit.constant_(w, 1)\neye(w)\n",
+    ),
+    "modules of torchvision inside modules": (
+        "from torchvision.transforms import transforms\nfrom torchvision.datasets.folder import default_loader\n"
+        "t = transforms.Compose([transforms.ToTensor()])\n",
+        "from flowvision.transforms import transforms\n"
+        "from flowvision.datasets.folder import default_loader\nt = transforms.Compose([transforms.ToTensor()])\n",
+    ),
     "an import in a function": (
         "def f(x):\n    import torch.nn as F\n    return F.Module(x)\n",
         "def f(x):\n    import oneflow.nn as F\n    return F.Module(x)\n",

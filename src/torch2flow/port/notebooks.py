@@ -10,6 +10,7 @@ from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object, to_json_text
 from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.project import Project, SourceModule
+from torch2flow.port.rebinding import FOR_EVER, spans_bound_anew
 from torch2flow.port.rewriting import Rewriter
 from torch2flow.port.scopes import Scope
 from torch2flow.port.source import followed, parse_source
@@ -57,6 +58,7 @@ def _port_cell(cell: dict[str, Any], name: str, module: SourceModule, project: P
     scratch = Project(dict(project.modules))
     scratch.add(here, source)
     merged: Scope = module.scope
+    imported_before = set(merged.imports)
     for bound, imports in here.scope.imports.items():
         merged.imports[bound] = imports
         merged.others.discard(bound)
@@ -64,8 +66,12 @@ def _port_cell(cell: dict[str, Any], name: str, module: SourceModule, project: P
     merged.stars += here.scope.stars
     rewriter = Rewriter(source, module, project, name)
     own = rewriter.scopes[source.tree]
+    rewriter.imported_before = imported_before
     own.imports, own.others, own.stars = dict(merged.imports), set(merged.others), list(merged.stars)
     tally = rewriter.run()
+    for bound in merged.imports.keys() & here.scope.others:
+        if any(span.end == FOR_EVER for span in spans_bound_anew(source.tree.body, bound, bound in imported_before)):
+            del merged.imports[bound]
     whole.add(tally)
     if source.is_edited:
         edited = source.edited().replace(kept, "")

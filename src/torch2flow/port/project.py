@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from torch2flow.port.lookup import MODULES, find, is_foreign
+from torch2flow.port.rebinding import FOR_EVER, spans_bound_anew
 from torch2flow.port.scopes import Imported, ResolveFrom, Scope, scopes_of
 from torch2flow.port.source import PythonText
 
@@ -53,6 +54,9 @@ class Project:
     def add(self, module: SourceModule, source: PythonText) -> None:
         """Takes note of a file."""
         module.scope = scopes_of(source.tree, module.resolve_from, whole=False)[source.tree]
+        for name in module.scope.imports.keys() & module.scope.others:
+            if any(span.end == FOR_EVER for span in spans_bound_anew(source.tree.body, name)):
+                del module.scope.imports[name]
         module.alias = "oneflow" if re.search(r"\bflow\b", source.text) and _has_name(source.tree, "flow") else "flow"
         self.modules[module.path] = module
 

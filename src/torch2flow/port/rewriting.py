@@ -200,7 +200,7 @@ class Rewriter(FileUnderWay):
             return Meaning(), []
         nodes.append(node)
         nodes.reverse()
-        found = self.meaning(node.id)
+        found = self.meaning(node.id, node)
         while found.path.startswith(".") and len(nodes) > 1:
             head = nodes[1]
             assert isinstance(head, ast.Attribute)

@@ -7,10 +7,13 @@ from torch2flow.port.api import Api
 HOMES = {
     "torchvision": "flowvision",
     "torchvision.datasets": "flowvision.datasets",
+    "torchvision.datasets.folder": "flowvision.datasets.folder",
+    "torchvision.datasets.utils": "flowvision.datasets.utils",
     "torchvision.models": "flowvision.models",
     "torchvision.ops": "flowvision.layers",
     "torchvision.transforms": "flowvision.transforms",
     "torchvision.transforms.functional": "flowvision.transforms.functional",
+    "torchvision.transforms.transforms": "flowvision.transforms.transforms",
     "torchvision.utils": "flowvision.utils",
 }
 """The modules, each with the one of flowvision that has its names."""
@@ -29,6 +32,11 @@ _NAMES = {
         Flickr30k Flickr8k Flowers102 Food101 GTSRB INaturalist ImageFolder ImageNet Kitti LFWPairs LFWPeople LSUN
         LSUNClass MNIST Omniglot OxfordIIITPet PCAM PhotoTour Places365 RenderedSST2 SBDataset SBU SEMEION STL10
         SUN397 SVHN StanfordCars USPS VOCDetection VOCSegmentation VisionDataset WIDERFace""",
+    "torchvision.datasets.folder": """IMG_EXTENSIONS accimage_loader default_loader find_classes
+        has_file_allowed_extension is_image_file make_dataset pil_loader""",
+    "torchvision.datasets.utils": """calculate_md5 check_integrity check_md5 download_and_extract_archive
+        download_file_from_google_drive download_url extract_archive iterable_to_str list_dir list_files
+        verify_str_arg""",
     "torchvision.models": """alexnet densenet121 densenet161 densenet169 densenet201 efficientnet_b0 efficientnet_b1
         efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6 efficientnet_b7 googlenet
         inception_v3 mnasnet0_5 mnasnet1_0 mobilenet_v2 mobilenet_v3_large mobilenet_v3_small resnet101 resnet152
@@ -55,8 +63,11 @@ _MODELS = "builders take `pretrained=`, not `weights=`, and load flowvision's we
 def find_in_flowvision(path: str) -> Api:
     """What flowvision has for a name of torchvision's."""
     home, _, name = path.rpartition(".")
-    path = f"{_OTHER_HOMES.get(home, home)}.{name}"
+    if path not in _TWINS:
+        path = f"{_OTHER_HOMES.get(home, home)}.{name}"
     twin = _TWINS.get(path, "")
+    if twin and home in HOMES:
+        twin = f"{HOMES[home]}.{name}"
     if not twin:
         return Api(path, "cannot", note=f"flowvision 0.2.1 has no {path.removeprefix('torchvision.')}.")
     if path.startswith("torchvision.models."):

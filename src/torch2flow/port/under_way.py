@@ -9,6 +9,7 @@ from torch2flow.port import forms
 from torch2flow.port.findings import PortFinding, Tally
 from torch2flow.port.lookup import is_foreign
 from torch2flow.port.project import Meaning, Project, SourceModule
+from torch2flow.port.rebinding import Span, spans_bound_anew
 from torch2flow.port.scopes import Scope, scopes_of
 from torch2flow.port.source import PythonText
 
@@ -49,6 +50,7 @@ class FileUnderWay:
         later: Python evaluates what is read now when it reads a definition.
         guarded: the author has an answer for what can't be imported here.
         quote: the quote of the f-string that is read now.
+        imported_before: names that are imported before the file begins, in the cells of a notebook before this one.
     """
 
     def __init__(
@@ -63,12 +65,16 @@ class FileUnderWay:
         self.later = self.guarded = False
         self.needs_compat = self.needs_flow = self.needs_flowvision = False
         self.quote = ""
+        self.imported_before: set[str] = set()
         self._marked: set[tuple[int, str]] = set()
+        self._bound_anew: dict[tuple[Scope, str], list[Span]] = {}
         self._meanings: dict[tuple[Scope, str], Meaning] = {}
 
-    def meaning(self, name: str) -> Meaning:
-        """What a name means in the scope that is read now."""
+    def meaning(self, name: str, node: ast.AST | None = None) -> Meaning:
+        """What a name means in the scope that is read now; with the node of a use, at that place."""
         key = (self.scope.home(name), name)
+        if node is not None and any(span.holds((node.lineno, node.col_offset)) for span in self._own_spans(*key)):  # type: ignore[attr-defined]
+            return Meaning()
         if key not in self._meanings:
             self._meanings[key] = self._meaning_in(*key)
         return self._meanings[key]
@@ -81,6 +87,18 @@ class FileUnderWay:
         if home.parent is None and name not in home.others and name not in home.imports:
             return self.project.starred(home.stars, name, self.module)
         return Meaning()
+
+    def _own_spans(self, home: Scope, name: str) -> list[Span]:
+        """Where a name that an import binds is bound anew by the author."""
+        if name not in home.others or name not in home.imports:
+            return []
+        key = (home, name)
+        if key not in self._bound_anew:
+            opener = next(node for node, scope in self.scopes.items() if scope is home)
+            body = getattr(opener, "body", [])
+            before = name in self.imported_before and home.parent is None
+            self._bound_anew[key] = spans_bound_anew(body, name, before) if isinstance(body, list) else []
+        return self._bound_anew[key]
 
     def imported_path(self, node: ast.AST) -> str:
         """The dotted path of what is imported from whichever package; "" for anything else."""

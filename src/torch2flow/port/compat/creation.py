@@ -251,3 +251,11 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
 
     found = np.frombuffer(buffer, dtype=str(dtype).rpartition(".")[2], count=count, offset=offset)
     return flow.tensor(found.copy(), requires_grad=requires_grad)
+
+
+@stands_for("torch.range", because="OneFlow has no `range`, whose end is one of its numbers.")
+def range_with_end(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+    start, end = (0, start) if end is None else (start, end)
+    count = int((end - start) / step) + 1
+    result = (flow.arange(count, device=device) * step + start).to(dtype or flow.get_default_dtype())
+    return result.requires_grad_() if requires_grad else result

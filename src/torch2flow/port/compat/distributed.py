@@ -50,18 +50,30 @@ class ReduceOp:
 
 @stands_for("torch.distributed.all_reduce", because="OneFlow has it in `comm`, and sums alone.")
 def all_reduce(tensor, op="sum", group=None, async_op=False):
-    if op not in ("sum", "avg"):
-        raise NotImplementedError(f"OneFlow can't reduce by {op}")
+    check_reduction(op)
     if flow.env.get_world_size() > 1:
         flow.comm.all_reduce(tensor)
-        if op == "avg":
-            tensor.div_(flow.env.get_world_size())
+        turn_sum_into(op, tensor)
+
+
+def check_reduction(op):
+    if op not in ("sum", "avg"):
+        raise NotImplementedError(f"OneFlow can't reduce by {op}")
+
+
+def turn_sum_into(op, tensor):
+    """Makes a sum over the ranks what was asked for."""
+    if op == "avg":
+        tensor.div_(flow.env.get_world_size())
 
 
 @stands_for("torch.distributed.reduce", because="OneFlow has it in `comm`, and sums alone.")
 def reduce(tensor, dst, op="sum", group=None, async_op=False):
+    check_reduction(op)
     if flow.env.get_world_size() > 1:
         flow.comm.reduce(tensor, dst)
+        if flow.env.get_rank() == dst:
+            turn_sum_into(op, tensor)
 
 
 @stands_for("torch.distributed.broadcast", because="OneFlow has it in `comm`.")
@@ -98,3 +110,27 @@ class DistributedDataParallel(nn.Module):
 
     def forward(self, *inputs, **named):
         return self.module(*inputs, **named)
+
+
+@stands_for("torch.distributed.broadcast_object_list", because="OneFlow sends tensors alone.")
+def broadcast_object_list(object_list, src=0, group=None, device=None):
+    if flow.env.get_world_size() > 1:
+        raise NotImplementedError("OneFlow sends tensors alone from rank to rank, no objects of Python's")
+
+
+@stands_for("torch.distributed.all_gather_object", because="OneFlow sends tensors alone.")
+def all_gather_object(object_list, obj, group=None):
+    if flow.env.get_world_size() > 1:
+        raise NotImplementedError("OneFlow sends tensors alone from rank to rank, no objects of Python's")
+    object_list[0] = obj
+
+
+@stands_for("torch.distributed.is_nccl_available", because="OneFlow has it where it has CUDA.")
+def is_nccl_available():
+    return flow.cuda.is_available()
+
+
+@stands_for("torch.distributed.is_gloo_available", "torch.distributed.is_mpi_available",
+            "torch.distributed.is_torchelastic_launched", because="OneFlow has no such backend.")  # fmt: skip
+def is_backend_there():
+    return False

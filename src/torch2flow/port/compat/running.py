@@ -419,15 +419,24 @@ def grad(
         if each.is_leaf:  # What has come to it in the outer backward would be lost: this puts it into its `grad`.
             with flow.enable_grad():
                 flow.autograd.backward([each.view(each.shape)], [flow.zeros_like(each)])
-    if not allow_unused:
-        return flow.autograd.grad(outputs, inputs, grad_outputs, retained, create_graph)
-    found = []
-    for each in inputs:
-        try:
-            found.append(flow.autograd.grad(outputs, [each], grad_outputs, True, create_graph)[0])
-        except Exception:  # Nothing of the outputs comes from it, which OneFlow tells by a bare Exception.
-            found.append(None)
-    return tuple(found)
+    # Of what the outputs do not come from, OneFlow gives numbers that nobody wrote, if it was once part of a graph.
+    reached = nodes_behind(outputs)
+    used = [each for each in inputs if each.grad_fn in reached or any(each is one for one in outputs)]
+    if len(used) < len(inputs) and not allow_unused:
+        raise RuntimeError("one of the differentiated tensors was not used in the graph: set allow_unused=True")
+    found = iter(flow.autograd.grad(outputs, used, grad_outputs, retained, create_graph) if used else ())
+    return tuple(next(found) if any(each is one for one in used) else None for each in inputs)
+
+
+def nodes_behind(outputs):
+    """The nodes of the graph that outputs come from."""
+    found, following = set(), [each.grad_fn for each in outputs if each.grad_fn is not None]
+    while following:
+        node = following.pop()
+        if node not in found:
+            found.add(node)
+            following.extend(node.next_functions)
+    return found
 
 
 @stands_for("torch.utils.checkpoint.checkpoint", because="OneFlow's takes no `use_reentrant`: what is kept is kept.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
+from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.registry import stands_for
 
 
@@ -41,3 +43,58 @@ def in_stream(stream):
 @stands_for("torch.Tensor.record_stream", because="OneFlow orders its own work.")
 def record_stream(self, stream):
     return None
+
+
+@stands_for("torch.cuda.Event", "torch.cuda.streams.Event", because="OneFlow has no events: this one reads the clock.")
+class EventOfCuda:
+    def __init__(self, enable_timing=False, blocking=False, interprocess=False):
+        self.time = None
+
+    def record(self, stream=None):
+        if flow.cuda.is_available():
+            flow.cuda.synchronize()
+        self.time = time.perf_counter()
+
+    def wait(self, stream=None):
+        """What the event stands for is done."""
+
+    def synchronize(self):
+        """What the event stands for is done."""
+
+    def query(self):
+        return True
+
+    def elapsed_time(self, end_event):
+        """Milliseconds."""
+        return (end_event.time - self.time) * 1000
+
+
+@stands_for("torch.cuda.device", because="OneFlow's current device is set, and set back.")
+class DeviceOfCuda:
+    def __init__(self, device):
+        self.index = getattr(device, "index", device)
+
+    def __enter__(self):
+        self.before = flow.cuda.current_device() if flow.cuda.is_available() else None
+        if self.before is not None and isinstance(self.index, int) and self.index >= 0:
+            flow.cuda.set_device(self.index)
+
+    def __exit__(self, *error):
+        if self.before is not None:
+            flow.cuda.set_device(self.before)
+
+
+@stands_for(
+    "torch.cuda.OutOfMemoryError", "torch.OutOfMemoryError", because="OneFlow raises an error of its own, not this."
+)
+class OutOfMemoryError(RuntimeError):
+    """PyTorch's error for too little memory on a GPU."""
+
+
+@stands_for("torch.random.fork_rng", because="OneFlow has no `fork_rng`.")
+@contextlib.contextmanager
+def fork_rng(devices=None, enabled=True, _caller="fork_rng", _devices_kw="devices", device_type="cuda"):
+    state = flow.get_rng_state()
+    yield
+    if enabled:
+        flow.set_rng_state(state)
