@@ -11,15 +11,14 @@ A program holds what `forward` calls among all other calls; what else is known o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from torch2flow.errors import FormatError
 from torch2flow.models.program.budget import LONGEST_TEXT, MALFORMED
-from torch2flow.models.program.control_flow import CONTEXT, FUNCTION, FUNCTION_BLOCKS
+from torch2flow.models.program.control_flow import CONTEXT, FUNCTION, FUNCTION_BLOCKS, Reader
 from torch2flow.models.program.facts import MOST_NAMES, MOST_PARTS
-from torch2flow.models.program.graph import Frame, Graph, Line, Meta, Node, Ref, map_refs, refs
+from torch2flow.models.program.graph import Frame, Graph, Line, Node, Ref, map_refs, refs
 from torch2flow.models.program.identifiers import is_identifier
 
 Lost = list[tuple[str, str]]
@@ -56,22 +55,6 @@ class AuthorFunction:
     gradients: list[str]
     backward: list[Node] = field(default_factory=list)
     following: list[Any] = field(default_factory=list)
-
-
-class Reader(Protocol):
-    """Reads the program around (`exported.py`)."""
-
-    metas: dict[str, Meta]
-
-    def final_name(self, name: str) -> str | None: ...
-
-    def piece(self, given: dict[str, Any], suffix: str) -> str: ...
-
-    def inputs(self, inner: dict[str, Any], inside: str) -> list[str]: ...
-
-    def nodes(self, body: dict[str, Any], suffix: str, no_grad: bool) -> Iterator[Node]: ...
-
-    def results(self, inner: dict[str, Any], inside: str) -> list[Any]: ...
 
 
 def read_functions(reader: Reader, known: dict[str, Any], lost: Lost) -> tuple[list[AuthorFunction], Lost]:

@@ -26,7 +26,7 @@ from torch2flow.proof.capture.borders import Borders, Row
 _SAVED = "saved tensors"
 
 
-class Context:
+class SavedContext:
     """Stands for PyTorch's context of one call, in the trace of its backward."""
 
     def __init__(self, needs_input_grad: tuple[bool, ...], held: dict[str, Any]) -> None:
@@ -152,7 +152,7 @@ class _Recorded:
         def backward(*values: Any) -> Any:
             gradients, rest = values[: len(outputs)], iter(values[len(outputs) :])
             given = [next(rest) if isinstance(each, self.torch.Tensor) else each for each in leaves]
-            found = self.cls.backward(Context(needed, self.pytree.tree_unflatten(given, tree)), *gradients)
+            found = self.cls.backward(SavedContext(needed, self.pytree.tree_unflatten(given, tree)), *gradients)
             found = tuple(found) if isinstance(found, tuple | list) else (found,)
             return tuple(found[place] for place in places)
 
