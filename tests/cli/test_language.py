@@ -51,6 +51,8 @@ def test_help_is_chinese_where_the_locale_is(run_cli: Any) -> None:
         assert options and HAN.search(out.splitlines()[2])
         assert not re.search(r"Usage|Options|Show this message", out)
     assert not HAN.search(run_cli("convert", "--help")[1])
+    ascii_only = {**CHINESE, "PYTHONIOENCODING": "ascii"}
+    assert run_cli("convert", "--help", env=ascii_only) == run_cli("convert", "--help")
 
 
 def test_errors_are_chinese_and_name_what_they_named(run_cli: Any, tmp_path: Path) -> None:

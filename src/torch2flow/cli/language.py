@@ -10,6 +10,7 @@ from __future__ import annotations
 import gettext
 import inspect
 import re
+import sys
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,18 @@ class _Catalog(gettext.GNUTranslations):
 @cache
 def _catalog() -> _Catalog | None:
     file = gettext.find(DOMAIN, str(FOLDER))
-    if file is None:
+    if file is None or not _can_be_printed("中文"):
         return None
     with open(file, "rb") as opened:
         return _Catalog(opened)
+
+
+def _can_be_printed(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except (AttributeError, LookupError, UnicodeEncodeError):  # no standard output, or one of ASCII
+        return False
+    return True
 
 
 @lru_cache(1 << 12)
