@@ -73,13 +73,26 @@ def _found(text: str, catalog: _Catalog) -> str:
     if whole != text:
         return whole
     for parts, translation in catalog.templates:
-        if not text.startswith(parts[0]) or not text.endswith(parts[-1]) or not all(part in text for part in parts):
-            continue
-        match = re.fullmatch("(.*?)".join(map(re.escape, parts)), text, re.DOTALL)
-        if match is not None:
+        values = _values(parts, text)
+        if values is not None:
             # A value is a phrase of ours or a name: a name has no blanks, and is never in the catalog by chance.
-            return _filled(translation, [_value(each, catalog) if " " in each else each for each in match.groups()])
+            return _filled(translation, [_value(each, catalog) if " " in each else each for each in values])
     return ""
+
+
+def _values(parts: list[str], text: str) -> list[str] | None:
+    """What stands between the parts of a template in a text; None where they do not stand there in order."""
+    end = len(text) - len(parts[-1])
+    if not text.startswith(parts[0]) or not text.endswith(parts[-1]) or end < len(parts[0]):
+        return None
+    values, start = [], len(parts[0])
+    for part in parts[1:-1]:
+        found = text.find(part, start, end)
+        if found < 0:
+            return None
+        values.append(text[start:found])
+        start = found + len(part)
+    return [*values, text[start:end]]
 
 
 def _value(text: str, catalog: _Catalog) -> str:
