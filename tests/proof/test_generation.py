@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from torch2flow import convert
@@ -31,7 +32,7 @@ def example() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def steps(torch_python: Path, run_python: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("steps")
-    names = [f"{name}:step" for name in ("llama", "gpt2", "qwen2", "mistral", "llama_half")]
+    names = [f"{name}:step" for name in ("llama", "gpt2", "qwen2", "mistral", "llama_half", "t5", "bart", "whisper")]
     run_python(torch_python, TINY.read_text(), folder, *names)
     return folder
 
@@ -49,6 +50,25 @@ def test_a_loop_in_oneflow_gives_the_tokens_of_generate(
     assert found.tolist() == json.loads((steps / f"{name}.json").read_text())
     drawn = [example["generate"](model, flow.tensor(PROMPT), nothing, 12, temperature=2.0).tolist() for _ in range(2)]
     assert drawn[0] != drawn[1] and [row[:5] for row in drawn[0]] == PROMPT
+
+
+@pytest.mark.parametrize("name", ["t5", "bart", "whisper"])
+def test_an_encoder_and_a_decoder_give_them_too(
+    name: str, flow: ModuleType, steps: Path, example: dict[str, Any]
+) -> None:
+    built = {}
+    for part in (name, f"{name}_encoder"):
+        convert(steps / f"{part}.pt2", steps / f"{part}_flow")
+        built[part] = load_package(steps / f"{part}_flow").load_model()
+    read = flow.tensor(np.load(steps / f"{name}.npy"))
+    encoder = built[f"{name}_encoder"]
+    states = (encoder(read) if name == "whisper" else encoder(read, flow.ones_like(read))).last_hidden_state
+    config = json.loads((steps / name / "config.json").read_text())
+    start = flow.full((2, 1), config["decoder_start_token_id"], dtype=flow.int64)
+    step, nothing = example["with_states"](built[name], states), example["nothing_yet"](config, batch=2)
+    assert example["generate"](step, start, nothing, new=12).tolist() == json.loads(
+        (steps / f"{name}.json").read_text()
+    )
 
 
 @pytest.mark.parametrize("name", ["mistral", "llama_half"])

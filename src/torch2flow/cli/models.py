@@ -131,6 +131,7 @@ Examples:
     help="Never hold all weights in memory: the .pt2 has none, and convert --weights takes them from the checkpoint.",
 )
 @click.option("--cache", is_flag=True, help="A folder's decoder: the step that takes keys and values, and gives them.")
+@click.option("--part", default="", metavar="PATH", help="Capture a module of the model alone, such as encoder.")
 @click.option("--train", is_flag=True, help="Capture in train mode. Default: eval mode.")
 @click.option("--no-dropout", is_flag=True, help="Set every dropout probability to 0 first.")
 @click.option("--gradients", is_flag=True, help="Record gradients, and parameters and buffers after a step of SGD.")

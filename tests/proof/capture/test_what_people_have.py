@@ -213,3 +213,23 @@ def test_a_folder_of_transformers_is_told_by_convert(tmp_path: Path) -> None:
     (folder / "model.safetensors").write_bytes((FRAMEWORKS / "lora-linear" / "base.safetensors").read_bytes())
     notes = torch2flow.convert(folder, tmp_path / "out").plan.notes
     assert any(f"'torch2flow capture {folder} -o model.pt2'" in note for note in notes)
+
+
+LAYER = "torch.nn:TransformerEncoderLayer(8, 2, 16, batch_first=True)"
+
+
+def test_a_module_of_a_model_is_captured_alone(torch: Any, tmp_path: Path) -> None:
+    trained = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    torch.save(trained.state_dict(), tmp_path / "best.pth")
+    out, given = tmp_path / "part.pt2", GivenWeights(tmp_path / "best.pth")
+    capture_named(LAYER, ["float32[batch,8]"], out, part="linear1", weights=given, reference="none")
+    assert {name: value.shape for name, value in open_checkpoint(out).items()} == {"weight": (16, 8), "bias": (16,)}
+    assert (open_checkpoint(out)["weight"].numpy() == trained.linear1.weight.detach().numpy()).all()
+
+
+def test_a_module_that_is_not_there_is_told_with_those_that_may_be_meant(torch: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no module 'linear3'") as told:
+        capture_named(LAYER, ["float32[2,8]"], tmp_path / "part.pt2", part="linear3")
+    assert "linear1" in told.value.remedy and not (tmp_path / "part.pt2").exists()
+    with pytest.raises(UsageError, match="--part takes a module out of"):
+        capture_named(LAYER, [], tmp_path / "part.pt2", part="linear1", without_weights=True)

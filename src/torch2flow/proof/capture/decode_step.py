@@ -1,6 +1,7 @@
 """The step of a decoder of transformers' whose keys and values go in and come out: `capture FOLDER --cache`.
 
     logits, past = model(input_ids, past)
+    logits, past = model(decoder_input_ids, states, past)       where an encoder made `states`, [batch, source, size]
 
 `past` is a list with a pair for each layer, keys and values of `[batch, heads, past, size]`; with none of length 0 the
 step reads a prompt. The model stays what it is, with its class's name and its keys; only its `forward` is another.
@@ -18,8 +19,11 @@ from torch2flow.proof.capture.factories import in_words
 SIZES = {"batch": 2, "new": 3, "past": 7}
 """How long the named axes are in the sample."""
 
-AXES = {"input_ids": {0: "batch", 1: "new"}, "past": {0: "batch", 2: "past"}}
-"""The named axes of the inputs; those of `past` are the same for all keys and values."""
+SOURCE = {"source": 5}
+"""The same of what an encoder made."""
+
+TOKENS, STATES, PAST = {0: "batch", 1: "new"}, {0: "batch", 1: "source"}, {0: "batch", 2: "past"}
+"""The named axes of the inputs; those of the last are the same for all keys and values."""
 
 
 def as_decode_step(model: Any, folder: Path) -> None:
@@ -29,8 +33,8 @@ def as_decode_step(model: Any, folder: Path) -> None:
         UnsupportedError: it is no decoder whose cache is keys and values alone.
     """
     library = importlib.import_module("transformers")
-    kind, config = type(model), model.config
-    if getattr(config, "is_encoder_decoder", False) or not hasattr(kind, "generate"):
+    kind = type(model)
+    if not hasattr(kind, "generate"):
         raise UnsupportedError(
             f"{kind.__name__} is no decoder of text, which --cache is for.",
             where=str(folder),
@@ -42,7 +46,27 @@ def as_decode_step(model: Any, folder: Path) -> None:
         output = kind.forward(self, input_ids=input_ids, past_key_values=cache, use_cache=True)
         return output.logits, pairs_of(output.past_key_values)
 
-    model.__class__ = type(kind.__name__, (kind,), {"forward": forward, "__module__": kind.__module__})
+    def forward_with_states(self: Any, decoder_input_ids: Any, states: Any, past: Any) -> Any:
+        encoded = library.modeling_outputs.BaseModelOutput(last_hidden_state=states)
+        # What the decoder attends to in the states is computed anew in each step, and is no part of what is kept.
+        cache = library.EncoderDecoderCache(cache_of(library, past), library.DynamicCache())
+        output = kind.forward(
+            self, encoder_outputs=encoded, decoder_input_ids=decoder_input_ids, past_key_values=cache, use_cache=True
+        )
+        return output.logits, pairs_of(output.past_key_values.self_attention_cache)
+
+    own = forward_with_states if has_encoder(model) else forward
+    model.__class__ = type(kind.__name__, (kind,), {"forward": own, "__module__": kind.__module__})
+
+
+def has_encoder(model: Any) -> bool:
+    """Whether a decoder attends to what an encoder made."""
+    return bool(getattr(model.config, "is_encoder_decoder", False))
+
+
+def axes_of(model: Any) -> dict[int | str, dict[int, str]]:
+    """The named axes of the step's inputs, by their places."""
+    return dict(enumerate((TOKENS, STATES, PAST) if has_encoder(model) else (TOKENS, PAST)))
 
 
 def cache_of(library: Any, past: Any) -> Any:
@@ -84,9 +108,13 @@ def sample_call(torch: Any, model: Any, sizes: dict[str, int], seed: int, folder
         return torch.randint(0, int(text.vocab_size), (sizes["batch"], count), generator=generator)
 
     before, ids = tokens(sizes["past"]), tokens(sizes["new"])
+    states: tuple[Any, ...] = ()
+    if has_encoder(model):
+        shape, like = (sizes["batch"], sizes["source"], text.hidden_size), next(iter(model.parameters()))
+        states = (torch.randn(shape, generator=generator).to(like.dtype),)
     try:
         with torch.no_grad():
-            _, past = model(before, [])
+            _, past = model(before, *states, [])
     except Exception as error:
         raise UnsupportedError(
             f"The model gives no keys and values to go on with: {in_words(error, 300)}", where=str(folder)
@@ -98,4 +126,4 @@ def sample_call(torch: Any, model: Any, sizes: dict[str, int], seed: int, folder
             maybe="it is a recurrent model, or keeps a window of its own",
             remedy="capture it without --cache",
         )
-    return ids, [(keys.clone(), values.clone()) for keys, values in past]
+    return ids, *states, [(keys.clone(), values.clone()) for keys, values in past]

@@ -8,6 +8,7 @@ Code that lies in such a folder is never run (`trust_remote_code` stays off), an
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,7 @@ def default_inputs(model: Any, folder: Path) -> list[str]:
             remedy=f"say them: --input '{main or 'NAME'}=float32[batch,...]'",
         )
     inputs = make(model.config)
-    if getattr(model.config, "is_encoder_decoder", False):
+    if "decoder_input_ids" in inspect.signature(model.forward).parameters:
         inputs.append(f"decoder_input_ids=int64[batch,target]:0..{_vocabulary(model.config)}")
     return inputs
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.errors import UsageError
 from torch2flow.proof.capture.axes import Call
 from torch2flow.proof.capture.capture_job import Captured
-from torch2flow.proof.capture.decode_step import AXES, SIZES, as_decode_step, sample_call
+from torch2flow.proof.capture.decode_step import SIZES, SOURCE, as_decode_step, axes_of, has_encoder, sample_call
 from torch2flow.proof.capture.factories import build, parse_factory, unwrapped
 from torch2flow.proof.capture.given_weights import GivenWeights
 from torch2flow.proof.capture.inputs import Array, Inputs, choose_sizes, make_inputs, parse_input, parse_sizes
@@ -34,6 +35,7 @@ def capture_named(
     weights: GivenWeights | None = None,
     without_weights: bool = False,
     cache: bool = False,
+    part: str = "",
     say: Say | None = None,
     **options: Any,
 ) -> Captured:
@@ -48,6 +50,7 @@ def capture_named(
         weights: a checkpoint that is loaded into the model.
         without_weights: the model never has all its weights in memory, and the `.pt2` has none.
         cache: a folder of transformers': the step that takes keys and values, and gives them back.
+        part: the path of the submodule that is captured in place of the model.
         say: is called with what is being done.
 
     Raises:
@@ -65,6 +68,12 @@ def capture_named(
             "--cache is for a decoder in a folder of transformers', and makes its own inputs.",
             where=model,
             remedy="leave out --input" if is_folder else "leave out --cache, or name the folder",
+        )
+    if part and (cache or without_weights or is_script):
+        raise UsageError(
+            "--part takes a module out of a model that is built with its weights.",
+            where=model,
+            remedy="leave out --cache and --without-weights" if not is_script else "name the code, and not the file",
         )
     if without_weights:
         _check_without_weights(weights, options, is_script=is_script, is_folder=is_folder)
@@ -90,6 +99,9 @@ def capture_named(
             module = None if is_script else build_pretrained(path) if is_folder else build(model)
         if apart is not None:
             notes += apart.notes
+        if part:
+            notes += weights.load_into(torch, _module(torch, module, model)) if weights is not None else []
+            module = submodule(torch, module, part, model)
         if cache:
             as_decode_step(module, path)
         elif is_folder and not inputs:
@@ -100,7 +112,7 @@ def capture_named(
         if is_script:
             module = module_of_script(torch, path, live_call(torch, made))
             notes.append("TorchScript has one mode here, eval: train() changes nothing in the model")
-        if weights is not None and apart is None:
+        if weights is not None and apart is None and not part:
             notes += weights.load_into(torch, _module(torch, module, model))
 
     def again(other: dict[str, int]) -> Call:
@@ -114,8 +126,9 @@ def capture_named(
     dynamic: dict[int | str, dict[int, str]] = dict(made.dynamic)
     if cache:
         with contextlib.nullcontext() if apart is None else apart.given(), quiet():
-            args = sample_call(torch, module, {**SIZES, **parse_sizes(sizes)}, seed, path)
-        dynamic = dict(enumerate(AXES.values()))
+            lengths = {**SIZES, **(SOURCE if has_encoder(module) else {}), **parse_sizes(sizes)}
+            args = sample_call(torch, module, lengths, seed, path)
+        dynamic = axes_of(module)
     captured = capture(
         module,
         args,
@@ -185,6 +198,25 @@ def _module(torch: Any, found: Any, model: str) -> Any:
     if not isinstance(found, torch.nn.Module):
         raise UsageError(f"What {model} gives is no torch.nn.Module, and takes no weights.", where=model)
     return unwrapped(found)
+
+
+def submodule(torch: Any, found: Any, part: str, model: str) -> Any:
+    """A part of a model, by its path.
+
+    Raises:
+        UsageError: the model has no module of this path.
+    """
+    modules = dict(_module(torch, found, model).named_modules())
+    if part not in modules:
+        near = get_close_matches(part, modules, 3)
+        raise UsageError(
+            f"The model has no module {part[:200]!r}.",
+            where=model,
+            remedy=f"one of these may be it: {', '.join(near)}"
+            if near
+            else "name one that model.named_modules() lists",
+        )
+    return modules[part]
 
 
 def live_call(torch: Any, inputs: Inputs) -> Call:
