@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from torch2flow.models.program.graph import Graph, Node, Ref
+from torch2flow.models.program.graph import Graph, Node, Ref, refs
 
 ATTENTION = "scaled_dot_product_attention"
 MULTIHEAD = "multi_head_attention_forward"
 DROPOUT = ("aten.dropout", "aten.feature_dropout", "aten.alpha_dropout", "aten.feature_alpha_dropout")
+
+ALIAS = "aten.alias"
 
 NORMS = {"aten.batch_norm": "training", "aten.instance_norm": "use_input_stats"}
 """Norms that may have running statistics, and which argument says that those of the batch are taken."""
@@ -40,6 +42,7 @@ def restore_other_mode(graph: Graph, dropout: Calls, norms: Calls) -> None:
         dropout: the calls of dropout in the other mode.
         norms: the calls of norms with running statistics in the other mode.
     """
+    graph.nodes = _without_aliases(graph)
     for node, (_, flag) in _paired(graph, norms, tuple(NORMS)):
         graph.by_mode[node.outputs[0]] = bool(flag) is not node.arguments.get(NORMS[node.operator], False)
     for node, (_, rate) in _paired(graph, dropout, DROPOUT):
@@ -54,6 +57,17 @@ def restore_other_mode(graph: Graph, dropout: Calls, norms: Calls) -> None:
             graph.by_mode[node.outputs[0]] = (rate > 0) is not given.get("train", False)
     if graph.mode == "eval":
         _restore_attention(graph, dropout)
+
+
+def _without_aliases(graph: Graph) -> list[Node]:
+    """The calls without the aliases that `capture` gives to dropouts, so that what one makes is another value."""
+    aliases = {node.outputs[0]: node.arguments["self"] for node in graph.nodes if node.operator == ALIAS}
+    read = [name for node in graph.nodes if node.operator not in DROPOUT for name in node.refs()]
+    for name in {*read, *refs(graph.outputs)}:
+        aliases.pop(name, None)
+    given = {name: value.name for name, value in aliases.items() if isinstance(value, Ref)}
+    kept = (node for node in graph.nodes if node.operator != ALIAS or node.outputs[0] not in given)
+    return [node.renamed(lambda name: given.get(name, name)) for node in kept] if given else graph.nodes
 
 
 def acts_by_mode(node: Node, graph: Graph) -> bool:

@@ -16,7 +16,7 @@ import inspect
 import json
 import os
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from typing import Any
 from torch2flow.proof.capture.borders import Borders, Row
 
 _SAVED = "saved tensors"
+
+OwnApply = Callable[[Any], Any]
+"""Gives a class's own `apply`."""
 
 
 class SavedContext:
@@ -38,27 +41,50 @@ class SavedContext:
 @contextlib.contextmanager
 def recorded_functions(torch: Any, borders: Borders) -> Iterator[None]:
     """While this lasts, an export records the author's functions with their backward; not with an older PyTorch."""
-    base = torch.autograd.Function
-    original = base.__dict__.get("apply")
     try:
         get_proxy_mode = import_module(f"{torch.__name__}.fx.experimental.proxy_tensor").get_proxy_mode
     except (ImportError, AttributeError):
-        get_proxy_mode = None
-    if get_proxy_mode is None or not isinstance(original, classmethod):
         yield
         return
 
-    def apply(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def recorded(cls: Any, own: OwnApply, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         tracer = getattr(get_proxy_mode(), "tracer", None)
-        if not is_authors(cls) or kwargs or tracer is None or tracer is not borders.trace.tracer:
-            return original.__func__(cls, *args, **kwargs)
-        return _Recorded(torch, cls, args, borders).run(original.__func__)
+        if kwargs or tracer is None or tracer is not borders.trace.tracer:
+            return own(cls)(*args, **kwargs)
+        return _Recorded(torch, cls, args, borders).run(own)
+
+    with functions_through(torch, recorded):
+        yield
+
+
+@contextlib.contextmanager
+def functions_through(
+    torch: Any, call: Callable[[Any, OwnApply, tuple[Any, ...], dict[str, Any]], Any]
+) -> Iterator[None]:
+    """While this lasts, each `apply` of an author's `torch.autograd.Function` is made by `call`.
+
+    Args:
+        torch: the module `torch`.
+        call: is given the class, what gives a class's own `apply`, and the arguments.
+    """
+    base = torch.autograd.Function
+    original = inspect.getattr_static(base, "apply")  # of Python from 2.0 on, of C before, and again from 2.14 on
+    is_its_own = "apply" in vars(base)
+
+    def own(cls: Any) -> Any:
+        return original.__get__(None, cls)
+
+    def apply(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return call(cls, own, args, kwargs) if is_authors(cls) else own(cls)(*args, **kwargs)
 
     base.apply = classmethod(apply)
     try:
         yield
     finally:
-        base.apply = original
+        if is_its_own:
+            base.apply = original
+        else:
+            del base.apply
 
 
 def is_authors(cls: Any) -> bool:
@@ -75,11 +101,11 @@ class _Recorded:
         self.held: dict[str, Any] | None = None
         self.without_gradient: tuple[Any, ...] = ()
 
-    def run(self, apply: Any) -> Any:
+    def run(self, own: OwnApply) -> Any:
         """Calls the function, and records what it can."""
         nodes = self.trace.tracer.graph.nodes
         last = next(reversed(nodes), None)
-        result = apply(self._watched(), *self.args)
+        result = own(self._watched())(*self.args)
         made: list[Any] = []
         for node in reversed(nodes):
             if node is last:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch2flow.proof.capture.author_functions import OwnApply, functions_through
 from torch2flow.proof.capture.control_flow import DECISIONS, plain_control_flow
 from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.module_state import untouched
@@ -300,25 +301,14 @@ def _note_norm(func: Any, args: Any, kwargs: Any, calls: ModeCalls, path: str) -
         calls.norms.append((path, func.__name__, bool(flag)))
 
 
-@contextlib.contextmanager
-def _backwards_noted(torch: Any, calls: ModeCalls, stack: CallStack) -> Iterator[None]:
+def _backwards_noted(torch: Any, calls: ModeCalls, stack: CallStack) -> contextlib.AbstractContextManager[None]:
     """A context that notes each use of an author's `torch.autograd.Function`."""
-    base = torch.autograd.Function
-    original = base.__dict__.get("apply")
-    if not isinstance(original, classmethod):
-        yield  # PyTorch before 2.0 has it in C++.
-        return
 
-    def apply(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if not cls.__module__.startswith("torch."):
-            calls.backwards.append((stack.path, cls.__name__))
-        return original.__func__(cls, *args, **kwargs)
+    def noted(cls: Any, own: OwnApply, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        calls.backwards.append((stack.path, cls.__name__))
+        return own(cls)(*args, **kwargs)
 
-    base.apply = classmethod(apply)
-    try:
-        yield
-    finally:
-        base.apply = original
+    return functions_through(torch, noted)
 
 
 def _dropout(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[float, Any]:

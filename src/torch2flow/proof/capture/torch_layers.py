@@ -2,7 +2,8 @@
 
 PyTorch unrolls `lstm`, `gru` and `rnn` over time to find the shapes of their results, and so fixes the number of steps,
 though the program holds one call: the shapes follow from those of the inputs. A `TransformerEncoder` or decoder looks
-whether the mask that it is given is the causal one, which is only a hint for a faster kernel.
+whether the mask that it is given is the causal one, which is only a hint for a faster kernel. A dropout in eval mode
+gives the very tensor that it is given, and from 2.14 on a program has all that reads the one read the other.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from torch2flow.proof.capture.runtime import version_of
 from torch2flow.proof.random_calls import RECURRENT
+
+DROPOUT = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
 
 _DETECTS_MASK = "_detect_is_causal_mask"
 
@@ -19,7 +23,7 @@ _DETECTS_MASK = "_detect_is_causal_mask"
 @contextlib.contextmanager
 def exportable_layers(torch: Any) -> Iterator[None]:
     """While a model is exported, no layer of PyTorch's own fixes a size or reads a value that it can do without."""
-    with _free_steps(torch), _masks_as_given(torch):
+    with _free_steps(torch), _masks_as_given(torch), _dropout_apart(torch):
         yield
 
 
@@ -66,3 +70,32 @@ def _masks_as_given(torch: Any) -> Iterator[None]:
         yield
     finally:
         setattr(transformer, _DETECTS_MASK, before)
+
+
+@contextlib.contextmanager
+def _dropout_apart(torch: Any) -> Iterator[None]:
+    """What a dropout in eval mode gives is another tensor than what it is given: it gets an alias of that.
+
+    Else `y = drop(x); z = f(x)` would be `z = f(y)` in the program, which is another model in train mode. The reader of
+    a capture leaves the aliases out.
+    """
+    functions = torch._VF  # what the functions of torch.nn.functional call
+    homes = (functions, torch)
+    before = {(home, name): getattr(home, name) for home in homes for name in DROPOUT if hasattr(home, name)}
+
+    def apart(function: Any) -> Any:
+        def dropout(input: Any, p: float, train: bool) -> Any:
+            return function(input if train else torch.ops.aten.alias.default(input), p, train)
+
+        return dropout
+
+    if version_of(torch) < (2, 14):
+        yield
+        return
+    for (home, name), function in before.items():
+        setattr(home, name, apart(function))
+    try:
+        yield
+    finally:
+        for (home, name), function in before.items():
+            setattr(home, name, function)
