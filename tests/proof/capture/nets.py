@@ -449,3 +449,15 @@ class HoldsLiterals(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * torch.tensor([0.1, 0.2, 0.3], dtype=x.dtype) + torch.as_tensor(0.7)
+
+
+class ReadsBeside(nn.Module):
+    """Reads what a dropout is given after the dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.drop, self.second = nn.Linear(3, 3), nn.Dropout(0.3), nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = self.first(x)
+        return self.drop(hidden) + nn.functional.alpha_dropout(hidden, 0.1, self.training) + self.second(hidden)

@@ -585,3 +585,15 @@ def test_a_large_recording_is_told_before_it_is_written(
     monkeypatch.setattr(recording_size, "LARGE", 1 << 40)
     torch2flow.capture(net, (x,), out=tmp_path / "other.pt2", tell=told.append)
     assert len(told) == 1
+
+
+def test_what_reads_the_input_of_a_dropout_does_not_read_its_output(run_capture: Any, tmp_path: Path) -> None:
+    assert run_capture("ReadsBeside", "float32[batch,3]")[0] == 0
+    program = open_program(open_container(tmp_path / "net.pt2"))
+    assert program is not None
+    nodes = program.graph.nodes
+    assert sorted(node.operator for node in nodes) == sorted(
+        ["aten.linear", "aten.dropout", "aten.alpha_dropout", "aten.add", "aten.add", "aten.linear"]
+    )
+    readers = [node for node in nodes[1:] if node.operator != "aten.add"]
+    assert all(nodes[0].outputs[0] in node.refs() for node in readers)

@@ -3,7 +3,8 @@
 PyTorch unrolls `lstm`, `gru` and `rnn` over time to find the shapes of their results, and so fixes the number of steps,
 though the program holds one call: the shapes follow from those of the inputs. A `TransformerEncoder` or decoder looks
 whether the mask that it is given is the causal one, which is only a hint for a faster kernel. A dropout in eval mode
-gives the very tensor that it is given, and from 2.14 on a program has all that reads the one read the other.
+gives the very tensor that it is given, and a program then has all that reads the one read the other: of alpha dropout,
+and from 2.14 on of any.
 """
 
 from __future__ import annotations
@@ -79,6 +80,9 @@ def _dropout_apart(torch: Any) -> Iterator[None]:
     Else `y = drop(x); z = f(x)` would be `z = f(y)` in the program, which is another model in train mode. The reader of
     a capture leaves the aliases out.
     """
+    if version_of(torch) < (2, 5):  # whose tracer reads Python's bytecode
+        yield
+        return
     functions = torch._VF  # what the functions of torch.nn.functional call
     homes = (functions, torch)
     before = {(home, name): getattr(home, name) for home in homes for name in DROPOUT if hasattr(home, name)}
@@ -89,9 +93,6 @@ def _dropout_apart(torch: Any) -> Iterator[None]:
 
         return dropout
 
-    if version_of(torch) < (2, 14):
-        yield
-        return
     for (home, name), function in before.items():
         setattr(home, name, apart(function))
     try:
