@@ -428,11 +428,16 @@ class Rewriter(FileUnderWay):
 
     def _looked_up_by_text(self, node: ast.Call) -> None:
         """`getattr(optim, name)`: which name that is, is known when the code runs, so all substitutes are at hand."""
-        if not isinstance(node.func, ast.Name) or node.func.id != "getattr" or len(node.args) < 2:
+        if not isinstance(node.func, ast.Name) or node.func.id not in ("getattr", "hasattr") or len(node.args) < 2:
             return
         used, name = self.path_of(node.args[0]), node.args[1]
         if used in MODULES and module_there(used).startswith("oneflow"):
             known = isinstance(name, ast.Constant) and isinstance(name.value, str)
+            if node.func.id == "hasattr":
+                asked = find(f"{used}.{name.value}") if known else None  # type: ignore[attr-defined]
+                if asked is not None and asked.status == "rule" and not asked.oneflow:
+                    self.source.replace(*self.source.span(node), "True")
+                return
             if not known or find(f"{used}.{name.value}").status == "rule":  # type: ignore[attr-defined]
                 self.tally.compat.add(NAMES_OF + used)
                 self._put(node.args[0], f"{COMPAT}.{used.replace('.', '_')}", False)
