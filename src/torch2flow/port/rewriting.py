@@ -391,6 +391,10 @@ class Rewriter(FileUnderWay):
             if name in renamed:
                 start = self.source.offset(keyword.lineno, keyword.col_offset)
                 self.source.replace(start, start + len(name), renamed[name])
+            elif name == "out" and api.status in ("equal", "part") and api.oneflow.startswith("oneflow."):
+                self._stored(call, keyword)
+            elif name in ("memory_format", "layout") and api.status in ("equal", "part"):
+                self._drop(call, keyword, api.name)
             elif is_placed(api.name, api.arguments) and name in PLACE:
                 pass  # the compatibility module gives OneFlow's classes these
             elif name in api.arguments:
@@ -399,6 +403,21 @@ class Rewriter(FileUnderWay):
                     self._drop(call, keyword, api.name)
                 else:
                     self.cannot(call, f"{api.name}({name}=)", f"OneFlow's {api.oneflow} has no argument {name!r}.")
+
+    def _stored(self, call: ast.Call, keyword: ast.keyword) -> None:
+        """`torch.mul(a, b, out=c)`: OneFlow's functions have no `out`, so the result goes into that tensor."""
+        start, end = self.source.span(call)
+        last = max([*call.args, *call.keywords], key=lambda each: (each.lineno, each.col_offset))
+        before = re.compile(r"\s*,\s*$").search(
+            self.source.text, start, self.source.offset(keyword.lineno, keyword.col_offset)
+        )
+        if last is not keyword or before is None:
+            self.cannot(call, "out", "OneFlow's function has no argument 'out'.")
+            return
+        self.tally.compat.add("stored")
+        self.needs_compat = True
+        self.source.insert_first(start, f"{COMPAT}.stored(")
+        self.source.replace(before.start(), self.source.span(keyword.value)[0], "), ")
 
     def _drop(self, call: ast.Call, keyword: ast.keyword, api: str) -> None:
         name = keyword.arg or ""
