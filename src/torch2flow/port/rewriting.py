@@ -406,12 +406,15 @@ class Rewriter(FileUnderWay):
 
     def _stored(self, call: ast.Call, keyword: ast.keyword) -> None:
         """`torch.mul(a, b, out=c)`: OneFlow's functions have no `out`, so the result goes into that tensor."""
-        start, end = self.source.span(call)
-        last = max([*call.args, *call.keywords], key=lambda each: (each.lineno, each.col_offset))
+        start, end_of_out = self.source.span(call)[0], self.source.span(keyword.value)[1]
+        end_of_others = max(
+            (self.source.span(each)[1] for each in [*call.args, *[k.value for k in call.keywords if k is not keyword]]),
+            default=start,
+        )
         before = re.compile(r"\s*,\s*$").search(
             self.source.text, start, self.source.offset(keyword.lineno, keyword.col_offset)
         )
-        if last is not keyword or before is None:
+        if end_of_others > end_of_out or before is None:
             self.cannot(call, "out", "OneFlow's function has no argument 'out'.")
             return
         self.tally.compat.add("stored")
