@@ -75,6 +75,11 @@ CASES = {
         "from flowvision.transforms import transforms\n"
         "from flowvision.datasets.folder import default_loader\nt = transforms.Compose([transforms.ToTensor()])\n",
     ),
+    "whether a name is there that has a substitute": (
+        "from torch.nn import functional as F\nx = hasattr(F, 'scaled_dot_product_attention')\n"
+        "y = hasattr(F, 'never')\n",
+        "from oneflow.nn import functional as F\nx = True\ny = hasattr(F, 'never')\n",
+    ),
     "an import in a function": (
         "def f(x):\n    import torch.nn as F\n    return F.Module(x)\n",
         "def f(x):\n    import oneflow.nn as F\n    return F.Module(x)\n",

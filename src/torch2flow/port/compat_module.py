@@ -15,7 +15,7 @@ from typing import Any
 
 from torch2flow.models.codegen.source_text import SourceText, copied, formatted
 from torch2flow.port import batch_statistics, layer_inputs, missing, packages_asked, placement, tensor_attributes
-from torch2flow.port.compat import SUBSTITUTES, complex_tensors, fourier
+from torch2flow.port.compat import SUBSTITUTES, common, complex_tensors, fourier
 from torch2flow.port.source import parse_source
 from torch2flow.port.substituting import methods_called
 from torch2flow.port.torch_modules import MODULES
@@ -38,6 +38,7 @@ OURS: dict[str, Any] = {
     "samples": layer_inputs.take_samples_without_batch,
     "statistics": batch_statistics.keep_digits_of_batch_norm,
     "find_spec": packages_asked.find_spec,
+    "stored": common.stored,
     "version": packages_asked.version,
 }
 """What code may need that stands for no one name of PyTorch."""

@@ -391,6 +391,10 @@ class Rewriter(FileUnderWay):
             if name in renamed:
                 start = self.source.offset(keyword.lineno, keyword.col_offset)
                 self.source.replace(start, start + len(name), renamed[name])
+            elif name == "out" and api.status in ("equal", "part") and api.oneflow.startswith("oneflow."):
+                self._stored(call, keyword)
+            elif name in ("memory_format", "layout") and api.status in ("equal", "part"):
+                self._drop(call, keyword, api.name)
             elif is_placed(api.name, api.arguments) and name in PLACE:
                 pass  # the compatibility module gives OneFlow's classes these
             elif name in api.arguments:
@@ -399,6 +403,24 @@ class Rewriter(FileUnderWay):
                     self._drop(call, keyword, api.name)
                 else:
                     self.cannot(call, f"{api.name}({name}=)", f"OneFlow's {api.oneflow} has no argument {name!r}.")
+
+    def _stored(self, call: ast.Call, keyword: ast.keyword) -> None:
+        """`torch.mul(a, b, out=c)`: OneFlow's functions have no `out`, so the result goes into that tensor."""
+        start, end_of_out = self.source.span(call)[0], self.source.span(keyword.value)[1]
+        end_of_others = max(
+            (self.source.span(each)[1] for each in [*call.args, *[k.value for k in call.keywords if k is not keyword]]),
+            default=start,
+        )
+        before = re.compile(r"\s*,\s*$").search(
+            self.source.text, start, self.source.offset(keyword.lineno, keyword.col_offset)
+        )
+        if end_of_others > end_of_out or before is None:
+            self.cannot(call, "out", "OneFlow's function has no argument 'out'.")
+            return
+        self.tally.compat.add("stored")
+        self.needs_compat = True
+        self.source.insert_first(start, f"{COMPAT}.stored(")
+        self.source.replace(before.start(), self.source.span(keyword.value)[0], "), ")
 
     def _drop(self, call: ast.Call, keyword: ast.keyword, api: str) -> None:
         name = keyword.arg or ""
@@ -428,11 +450,16 @@ class Rewriter(FileUnderWay):
 
     def _looked_up_by_text(self, node: ast.Call) -> None:
         """`getattr(optim, name)`: which name that is, is known when the code runs, so all substitutes are at hand."""
-        if not isinstance(node.func, ast.Name) or node.func.id != "getattr" or len(node.args) < 2:
+        if not isinstance(node.func, ast.Name) or node.func.id not in ("getattr", "hasattr") or len(node.args) < 2:
             return
         used, name = self.path_of(node.args[0]), node.args[1]
         if used in MODULES and module_there(used).startswith("oneflow"):
             known = isinstance(name, ast.Constant) and isinstance(name.value, str)
+            if node.func.id == "hasattr":
+                asked = find(f"{used}.{name.value}") if known else None  # type: ignore[attr-defined]
+                if asked is not None and asked.status == "rule" and not asked.oneflow:
+                    self.source.replace(*self.source.span(node), "True")
+                return
             if not known or find(f"{used}.{name.value}").status == "rule":  # type: ignore[attr-defined]
                 self.tally.compat.add(NAMES_OF + used)
                 self._put(node.args[0], f"{COMPAT}.{used.replace('.', '_')}", False)

@@ -141,11 +141,7 @@ class MSELoss(LossModule):
         return mse_loss(input, target, reduction=self.reduction)
 
 
-@stands_for(
-    "torch.nn.BCELoss",
-    because="OneFlow's takes no `size_average` and no `reduce`.",
-    only_with=("size_average", "reduce"),
-)
+@stands_for("torch.nn.BCELoss", because="OneFlow's gradient is NaN for a chance of exactly 0 or 1.")
 class BCELoss(LossModule):
     def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean"):
         super().__init__(size_average, reduce, reduction)

@@ -89,11 +89,15 @@ def negative_log_likelihood(
 
 @stands_for(
     "torch.nn.functional.binary_cross_entropy",
-    because="OneFlow's takes no `size_average`.",
-    only_with=("size_average", "reduce"),
+    because="OneFlow's gradient is NaN for a chance of exactly 0 or 1, as a sigmoid gives.",
 )
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
-    loss = entropy_of_bits(input, target.to(input.dtype))
+    target, least = target.to(input.dtype), 1e-12
+    is_sure = (input * (1 - input)).detach() < least
+    loss = entropy_of_bits(flow.where(is_sure, flow.full_like(input, 0.5), input), target)
+    slope = ((input - target) / least).detach()  # PyTorch divides by no less than this
+    sure = entropy_of_bits(input.detach(), target) + slope * (input - input.detach())
+    loss = flow.where(is_sure, sure, loss)
     return summarized(loss if weight is None else loss * weight, reduction, size_average, reduce)
 
 

@@ -65,6 +65,10 @@ class OptimizerMethods:
         ]
         super().load_state_dict({**state_dict, "param_groups": groups})
 
+    @property
+    def state(self):
+        return self._state
+
     def turn_gradients(self):
         """Where the aim is the largest value, the gradients point the other way; OneFlow ignores that."""
         if self.defaults["maximize"]:

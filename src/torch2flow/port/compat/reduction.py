@@ -70,13 +70,31 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     return mean_of_numbers(input if dtype is None else input.to(dtype), all_of(input, dim), keepdim)
 
 
-@stands_for("torch.prod", "torch.Tensor.prod", because="OneFlow's takes no keyword `input=`, and keeps bools as bools.")
+@stands_for(
+    "torch.prod", "torch.Tensor.prod", because="OneFlow's keeps bools as bools, and has a gradient of NaN beside a 0."
+)
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     x = input if dtype is None else input.to(dtype)
     x = x if x.dtype.is_floating_point or dtype is not None else x.to(flow.int64)
     if x.ndim == 0:
         return x
+    if x.requires_grad:  # OneFlow's own gradient divides by the numbers, and one may be zero
+        x, dim = (x.reshape(-1), 0) if dim is None else (x, dim)
+        x = multiplied_along(x, dim)
+        return x if keepdim else x.squeeze(dim)
     return flow.prod(x) if dim is None else flow.prod(x, dim=dim, keepdim=keepdim)
+
+
+def multiplied_along(x, dim):
+    """The product of a dimension by halves, as a dimension of one."""
+    if x.shape[dim] == 0:
+        return flow.prod(x, dim=dim, keepdim=True)
+    while x.shape[dim] > 1:
+        half = x.shape[dim] // 2
+        rest = x.narrow(dim, 2 * half, x.shape[dim] - 2 * half)
+        x = x.narrow(dim, 0, half) * x.narrow(dim, half, half)
+        x = flow.cat([x, rest], dim=dim) if rest.shape[dim] else x
+    return x
 
 
 @stands_for(
