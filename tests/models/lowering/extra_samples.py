@@ -209,6 +209,23 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
     ]),
     ("sort without ties", lambda x: (*x.sort(1), x.argsort(0, descending=True), *x.topk(2)), lambda: [(randn(4, 5),)]),
     ("in place on views", lambda x: _written(x), lambda: [(randn(4, 5),)]),
+    ("bessel functions", lambda x: (*map(torch.special.i1, (x, -x)), torch.special.i0e(x), torch.special.i1e(x)),
+     lambda: [(randn(3, 4),), (torch.linspace(-30, 30, 7),)]),
+    ("frexp polygamma", lambda x: (*torch.frexp(x), torch.polygamma(1, x), torch.polygamma(2, x.abs() + 0.1)),
+     lambda: [(randn(3, 4) * 9,), (torch.tensor([0.5, 1.0, -2.0 + 1e-3, 1e-6, 3e8]),)]),
+    ("gradient", lambda x, at: (
+        *torch.gradient(x), *torch.gradient(x, dim=1, edge_order=2), *torch.gradient(x, spacing=0.5, dim=(0, 1)),
+        *torch.gradient(x, spacing=(at, at[:4]), edge_order=2), *torch.gradient(x, spacing=[2.0, 0.5]),
+    ), lambda: [(randn(5, 4), torch.tensor([0.0, 1.0, 1.5, 4.0, 4.5]))]),
+    ("index_reduce", lambda x, i, y: (
+        x.index_reduce(0, i, y, "mean"), x.index_reduce(0, i, y, "amax", include_self=False),
+    ), lambda: [(randn(4, 3), torch.tensor([0, 2, 0, 3, 0]), randn(5, 3))]),
+    ("gradients as operators", lambda g, x: (
+        aten.sigmoid_backward(g, x.sigmoid()), aten.tanh_backward(g, x.tanh()), aten.threshold_backward(g, x, 0.1),
+        aten.leaky_relu_backward(g, x, 0.2, False), aten.hardtanh_backward(g, x, -0.5, 0.5), aten.silu_backward(g, x),
+        aten.softplus_backward(g, x, 2.0, 1.0), aten._softmax_backward_data(g, x.softmax(1), 1, torch.float32),
+        aten._log_softmax_backward_data(g, x.log_softmax(1), 1, torch.float32), aten.mse_loss_backward(g, x, x * 2, 1),
+    ), lambda: [(randn(3, 4), randn(3, 4))]),
 ]  # fmt: skip
 
 

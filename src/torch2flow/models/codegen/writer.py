@@ -180,9 +180,8 @@ def _notes(graph: Graph, writer: ModelWriter) -> Iterator[str]:
             "one computes it, and returns it, in the dtype of its inputs; OneFlow has flow.autocast"
         )
     yield from mode_notes(graph.mode, graph.other_mode or (), graph.backwards)
-    told = {path for path, *_ in graph.other_mode or ()}
-    gone = sorted({module.path for module in writer.modules.values() if writer.is_gone(module)} - told)
-    if gone and graph.other is None:
+    gone = sorted(module.path for module in writer.modules.values() if writer.is_gone(module))
+    if gone and graph.other is None and graph.other_mode is None:  # else a capture has compared the modes
         yield (
             f"{len(gone)} module{'s' if len(gone) > 1 else ''} did nothing in the capture and"
             f" {'are' if len(gone) > 1 else 'is'} nn.Identity() now: {', '.join(gone[:3])}"

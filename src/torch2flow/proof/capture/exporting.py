@@ -233,6 +233,7 @@ def _export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, An
         exportable_layers(torch),
         traced_control_flow(torch),
         _data_traced(torch),
+        _distributions_unchecked(torch),
     ):
         program = torch.export.export(module, args, kwargs or None, **options)
     _write_rounding_as_division(program.graph)
@@ -297,6 +298,18 @@ def _data_traced(torch: Any) -> Iterator[None]:
         yield
     finally:
         del torch.Tensor.data  # PyTorch's own is that of its base class
+
+
+@contextlib.contextmanager
+def _distributions_unchecked(torch: Any) -> Iterator[None]:
+    """`torch.distributions` checks what it is given by the values, which no program can; it computes nothing by it."""
+    kind = torch.distributions.Distribution
+    before = kind._validate_args
+    kind.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        kind.set_default_validate_args(before)
 
 
 @contextlib.contextmanager

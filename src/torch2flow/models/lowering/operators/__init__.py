@@ -3,6 +3,7 @@
 from torch2flow.models.lowering.operators import (
     arithmetic,
     attention,
+    backward,
     boxes,
     comparison,
     complex_numbers,
@@ -24,12 +25,14 @@ from torch2flow.models.lowering.operators import (
     reduction,
     resampling,
     shape,
+    special_functions,
     spectrograms,
 )
 
 __all__ = [
     "arithmetic",
     "attention",
+    "backward",
     "boxes",
     "comparison",
     "complex_numbers",
@@ -51,5 +54,6 @@ __all__ = [
     "reduction",
     "resampling",
     "shape",
+    "special_functions",
     "spectrograms",
 ]

@@ -208,6 +208,37 @@ def trapezoid_of_points(y, x, dim=-1):
     return trapezoid(y, diff(x, 1, -1 if x.ndim == 1 else dim), dim)
 
 
+@operator("aten.gradient")
+def gradient(self, *, spacing=None, dim=None, edge_order=1):
+    return slopes(self, spacing, dim, edge_order)
+
+
+@helper
+def slopes(x, spacing=None, dim=None, edge_order=1):
+    """PyTorch's `gradient`: the slope along each dimension, between points at some spacing or at given places."""
+    dims = list(range(x.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
+    steps = spacing if type(spacing) in (list, tuple) else [1 if spacing is None else spacing] * len(dims)
+    x = x if x.dtype in (flow.float32, flow.float64, flow.float16) else x.to(flow.float32)
+    return [slope_along(x, axis % x.ndim, step, edge_order) for axis, step in zip(dims, steps, strict=True)]
+
+
+@helper
+def slope_along(x, dim, step, edge_order):
+    """The slope along one dimension: by the points on both sides, at the ends by the nearest two or three."""
+    count = x.shape[dim]
+    at = step if isinstance(step, flow.Tensor) else flow.arange(count, dtype=x.dtype, device=x.device) * step
+    gap = (at[1:] - at[:-1]).reshape(*[-1 if axis == dim else 1 for axis in range(x.ndim)])
+    rise = (x.narrow(dim, 1, count - 1) - x.narrow(dim, 0, count - 1)) / gap
+    left, right = rise.narrow(dim, 0, count - 2), rise.narrow(dim, 1, count - 2)
+    before, after = gap.narrow(dim, 0, count - 2), gap.narrow(dim, 1, count - 2)
+    inner = (left * after + right * before) / (before + after)
+    first, last = rise.narrow(dim, 0, 1), rise.narrow(dim, count - 2, 1)
+    if edge_order == 2:
+        first = 2 * first - inner.narrow(dim, 0, 1)
+        last = 2 * last - inner.narrow(dim, count - 3, 1)
+    return flow.cat([first, inner, last], dim=dim)
+
+
 @operator("aten.mode")
 def mode(self, dim=-1, keepdim=False):
     return most_frequent(self, dim, keepdim)

@@ -6,6 +6,7 @@ import math
 
 from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.operators.fourier import fft_of_real, fft_to_real
+from torch2flow.models.lowering.operators.special_functions import bessel_i0
 from torch2flow.models.lowering.registry import operator
 
 
@@ -127,20 +128,3 @@ def kaiser_window(window_length, periodic=True, beta=12.0, dtype=None, *, out_dt
     x = flow.arange(window_length, dtype=flow.float64) * (2 / (window_length if periodic else window_length - 1)) - 1
     top = bessel_i0(beta * flow.sqrt((1 - x * x).clamp(min=0)))
     return (top / bessel_i0(flow.tensor(beta, dtype=flow.float64))).to(out_dtype)
-
-
-@operator("aten.i0", "aten.special_i0")
-def i0(self, *, out_dtype):
-    return bessel_i0(self.to(flow.float64)).to(out_dtype)
-
-
-@helper
-def bessel_i0(x):
-    """The modified Bessel function of the first kind and order 0 of float64 numbers, by its power series."""
-    term = total = flow.ones_like(x)
-    if x.numel() == 0:
-        return x
-    for k in range(1, 25 + int(1.5 * x.abs().max().item())):
-        term = term * (x / (2 * k)) ** 2
-        total = total + term
-    return total
