@@ -281,7 +281,7 @@ def reached(flow: Any, folder: Path, copy: Path, recording: Reference) -> str:
         prefix, double = prefixes[number % len(prefixes)], number % 2 == 0
         scale, offset = rng.choice([0.1, 1.0, 10.0, 300.0]), rng.choice([0.0, 0.0, 5.0, -5.0])
 
-        def draw(array: Any, scale: float = scale, offset: float = offset) -> Any:
+        def draw(name: str, array: Any, scale: float = scale, offset: float = offset) -> Any:
             if array.dtype.kind == "f":
                 return (rng.standard_normal(array.shape) * scale + offset).astype(array.dtype)
             if array.dtype.kind == "b":

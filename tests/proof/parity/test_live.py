@@ -89,6 +89,26 @@ def test_a_wrong_constant_is_found(torch: Any, flow: Any, option: dict[str, floa
     assert (found.divergence.path, found.divergence.part) == ("norm", part)
 
 
+def test_a_port_may_have_a_number_where_the_original_makes_a_tensor_of_it(torch: Any, flow: Any) -> None:
+    def build(library: Any, factor: Any) -> Any:
+        class Net(library.nn.Module):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.first, self.second = library.nn.Linear(6, 6), library.nn.Linear(6, 6)
+
+            def forward(self, x: Any) -> Any:
+                return self.second((self.first(x) * factor()).tanh())
+
+        return Net()
+
+    torch.manual_seed(0)
+    original = build(torch, lambda: torch.tensor(0.1))
+    found = torch2flow.verify(build(flow, lambda: 0.1), original, (torch.randn(4, 6),), transfer=True)
+    assert found.faithful, found.sentence
+    found = torch2flow.verify(build(flow, lambda: 0.1 + 1e-6), original, (torch.randn(4, 6),), transfer=True)
+    assert not found.faithful, found.sentence
+
+
 def test_an_original_that_does_not_run_says_so(torch: Any, flow: Any) -> None:
     model, original = pair(torch, flow)
     with pytest.raises(UsageError, match="does not run on these inputs"):

@@ -476,6 +476,45 @@ def frozen_norm(lib: Any) -> Any:
     return Net
 
 
+@pair(one)
+def constants_in_a_buffer(lib: Any) -> Any:
+    theirs = lib.__name__ == "torch"
+
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = lib.nn.Linear(6, 6)
+            if theirs:
+                self.register_buffer("steps", lib.arange(6).float(), persistent=False)
+
+        def forward(self, x: Any) -> Any:
+            return self.fc(x) * (self.steps if theirs else lib.arange(6).float())
+
+    return Net
+
+
+def dropped_by_hand(lib: Any) -> Any:
+    class Net(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = lib.nn.Linear(6, 6)
+
+        def forward(self, x: Any) -> Any:
+            x = self.fc(x)
+            if lib.__name__ == "torch":
+                return lib.nn.functional.alpha_dropout(x, 0.25, self.training)
+            kept = (lib.rand(*x.shape) >= 0.25).to(x.dtype) if self.training else 1.0
+            return x * kept / (0.75 if self.training else 1.0)
+
+    return Net
+
+
+def test_a_port_that_draws_itself_what_pytorch_drops_is_told_not_accused(torch: Any, flow: Any) -> None:
+    found = torch2flow.verify(dropped_by_hand(flow)(), dropped_by_hand(torch)(), *one(torch), transfer=True)
+    assert found.faithful, found.sentence
+    assert "Training was not compared: the model itself draws random numbers of its own" in found.sentence
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_faithful_pair_is_called_faithful(name: str, torch: Any, flow: Any) -> None:
     torch.manual_seed(0)

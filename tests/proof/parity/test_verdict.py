@@ -88,6 +88,64 @@ class Boxes(nn.Module):
     def forward(self, x):
         return self.fc(x).sigmoid() * torch.tensor([640.0, 640.0, 640.0, 640.0, 1.0, 1.0])
 
+class Hooked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head, self.kept = nn.Linear(6, 5), {}
+        self.net[1].register_forward_hook(lambda module, args, output: self.kept.update(x=output.flatten(1)))
+
+    def forward(self, x):
+        self.net(x)
+        return self.head(self.kept.pop("x"))
+
+class Experts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(6, 8))
+
+    def forward(self, x, chosen, shares):
+        return (x.unsqueeze(1) * self.weight[chosen] * shares.unsqueeze(-1)).sum(1)
+
+class Unsorted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gate, self.experts = nn.Linear(8, 6), Experts()
+
+    def forward(self, x):
+        shares, chosen = self.gate(x).softmax(-1).topk(4, -1, sorted=False)
+        return self.experts(x, chosen, shares)
+
+class Sets(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x):
+        x = x * 2
+        if self.training:
+            x.requires_grad = True
+        return self.fc(x)
+
+class Numbers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(8, 8) for _ in range(12))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = F.layer_norm(F.leaky_relu(layer(x), 0.01), (8,))
+        return torch.tanh(x * x.new_tensor(0.7))
+
+class Saturated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.score, self.value = nn.Linear(8, 12), nn.Linear(8, 12)
+
+    def forward(self, x):
+        best, place = self.score(x * 3).sigmoid().topk(5)
+        return best, self.value(x).gather(1, place)
+
 folder = Path(sys.argv[1])
 torch.manual_seed(0)
 for model, x, options in (
@@ -97,6 +155,11 @@ for model, x, options in (
     (Routed(), torch.randn(4, 8), {}),
     (Held(), torch.randn(4, 8), {}),
     (Boxes(), torch.randn(4, 8), {}),
+    (Hooked(), torch.randn(4, 3, 5, 5), {}),
+    (Unsorted(), torch.randn(4, 8), {}),
+    (Sets(), torch.randn(4, 8), dict(gradients=True)),
+    (Numbers(), torch.randn(4, 8), {}),
+    (Saturated(), torch.randn(4, 8), {}),
 ):
     name = type(model).__name__
     torch2flow.capture(model, (x,), out=folder / f"{name}.pt2", dynamic={0: ("batch",)}, **options)
@@ -144,7 +207,11 @@ def parts(found: Verification) -> list[str]:
     return [part for part in found.parts if not found.ledger.fine(part)]
 
 
-@pytest.mark.parametrize("name", ["Net", "Trained", "Always", "Sampled", "Routed", "Held", "Boxes"])
+FAITHFUL = ["Net", "Trained", "Always", "Sampled", "Routed", "Held", "Boxes", "Hooked", "Unsorted", "Sets", "Numbers",
+            "Saturated"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAITHFUL)
 def test_a_faithful_model_is_within_noise(name: str, verify: Verify) -> None:
     """With dropout of every kind, in either mode, always active or not; random, unsorted, with plain attributes."""
     found = verify(name, graph=name not in ("Sampled", "Net", "Trained"))
@@ -208,6 +275,25 @@ def test_outputs_are_compared_as_a_caller_sees_them(old: str, new: str, told: st
 
 
 @pytest.mark.oneflow
+def test_a_fault_in_eval_mode_of_what_was_captured_in_train_mode_is_caught(verify: Verify) -> None:
+    found = verify("Trained", (r"self\.head\((.*?)\)", r"(self.head(\1) + (0.0 if self.training else 0.1))"))
+    assert parts(found) == ["eval_outputs"], found.sentence
+
+
+def test_a_buffer_that_changes_in_eval_mode_is_caught(verify: Verify) -> None:
+    change = (r"return \{", "if not self.training:\n            self.bn.num_batches_tracked.add_(1)\n        return {")
+    found = verify("Net", change)
+    assert "again" in parts(found) and "outputs" not in parts(found), found.sentence
+    assert "bn.num_batches_tracked, for one, differs: it changes in eval mode" in found.sentence
+
+
+def test_what_was_left_out_of_a_recording_is_told(verify: Verify) -> None:
+    found = verify("Sets")
+    assert "gradients" in found.parts and "input_gradients" not in found.parts
+    assert "Gradients of inputs were not compared: with them, the model raised: RuntimeError" in found.sentence
+    assert "`topk` sorts equal values there" in " ".join(verify("Saturated").notes)
+
+
 def test_a_weight_that_is_one_rounding_off_is_named(converted: Path, captured: Path, tmp_path: Path) -> None:
     shutil.copytree(converted / "Net", tmp_path / "Net")
     place = tmp_path / "Net" / "weights" / "head.bias" / "out"

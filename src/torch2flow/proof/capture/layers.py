@@ -8,7 +8,7 @@ recorded: what its float64 result is off by is the noise of this one layer.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -44,13 +44,15 @@ class LayerRow:
     """A call of a submodule: its class, and the names of the tensors it got and gave.
 
     Where layers are compared one by one, its input is replaced if it is `fed`, which what is changed in place must not
-    be, and its output if it does not merely `pass` its input on, as a dropout does in eval mode.
+    be, and its output if it does not merely `pass` its input on, as a dropout does in eval mode. What is `hooked` has
+    the steps of its hooks in it, once it is converted.
     """
 
     name: str
     kind: str
     fed: bool = True
     passes: bool = False
+    hooked: bool = False
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
 
@@ -58,8 +60,8 @@ class LayerRow:
 class Layers:
     """Records inputs and outputs of every call; an input that another submodule gave is named, not repeated."""
 
-    def __init__(self, recorder: LayerRecorder, *, inputs: bool) -> None:
-        self.recorder, self.inputs = recorder, inputs
+    def __init__(self, recorder: LayerRecorder, *, inputs: bool, hooked: Collection[int] = ()) -> None:
+        self.recorder, self.inputs, self.hooked = recorder, inputs, hooked
         self.rows: list[LayerRow] = []
         self._known: dict[int, tuple[Any, int, str]] = {}
 
@@ -70,6 +72,7 @@ class Layers:
         if self.recorder.is_traced((args, kwargs)):
             return forward(*args, **kwargs)
         row = LayerRow(call.name, type(call.module).__name__, fed=not getattr(call.module, "inplace", False))
+        row.hooked = id(call.module) in self.hooked
         if self.inputs:
             for name, leaf in self._tensors(f"inputs.{call.name}", (args, kwargs)):
                 row.inputs.append(self._known_name(leaf) or self._record(name, leaf))

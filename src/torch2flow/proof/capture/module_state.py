@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch2flow.proof.attributes import Attributes
@@ -77,17 +77,24 @@ def doubled(torch: Any, module: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def double_mode(torch: Any) -> Iterator[None]:
+def double_mode(torch: Any, note: Callable[[], None] = lambda: None) -> Iterator[None]:
     """float64 also where the model's code asks for float32 by name: `x.float()`, `dtype=torch.float32`.
 
     A float32 tensor that no parameter or buffer holds (an attribute, a cache, a constant of a module of Python) is
     widened where a function gets it.
 
     The eps and momentum of `batch_norm` are what float32 makes of them: OneFlow 0.9.0 has them so in float64 too, and
-    the difference of 2.5e-8 would hide others. Its momentum is 1 less float32's 1 - momentum, in float32.
+    the difference of 2.5e-8 would hide others. Its momentum is 1 less float32's 1 - momentum, in float32. So it has the
+    slope of `leaky_relu`, and the difference would grow from layer to layer.
+
+    Args:
+        torch: the module `torch`.
+        note: is called where a number that float32 does not hold is rounded, as a port by hand may not round it.
     """
     batch_norm = torch.nn.functional.batch_norm
     order = inspect.signature(batch_norm)
+    leaky_relu = torch.nn.functional.leaky_relu
+    of_leaky_relu = inspect.signature(leaky_relu)
 
     def grouped_mm(rows: Any, weights: Any, *, offs: Any, **rest: Any) -> Any:
         """Each run of rows times its own matrix, which PyTorch itself (2.13) has no float64 of."""
@@ -105,10 +112,20 @@ def double_mode(torch: Any) -> Iterator[None]:
                 bound.apply_defaults()
                 args, kwargs = (), bound.arguments
                 kwargs |= {"eps": rounded(kwargs["eps"]), "momentum": 1 - rounded(1 - kwargs["momentum"])}
+            if func is leaky_relu:
+                bound = of_leaky_relu.bind(*args, **(kwargs or {}))
+                bound.apply_defaults()
+                args, kwargs = (), bound.arguments
+                slope, kwargs["negative_slope"] = kwargs["negative_slope"], rounded(kwargs["negative_slope"])
+                if slope != kwargs["negative_slope"]:
+                    note()
             if func in literals:
                 made = func(*args, **{name: widened(value) for name, value in (kwargs or {}).items()})
                 with torch._C.DisableTorchFunction():  # a program holds it in float32, and so does the converted model
-                    return made.float().double() if made.dtype is torch.float64 else made
+                    single = made.float().double() if made.dtype is torch.float64 else made
+                    if single is not made and not torch.equal(single, made):
+                        note()
+                    return single
             changes = getattr(func, "__name__", "").endswith("_")  # as in `add_`, `__setitem__`, which must meet itself
             args = tuple(value if changes and not n else widened(value) for n, value in enumerate(args))
             return func(*args, **{name: widened(value) for name, value in (kwargs or {}).items()})
@@ -127,7 +144,7 @@ def double_mode(torch: Any) -> Iterator[None]:
                 return value.to(dtypes[value.dtype]) if value.dtype in dtypes else value
         return value
 
-    literals = (torch.tensor, torch.as_tensor)
+    literals = (torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor)
     dtypes = {torch.float32: torch.float64, torch.complex64: torch.complex128}
     wide = {torch.Tensor.float: torch.Tensor.double, torch.Tensor.cfloat: torch.Tensor.cdouble}
     names = ((torch.nn.functional, "grouped_mm"), (torch, "_grouped_mm"))

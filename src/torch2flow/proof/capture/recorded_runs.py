@@ -14,11 +14,11 @@ from torch2flow.proof.capture.capture_job import Captured, CaptureJob
 from torch2flow.proof.capture.control_flow import DECISIONS
 from torch2flow.proof.capture.exporting import Exported
 from torch2flow.proof.capture.factories import in_words
-from torch2flow.proof.capture.mode_calls import ModeCalls
+from torch2flow.proof.capture.mode_calls import ModeCalls, differences
 from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.capture.more_runs import more_runs
 from torch2flow.proof.capture.recording import Recording
-from torch2flow.proof.capture.references import ReferenceRecorder, input_leaves, leaves_of
+from torch2flow.proof.capture.references import EVAL, ReferenceRecorder, input_leaves, leaves_of
 
 AGREES = 1e-3
 """Largest relative difference between the module and its exported program that passes without a note."""
@@ -58,6 +58,9 @@ def recorded_runs(
         except Exception as error:
             notes.append(f"the exported program itself does not run: {in_words(error, 300)}")
         runs = _more_runs(job, exported, program, reference, captured)
+        if job.train and {"train", "eval"} <= modes.keys() and (both or not differences(modes["train"], modes["eval"])):
+            reference.forward(args, kwargs, EVAL, layers=False)
+            runs[EVAL] = job.call
     if job.gradients:
         notes.append(reference.training(args, kwargs))
     notes.append(reference.everything_in_float64(job.call, runs, layers=layers))

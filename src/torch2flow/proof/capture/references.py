@@ -68,6 +68,9 @@ Say = Callable[[str], None]
 LARGE = "large."
 """The prefix of what was recorded of the run with large inputs, whose spread is measured too."""
 
+EVAL = "eval."
+"""The prefix of what was recorded in eval mode of a module that was captured in train mode."""
+
 SEEDS = 8
 """How often a model that draws is run, to see whether other seeds give other results."""
 
@@ -118,6 +121,7 @@ class ReferenceRecorder:
         self.rows: list[LayerRow] = []
         self.spread: dict[str, float] | None = None
         self.trained = False
+        self.of_inputs = True
         self.calls: dict[str, list[RandomCall]] = {}
 
     # -- what is recorded --------------------------------------------------------------------------------
@@ -205,10 +209,14 @@ class ReferenceRecorder:
         torch = self.torch
         torch.manual_seed(self.seed if seed is None else seed)
         args, kwargs = self.copies(args, kwargs)
-        precision = double_mode(torch) if self.doubles else contextlib.nullcontext()
+        precision = double_mode(torch, self._note_literal) if self.doubles else contextlib.nullcontext()
         off = dropout_off(self.module) if self.attributes else contextlib.nullcontext()
         with fast_paths_off(torch), plain_control_flow(torch), precision, nothing_dropped(torch), off:
             return self.module(*args, **kwargs)
+
+    def _note_literal(self) -> None:
+        """Notes that the module's code makes tensors of numbers that float32 does not hold exactly."""
+        self.metadata["literals"] = "float32"
 
     def copies(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The inputs, so that what is written into them is lost, in the precision that is being recorded."""
@@ -225,8 +233,10 @@ class ReferenceRecorder:
     def forward(self, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = "", *, layers: bool) -> list[Any]:
         """Runs and records the outputs as `output.N`, and every submodule's as `module.PATH#CALL.N`."""
         self.say(f"recording outputs{' in float64' if self.doubles else ''}")
-        watcher = Layers(self, inputs=not self.doubles) if layers else None
-        output = self.run(args, kwargs, watcher, times=2 if name == "again." else 1)
+        hooked = [id(part) for part in self.module.modules() if part._forward_hooks]
+        watcher = Layers(self, inputs=not self.doubles, hooked=hooked) if layers else None
+        times, train = (2 if name == "again." else 1), (False if name == EVAL else None)
+        output = self.run(args, kwargs, watcher, times=times, train=train)
         if watcher is not None:
             self.rows = self.rows or watcher.rows
         if not name and not self.doubles:
@@ -325,13 +335,38 @@ class ReferenceRecorder:
                 if isinstance(leaf, self.torch.Tensor) and has_rounding(leaf):
                     noise.record(f"output.{number}", leaf)
 
-    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], watcher: Watcher | None = None, times: int = 1) -> Any:
-        """What the module gives, without gradients; its buffers are afterwards what they were."""
+    def run(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        watcher: Watcher | None = None,
+        times: int = 1,
+        train: bool | None = None,
+    ) -> Any:
+        """What the module gives, without gradients; its buffers and its mode are afterwards what they were.
+
+        Args:
+            args: positional inputs.
+            kwargs: keyword inputs.
+            watcher: is told of the calls of submodules.
+            times: how often it is called, one call after the other.
+            train: the mode, where it is not the one that the module is in.
+        """
         watching = watched(self.module, watcher) if watcher else contextlib.nullcontext()
         with self.torch.no_grad(), untouched(self.torch, self.module), watching:
+            if train is not None:
+                self.module.train(train)
+            before = (
+                {name: value.clone() for name, value in self.module.named_buffers()} if self.weights is None else {}
+            )
             for _ in range(times - 1):
                 self.call(args, kwargs)
-            return self.call(args, kwargs)
+            output = self.call(args, kwargs)
+            if not self.module.training and not self.doubles:
+                buffers = {name: value for name, value in self.module.named_buffers() if name in before}
+                moved = [name for name, value in buffers.items() if not _same(self.torch, value, before[name])]
+                self.metadata["moved_in_eval"] = json.dumps(moved)
+            return output
 
     def recorded(self, name: str) -> Any:
         """A tensor that was recorded."""
@@ -357,7 +392,7 @@ class ReferenceRecorder:
             if self.stays_random(args, kwargs, train=True):
                 why = "in train mode the model draws random numbers beside dropout"
             else:
-                self.gradients(args, kwargs)
+                self._gradients_as_far_as_possible(args, kwargs)
                 self.trained, why = True, ""
         except OSError:
             raise
@@ -365,6 +400,23 @@ class ReferenceRecorder:
             why = f"running forward and backward in train mode raised: {in_words(error, 300)}"
         self.metadata["training"] = why
         return why and f"training is not compared: {why}"
+
+    def _gradients_as_far_as_possible(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Records gradients; without those of inputs where the module takes no inputs that have some, which is told.
+
+        Some set `requires_grad` of what they get, which a tensor that was computed does not allow.
+        """
+        try:
+            self.gradients(args, kwargs)
+        except OSError:
+            raise
+        except Exception as error:
+            self.of_inputs = False
+            try:
+                self.gradients(args, kwargs)
+            except Exception:
+                raise error from None
+            self.metadata["input_gradients"] = f"with them, the model raised: {in_words(error, 200)}"
 
     def gradients(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Records outputs, loss and gradients in train mode, and parameters and buffers after a step of SGD.
@@ -380,7 +432,7 @@ class ReferenceRecorder:
             inputs: dict[str, Any] = {}
 
             def track(prefix: str, value: Any) -> Any:
-                if isinstance(value, torch.Tensor) and has_rounding(value):
+                if self.of_inputs and isinstance(value, torch.Tensor) and has_rounding(value):
                     leaf = self._copied(value).detach().requires_grad_()
                     inputs[prefix] = leaf
                     return leaf.clone()

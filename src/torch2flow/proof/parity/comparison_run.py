@@ -14,7 +14,7 @@ from torch2flow.proof.digests import digest
 from torch2flow.proof.outline import first_difference, outline
 from torch2flow.proof.parity.compared_models import Subject
 from torch2flow.proof.parity.graph_mode import first_in_graph
-from torch2flow.proof.parity.known_differences import MISSING, known_deviations
+from torch2flow.proof.parity.known_differences import LITERALS, MISSING, known_deviations
 from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line, module_of
 from torch2flow.proof.parity.ledger import PARTS, RUNS, TRAINED, Ledger
 from torch2flow.proof.parity.random_comparison import compare_draws, compare_dropout, random_outputs
@@ -83,6 +83,9 @@ class Run:
             self.ledger.fail("building the model", first_line(error))
             return
         self.ledger.known = known_deviations(model)
+        self.ledger.in_train_mode = self.reference.metadata.get("mode") == "train"
+        if self.reference.call is not None and "literals" in self.reference.metadata:
+            self.ledger.known.append(LITERALS)
         self._try("weights", self._weights, model)
         self._try("outputs", self._outputs, model, layers)
         if layers:
@@ -99,7 +102,7 @@ class Run:
         del model
         if doubles:
             self._try("float64", self._in_float64, layers)
-        if self.request.training and self.reference.names("train.gradient."):
+        if self.request.training and self.reference.names("train.gradient.") and not self.ledger.untrained:
             self._try("training", compare_training, self.runner)
             if self.ledger.doubtful(*TRAINED) and doubles:
                 self._try("training in float64", compare_training_in_float64, self.runner)
@@ -190,6 +193,16 @@ class Run:
     def _run_more(self, model: Any, part: str, prefix: str) -> None:
         self.say(f"comparing {PARTS[part]}")
         self.runner.judge(part, self.runner.forward(model, prefix), f"{prefix}output.")
+        evaluated = part == "eval_outputs" or (part == "again" and not model.training)
+        if evaluated and "moved_in_eval" in self.reference.notes:
+            known = {new for _, new, _ in self.reference.keys.pairs(self.reference.notes["moved_in_eval"])}
+            for name in sorted(self.runner.moved ^ known):
+                text = (
+                    "PyTorch changes it in eval mode"
+                    if name in known
+                    else "it changes in eval mode, and PyTorch's stays"
+                )
+                self.ledger.fault(part, name, text, "a buffer is updated in another mode: a test of `self.training`")
 
     def _graph(self, model: Any) -> None:
         self.say("running in graph mode")

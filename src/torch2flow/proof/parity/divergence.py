@@ -56,7 +56,19 @@ def explicable(where: Divergence) -> bool:
 OF_TRAINING = ("in train mode the original computes what is not in this program", "the author's own backward of ")
 """How notes of `torch2flow capture` begin that say what the converted model can't do in training."""
 
-FORWARD_PARTS = ("modules", "own", "inputs", "outputs", "second", "third", "large", "again", "random", "graph")
+FORWARD_PARTS = (
+    "modules",
+    "own",
+    "inputs",
+    "outputs",
+    "second",
+    "third",
+    "large",
+    "again",
+    "eval_outputs",
+    "random",
+    "graph",
+)
 """Parts of a comparison that say nothing of training."""
 
 

@@ -25,7 +25,10 @@ class Known(NamedTuple):
 
 
 TRAINING = ("gradients", "input_gradients", "sgd", "later_buffers")
-RUNS = ("outputs", "second", "third", "large", "again", "branch", "branch_2", "graph", "train_outputs", "buffers")
+RUNS = (
+    "outputs", "second", "third", "large", "again", "branch", "branch_2", "eval_outputs", "graph", "train_outputs",
+    "buffers",
+)  # fmt: skip
 EVERYWHERE = (*RUNS, "own", "inputs", *TRAINING)
 
 KNOWN = (
@@ -57,6 +60,15 @@ MISSING = Known(
     "known: PyTorch calls a module here that OneFlow does not, and what it gave was recorded in float32",
 )
 """A module of the original that is inlined into another has no call here, so its output is not fed to what follows."""
+
+
+LITERALS = Known(
+    "",
+    EVERYWHERE,
+    8 * 2.0**-24,
+    "known: PyTorch's code makes tensors of numbers, which are float32's, where a port by hand may have the numbers",
+)
+"""In float64, `x * torch.tensor(0.1)` multiplies by float32's 0.1 and `x * 0.1` by float64's; so with a slope."""
 
 
 def known_deviations(model: Any) -> list[Known]:

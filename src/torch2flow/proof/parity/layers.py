@@ -170,7 +170,9 @@ class OneByOne(Comparison):
         put: dict[int, Any] = {}
         known: set[str] = set()
         pairs = self.matched(arrays, names, ordered=part != "inputs")
-        choice = None if part == "inputs" else self._choice(pairs)
+        choice = self._choice(pairs)
+        if part == "inputs" and choice is not None and not self._chosen_with_values(pairs, choice):
+            choice = None
         for tensor, (array, name) in zip(tensors, pairs, strict=True):
             if not name:
                 continue
@@ -181,13 +183,18 @@ class OneByOne(Comparison):
             chosen = choice is not None and array.shape == recorded.shape == choice.shape
             if choice is not None and chosen:
                 array = np.take_along_axis(array, choice, -1)
-            if part == "inputs" and order is None:
+            if part == "inputs" and order is None and not chosen:
                 order = row_order(array, recorded)
             moved = order if order is not None and array.shape == recorded.shape and len(array) == len(order) else None
             if moved is not None:
                 array = array[moved]
-            if part and self.judged(row) and name not in self.reference.random:
+            giver = self._giver(name)
+            # A converted module has the steps of its hooks in it, and may give what they made.
+            with_hook = giver is not None and giver.hooked and array.shape != recorded.shape
+            if part and self.judged(row) and name not in self.reference.random and not with_hook:
                 self._judge(part, row, name, array, recorded)
+            if with_hook:
+                continue
             if (row.fed and array.shape == recorded.shape) if part == "inputs" else not row.passes:
                 rows = recorded if moved is None else recorded[np.argsort(moved)]
                 if choice is not None and chosen:
@@ -200,6 +207,16 @@ class OneByOne(Comparison):
         """The order in which a layer chose the same elements as PyTorch's, as an unsorted `topk` may, or None."""
         orders = (choice_order(array, self.reference.array(name)) for array, name in pairs if name)
         return next((order for order in orders if order is not None), None)
+
+    def _chosen_with_values(self, pairs: list[tuple[Array, str]], choice: Array) -> bool:
+        """Whether numbers came in another order with the indices, such as the shares of the experts."""
+        for array, name in pairs:
+            recorded = self.reference.array(name) if name else array
+            if array.dtype.kind == "f" and array.shape == choice.shape == recorded.shape:
+                moved = np.take_along_axis(array, choice, -1)
+                if np.abs(moved - recorded).max(initial=0) < np.abs(array - recorded).max(initial=0):
+                    return True
+        return False
 
     def _judge(self, part: str, row: RecordedCall, name: str, array: Array, recorded: Array) -> None:
         """Judges one tensor. An input that is the output of another layer must be the recorded one, bit for bit."""
@@ -217,8 +234,12 @@ class OneByOne(Comparison):
 
     def _passed_on(self, name: str) -> bool:
         """Whether the layer that returned this tensor only passed it on, so that it was not replaced."""
-        giver = self.reference.calls.get(name.removeprefix("module.").rpartition(".")[0])
+        giver = self._giver(name)
         return giver is not None and giver.passes
+
+    def _giver(self, name: str) -> RecordedCall | None:
+        """The call that gave a recorded tensor."""
+        return self.reference.calls.get(name.removeprefix("module.").rpartition(".")[0])
 
     def judge(self, part: str, name: str, array: Array) -> None:
         """Judges a tensor that the code of the innermost call returned, in the precision of this run."""

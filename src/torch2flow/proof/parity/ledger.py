@@ -39,6 +39,7 @@ PARTS = {
     "branch": "outputs of another branch",
     "branch_2": "outputs of a third branch",
     "again": "outputs of a second call",
+    "eval_outputs": "outputs in eval mode",
     "random": "random outputs",
     "graph": "outputs in graph mode",
     "own": "layers, one by one",
@@ -57,7 +58,7 @@ PARTS = {
 
 RUNS = {
     "outputs": "", "second": "second.", "third": "third.", "large": "large.", "again": "again.", "branch": "branch.",
-    "branch_2": "branch_2.",
+    "branch_2": "branch_2.", "eval_outputs": "eval.",
 }  # fmt: skip
 """The runs that are compared by their outputs alone, with the prefix of their names in a recording."""
 
@@ -98,6 +99,8 @@ class Ledger:
         self.failed_in: dict[str, str] = {}
         self.seen: list[str] = []
         self.random = False
+        self.untrained = ""
+        self.in_train_mode = False
         self.remarks: list[str] = []
         self.backward: list[str] | None = None
         self.explained = ("", "", "")
@@ -120,7 +123,8 @@ class Ledger:
             spread: how far PyTorch's float32 spreads around that.
             origin: what else is known of it, as `causes.Evidence` has it: `cls`, `given`, `before`.
         """
-        digits = DIGITS if part not in TRAINED else TRAINED_DIGITS if part in FORWARD else KINKED_DIGITS
+        forward = part in FORWARD or (self.in_train_mode and part not in (*TRAINED, "eval_outputs"))
+        digits = TRAINED_DIGITS if forward else KINKED_DIGITS if part in TRAINED else DIGITS
         made = replace(measure(found, exact, single, spread), digits=digits)
         shown = part in WITH_HISTOGRAM
         more = statistics(found, single, exact, histogram=shown) if shown or made.doubtful else None
@@ -221,6 +225,11 @@ class Ledger:
         self.accept({"random": True})
         self.emit({"random": True})
 
+    def note_untrained(self, why: str) -> None:
+        """Notes why training is not compared, although it was recorded."""
+        self.accept({"untrained": why})
+        self.emit({"untrained": why})
+
     def note_backward(self, names: list[str]) -> None:
         """Notes the calls whose gradient does not fit their own outputs, the innermost first."""
         self.accept({"backward": names})
@@ -280,6 +289,8 @@ class Ledger:
             self.remarks.append(row["remark"])
         elif "random" in row:
             self.random = row["random"]
+        elif "untrained" in row:
+            self.untrained = row["untrained"]
         elif "left_out" in row:
             self.left_out = [tuple(each) for each in row["left_out"]]
         elif "graph" in row:

@@ -45,11 +45,13 @@ class DropoutWatcher(CallStack):
         calls: each with the path of the module whose code called it.
         faults: by path, what a dropout did that is not what its rate says.
         busy: how many dropouts are under way: one inside another is the same.
+        drawing: the paths of the modules whose own code draws random numbers.
     """
 
     calls: list[RandomCall] = field(default_factory=list)
     busy: int = 0
     faults: dict[str, str] = field(default_factory=dict)
+    drawing: set[str] = field(default_factory=set)
 
     def around(
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -104,7 +106,12 @@ class DropoutWatcher(CallStack):
 
             return noting
 
-        with watched(model, self), _replaced_functions(flow, model, wrap):
+        def drawn(name: str, made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if not self.busy:
+                self.drawing.add(self.path)
+            return made
+
+        with watched(model, self), _replaced_functions(flow, model, wrap), _replaced_draws(flow, drawn):
             yield
 
 
@@ -141,24 +148,8 @@ def nothing_dropped(flow: Any, model: Any, *, attributes: bool = True) -> Iterat
 @contextlib.contextmanager
 def fixed_draws(flow: Any) -> Iterator[None]:
     """A context in which OneFlow's draws give the numbers that the recording had."""
-    undo: list[tuple[Any, str, Any]] = []
-    try:
-        for home in (flow, flow._C, flow.Tensor):
-            for name in FIXED:
-                function = getattr(home, name, None)
-                if function is not None:
-                    undo.append((home, name, function))
-                    setattr(home, name, _drawing(flow, name, function))
-        yield
-    finally:
-        for home, name, function in undo:
-            setattr(home, name, function)
 
-
-def _drawing(flow: Any, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def drawn(*args: Any, **kwargs: Any) -> Any:
-        made = function(*args, **kwargs)
+    def drawn(name: str, made: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with flow.no_grad():
             fixed = numbers(flow, name, made, args, kwargs)
             if fixed is None:
@@ -166,7 +157,33 @@ def _drawing(flow: Any, name: str, function: Callable[..., Any]) -> Callable[...
             fixed = fixed.to(made.dtype)
             return made.copy_(fixed) if name.endswith("_") else fixed
 
-    return drawn
+    with _replaced_draws(flow, drawn):
+        yield
+
+
+Drawn = Callable[[str, Any, tuple[Any, ...], dict[str, Any]], Any]
+"""Is given a function's name, what it drew and what it was given, and returns what the caller shall get."""
+
+
+@contextlib.contextmanager
+def _replaced_draws(flow: Any, drawn: Drawn) -> Iterator[None]:
+    """A context in which what OneFlow's random functions draw goes through `drawn`."""
+
+    def wrap(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        return functools.wraps(function)(lambda *args, **kwargs: drawn(name, function(*args, **kwargs), args, kwargs))
+
+    undo: list[tuple[Any, str, Any]] = []
+    try:
+        for home in (flow, flow._C, flow.Tensor):
+            for name in FIXED:
+                function = getattr(home, name, None)
+                if function is not None:
+                    undo.append((home, name, function))
+                    setattr(home, name, wrap(name, function))
+        yield
+    finally:
+        for home, name, function in undo:
+            setattr(home, name, function)
 
 
 def _rate_of_module(module: Any) -> float:

@@ -36,8 +36,15 @@ def compare_dropout(runner: Runner, model: Any) -> None:
         theirs, ours = rates(calls, modules), rates(noted.calls, modules)
         # What an author writes with `bernoulli_` is seen as a draw in PyTorch, and as a dropout in OneFlow.
         drawing = rates([RandomCall(call.path, "dropout", 1.0) for call in calls if call.kind != "dropout"], modules)
+        # A port by hand may draw what to keep, where PyTorch drops by one of its own functions.
+        by_hand = rates([RandomCall(path, "dropout", 1.0) for path in noted.drawing], modules)
+        by_hand = {} if reference.call is None else {path: by_hand[path] for path in by_hand if path not in drawing}
         for path in sorted(theirs.keys() | ours.keys()):
             if path in drawing and path not in theirs:
+                continue
+            if mode == "train" and path in by_hand and theirs.get(path) != ours.get(path):
+                where = f"`{path}`" if path else "the model itself"
+                ledger.note_untrained(f"{where} draws random numbers of its own where PyTorch drops, and both differ")
                 continue
             name = f"{f'`{path}`' if path else 'the model'} in {mode} mode"
             if theirs.get(path) == ours.get(path):

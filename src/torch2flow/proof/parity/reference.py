@@ -46,6 +46,7 @@ class RecordedCall:
     inputs: list[str]
     outputs: list[str]
     passes: bool = False
+    hooked: bool = False
 
     @property
     def path(self) -> str:
@@ -75,6 +76,7 @@ class CallRow(_Call, total=False):
     """A `RecordedCall` as the recording keeps it."""
 
     passes: bool
+    hooked: bool
 
 
 class AdamWSettings(TypedDict):
@@ -112,6 +114,7 @@ class Notes(TypedDict, total=False):
     random_calls: dict[str, list[RandomRow]]
     random: DrawsNote
     trainable: list[Name]
+    moved_in_eval: list[Name]
 
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -193,7 +196,15 @@ class Reference:
     def calls(self) -> dict[str, RecordedCall]:
         """Every call of a submodule, in the order in which they ended; empty where layers were not recorded."""
         rows = [
-            RecordedCall(row["name"], row["kind"], row["fed"], row["inputs"], row["outputs"], row.get("passes", False))
+            RecordedCall(
+                row["name"],
+                row["kind"],
+                row["fed"],
+                row["inputs"],
+                row["outputs"],
+                row.get("passes", False),
+                row.get("hooked", False),
+            )  # fmt: skip
             for row in self.notes.get("calls", [])
         ]
         if self.keys:

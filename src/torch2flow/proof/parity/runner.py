@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,12 @@ from torch2flow.runtime.nested import leaves
 
 Array = np.ndarray[Any, Any]
 
+EVAL = RUNS["eval_outputs"]
+"""The run in eval mode of a model that was captured in train mode."""
+
+TWICE = ("again.", EVAL)
+"""The runs whose inputs are those of the first."""
+
 
 @dataclass
 class Runner:
@@ -30,6 +36,7 @@ class Runner:
         reference: the recording.
         ledger: judges.
         say: is told what is being done.
+        moved: the buffers that the last run in eval mode, or the last second call, has changed.
     """
 
     flow: Any
@@ -37,6 +44,7 @@ class Runner:
     reference: Reference
     ledger: Ledger
     say: Callable[[str], None] = lambda text: None
+    moved: set[str] = field(default_factory=set)
 
     def model(self, *, double: bool = False) -> Any:
         """The model in the mode that was captured."""
@@ -61,8 +69,14 @@ class Runner:
             if prefix == "again.":  # the first of two calls
                 args, keywords = self.inputs(double=double)
                 model(*args, **keywords)
+            if prefix == EVAL:
+                model.eval()
             args, keywords = self.inputs(prefix, double=double)
-            return model(*args, **keywords)
+            before = {name: value.numpy().copy() for name, value in model.named_buffers()} if prefix in TWICE else {}
+            output = model(*args, **keywords)
+            after = {name: value.numpy() for name, value in model.named_buffers() if name in before}
+            self.moved = {name for name in after if not np.array_equal(after[name], before[name], equal_nan=True)}
+            return output
 
     def forward(self, model: Any, prefix: str = "", *, double: bool = False) -> dict[str, Any]:
         """The tensors that the model gives, by their numbers among all leaves."""
@@ -81,8 +95,8 @@ class Runner:
 
     def inputs(self, prefix: str = "", *, double: bool = False, track: dict[str, Any] | None = None) -> Any:
         """The recorded inputs; those of floating type are put into `track`, and get gradients."""
-        if prefix == "again.":
-            prefix = ""  # the same inputs once more
+        if prefix in TWICE:
+            prefix = ""
 
         def convert(name: str, array: Array) -> Any:
             tensor = self.tensor(array, double)

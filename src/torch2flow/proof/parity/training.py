@@ -30,7 +30,8 @@ class TrainingStep:
         gradients: of parameters.
         inputs: gradients of inputs.
         buffers: after the forward pass.
-        later: buffers after another forward pass, with the parameters after the step.
+        later: buffers after another forward pass, with the parameters that PyTorch's own gradients give: what they
+            differ by is then theirs alone.
         before: buffers before.
         parameters: elements of them after the step.
     """
@@ -52,11 +53,20 @@ def compare_training(runner: Runner) -> None:
     runner.judge("train_outputs", step.outputs, "train.output.")
     runner.judge("gradients", step.gradients, "train.gradient.")
     runner.judge("input_gradients", step.inputs, "train.input_gradient.")
-    runner.judge("buffers", step.buffers, "train.step.", step.before)
-    runner.judge("later_buffers", step.later, "train.second_step.")
+    leave = _of_the_original_alone(runner, step)
+    runner.judge("buffers", step.buffers, "train.step.", step.before, leave)
+    runner.judge("later_buffers", step.later, "train.second_step.", leave=leave)
     runner.judge("sgd", step.parameters, "train.sgd.")
     if "adamw" in runner.reference.notes:
         runner.judge("adamw", _adamw(runner), "train.adamw.")
+
+
+def _of_the_original_alone(runner: Runner, step: TrainingStep) -> set[str]:
+    """What is recorded of buffers that no checkpoint holds, and that a port by hand computes or keeps otherwise."""
+    if runner.reference.call is None:
+        return set()
+    prefixes, held = ("train.step.", "train.second_step."), {*runner.reference.state, *step.buffers}
+    return {prefix + name for prefix in prefixes for name in runner.reference.names(prefix) if name not in held}
 
 
 def compare_training_in_float64(runner: Runner) -> None:
@@ -176,7 +186,7 @@ def _step(runner: Runner, *, double: bool = False, shaken: int | None = None) ->
             values = parameter.numpy()
             moved = values * (1 + rounding * rng.choice([-1.0, 0.0, 1.0], values.shape))
             parameter.data.copy_(flow.tensor(moved.astype(values.dtype)))
-    recorded = set(reference.names("train.step."))
+    recorded, twice = set(reference.names("train.step.")), bool(reference.names("train.second_step."))
     held = {name: sample(p.detach()) for name, p in model.named_parameters() if name in recorded}
     before = {name: each.numpy().copy() for name, each in (*held.items(), *model.named_buffers())}
     inputs: dict[str, Any] = {}
@@ -195,17 +205,28 @@ def _step(runner: Runner, *, double: bool = False, shaken: int | None = None) ->
     if loss.requires_grad:  # else all gradients are missing, and each of them is told
         loss.backward()
     named = dict(model.named_parameters())
+    at_first = {name: parameter.detach().clone() for name, parameter in named.items()} if twice else {}
     gradients = {name: parameter.grad.clone() for name, parameter in named.items() if parameter.grad is not None}
     flow.optim.SGD(list(named.values()), lr=reference.learning_rate).step()
     stepped = {name: sample(parameter.detach()).clone() for name, parameter in named.items()}
     got = {name: tensor.grad for name, tensor in inputs.items() if tensor.grad is not None}
     held = {name: sample(named[name].detach()) for name in held}
     buffers = {name: each.clone() for name, each in (*held.items(), *model.named_buffers())}
-    if reference.names("train.second_step."):
+    if twice:
         again, keywords = runner.inputs(double=double)
         with runner.nothing_dropped(model), flow.no_grad():
+            for name, value in at_first.items():
+                if f"train.gradient.{name}" in reference:
+                    value = value - reference.learning_rate * _recorded_gradient(runner, name, double)
+                    named[name].data.copy_(value)
             model(*again, **keywords)
     return TrainingStep(outputs, gradients, got, buffers, dict(model.named_buffers()), before, stepped)
+
+
+def _recorded_gradient(runner: Runner, name: str, double: bool) -> Any:
+    """PyTorch's own gradient of a parameter, in the precision of a run."""
+    read = runner.reference.exact if double else runner.reference.array
+    return runner.tensor(read(f"train.gradient.{name}"), double)
 
 
 def _adamw(runner: Runner, *, double: bool = False) -> dict[str, Any]:

@@ -113,8 +113,10 @@ class Verification:
     def missing(self) -> list[str]:
         """What was asked for and could not be compared, a sentence each."""
         told, said = [], self.reference.metadata
-        if said.get("training"):
-            told.append(f"Training was not compared: {said['training']}.")
+        if why := said.get("training") or self.ledger.untrained:
+            told.append(f"Training was not compared: {why.removesuffix('.')}.")
+        if said.get("input_gradients"):
+            told.append(f"Gradients of inputs were not compared: {said['input_gradients'].removesuffix('.')}.")
         if self.by_hand:
             told += [f"In {part} it does not run: {self.ledger.failures[part]}." for part in FLOAT64[:1]
                      if part in self.ledger.failures]  # fmt: skip
@@ -126,7 +128,8 @@ class Verification:
         """Adds what is known at the end: versions of what was involved, and how long it took."""
         if self.by_hand and self.faithful and not self.ledger.fine(*OF_LAYERS):
             self.notes.append("some layers hold other steps than PyTorch's of the same name; the whole decides")
-        self.notes += [*self.ledger.remarks, *self.not_exercised]
+        told = [self.reference.metadata["large"]] if "large" in self.reference.metadata else []
+        self.notes += [*told, *self.ledger.remarks, *self.not_exercised]
         self.versions = {
             "torch2flow": __version__,
             "torch": self.reference.metadata.get("torch", "unknown"),
