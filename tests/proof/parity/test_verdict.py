@@ -116,6 +116,16 @@ class Unsorted(nn.Module):
         shares, chosen = self.gate(x).softmax(-1).topk(4, -1, sorted=False)
         return self.experts(x, chosen, shares)
 
+class Ties(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(1, 3)
+
+    def forward(self, x):
+        order = torch.argsort((x > 0).to(torch.int64), dim=1)
+        y = self.fc(torch.gather(x, 1, order).unsqueeze(-1))
+        return torch.gather(y, 1, order.sort(1)[1].unsqueeze(-1).expand(-1, -1, 3))
+
 class Sets(nn.Module):
     def __init__(self):
         super().__init__()
@@ -157,6 +167,7 @@ for model, x, options in (
     (Boxes(), torch.randn(4, 8), {}),
     (Hooked(), torch.randn(4, 3, 5, 5), {}),
     (Unsorted(), torch.randn(4, 8), {}),
+    (Ties(), torch.randn(2, 32), {}),
     (Sets(), torch.randn(4, 8), dict(gradients=True)),
     (Numbers(), torch.randn(4, 8), {}),
     (Saturated(), torch.randn(4, 8), {}),
@@ -207,8 +218,8 @@ def parts(found: Verification) -> list[str]:
     return [part for part in found.parts if not found.ledger.fine(part)]
 
 
-FAITHFUL = ["Net", "Trained", "Always", "Sampled", "Routed", "Held", "Boxes", "Hooked", "Unsorted", "Sets", "Numbers",
-            "Saturated"]  # fmt: skip
+FAITHFUL = ["Net", "Trained", "Always", "Sampled", "Routed", "Held", "Boxes", "Hooked", "Unsorted", "Ties", "Sets",
+            "Numbers", "Saturated"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FAITHFUL)

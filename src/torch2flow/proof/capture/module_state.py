@@ -196,3 +196,23 @@ def stepped(module: Any, after: dict[str, Any]) -> Iterator[None]:
     finally:
         for name, data in kept.items():
             named[name].data = data
+
+
+@contextlib.contextmanager
+def ties_in_order(torch: Any) -> Iterator[None]:
+    """Equal elements stay in their order where the model sorts: PyTorch leaves it open, a converted model keeps it."""
+    sorting = (torch.sort, torch.argsort, torch.Tensor.sort, torch.Tensor.argsort)
+
+    def options(input: Any, dim: int = -1, descending: bool = False, **rest: Any) -> tuple[Any, dict[str, Any]]:
+        return input, {"dim": dim, "descending": descending, "stable": True, **rest}
+
+    class InOrder(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func in sorting and "stable" not in (kwargs or {}):
+                with contextlib.suppress(TypeError):  # of axes with names
+                    given, named = options(*args, **(kwargs or {}))
+                    return func(given, **named)
+            return func(*args, **(kwargs or {}))
+
+    with InOrder():
+        yield

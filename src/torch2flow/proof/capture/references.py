@@ -29,6 +29,7 @@ from torch2flow.proof.capture.module_state import (
     one_rounding_off,
     shaken,
     stepped,
+    ties_in_order,
     untouched,
 )
 from torch2flow.proof.digests import digest
@@ -211,7 +212,10 @@ class ReferenceRecorder:
         args, kwargs = self.copies(args, kwargs)
         precision = double_mode(torch, self._note_literal) if self.doubles else contextlib.nullcontext()
         off = dropout_off(self.module) if self.attributes else contextlib.nullcontext()
-        with fast_paths_off(torch), plain_control_flow(torch), precision, nothing_dropped(torch), off:
+        plain = (fast_paths_off(torch), plain_control_flow(torch), nothing_dropped(torch), ties_in_order(torch))
+        with contextlib.ExitStack() as stack:
+            for each in (*plain, precision, off):
+                stack.enter_context(each)
             return self.module(*args, **kwargs)
 
     def _note_literal(self) -> None:
