@@ -11,15 +11,14 @@ A program holds what `forward` calls among all other calls; what else is known o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from torch2flow.errors import FormatError
 from torch2flow.models.program.budget import LONGEST_TEXT, MALFORMED
-from torch2flow.models.program.control_flow import CONTEXT, FUNCTION, FUNCTION_BLOCKS
+from torch2flow.models.program.control_flow import CONTEXT, FUNCTION, FUNCTION_BLOCKS, Reader
 from torch2flow.models.program.facts import MOST_NAMES, MOST_PARTS
-from torch2flow.models.program.graph import Frame, Graph, Line, Meta, Node, Ref, map_refs, refs
+from torch2flow.models.program.graph import Frame, Graph, Line, Node, Ref, map_refs, refs
 from torch2flow.models.program.identifiers import is_identifier
 
 Lost = list[tuple[str, str]]
@@ -58,23 +57,13 @@ class AuthorFunction:
     following: list[Any] = field(default_factory=list)
 
 
-class Reader(Protocol):
-    """Reads the program around (`exported.py`)."""
-
-    metas: dict[str, Meta]
+class FunctionReader(Reader, Protocol):
+    """Reads the program around, and knows what its values are called (`exported.py`)."""
 
     def final_name(self, name: str) -> str | None: ...
 
-    def piece(self, given: dict[str, Any], suffix: str) -> str: ...
 
-    def inputs(self, inner: dict[str, Any], inside: str) -> list[str]: ...
-
-    def nodes(self, body: dict[str, Any], suffix: str, no_grad: bool) -> Iterator[Node]: ...
-
-    def results(self, inner: dict[str, Any], inside: str) -> list[Any]: ...
-
-
-def read_functions(reader: Reader, known: dict[str, Any], lost: Lost) -> tuple[list[AuthorFunction], Lost]:
+def read_functions(reader: FunctionReader, known: dict[str, Any], lost: Lost) -> tuple[list[AuthorFunction], Lost]:
     """The functions that the facts of a file tell of, as far as they fit its program; and those whose backward is lost.
 
     Args:
@@ -93,7 +82,7 @@ def read_functions(reader: Reader, known: dict[str, Any], lost: Lost) -> tuple[l
     return found, [each for each in lost if each not in there]
 
 
-def _read(reader: Reader, row: dict[str, Any]) -> AuthorFunction:
+def _read(reader: FunctionReader, row: dict[str, Any]) -> AuthorFunction:
     def values(key: str) -> list[str | None]:
         return [reader.final_name(each.get("value", "")) for each in row[key][:MOST_PARTS]]
 

@@ -26,7 +26,7 @@ from torch2flow.proof.capture.borders import Borders, Row
 _SAVED = "saved tensors"
 
 
-class Context:
+class TracedContext:
     """Stands for PyTorch's context of one call, in the trace of its backward."""
 
     def __init__(self, needs_input_grad: tuple[bool, ...], held: dict[str, Any]) -> None:
@@ -126,6 +126,8 @@ class _Recorded:
         places = [place for place, each in enumerate(self.args) if isinstance(each, tensor)]
         leaves, tree = self.pytree.tree_flatten(self.held)
         kept = [each for each in leaves if isinstance(each, tensor)]
+        held = {id(each) for each in (*kept, *outputs)}
+        kept += [each for each in map(self.args.__getitem__, places) if id(each) not in held]  # for their sizes
         graph = self._backward(outputs, kept, (leaves, tree), places)
         without = {id(each) for each in self.without_gradient}
         differentiable = [id(each) not in without and each.is_floating_point() for each in outputs]
@@ -152,7 +154,7 @@ class _Recorded:
         def backward(*values: Any) -> Any:
             gradients, rest = values[: len(outputs)], iter(values[len(outputs) :])
             given = [next(rest) if isinstance(each, self.torch.Tensor) else each for each in leaves]
-            found = self.cls.backward(Context(needed, self.pytree.tree_unflatten(given, tree)), *gradients)
+            found = self.cls.backward(TracedContext(needed, self.pytree.tree_unflatten(given, tree)), *gradients)
             found = tuple(found) if isinstance(found, tuple | list) else (found,)
             return tuple(found[place] for place in places)
 
