@@ -24,6 +24,7 @@ from torch2flow.models.codegen.borders import leaf
 from torch2flow.models.codegen.control_flow import Writing
 from torch2flow.models.codegen.literals import attribute
 from torch2flow.models.codegen.names import free_name
+from torch2flow.models.codegen.steps import sizes_in
 from torch2flow.models.program import Node, Ref, Structure
 from torch2flow.models.program.calls import Call
 
@@ -115,10 +116,20 @@ class _Function:
         return _method("forward", parameters, self._block(0, values, environment, finish))
 
     def _used(self) -> set[str]:
-        """What `backward` reads of what it is given."""
-        call = self.calls[1]
-        read = {value.name for value in self.given["following"] if isinstance(value, Ref)}
-        return read | set(call.inputs if call is not None else ())
+        """What `backward` reads of what it is given; what it only takes a size of, where nothing else has that size."""
+        call, metas = self.calls[1], self.body.context.graph.metas
+        used = {value.name for value in self.given["following"] if isinstance(value, Ref)}
+        used |= set(call.inputs if call is not None else ())
+        missing = {
+            s for node in (call.nodes() if call else ()) for size in sizes_in(node.arguments) for s in size.symbols
+        }
+        received = [value.name for value in self.given["received"]]
+        gradients = received[: len(self.given["results"])]
+        for name in (*gradients, *(each for each in received if each in used), *received):
+            found = missing & {size.text for size in sizes_in(list(metas[name].shape))}
+            used |= {name} if found and name not in gradients else set()
+            missing -= found
+        return used
 
     def _backward(self) -> ast.FunctionDef:
         count = len(self.given["results"])

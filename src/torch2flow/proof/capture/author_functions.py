@@ -152,6 +152,8 @@ class _Recorded:
         places = [place for place, each in enumerate(self.args) if isinstance(each, tensor)]
         leaves, tree = self.pytree.tree_flatten(self.held)
         kept = [each for each in leaves if isinstance(each, tensor)]
+        held = {id(each) for each in (*kept, *outputs)}
+        kept += [each for each in map(self.args.__getitem__, places) if id(each) not in held]  # for their sizes
         graph = self._backward(outputs, kept, (leaves, tree), places)
         without = {id(each) for each in self.without_gradient}
         differentiable = [id(each) not in without and each.is_floating_point() for each in outputs]
