@@ -170,7 +170,13 @@ def take_complex_numbers(functions, space):
     """
     if Complex.taken:
         return
+    earlier = getattr(flow, "complex_of_ported_code", None)
+    if earlier is not None:  # another folder's module came first: both have one class of complex tensors
+        for name, own in list(space.items()):
+            if isinstance(own, type) and issubclass(own, Complex | ComplexDtype) and name in earlier:
+                space[name] = earlier[name]
     Complex.taken = True
+    flow.complex_of_ported_code = earlier or space
     plain = (types.BuiltinFunctionType, types.FunctionType)
     for home in map(import_module, ("oneflow", "oneflow._C", "oneflow.linalg", "oneflow.nn.functional")):
         for name, own in list(vars(home).items()):

@@ -90,6 +90,9 @@ class DeviceOfCuda:
 class OutOfMemoryError(RuntimeError):
     """PyTorch's error for too little memory on a GPU."""
 
+    def __init__(self, *args):
+        super().__init__(*args)
+
 
 @stands_for("torch.random.fork_rng", because="OneFlow has no `fork_rng`.")
 @contextlib.contextmanager
