@@ -76,7 +76,7 @@ def read_functions(reader: Reader, known: dict[str, Any], lost: Lost) -> tuple[l
     return found, [each for each in lost if each not in there]
 
 
-def _read(reader: FunctionReader, row: dict[str, Any]) -> AuthorFunction:
+def _read(reader: Reader, row: dict[str, Any]) -> AuthorFunction:
     def values(key: str) -> list[str | None]:
         return [reader.final_name(each.get("value", "")) for each in row[key][:MOST_PARTS]]
 
