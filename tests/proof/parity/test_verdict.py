@@ -400,6 +400,13 @@ def test_dropout_that_keeps_another_scale_is_named(verify: Verify) -> None:
     assert "what is kept is multiplied by" in found.sentence
 
 
+def test_dropout_of_elements_in_place_of_channels_is_named(verify: Verify) -> None:
+    found = verify("Net", (r"\(input\.shape\[0\], input\.shape\[1\], \*\[1\] \* \(input\.ndim - 2\)\)", "input.shape"))
+    assert parts(found) == ["dropout"], found.sentence
+    assert found.divergence is not None and found.divergence.path == "whole"
+    assert "it drops single elements instead of whole channels" in found.sentence
+
+
 def test_what_no_run_has_used_is_said(verify: Verify) -> None:
     change = (
         r"return (.*)",

@@ -323,6 +323,13 @@ CAUSES = (
         "the buffer does not move: the layer is frozen, in eval mode, or its momentum is 0",
     ),
     Cause(lambda e: e.part == "buffers" and "running" in e.name, "another momentum, or another input of this layer"),
+    Cause(lambda e: e.part in ("buffers", "later_buffers"), "the buffer is updated otherwise: another factor or count"),
+    Cause(
+        lambda e: e.part == "again",
+        "the first call leaves something behind that the second one meets: a counter, a cache, a buffer",
+    ),
+    Cause(lambda e: e.part in ("second", "third"), "a size is fixed in the code, or a branch asks for it"),
+    Cause(lambda e: e.part == "eval_outputs", "the code takes another way in eval mode: a branch by `self.training`"),
     Cause(
         lambda e: e.part.endswith("gradients"),
         "part of the gradient is missing: a detach or no_grad cuts off a branch, or a weight is not tied to another",

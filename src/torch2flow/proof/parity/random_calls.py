@@ -24,6 +24,9 @@ from torch2flow.proof.watching import CallStack, WatchedCall, watched
 CLOSE = 1e-3
 """How much the factor of what is kept may be off."""
 
+MANY = 8
+"""So many elements of a channel are not all kept, or all dropped, by chance."""
+
 SMALLEST = 1e-30
 """What is smaller has too few digits for a factor."""
 
@@ -46,12 +49,14 @@ class DropoutWatcher(CallStack):
         faults: by path, what a dropout did that is not what its rate says.
         busy: how many dropouts are under way: one inside another is the same.
         drawing: the paths of the modules whose own code draws random numbers.
+        whole: by path, whether its dropouts drop whole channels; where inputs don't tell, it is not there.
     """
 
     calls: list[RandomCall] = field(default_factory=list)
     busy: int = 0
     faults: dict[str, str] = field(default_factory=dict)
     drawing: set[str] = field(default_factory=set)
+    whole: dict[str, bool] = field(default_factory=dict)
 
     def around(
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -79,11 +84,23 @@ class DropoutWatcher(CallStack):
         before, made = (each.detach().numpy().astype(np.float64).ravel() for each in (given, output))
         if not np.isfinite(before).all():
             return
+        self._note_channels(given, output)
         kept = (np.abs(before) > SMALLEST) & (made != 0)
         factors = made[kept] / before[kept]
         if factors.size and np.abs(factors * (1 - rate) - 1).max() > CLOSE:
             by, wanted = f"{np.median(factors):.4g}", f"{1 / (1 - rate):.4g}"
             self.faults[self.path] = f"what is kept is multiplied by {by}, and a rate of {rate:g} asks for {wanted}"
+
+    def _note_channels(self, given: Any, output: Any) -> None:
+        """Notes whether all elements of a channel have the same fate, where a channel has many and some are dropped."""
+        if given.ndim < 3:
+            return
+        before, made = (each.detach().numpy().reshape(*given.shape[:2], -1) for each in (given, output))
+        live = np.abs(before) > SMALLEST
+        many, gone = live.sum(-1), (live & (made == 0)).sum(-1)
+        gone, many = gone[many >= MANY], many[many >= MANY]
+        if gone.any():
+            self.whole[self.path] = bool(((gone == 0) | (gone == many)).all())
 
     @contextlib.contextmanager
     def noted(self, flow: Any, model: Any) -> Iterator[None]:

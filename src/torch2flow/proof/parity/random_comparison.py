@@ -13,6 +13,9 @@ from torch2flow.proof.parity.reference import Reference
 from torch2flow.proof.parity.runner import Runner
 from torch2flow.proof.random_calls import RandomCall, rates
 
+OF_CHANNELS = {"dropout1d", "dropout2d", "dropout3d", "feature_dropout"}
+"""PyTorch's functions that drop whole channels."""
+
 STILL = 1e-9
 """An output whose deviation over all runs is less is not random."""
 
@@ -47,7 +50,17 @@ def compare_dropout(runner: Runner, model: Any) -> None:
                 ledger.note_untrained(f"{where} draws random numbers of its own where PyTorch drops, and both differ")
                 continue
             name = f"{f'`{path}`' if path else 'the model'} in {mode} mode"
-            if theirs.get(path) == ours.get(path):
+            whole, drops = noted.whole.get(path), {call.function for call in calls if call.path == path and call.rate}
+            if (
+                theirs.get(path) == ours.get(path)
+                and whole is not None
+                and drops
+                and (drops <= OF_CHANNELS if not whole else drops == {"dropout"})
+            ):
+                what = ("whole channels", "single elements")
+                text = "it drops {} instead of {}".format(*(what if whole else what[::-1]))
+                ledger.fault("dropout", name, text, "dropout of whole channels in place of elements, or the reverse")
+            elif theirs.get(path) == ours.get(path):
                 ledger.agree("dropout", name)
             else:
                 text = f"it drops {_in_words(ours.get(path))} instead of {_in_words(theirs.get(path))}"
