@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "torch2flow"
 
 SAID = {"runtime/doctor.py", "runtime/packages.py", "runtime/import_causes.py", "proof/capture/elsewhere.py"}
-SAID |= {"cli/commands.py", "cli/guard.py", "cli/port_proof.py"}
+SAID |= {"cli/models.py", "cli/guard.py", "cli/port_proof.py"}
 """Files that name the interpreter in what they say, or as the default of an option; they start none by it."""
 
 PACKAGES = (

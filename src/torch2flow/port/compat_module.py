@@ -150,6 +150,8 @@ class _Assembly:
     imports: set[str] = field(default_factory=set)
     definitions: dict[Key, str] = field(default_factory=dict)
     _under_way: set[Key] = field(default_factory=set)
+    _waiting: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
+    """Classes whose base, by its name in the module, is not written yet: a method of the base makes one of them."""
 
     def add(self, file: str, name: str, reason: str = "") -> str:
         """Takes a definition of a file of ours over, after those that it uses; returns its name in the module."""
@@ -164,10 +166,18 @@ class _Assembly:
         self._under_way.add(key)
         nodes, lines = _top_level(file)
         node = nodes[key[1]]
+        for base in _bases(node, nodes):
+            name = self._take(file, base, nodes[base])
+            if any(name == other and each not in self.definitions for each, other in self.names.items()):
+                self._waiting.setdefault(name, []).append((*key, reason))
+                self._under_way.discard(key)
+                return self.names[key]
         others = {used: self._take(file, used, nodes[used]) for used in sorted(_names_in(node, nodes)) if used in nodes}
         others[key[1]] = self.names[key]
         text = _renamed(_written(node, lines, nodes), {old: new for old, new in others.items() if old != new})
         self.definitions[key] = _commented(text, reason)
+        for waiting in self._waiting.pop(self.names[key], ()):
+            self.add(*waiting)
         return self.names[key]
 
     def _take(self, file: str, name: str, node: ast.stmt) -> str:
@@ -246,6 +256,17 @@ def _names_in(node: ast.stmt, nodes: dict[str, ast.stmt]) -> set[str]:
     ours = [each for each in getattr(node, "decorator_list", ()) if _is_ours(each, nodes)]
     parts = (part for child in ast.iter_child_nodes(node) if child not in ours for part in ast.walk(child))
     return {part.id for part in parts if isinstance(part, ast.Name)}
+
+
+def _bases(node: ast.stmt, nodes: dict[str, ast.stmt]) -> list[str]:
+    """The names of a class's bases that are definitions of ours."""
+    bases = node.bases if isinstance(node, ast.ClassDef) else []
+    names = [each.id for each in bases if isinstance(each, ast.Name) and each.id in nodes]
+    return [name for name in names if isinstance(nodes[name], ast.ClassDef) or _is_from_us(nodes[name])]
+
+
+def _is_from_us(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch2flow.port")
 
 
 def _written(node: ast.stmt, lines: list[str], nodes: dict[str, ast.stmt]) -> str:

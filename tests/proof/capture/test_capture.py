@@ -245,8 +245,11 @@ def test_gradients_and_a_step_of_sgd(double: bool, nets: Any, torch: Any, tmp_pa
 
 def test_a_capture_in_train_mode(nets: Any, torch: Any, tmp_path: Path) -> None:
     module = nets.Net().eval()
-    result, recorded, about = captured(tmp_path, module, torch.randn(2, 3, 8, 8), train=True, gradients=True)
-    assert about["mode"] == "train" and not any(name.startswith("eval.") for name in recorded)
+    x = torch.randn(2, 3, 8, 8)
+    result, recorded, about = captured(tmp_path, module, x, train=True, gradients=True)
+    assert about["mode"] == "train" and [name for name in recorded if name.startswith("eval.output")]
+    with torch.no_grad():
+        torch.testing.assert_close(recorded["eval.output.0"], module(x)["logits"])
     graph = str(torch.export.load(result.out).graph)
     assert "dropout.default](args = (%mean, 0.3, True)" in graph
     assert not module.training

@@ -176,14 +176,19 @@ class Config:
 
 def test_default_inputs_follow_the_configuration(tmp_path: Path) -> None:
     def inputs(main: str, **config: Any) -> list[str]:
-        return default_inputs(Config(main_input_name=main, config=Config(**config)), tmp_path)
+        return default_inputs(Config(main_input_name=main, config=Config(**config), forward=forward), tmp_path)
+
+    def forward(input_ids: Any) -> None: ...
 
     assert inputs("input_ids", vocab_size=100) == [
         "input_ids=int64[batch,seq]:0..100",
         "attention_mask=int64[batch,seq]:1",
     ]
     assert inputs("pixel_values", image_size=[32, 64], num_channels=1) == ["pixel_values=float32[batch,1,32,64]"]
-    speech = inputs("input_features", num_mel_bins=80, max_source_positions=50, vocab_size=9, is_encoder_decoder=True)
+
+    def forward(input_features: Any, decoder_input_ids: Any) -> None: ...  # noqa: F811
+
+    speech = inputs("input_features", num_mel_bins=80, max_source_positions=50, vocab_size=9)
     assert speech == ["input_features=float32[batch,80,100]", "decoder_input_ids=int64[batch,target]:0..9"]
     with pytest.raises(UsageError, match="no default inputs for Config, whose main input is 'rays'"):
         inputs("rays")

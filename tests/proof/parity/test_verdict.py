@@ -285,7 +285,6 @@ def test_outputs_are_compared_as_a_caller_sees_them(old: str, new: str, told: st
     assert "form" in parts(found) and told in found.sentence
 
 
-@pytest.mark.oneflow
 def test_a_fault_in_eval_mode_of_what_was_captured_in_train_mode_is_caught(verify: Verify) -> None:
     found = verify("Trained", (r"self\.head\((.*?)\)", r"(self.head(\1) + (0.0 if self.training else 0.1))"))
     assert parts(found) == ["eval_outputs"], found.sentence
@@ -305,6 +304,7 @@ def test_what_was_left_out_of_a_recording_is_told(verify: Verify) -> None:
     assert "`topk` sorts equal values there" in " ".join(verify("Saturated").notes)
 
 
+@pytest.mark.oneflow
 def test_a_weight_that_is_one_rounding_off_is_named(converted: Path, captured: Path, tmp_path: Path) -> None:
     shutil.copytree(converted / "Net", tmp_path / "Net")
     place = tmp_path / "Net" / "weights" / "head.bias" / "out"
