@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from torch2flow.checkpoints.oneflow.folder import WEIGHTS
 from torch2flow.checkpoints.opening import open_container
 from torch2flow.checkpoints.pytorch.archive import find_pickle
 from torch2flow.checkpoints.pytorch.source_file import SourceFile
@@ -115,7 +116,8 @@ def _strangers(folder: Path, entries: Entries) -> Iterator[str]:
                 yield name
         elif name not in described or not _is_as_written(folder / name, status, described[name]):
             yield name
-    yield from sorted(each for each in empty if not each.endswith("__pycache__"))
+    # The folder of tensors is empty where there are none.
+    yield from sorted(each for each in empty if each.rpartition("/")[2] not in (WEIGHTS, "__pycache__"))
 
 
 Row = tuple[int, str]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
+from zipfile import ZipFile
 
 import pytest
 
-from torch2flow.conversion import Result
+from torch2flow.conversion import Result, convert
 from torch2flow.proof.parity.compared_models import load_package
 
 pytestmark = pytest.mark.oneflow  # capturing takes a while: once is enough
@@ -30,8 +32,17 @@ def test_tied_weights_are_one_parameter(converted: Callable[[str], Result], flow
     assert len(list(model.parameters())) == 1
 
 
-def test_a_module_without_a_trace_is_told(converted: Callable[[str], Result]) -> None:
-    notes = " ".join(notes_of(converted("part_of_a_sequence")))
+def test_a_module_without_a_trace_is_told_where_nothing_else_tells_of_it(
+    cases: Path, converted: Callable[[str], Result], tmp_path: Path
+) -> None:
+    """A capture has compared the modes; without what it noted, nobody knows what the module does in train mode."""
+    assert not any("did nothing" in note for note in notes_of(converted("part_of_a_sequence")))
+    plain = tmp_path / "plain.pt2"
+    with ZipFile(cases / "part_of_a_sequence.pt2") as archive, ZipFile(plain, "w") as copy:
+        for name in archive.namelist():
+            if not name.endswith("torch2flow.json"):
+                copy.writestr(name, archive.read(name))
+    notes = " ".join(notes_of(convert(plain, tmp_path / "out")))
     assert "1 module did nothing in the capture and is nn.Identity() now: features.3" in notes
 
 

@@ -224,6 +224,8 @@ LAYER = "torch.nn:TransformerEncoderLayer(8, 2, 16, batch_first=True)"
 
 
 def test_a_module_of_a_model_is_captured_alone(torch: Any, tmp_path: Path) -> None:
+    if not hasattr(torch, "export"):
+        pytest.skip("this PyTorch has no torch.export")
     trained = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     torch.save(trained.state_dict(), tmp_path / "best.pth")
     out, given = tmp_path / "part.pt2", GivenWeights(tmp_path / "best.pth")
@@ -233,6 +235,8 @@ def test_a_module_of_a_model_is_captured_alone(torch: Any, tmp_path: Path) -> No
 
 
 def test_a_module_that_is_not_there_is_told_with_those_that_may_be_meant(torch: Any, tmp_path: Path) -> None:
+    if not hasattr(torch, "export"):
+        pytest.skip("this PyTorch has no torch.export")
     with pytest.raises(UsageError, match="no module 'linear3'") as told:
         capture_named(LAYER, ["float32[2,8]"], tmp_path / "part.pt2", part="linear3")
     assert "linear1" in told.value.remedy and not (tmp_path / "part.pt2").exists()
