@@ -7,7 +7,7 @@ import math
 from torch2flow.models.lowering.lazy import F, flow
 from torch2flow.port.compat.arithmetic import lgamma
 from torch2flow.port.compat.distributions import DrawnByNumpy, OneHotCategorical
-from torch2flow.port.compat.probability import Bernoulli, DistributionOfSamples, Normal, tensors_of
+from torch2flow.port.compat.probability import Bernoulli, DistributionOfSamples, Normal, OfPlaceAndScale, tensors_of
 from torch2flow.port.compat.registry import stands_for
 
 EULER = 0.57721566490153286061
@@ -21,13 +21,7 @@ def drawn_inside(distribution, sample_shape, like):
 
 
 @stands_for("torch.distributions.Gumbel", "torch.distributions.gumbel.Gumbel", because="OneFlow has no `Gumbel`.")
-class Gumbel(DistributionOfSamples):
-    has_rsample = True
-
-    def __init__(self, loc, scale, validate_args=None):
-        self.loc, self.scale = tensors_of(loc, scale)
-        super().__init__(self.loc.shape)
-
+class Gumbel(OfPlaceAndScale):
     @property
     def mean(self):
         return self.loc + self.scale * EULER
@@ -48,13 +42,7 @@ class Gumbel(DistributionOfSamples):
 
 
 @stands_for("torch.distributions.Cauchy", "torch.distributions.cauchy.Cauchy", because="OneFlow has no `Cauchy`.")
-class Cauchy(DistributionOfSamples):
-    has_rsample = True
-
-    def __init__(self, loc, scale, validate_args=None):
-        self.loc, self.scale = tensors_of(loc, scale)
-        super().__init__(self.loc.shape)
-
+class Cauchy(OfPlaceAndScale):
     def rsample(self, sample_shape=()):
         return self.loc + self.scale * flow.tan(math.pi * (drawn_inside(self, sample_shape, self.loc) - 0.5))
 
@@ -138,15 +126,22 @@ class Geometric(DistributionOfSamples):
         return (F.softplus(self.logits) - self.probs * self.logits) / self.probs
 
 
-@stands_for("torch.distributions.Binomial", "torch.distributions.binomial.Binomial",
-            because="OneFlow has no `Binomial`.")  # fmt: skip
-class Binomial(DrawnByNumpy):
-    def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
+class OfTrials(DrawnByNumpy):
+    """A distribution of counts of trials, each with the same chance."""
+
+    def __init__(self, total_count, probs=None, logits=None, validate_args=None):
         found = Bernoulli(probs, logits)
         self.total_count, self.probs = tensors_of(total_count, found.probs)
         self.total_count = self.total_count.to(self.probs.dtype)
         self.logits = found.logits.expand(*self.probs.shape)
         super().__init__(self.probs.shape)
+
+
+@stands_for("torch.distributions.Binomial", "torch.distributions.binomial.Binomial",
+            because="OneFlow has no `Binomial`.")  # fmt: skip
+class Binomial(OfTrials):
+    def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
+        super().__init__(total_count, probs, logits)
 
     @property
     def mean(self):
@@ -166,14 +161,7 @@ class Binomial(DrawnByNumpy):
 
 @stands_for("torch.distributions.NegativeBinomial", "torch.distributions.negative_binomial.NegativeBinomial",
             because="OneFlow has no `NegativeBinomial`.")  # fmt: skip
-class NegativeBinomial(DrawnByNumpy):
-    def __init__(self, total_count, probs=None, logits=None, validate_args=None):
-        found = Bernoulli(probs, logits)
-        self.total_count, self.probs = tensors_of(total_count, found.probs)
-        self.total_count = self.total_count.to(self.probs.dtype)
-        self.logits = found.logits.expand(*self.probs.shape)
-        super().__init__(self.probs.shape)
-
+class NegativeBinomial(OfTrials):
     @property
     def mean(self):
         return self.total_count * flow.exp(self.logits)

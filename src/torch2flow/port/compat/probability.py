@@ -39,14 +39,18 @@ class DistributionOfSamples:
         return f"{type(self).__name__}()"
 
 
-@stands_for("torch.distributions.Normal", "torch.distributions.normal.Normal", because="OneFlow has no `Normal`.")
-class Normal(DistributionOfSamples):
+class OfPlaceAndScale(DistributionOfSamples):
+    """A distribution of a form that is moved and stretched."""
+
     has_rsample = True
 
     def __init__(self, loc, scale, validate_args=None):
         self.loc, self.scale = tensors_of(loc, scale)
         super().__init__(self.loc.shape)
 
+
+@stands_for("torch.distributions.Normal", "torch.distributions.normal.Normal", because="OneFlow has no `Normal`.")
+class Normal(OfPlaceAndScale):
     @property
     def mean(self):
         return self.loc
@@ -76,13 +80,7 @@ class Normal(DistributionOfSamples):
 
 
 @stands_for("torch.distributions.Laplace", "torch.distributions.laplace.Laplace", because="OneFlow has no `Laplace`.")
-class Laplace(DistributionOfSamples):
-    has_rsample = True
-
-    def __init__(self, loc, scale, validate_args=None):
-        self.loc, self.scale = tensors_of(loc, scale)
-        super().__init__(self.loc.shape)
-
+class Laplace(OfPlaceAndScale):
     @property
     def mean(self):
         return self.loc

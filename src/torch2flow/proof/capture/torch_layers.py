@@ -13,10 +13,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from torch2flow.models.program.train_mode import DROPOUT
 from torch2flow.proof.capture.runtime import version_of
 from torch2flow.proof.random_calls import RECURRENT
-
-DROPOUT = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
 
 _DETECTS_MASK = "_detect_is_causal_mask"
 
@@ -85,7 +84,8 @@ def _dropout_apart(torch: Any) -> Iterator[None]:
         return
     functions = torch._VF  # what the functions of torch.nn.functional call
     homes = (functions, torch)
-    before = {(home, name): getattr(home, name) for home in homes for name in DROPOUT if hasattr(home, name)}
+    names = [each.removeprefix("aten.") for each in DROPOUT]
+    before = {(home, name): getattr(home, name) for home in homes for name in names if hasattr(home, name)}
 
     def apart(function: Any) -> Any:
         def dropout(input: Any, p: float, train: bool) -> Any:
