@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick test-quick test test-all attacks fuzz bench faults coverage zoo golden style operators port-coverage port-scripts docs site translations dist lint types clean distclean
 
+# Compiled files are kept wherever tests run, or each of the four test runs would compile every file again.
+unexport PYTHONDONTWRITEBYTECODE
+
 ONEFLOW := .venv/bin/python
 # Arguments for pytest: make test ARGS='-k conv -x'
 ARGS ?=
@@ -21,7 +24,7 @@ quick: setup ## in a minute: lint, types, and the tests that need neither PyTorc
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint types test-quick
 
 test-quick:
-	$(ONEFLOW) -m pytest -m 'not oneflow and not torch and not child and not once' $(ARGS)
+	$(ONEFLOW) -m pytest --numprocesses 2 --dist loadfile -m 'not oneflow and not torch and not child and not once' $(ARGS)
 
 test: setup ## run every test, each environment running the tests whose packages it has
 	@bash scripts/test.sh $(ARGS)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,7 @@ def test_files_folders_and_functions_that_a_page_names_exist(page: str) -> None:
     files = {path for word in words for path in re.findall(r"[\w./*-]+\.py\b|[\w-]+(?:/[\w-]+)*/(?=$|\s)", word)}
     assert {path for path in files - OF_OTHERS if "*" not in path and not is_in_the_repository(path)} == set()
     called = {word for word in words if re.fullmatch(r"[\w.]+\(\)", word)}
-    assert {word for word in called - OF_OTHERS if word[:-2].rpartition(".")[2] not in DEFINED} == set()
+    assert {word for word in called - OF_OTHERS if word[:-2].rpartition(".")[2] not in defined()} == set()
 
 
 LIKE_NAMES = {"real_fftn", "json"}
@@ -235,16 +236,23 @@ def tracked() -> list[str]:
 
 def is_in_the_repository(path: str) -> bool:
     """Whether a file or folder has this path, or one that ends with it."""
-    return any(f"/{known}".endswith(f"/{path}") for known in KNOWN_PATHS)
+    return any(f"/{known}".endswith(f"/{path}") for known in known_paths())
 
 
-KNOWN_PATHS = {path for file in tracked() for path in (file, *(f"{folder}/" for folder in Path(file).parents))}
-DEFINED = {
-    node.name
-    for path in [*ROOT.glob("src/**/*.py"), *ROOT.glob("scripts/**/*.py")]
-    for node in ast.walk(ast.parse(path.read_text("utf-8")))
-    if isinstance(node, ast.FunctionDef | ast.ClassDef)
-}
+@cache
+def known_paths() -> set[str]:
+    return {path for file in tracked() for path in (file, *(f"{folder}/" for folder in Path(file).parents))}
+
+
+@cache
+def defined() -> set[str]:
+    """The names of all functions and classes of the package and of the scripts."""
+    return {
+        node.name
+        for path in [*ROOT.glob("src/**/*.py"), *ROOT.glob("scripts/**/*.py")]
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
 
 
 def test_the_scripts_of_the_documentation_say_what_they_do() -> None:

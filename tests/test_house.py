@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,13 +27,18 @@ def module_name(path: Path) -> str:
 
 
 FILES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in FILES.items()}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Every file, parsed; not before a test asks for it, since all lanes of the tests read this file."""
+    return {name: ast.parse(path.read_text("utf-8")) for name, path in FILES.items()}
 
 
 def imported_modules(name: str) -> set[str]:
     """The files of the package that a file imports, wherever in it; also those for type checkers alone."""
     found = set()
-    for node in ast.walk(TREES[name]):
+    for node in ast.walk(trees()[name]):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -79,7 +85,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 def test_no_two_classes_share_a_name() -> None:
     places = defaultdict(list)
-    for name, tree in TREES.items():
+    for name, tree in trees().items():
         if name.startswith(NAMED_BY_PYTORCH):
             continue
         for node in ast.walk(tree):
@@ -89,7 +95,7 @@ def test_no_two_classes_share_a_name() -> None:
 
 
 def test_only_their_rooms_import_libraries() -> None:
-    for name, tree in TREES.items():
+    for name, tree in trees().items():
         imported = list(imports(tree))
         copies = name.startswith((COPIED, NAMED_BY_PYTORCH))
         assert copies or not any(module.startswith(COPIED) for module, _ in imported), name

@@ -244,12 +244,18 @@ def untouched(flow: Any, model: Any) -> Iterator[None]:
     """A context after which a model holds what it held: some count, keep something, or change a weight in `forward`."""
     attributes = Attributes(model)
     held = [*model.named_parameters(), *model.named_buffers()]
-    kept = [(value, value.detach().numpy().copy()) for _, value in held]
+    kept = [(value, value.detach().clone()) for _, value in held]
     try:
         yield
     finally:
         attributes.put_back()
         with flow.no_grad():
             for value, copy in kept:
-                if not np.array_equal(value.detach().numpy(), copy, equal_nan=copy.dtype.kind == "f"):
-                    value.copy_(flow.tensor(copy))
+                if not _same_bits(value.detach().numpy(), copy.numpy()):
+                    value.copy_(copy)
+
+
+def _same_bits(one: Any, other: Any) -> bool:
+    """Whether two arrays of one dtype are the same, also where they are NaN: as integers they are compared at once."""
+    bits = f"u{one.dtype.itemsize}"
+    return np.array_equal(one.view(bits), other.view(bits))
