@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from made_once import CAPTURING, made_once
 
 from torch2flow import convert
 from torch2flow.checking import check
@@ -23,9 +24,10 @@ NAMES = ("llama_half", "gpt2", "bert", "vit", "t5")
 
 @pytest.fixture(scope="module")
 def captured(torch_python: Path, run_python: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("captured")
-    run_python(torch_python, TINY.read_text(), folder, *(f"{name}:both" for name in NAMES))
-    return folder
+    def make(folder: Path) -> None:
+        run_python(torch_python, TINY.read_text(), folder, *(f"{name}:both" for name in NAMES))
+
+    return made_once("large-models", [*CAPTURING, TINY, *NAMES], make, tmp_path_factory.mktemp("captured"))
 
 
 @pytest.mark.parametrize("name", NAMES)
