@@ -129,7 +129,10 @@ def test_older_names_in_files(tmp_path: Path, recorded: Recorded) -> None:
 def test_verify_against_records_a_pytorch_model_now(oneflow_python: Path, recorded: Recorded, tmp_path: Path) -> None:
     zoo.convert("squeezenet1_1", tmp_path / "out", recorded("squeezenet1_1") / "weights.pth")
     original = Original(
-        "torchvision.models:squeezenet1_1(weights=None)", str(oneflow_python), ["float32[1,3,224,224]"], load_weights=True
+        "torchvision.models:squeezenet1_1(weights=None)",
+        str(oneflow_python),
+        ["float32[1,3,224,224]"],
+        load_weights=True,
     )
     found = verify_folder(tmp_path / "out", None, Request(training=False, layers=False), original=original)
     assert found.faithful, found.sentence
