@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from torch2flow.models.lowering import operators  # noqa: F401 - registers the rules
+from torch2flow.models.lowering.registry import RULES
+from torch2flow.models.lowering.renames import FLOAT_RENAMES, RENAMES
+from torch2flow.port import api
 from torch2flow.port.api import canonical, find
 from torch2flow.port.compat import SUBSTITUTES, stands_for
 
@@ -26,6 +31,23 @@ def test_each_has_its_source_and_a_reason() -> None:
         assert name == substitute.name and name.startswith(("torch.", "safetensors.torch."))
         assert substitute.because.endswith("."), name
         assert inspect.getsource(substitute.function) and inspect.signature(substitute.function), name
+
+
+def test_what_a_captured_model_can_ported_code_can() -> None:
+    """Each operator that has a rule has something in OneFlow under each public name that PyTorch calls it by."""
+    public = {json.loads(line)["name"] for line in (Path(api.__file__).parent / "api.jsonl").open(encoding="utf-8")}
+    homes = {"": ("torch.", "torch.Tensor.", "torch.nn.functional.")}
+    homes |= {f"{home}_": (f"torch.{home}.",) for home in ("special", "linalg", "fft")}
+    called = {name.split(".")[1].strip("_") for name in {*RULES, *RENAMES, *FLOAT_RENAMES} if name[:5] == "aten."}
+    names = {
+        home + operator.removeprefix(prefix)
+        for operator in called
+        for prefix, found in homes.items()
+        if operator.startswith(prefix)
+        for home in found
+    }
+    assert len(names & public) > 400
+    assert [name for name in sorted(names & public) if find(name).status == "cannot"] == []
 
 
 def test_one_name_means_one_function() -> None:

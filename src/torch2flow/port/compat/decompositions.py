@@ -25,6 +25,7 @@ from torch2flow.models.lowering.operators.decompositions import (
 )
 from torch2flow.port.compat.common import stored
 from torch2flow.port.compat.linear_algebra import matmul
+from torch2flow.port.compat.reduction import linalg_norm
 from torch2flow.port.compat.registry import stands_for
 
 Svd = namedtuple("Svd", ["U", "S", "Vh"])
@@ -167,3 +168,22 @@ def matrix_rank(A, tol=None, hermitian=False):
 @stands_for("torch.matrix_exp", "torch.linalg.matrix_exp", "torch.Tensor.matrix_exp", because="OneFlow has none.")
 def matrix_exp(A):
     return exponential(A)
+
+
+@stands_for("torch.svd_lowrank", because="OneFlow has none: the whole decomposition is computed, and cut.")
+def svd_lowrank(A, q=6, niter=2, M=None):
+    found = svd(A if M is None else A - M)
+    return OldSvd(found.U[..., :q], found.S[..., :q], found.V[..., :q])
+
+
+@stands_for("torch.pca_lowrank", because="OneFlow has none: the whole decomposition is computed, and cut.")
+def pca_lowrank(A, q=None, center=True, niter=2):
+    return svd_lowrank(A - A.mean(dim=-2, keepdim=True) if center else A, min(6, *A.shape[-2:]) if q is None else q)
+
+
+@stands_for("torch.linalg.cond", because="OneFlow has no `cond`.")
+def cond(A, p=None):
+    if p in (None, 2, -2):
+        values = svdvals(A)
+        return values[..., -1] / values[..., 0] if p == -2 else values[..., 0] / values[..., -1]
+    return linalg_norm(A, p, (-2, -1)) * linalg_norm(inverse_matrix(A), p, (-2, -1))

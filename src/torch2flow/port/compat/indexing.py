@@ -10,6 +10,7 @@ from torch2flow.models.lowering.operators.indexing import (
     index_fill,
     masked_scatter,
     reduce_by_index,
+    reduce_slices_by_index,
     scatter_part,
     select_scatter,
     take,
@@ -215,3 +216,22 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
     places = flow.arange(count, device=input.device)
     flat = (places + max(-offset, 0)) * columns + places + max(offset, 0)
     return flow.index_select(flow.reshape(x, (*x.shape[:-2], rows * columns)), x.ndim - 2, flat)
+
+
+@stands_for("torch.index_reduce", "torch.Tensor.index_reduce", because="OneFlow has no `index_reduce`.")
+def index_reduce(input, dim, index, source, reduce, *, include_self=True):
+    return reduce_slices_by_index(input, dim, index, source, reduce, include_self)
+
+
+@stands_for("torch.Tensor.index_reduce_", because="OneFlow has no `index_reduce_`.")
+def index_reduce_(input, dim, index, source, reduce, *, include_self=True):
+    return written(input, reduce_slices_by_index(input, dim, index, source, reduce, include_self))
+
+
+@stands_for("torch.unravel_index", because="OneFlow has no `unravel_index`.")
+def unravel_index(indices, shape):
+    places = []
+    for size in reversed([shape] if isinstance(shape, int) else list(shape)):
+        places.append(indices % size)
+        indices = flow.floor_divide(indices, size)
+    return tuple(reversed(places))

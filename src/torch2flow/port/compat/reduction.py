@@ -10,6 +10,7 @@ from torch2flow.models.lowering.operators.ordering import (
     histc,
     log_cumulative_sum_of_exp,
     running_extreme,
+    slopes,
     trapezoid,
 )
 from torch2flow.models.lowering.operators.reduction import (
@@ -22,6 +23,7 @@ from torch2flow.port.compat.common import ValuesAndIndices, along, as_float, dty
 from torch2flow.port.compat.registry import stands_for
 
 Extremes = namedtuple("Extremes", ["min", "max"])
+Histogram = namedtuple("Histogram", ["hist", "bin_edges"])
 
 
 def all_of(x, dim):
@@ -274,6 +276,9 @@ def logsumexp(input, dim, keepdim=False):
     return flow.logsumexp(x, dim=all_of(x, dim), keepdim=keepdim) if x.ndim else x
 
 
+stands_for("torch.special.logsumexp", because="OneFlow has it as `logsumexp` alone.")(logsumexp)
+
+
 @stands_for("torch.all", "torch.Tensor.all", because="OneFlow's is wrong for numbers other than 0 and 1.")
 def all_true(input, dim=None, keepdim=False, *, axis=None):
     return truth_of(flow.all, input, along(dim, axis), keepdim)
@@ -300,6 +305,23 @@ def count_nonzero(input, dim=None):
 stands_for("torch.histc", "torch.Tensor.histc", because="OneFlow has no `histc`.")(histc)
 
 
+@stands_for("torch.histogram", "torch.Tensor.histogram", because="OneFlow has no `histogram`.")
+def histogram(input, bins, *, range=None, weight=None, density=False):
+    values = input.reshape(-1)
+    if isinstance(bins, flow.Tensor):
+        edges = bins
+    else:
+        least, most = range or (values.min().item(), values.max().item())
+        least, most = (least, most) if least < most else (least - 1, most + 1)
+        edges = flow.linspace(least, most, bins + 1).to(input.dtype)
+    below = values.unsqueeze(-1) < edges[1:]
+    below[..., -1] = values <= edges[-1]
+    hits = flow.logical_and(values.unsqueeze(-1) >= edges[:1], below).to(input.dtype)
+    hits = flow.cat([hits[:, :1], hits[:, 1:] - hits[:, :-1]], dim=1)
+    counts = (hits if weight is None else hits * weight.reshape(-1, 1)).sum(dim=0)
+    return Histogram(counts / (counts.sum() * (edges[1:] - edges[:-1])) if density else counts, edges)
+
+
 @stands_for("torch.diff", "torch.Tensor.diff", because="OneFlow has no `diff`.")
 def differences(input, n=1, dim=-1, prepend=None, append=None):
     return diff(input, n, dim, prepend, append)
@@ -308,6 +330,20 @@ def differences(input, n=1, dim=-1, prepend=None, append=None):
 @stands_for("torch.trapz", "torch.trapezoid", because="OneFlow has no `trapezoid`.")
 def integral(y, x=None, *, dx=1, dim=-1):
     return trapezoid(y, dx if x is None else diff(x, 1, -1 if x.ndim == 1 else dim), dim)
+
+
+@stands_for("torch.cumulative_trapezoid", because="OneFlow has no `cumulative_trapezoid`.")
+def running_integral(y, x=None, *, dx=1, dim=-1):
+    step = dx if x is None else diff(x, 1, -1 if x.ndim == 1 else dim)
+    if x is not None and x.ndim == 1:
+        step = step.reshape(*[-1 if d == dim % y.ndim else 1 for d in range(y.ndim)])
+    count = y.shape[dim] - 1
+    return flow.cumsum(step * (y.narrow(dim, 0, count) + y.narrow(dim, 1, count)) / 2, dim % y.ndim)
+
+
+@stands_for("torch.gradient", because="OneFlow has no `gradient`.")
+def gradient(input, *, spacing=None, dim=None, edge_order=1):
+    return tuple(slopes(input, spacing, dim, edge_order))
 
 
 @stands_for(

@@ -214,7 +214,7 @@ def distance(x, y):
 def xlogy(self, other, *, out_shape, out_dtype, name):
     if 0 in out_shape:
         return empty_result(self, out_shape, out_dtype)
-    return times_log(self, 1 + other if name == "special_xlog1py" else other)
+    return times_log1p(self, other) if name == "special_xlog1py" else times_log(self, other)
 
 
 @helper
@@ -222,6 +222,13 @@ def times_log(x, y):
     """PyTorch's `xlogy`: x * log(y), and 0 where x is 0."""
     none = flow.logical_and(x == 0, y == y)
     return flow.where(none, flow.zeros_like(x * y), x * flow.log(flow.where(none, flow.ones_like(x * y), y)))
+
+
+@helper
+def times_log1p(x, y):
+    """PyTorch's `xlog1py`: x * log(1 + y), and 0 where x is 0."""
+    none = flow.logical_and(x == 0, y == y)
+    return flow.where(none, flow.zeros_like(x * y), x * flow.log1p(flow.where(none, flow.zeros_like(x * y), y)))
 
 
 @operator("aten.ldexp", promotes=("self", "other"), floats=True)
