@@ -405,7 +405,8 @@ def dist(input, other, p=2):
     return flow.linalg.vector_norm((input - other).reshape(-1), p)
 
 
-@stands_for("torch.conj", "torch.resolve_conj", "torch.Tensor.conj", because="OneFlow has real numbers alone.")
+@stands_for("torch.conj", "torch.conj_physical", "torch.resolve_conj", "torch.Tensor.conj",
+            because="OneFlow has real numbers alone.")  # fmt: skip
 def conj(input):
     return input
 
@@ -432,6 +433,27 @@ def erfinv(input, *, out=None):
         # One step of Newton's that changes no value: its derivative is that of the inverse.
         found = found + (input - input.detach()) * (math.sqrt(math.pi) / 2) * flow.exp(found * found)
     return stored(found, out)
+
+
+@stands_for("torch.signbit", "torch.Tensor.signbit", because="OneFlow has no `signbit`.")
+def signbit(input):
+    return flow.logical_or(input < 0, flow.logical_and(input == 0, 1 / as_float(input) < 0))
+
+
+@stands_for("torch.gcd", "torch.Tensor.gcd", because="OneFlow has no `gcd`.")
+def gcd(input, other):
+    one, two = flow.broadcast_tensors(flow.abs(input), flow.abs(other))
+    while bool((two != 0).any()):
+        rest = one - two * flow.floor_divide(one, flow.where(two == 0, flow.ones_like(two), two))
+        one, two = flow.where(two == 0, one, two), flow.where(two == 0, two, rest)
+    return one
+
+
+@stands_for("torch.lcm", "torch.Tensor.lcm", because="OneFlow has no `lcm`.")
+def lcm(input, other):
+    input, other = flow.broadcast_tensors(input, other)
+    common = gcd(input, other)
+    return flow.abs(flow.floor_divide(input, flow.where(common == 0, flow.ones_like(common), common)) * other)
 
 
 @stands_for("torch.digamma", "torch.special.digamma", "torch.Tensor.digamma", because="OneFlow has no `digamma`.")

@@ -157,6 +157,11 @@ def vander(x, N=None, increasing=False):
     return flow.stack(columns if increasing else columns[::-1], dim=1)
 
 
+@stands_for("torch.linalg.vander", because="OneFlow has no `vander`.")
+def powers_of_each(x, *, N=None):
+    return flow.stack([x**power for power in range(x.shape[-1] if N is None else N)], dim=-1)
+
+
 @stands_for("torch.rand_like", because="OneFlow has no `rand_like`.")
 def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
     dtype, device = dtype or input.dtype, device or input.device

@@ -26,6 +26,24 @@ def random_split(dataset, lengths, generator=None):
     return parts
 
 
+@stands_for("torch.utils.data.StackDataset", because="OneFlow has no `StackDataset`.")
+class StackDataset(flow.utils.data.Dataset):
+    def __init__(self, *args, **named):
+        self.datasets = named or args
+        lengths = {len(each) for each in (named.values() if named else args)}
+        if len(lengths) != 1:
+            raise ValueError("Size mismatch between datasets")
+        (self.length,) = lengths
+
+    def __getitem__(self, index):
+        if isinstance(self.datasets, dict):
+            return {key: each[index] for key, each in self.datasets.items()}
+        return tuple(each[index] for each in self.datasets)
+
+    def __len__(self):
+        return self.length
+
+
 @stands_for("torch.utils.data.WeightedRandomSampler", because="OneFlow has no `WeightedRandomSampler`.")
 class WeightedRandomSampler(flow.utils.data.Sampler):
     def __init__(self, weights, num_samples, replacement=True, generator=None):

@@ -182,7 +182,7 @@ def pca_lowrank(A, q=None, center=True, niter=2):
 
 
 @stands_for("torch.linalg.cond", because="OneFlow has no `cond`.")
-def cond(A, p=None):
+def condition_number(A, p=None):
     if p in (None, 2, -2):
         values = svdvals(A)
         return values[..., -1] / values[..., 0] if p == -2 else values[..., 0] / values[..., -1]

@@ -134,3 +134,95 @@ def is_nccl_available():
             "torch.distributed.is_torchelastic_launched", because="OneFlow has no such backend.")  # fmt: skip
 def is_backend_there():
     return False
+
+
+@stands_for("torch.distributed.gather", because="OneFlow has it in `comm`.")
+def gather_to_one(tensor, gather_list=None, dst=0, group=None, async_op=False):
+    if flow.env.get_world_size() > 1:
+        flow.comm.gather(tensor, gather_list, dst)
+    else:
+        gather_list[0][...] = tensor
+
+
+@stands_for("torch.distributed.scatter", because="OneFlow has it in `comm`.")
+def scatter_from_one(tensor, scatter_list=None, src=0, group=None, async_op=False):
+    if flow.env.get_world_size() > 1:
+        flow.comm.scatter(tensor, scatter_list, src)
+    else:
+        tensor[...] = scatter_list[0]
+
+
+@stands_for("torch.distributed.all_gather_into_tensor", "torch.distributed._all_gather_base",
+            because="OneFlow has it in `comm`.")  # fmt: skip
+def all_gather_into_tensor(output_tensor, input_tensor, group=None, async_op=False):
+    if flow.env.get_world_size() > 1:
+        flow.comm.all_gather_into_tensor(output_tensor, input_tensor)
+    else:
+        output_tensor[...] = input_tensor.reshape(output_tensor.shape)
+
+
+@stands_for("torch.distributed.reduce_scatter", because="OneFlow has it in `comm`, and sums alone.")
+def reduce_scatter(output, input_list, op="sum", group=None, async_op=False):
+    check_reduction(op)
+    if flow.env.get_world_size() > 1:
+        flow.comm.reduce_scatter(output, input_list)
+        turn_sum_into(op, output)
+    else:
+        output[...] = input_list[0]
+
+
+@stands_for("torch.distributed.reduce_scatter_tensor", "torch.distributed._reduce_scatter_base",
+            because="OneFlow has it in `comm`, and sums alone.")  # fmt: skip
+def reduce_scatter_tensor(output, input, op="sum", group=None, async_op=False):
+    check_reduction(op)
+    if flow.env.get_world_size() > 1:
+        flow.comm.reduce_scatter_tensor(output, input)
+        turn_sum_into(op, output)
+    else:
+        output[...] = input.reshape(output.shape)
+
+
+@stands_for("torch.distributed.all_to_all", because="OneFlow has it in `comm`.")
+def all_to_all(output_tensor_list, input_tensor_list, group=None, async_op=False):
+    if flow.env.get_world_size() > 1:
+        flow.comm.all_to_all(output_tensor_list, input_tensor_list)
+    else:
+        output_tensor_list[0][...] = input_tensor_list[0]
+
+
+@stands_for("torch.distributed.send", because="OneFlow has it in `comm`.")
+def send(tensor, dst, group=None, tag=0):
+    flow.comm.send(tensor, dst, send_meta=False)  # the other side knows shape and dtype from its tensor
+
+
+@stands_for("torch.distributed.recv", because="OneFlow has it in `comm`.")
+def recv(tensor, src=None, group=None, tag=0):
+    flow.comm.recv(src, tuple(tensor.shape), tensor.dtype, tensor.device, out=tensor)
+    return src
+
+
+@stands_for("torch.distributed.gather_object", because="OneFlow sends tensors alone.")
+def gather_object(obj, object_gather_list=None, dst=0, group=None):
+    if object_gather_list is not None:
+        all_gather_object(object_gather_list, obj)
+
+
+@stands_for("torch.distributed.get_global_rank", "torch.distributed.get_group_rank",
+            because="OneFlow has one group, of all ranks.")  # fmt: skip
+def rank_in_group(group, rank):
+    return rank
+
+
+@stands_for("torch.distributed.get_process_group_ranks", because="OneFlow has one group, of all ranks.")
+def ranks_of_group(group=None):
+    return list(range(flow.env.get_world_size()))
+
+
+@stands_for("torch.distributed.get_node_local_rank", because="OneFlow has it in `env`.")
+def get_node_local_rank(fallback_rank=None):
+    return flow.env.get_local_rank()
+
+
+@stands_for("torch.distributed.monitored_barrier", because="OneFlow has it in `comm`, without a time to wait.")
+def monitored_barrier(group=None, timeout=None, wait_all_ranks=False):
+    barrier()

@@ -56,6 +56,20 @@ class MultivariateNormal(DistributionOfSamples):
     def entropy(self):
         return 0.5 * self.loc.shape[-1] * (1 + math.log(2 * math.pi)) + self.log_of_scale()
 
+    @property
+    def mode(self):
+        return self.loc
+
+    @property
+    def precision_matrix(self):
+        return inverse(self.covariance_matrix)
+
+    def divergence_from(self, other):
+        whitened = inverse(other.scale_tril)
+        spread = (flow.matmul(whitened, self.scale_tril) ** 2).sum(dim=[-2, -1])
+        away = ((whitened * (other.loc - self.loc).unsqueeze(-2)).sum(dim=-1) ** 2).sum(dim=-1)
+        return other.log_of_scale() - self.log_of_scale() + 0.5 * (spread + away - self.loc.shape[-1])
+
 
 @stands_for("torch.distributions.OneHotCategorical", "torch.distributions.one_hot_categorical.OneHotCategorical",
             because="OneFlow has no `OneHotCategorical`.")  # fmt: skip
@@ -82,6 +96,13 @@ class OneHotCategorical(DistributionOfSamples):
 
     def entropy(self):
         return self.places.entropy()
+
+    @property
+    def mode(self):
+        return flow.eye(self.probs.shape[-1], device=self.probs.device, dtype=self.probs.dtype)[self.places.mode]
+
+    def divergence_from(self, other):
+        return self.places.divergence_from(other.places)
 
 
 class DrawnByNumpy(DistributionOfSamples):
@@ -119,6 +140,13 @@ class Poisson(DrawnByNumpy):
     def log_prob(self, value):
         return times_log(value, self.rate) - self.rate - lgamma(value + 1)
 
+    @property
+    def mode(self):
+        return flow.floor(self.rate)
+
+    def divergence_from(self, other):
+        return self.rate * flow.log(self.rate / other.rate) - (self.rate - other.rate)
+
 
 @stands_for("torch.distributions.Gamma", "torch.distributions.gamma.Gamma", because="OneFlow has no `Gamma`.")
 class Gamma(DrawnByNumpy):
@@ -144,6 +172,15 @@ class Gamma(DrawnByNumpy):
     def entropy(self):
         shape = self.concentration
         return shape - flow.log(self.rate) + lgamma(shape) + (1 - shape) * digamma(shape)
+
+    @property
+    def mode(self):
+        return flow.clamp((self.concentration - 1) / self.rate, min=0)
+
+    def divergence_from(self, other):
+        ratio, shape = flow.log(self.rate / other.rate), self.concentration
+        found = other.concentration * ratio + lgamma(other.concentration) - lgamma(shape)
+        return found + (shape - other.concentration) * digamma(shape) + (other.rate - self.rate) * shape / self.rate
 
 
 @stands_for("torch.distributions.Beta", "torch.distributions.beta.Beta", because="OneFlow has no `Beta`.")
@@ -182,6 +219,12 @@ class Beta(DrawnByNumpy):
             + (one + zero - 2) * digamma(one + zero)
         )
 
+    def divergence_from(self, other):
+        one, zero = self.concentration1, self.concentration0
+        found = other.log_of_beta() - self.log_of_beta() + (one - other.concentration1) * digamma(one)
+        more = other.concentration1 + other.concentration0 - one - zero
+        return found + (zero - other.concentration0) * digamma(zero) + more * digamma(one + zero)
+
 
 @stands_for("torch.distributions.Dirichlet", "torch.distributions.dirichlet.Dirichlet",
             because="OneFlow has no `Dirichlet`.")  # fmt: skip
@@ -207,3 +250,15 @@ class Dirichlet(DrawnByNumpy):
         log_of_beta = lgamma(alpha).sum(dim=-1) - lgamma(total)
         spread = (total - alpha.shape[-1]) * digamma(total)
         return log_of_beta + spread - ((alpha - 1) * digamma(alpha)).sum(dim=-1)
+
+    @property
+    def variance(self):
+        total = self.concentration.sum(dim=-1, keepdim=True)
+        return self.concentration * (total - self.concentration) / (total**2 * (total + 1))
+
+    def divergence_from(self, other):
+        alpha, theirs = self.concentration, other.concentration
+        total = alpha.sum(dim=-1, keepdim=True)
+        of_totals = lgamma(total).squeeze(-1) - lgamma(theirs.sum(dim=-1))
+        each = lgamma(theirs) - lgamma(alpha) + (alpha - theirs) * (digamma(alpha) - digamma(total))
+        return of_totals + each.sum(dim=-1)

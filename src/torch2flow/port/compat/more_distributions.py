@@ -40,6 +40,16 @@ class Gumbel(OfPlaceAndScale):
     def entropy(self):
         return flow.log(self.scale) + (1 + EULER)
 
+    @property
+    def mode(self):
+        return self.loc
+
+    def cdf(self, value):
+        return flow.exp(-flow.exp((self.loc - value) / self.scale))
+
+    def icdf(self, value):
+        return self.loc - self.scale * flow.log(-flow.log(value))
+
 
 @stands_for("torch.distributions.Cauchy", "torch.distributions.cauchy.Cauchy", because="OneFlow has no `Cauchy`.")
 class Cauchy(OfPlaceAndScale):
@@ -51,6 +61,16 @@ class Cauchy(OfPlaceAndScale):
 
     def entropy(self):
         return math.log(4 * math.pi) + flow.log(self.scale)
+
+    @property
+    def mode(self):
+        return self.loc
+
+    def cdf(self, value):
+        return flow.atan((value - self.loc) / self.scale) / math.pi + 0.5
+
+    def icdf(self, value):
+        return flow.tan(math.pi * (value - 0.5)) * self.scale + self.loc
 
 
 @stands_for("torch.distributions.HalfNormal", "torch.distributions.half_normal.HalfNormal",
@@ -81,6 +101,16 @@ class HalfNormal(DistributionOfSamples):
     def entropy(self):
         return self.whole.entropy() - math.log(2)
 
+    @property
+    def mode(self):
+        return flow.zeros_like(self.scale)
+
+    def cdf(self, value):
+        return 2 * self.whole.cdf(value) - 1
+
+    def icdf(self, value):
+        return self.whole.icdf((value + 1) / 2)
+
 
 @stands_for("torch.distributions.StudentT", "torch.distributions.studentT.StudentT",
             because="OneFlow has no `StudentT`.")  # fmt: skip
@@ -97,6 +127,20 @@ class StudentT(DrawnByNumpy):
         size = flow.log(self.scale) + 0.5 * flow.log(self.df) + 0.5 * math.log(math.pi)
         size = size + lgamma(0.5 * self.df) - lgamma(0.5 * (self.df + 1))
         return -0.5 * (self.df + 1) * flow.log1p(away**2 / self.df) - size
+
+    @property
+    def mode(self):
+        return self.loc
+
+    @property
+    def mean(self):
+        return flow.where(self.df > 1, self.loc, flow.full_like(self.loc, math.nan))
+
+    @property
+    def variance(self):
+        found = self.scale**2 * self.df / (self.df - 2)
+        none = flow.where(self.df > 1, flow.full_like(found, math.inf), flow.full_like(found, math.nan))
+        return flow.where(self.df > 2, found, none)
 
 
 @stands_for("torch.distributions.Geometric", "torch.distributions.geometric.Geometric",

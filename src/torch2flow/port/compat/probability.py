@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 from torch2flow.models.lowering.lazy import F, flow
+from torch2flow.port.compat.arithmetic import erfinv
 from torch2flow.port.compat.registry import stands_for
 
 
@@ -30,6 +32,23 @@ class DistributionOfSamples:
 
     def shape_of(self, sample_shape):
         return (*sample_shape, *self.batch_shape, *self.event_shape)
+
+    def sample_n(self, n):
+        return self.sample((n,))
+
+    def expand(self, batch_shape, _instance=None):
+        """The same distribution for a larger batch: what it holds is expanded."""
+        found = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, flow.Tensor):
+                setattr(found, name, value.expand(*batch_shape, *value.shape[len(self.batch_shape) :]))
+            elif isinstance(value, DistributionOfSamples):
+                setattr(found, name, value.expand((*batch_shape, *value.batch_shape[len(self.batch_shape) :])))
+        found.batch_shape = flow.Size(tuple(batch_shape))
+        return found
+
+    def perplexity(self):
+        return flow.exp(self.entropy())
 
     @property
     def stddev(self):
@@ -75,8 +94,17 @@ class Normal(OfPlaceAndScale):
     def entropy(self):
         return 0.5 + 0.5 * math.log(2 * math.pi) + flow.log(self.scale)
 
+    mode = mean
+
     def cdf(self, value):
         return 0.5 * (1 + flow.erf((value - self.loc) / (self.scale * math.sqrt(2))))
+
+    def icdf(self, value):
+        return self.loc + self.scale * erfinv(2 * value - 1) * math.sqrt(2)
+
+    def divergence_from(self, other):
+        ratio = (self.scale / other.scale) ** 2
+        return 0.5 * (ratio + ((self.loc - other.loc) / other.scale) ** 2 - 1 - flow.log(ratio))
 
 
 @stands_for("torch.distributions.Laplace", "torch.distributions.laplace.Laplace", because="OneFlow has no `Laplace`.")
@@ -98,6 +126,20 @@ class Laplace(OfPlaceAndScale):
 
     def entropy(self):
         return 1 + flow.log(2 * self.scale)
+
+    mode = mean
+
+    def cdf(self, value):
+        away = value - self.loc
+        return 0.5 - 0.5 * flow.sign(away) * flow.expm1(-flow.abs(away) / self.scale)
+
+    def icdf(self, value):
+        away = value - 0.5
+        return self.loc - self.scale * flow.sign(away) * flow.log1p(-2 * flow.abs(away))
+
+    def divergence_from(self, other):
+        away, ratio = flow.abs(self.loc - other.loc), self.scale / other.scale
+        return away / other.scale + ratio * flow.exp(-away / self.scale) - flow.log(ratio) - 1
 
 
 @stands_for("torch.distributions.Uniform", "torch.distributions.uniform.Uniform", because="OneFlow has no `Uniform`.")
@@ -127,6 +169,17 @@ class Uniform(DistributionOfSamples):
     def entropy(self):
         return flow.log(self.high - self.low)
 
+    def cdf(self, value):
+        return flow.clamp((value - self.low) / (self.high - self.low), min=0, max=1)
+
+    def icdf(self, value):
+        return self.low + value * (self.high - self.low)
+
+    def divergence_from(self, other):
+        found = flow.log((other.high - other.low) / (self.high - self.low))
+        outside = flow.logical_or(other.low > self.low, other.high < self.high)
+        return flow.where(outside, flow.full_like(found, math.inf), found)
+
 
 @stands_for("torch.distributions.Exponential", "torch.distributions.exponential.Exponential",
             because="OneFlow has no `Exponential`.")  # fmt: skip
@@ -154,6 +207,20 @@ class Exponential(DistributionOfSamples):
 
     def entropy(self):
         return 1 - flow.log(self.rate)
+
+    @property
+    def mode(self):
+        return flow.zeros_like(self.rate)
+
+    def cdf(self, value):
+        return 1 - flow.exp(-self.rate * value)
+
+    def icdf(self, value):
+        return -flow.log1p(-value) / self.rate
+
+    def divergence_from(self, other):
+        ratio = other.rate / self.rate
+        return ratio - flow.log(ratio) - 1
 
 
 @stands_for("torch.distributions.Bernoulli", "torch.distributions.bernoulli.Bernoulli",
@@ -188,6 +255,19 @@ class Bernoulli(DistributionOfSamples):
     def entropy(self):
         return F.softplus(self.logits) - self.probs * self.logits
 
+    def divergence_from(self, other):
+        return self.probs * (self.logits - other.logits) + F.softplus(other.logits) - F.softplus(self.logits)
+
+    @property
+    def mode(self):
+        likely = (self.probs >= 0.5).to(self.probs.dtype)
+        return flow.where(self.probs == 0.5, flow.full_like(likely, math.nan), likely)
+
+    def enumerate_support(self, expand=True):
+        values = flow.arange(2, dtype=self.probs.dtype, device=self.probs.device)
+        values = values.reshape(2, *[1] * len(self.batch_shape))
+        return values.expand(2, *self.batch_shape) if expand else values
+
 
 @stands_for("torch.distributions.Categorical", "torch.distributions.categorical.Categorical",
             because="OneFlow's has no `log_prob` and no `entropy`.")  # fmt: skip
@@ -216,6 +296,24 @@ class CategoricalOfLogits(DistributionOfSamples):
     def entropy(self):
         least = flow.finfo(self.logits.dtype).min
         return -(flow.clamp(self.logits, min=least) * self.probs).sum(dim=-1)
+
+    def divergence_from(self, other):
+        return (self.probs * (self.logits - other.logits)).sum(dim=-1)
+
+    @property
+    def mean(self):
+        return flow.full(tuple(self.batch_shape), math.nan, dtype=self.probs.dtype, device=self.probs.device)
+
+    variance = mean
+
+    @property
+    def mode(self):
+        return flow.argmax(self.probs, dim=-1)
+
+    def enumerate_support(self, expand=True):
+        values = flow.arange(self.probs.shape[-1], device=self.probs.device)
+        values = values.reshape(-1, *[1] * len(self.batch_shape))
+        return values.expand(-1, *self.batch_shape) if expand else values
 
 
 @stands_for("torch.distributions.Independent", "torch.distributions.independent.Independent",
@@ -247,20 +345,41 @@ class Independent(DistributionOfSamples):
     def entropy(self):
         return self.summed(self.base_dist.entropy())
 
+    @property
+    def mode(self):
+        return self.base_dist.mode
+
+    def enumerate_support(self, expand=True):
+        return self.base_dist.enumerate_support(expand)
+
+    def divergence_from(self, other):
+        return self.summed(kl_divergence(self.base_dist, other.base_dist))
+
     def summed(self, value):
         return value.sum(dim=list(range(-self.count, 0))) if self.count else value
+
+
+OWN_DIVERGENCES = {}
+"""What ported code registers by `register_kl`: functions by the classes of both distributions."""
+
+
+@stands_for("torch.distributions.register_kl", "torch.distributions.kl.register_kl",
+            because="OneFlow has no `register_kl`.")  # fmt: skip
+def register_kl(type_p, type_q):
+    def register(function):
+        OWN_DIVERGENCES[type_p, type_q] = function
+        return function
+
+    return register
 
 
 @stands_for("torch.distributions.kl_divergence", "torch.distributions.kl.kl_divergence",
             because="OneFlow has no `kl_divergence`.")  # fmt: skip
 def kl_divergence(p, q):
-    if isinstance(p, Independent) and isinstance(q, Independent):
-        return p.summed(kl_divergence(p.base_dist, q.base_dist))
-    if isinstance(p, Normal) and isinstance(q, Normal):
-        ratio = (p.scale / q.scale) ** 2
-        return 0.5 * (ratio + ((p.loc - q.loc) / q.scale) ** 2 - 1 - flow.log(ratio))
-    if isinstance(p, CategoricalOfLogits) and isinstance(q, CategoricalOfLogits):
-        return (p.probs * (p.logits - q.logits)).sum(dim=-1)
-    if isinstance(p, Bernoulli) and isinstance(q, Bernoulli):
-        return p.probs * (p.logits - q.logits) + F.softplus(q.logits) - F.softplus(p.logits)
-    raise NotImplementedError(f"the divergence of {type(p).__name__} from {type(q).__name__}")
+    for (type_p, type_q), function in reversed(OWN_DIVERGENCES.items()):
+        if isinstance(p, type_p) and isinstance(q, type_q):
+            return function(p, q)
+    kind = next((kind for kind in type(p).__mro__ if "divergence_from" in vars(kind)), None)
+    if kind is None or not isinstance(q, kind):
+        raise NotImplementedError(f"the divergence of {type(p).__name__} from {type(q).__name__}")
+    return p.divergence_from(q)

@@ -27,6 +27,9 @@ from torch2flow.port.compat.registry import stands_for
     "torch.are_deterministic_algorithms_enabled",
     "torch.cuda.is_initialized",
     "torch.cuda.is_bf16_supported",
+    "torch.cuda.is_current_stream_capturing",
+    "torch.is_anomaly_enabled",
+    "torch.is_autocast_cpu_enabled",
     "torch.backends.mps.is_available",
     "torch.backends.mps.is_built",
     "torch.backends.cudnn.is_available",
@@ -66,6 +69,8 @@ def is_not_so(*args, **named):
     "torch.compile",
     "torch.cuda.amp.custom_fwd",
     "torch.cuda.amp.custom_bwd",
+    "torch.amp.custom_fwd",
+    "torch.amp.custom_bwd",
     "torch.autograd.function.once_differentiable",
     because="OneFlow runs Python as it is, and has nothing of this.",
 )
@@ -151,6 +156,7 @@ class AutocastOfCuda(flow.autocast):
     "torch.cuda.amp.GradScaler",
     "torch.cuda.amp.grad_scaler.GradScaler",
     "torch.amp.GradScaler",
+    "torch.GradScaler",
     because="OneFlow's is for graphs alone.",
 )
 class LossScaler:
@@ -233,6 +239,12 @@ class LossScaler:
     "torch.cuda.ipc_collect",
     "torch.cuda.reset_peak_memory_stats",
     "torch.cuda.reset_max_memory_allocated",
+    "torch.cuda.reset_max_memory_cached",
+    "torch.cuda.reset_accumulated_memory_stats",
+    "torch.cuda.set_per_process_memory_fraction",
+    "torch.cuda.set_rng_state",
+    "torch.cuda.set_rng_state_all",
+    "torch.set_anomaly_enabled",
     "torch.cuda.synchronize",
     "torch.cuda.init",
     "torch.use_deterministic_algorithms",
@@ -286,6 +298,7 @@ def runs_as_it_is(*args, **named):
     "torch.cuda.memory_reserved",
     "torch.cuda.max_memory_reserved",
     "torch.cuda.memory_cached",
+    "torch.cuda.max_memory_cached",
     because="OneFlow does not tell how much memory it holds.",
 )
 def tells_zero(*args, **named):

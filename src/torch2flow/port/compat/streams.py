@@ -101,3 +101,44 @@ def fork_rng(devices=None, enabled=True, _caller="fork_rng", _devices_kw="device
     yield
     if enabled:
         flow.set_rng_state(state)
+
+
+@stands_for("torch.cuda.get_rng_state", "torch.random.get_rng_state", because="OneFlow has one state, of all devices.")
+def state_of_draws(device="cuda"):
+    return flow.get_rng_state()
+
+
+@stands_for("torch.random.set_rng_state", because="OneFlow has it as `set_rng_state` alone.")
+def set_state_of_draws(new_state):
+    flow.set_rng_state(new_state)
+
+
+@stands_for("torch.cuda.get_rng_state_all", because="OneFlow has one state, of all devices.")
+def states_of_draws():
+    return [flow.get_rng_state()]
+
+
+@stands_for("torch.cuda.initial_seed", "torch.random.initial_seed", because="OneFlow has it for all devices.")
+def first_seed():
+    return flow.initial_seed()
+
+
+@stands_for("torch.cuda.seed", "torch.cuda.seed_all", "torch.random.seed", because="OneFlow has it for all devices.")
+def new_seed():
+    return flow.seed()
+
+
+@stands_for("torch.cuda.mem_get_info", because="OneFlow does not tell how much memory it holds.")
+def free_and_whole_memory(device=None):
+    return 0, flow.cuda.get_device_properties(device or 0).total_memory if flow.cuda.is_available() else 0
+
+
+@stands_for("torch.cuda.memory_summary", "torch.cuda.list_gpu_processes",
+            because="OneFlow does not tell how much memory it holds.")  # fmt: skip
+def memory_in_words(*args, **named):
+    return "OneFlow does not tell how much memory it holds."
+
+
+@stands_for("torch.cuda.memory_stats", because="OneFlow does not tell how much memory it holds.")
+def memory_by_name(device=None):
+    return {}

@@ -221,6 +221,16 @@ class LogNormal(TransformedDistribution):
     def entropy(self):
         return self.base_dist.entropy() + self.loc
 
+    @property
+    def mode(self):
+        return flow.exp(self.loc - self.scale**2)
+
+    def cdf(self, value):
+        return self.base_dist.cdf(flow.log(value))
+
+    def icdf(self, value):
+        return flow.exp(self.base_dist.icdf(value))
+
 
 @stands_for("torch.distributions.MixtureSameFamily", "torch.distributions.mixture_same_family.MixtureSameFamily",
             because="OneFlow has no `MixtureSameFamily`.")  # fmt: skip

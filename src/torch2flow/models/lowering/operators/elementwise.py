@@ -143,9 +143,9 @@ def is_infinity(self, *, name):
     return self == float("inf" if name == "isposinf" else "-inf")
 
 
-@operator("aten.signbit")
+@operator("aten.signbit", promotes=("self",), floats=True)
 def signbit(self):
-    return self < 0
+    return flow.logical_or(self < 0, 1 / self < 0)  # also of -0.0
 
 
 @operator("aten.gelu")
