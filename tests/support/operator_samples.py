@@ -8,6 +8,7 @@ and runs it again from the sample after.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -183,8 +184,9 @@ def called_by(recording: Path, sample: Sample, outcome: Outcome) -> list[str]:
     """The operators that a sample calls, also where the process ended before it could say."""
     if outcome.targets:
         return list(outcome.targets)
-    with zipfile.ZipFile(recording) as file:
+    with zipfile.ZipFile(recording) as file, contextlib.suppress(Torch2FlowError):
         return targets(read_program(file.read(f"{sample.number}.json"), str(sample)))
+    return []
 
 
 def main() -> None:

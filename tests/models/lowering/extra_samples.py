@@ -220,6 +220,27 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
     ("index_reduce", lambda x, i, y: (
         x.index_reduce(0, i, y, "mean"), x.index_reduce(0, i, y, "amax", include_self=False),
     ), lambda: [(randn(4, 3), torch.tensor([0, 2, 0, 3, 0]), randn(5, 3))]),
+    ("gcd and lcm", lambda a, b: (torch.gcd(a, b), torch.lcm(a, b)), lambda: [
+        (torch.tensor([12, -18, 0, 7]), torch.tensor([8, 27, 5, 0])), (torch.tensor([[12], [9]]), torch.tensor([6, 4])),
+    ]),
+    ("small and signed zeros", lambda x: (torch.special.xlog1py(x, x.abs() * 1e-9), torch.signbit(x)), lambda: [
+        (torch.tensor([0.0, -0.0, 1.0, -2.0]),),
+    ]),
+    ("running integral", lambda y, at: (
+        torch.cumulative_trapezoid(y, dim=0), torch.cumulative_trapezoid(y, dx=0.5), torch.cumulative_trapezoid(y, at),
+    ), lambda: [(randn(3, 4), torch.tensor([0.0, 1.0, 1.5, 4.0]))]),
+    ("histogram", lambda x: (
+        *torch.histogram(x, 5), *torch.histogram(x, 4, range=(-1.0, 1.0), density=True),
+        torch.histogram(x, 3, weight=x.abs()).hist,
+    ), lambda: [(torch.tensor([-1.5, -0.3, 0.0, 0.2, 0.7, 1.0, 1.1]),)]),
+    ("margins of labels", lambda x, t: (
+        F.multilabel_margin_loss(x, t), F.multilabel_margin_loss(x, t, reduction="none"),
+        F.multilabel_margin_loss(x[0], t[0]),
+    ), lambda: [(randn(3, 4), torch.tensor([[3, 0, -1, 1], [1, -1, -1, 2], [0, 1, 2, 3]]))]),
+    ("fake quantisation", lambda x, scale, zero: (
+        torch.fake_quantize_per_tensor_affine(x, 0.1, 3, 0, 15),
+        torch.fake_quantize_per_channel_affine(x, scale, zero, 1, -8, 7),
+    ), lambda: [(randn(3, 4), torch.tensor([0.1, 0.2, 0.05, 0.3]), torch.tensor([0, 1, -1, 2], dtype=torch.int32))]),
     ("gradients as operators", lambda g, x: (
         aten.sigmoid_backward(g, x.sigmoid()), aten.tanh_backward(g, x.tanh()), aten.threshold_backward(g, x, 0.1),
         aten.leaky_relu_backward(g, x, 0.2, False), aten.hardtanh_backward(g, x, -0.5, 0.5), aten.silu_backward(g, x),

@@ -59,15 +59,15 @@ UNSUPPORTED: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("aten.quantize_per_tensor", "aten.quantize_per_channel", "aten.dequantize",
-         "aten.fake_quantize_per_tensor_affine", "quantized_decomposed.quantize_per_tensor",
+         "quantized_decomposed.quantize_per_tensor",
          "quantized_decomposed.dequantize_per_tensor"), _QUANTIZED
     ),
     "aten.random": "it draws from all numbers that its dtype can hold: use randint, with limits",
     **dict.fromkeys(("aten.resize", "aten.resize_as", "aten.set", "aten.embedding_renorm"), _IN_PLACE),
     **dict.fromkeys(
-        ("aten.gcd", "aten.lcm", "aten.nanquantile", "aten.nanmedian", "aten.histogram",
+        ("aten.nanquantile", "aten.nanmedian", "aten.histogram.bins_tensor",
          "aten.histogramdd", "aten._histogramdd_from_bin_tensors", "aten.fractional_max_pool2d",
-         "aten.fractional_max_pool3d", "aten.multilabel_margin_loss", "aten.cumulative_trapezoid",
+         "aten.fractional_max_pool3d",
          "aten.nonzero_numpy", "aten.nonzero_static",
          "aten._chunk_cat", "aten._unsafe_masked_index", "aten._unsafe_masked_index_put_accumulate",
          "aten.rrelu_with_noise_functional", "aten._batch_norm_with_update", "aten._batch_norm_with_update_functional",

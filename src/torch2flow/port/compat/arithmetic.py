@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 
 from torch2flow.models.lowering.lazy import flow
-from torch2flow.models.lowering.operators.arithmetic import angle_of, distance, floor_quotient, times_log
+from torch2flow.models.lowering.operators.arithmetic import (
+    angle_of,
+    distance,
+    floor_quotient,
+    greatest_common_divisor,
+    least_common_multiple,
+    times_log,
+)
 from torch2flow.models.lowering.operators.arithmetic import remainder as remainder_of_floats
 from torch2flow.models.lowering.operators.elementwise import (
     entropy,
@@ -440,20 +447,8 @@ def signbit(input):
     return flow.logical_or(input < 0, flow.logical_and(input == 0, 1 / as_float(input) < 0))
 
 
-@stands_for("torch.gcd", "torch.Tensor.gcd", because="OneFlow has no `gcd`.")
-def gcd(input, other):
-    one, two = flow.broadcast_tensors(flow.abs(input), flow.abs(other))
-    while bool((two != 0).any()):
-        rest = one - two * flow.floor_divide(one, flow.where(two == 0, flow.ones_like(two), two))
-        one, two = flow.where(two == 0, one, two), flow.where(two == 0, two, rest)
-    return one
-
-
-@stands_for("torch.lcm", "torch.Tensor.lcm", because="OneFlow has no `lcm`.")
-def lcm(input, other):
-    input, other = flow.broadcast_tensors(input, other)
-    common = gcd(input, other)
-    return flow.abs(flow.floor_divide(input, flow.where(common == 0, flow.ones_like(common), common)) * other)
+stands_for("torch.gcd", "torch.Tensor.gcd", because="OneFlow has no `gcd`.")(greatest_common_divisor)
+stands_for("torch.lcm", "torch.Tensor.lcm", because="OneFlow has no `lcm`.")(least_common_multiple)
 
 
 @stands_for("torch.digamma", "torch.special.digamma", "torch.Tensor.digamma", because="OneFlow has no `digamma`.")

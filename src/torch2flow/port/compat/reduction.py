@@ -6,10 +6,12 @@ from collections import namedtuple
 
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.ordering import (
+    counts_in_bins,
     diff,
     histc,
     log_cumulative_sum_of_exp,
     running_extreme,
+    running_trapezoid,
     slopes,
     trapezoid,
 )
@@ -307,19 +309,7 @@ stands_for("torch.histc", "torch.Tensor.histc", because="OneFlow has no `histc`.
 
 @stands_for("torch.histogram", "torch.Tensor.histogram", because="OneFlow has no `histogram`.")
 def histogram(input, bins, *, range=None, weight=None, density=False):
-    values = input.reshape(-1)
-    if isinstance(bins, flow.Tensor):
-        edges = bins
-    else:
-        least, most = range or (values.min().item(), values.max().item())
-        least, most = (least, most) if least < most else (least - 1, most + 1)
-        edges = flow.linspace(least, most, bins + 1).to(input.dtype)
-    below = values.unsqueeze(-1) < edges[1:]
-    below[..., -1] = values <= edges[-1]
-    hits = flow.logical_and(values.unsqueeze(-1) >= edges[:1], below).to(input.dtype)
-    hits = flow.cat([hits[:, :1], hits[:, 1:] - hits[:, :-1]], dim=1)
-    counts = (hits if weight is None else hits * weight.reshape(-1, 1)).sum(dim=0)
-    return Histogram(counts / (counts.sum() * (edges[1:] - edges[:-1])) if density else counts, edges)
+    return Histogram(*counts_in_bins(input, bins, range, weight, density))
 
 
 @stands_for("torch.diff", "torch.Tensor.diff", because="OneFlow has no `diff`.")
@@ -334,11 +324,7 @@ def integral(y, x=None, *, dx=1, dim=-1):
 
 @stands_for("torch.cumulative_trapezoid", because="OneFlow has no `cumulative_trapezoid`.")
 def running_integral(y, x=None, *, dx=1, dim=-1):
-    step = dx if x is None else diff(x, 1, -1 if x.ndim == 1 else dim)
-    if x is not None and x.ndim == 1:
-        step = step.reshape(*[-1 if d == dim % y.ndim else 1 for d in range(y.ndim)])
-    count = y.shape[dim] - 1
-    return flow.cumsum(step * (y.narrow(dim, 0, count) + y.narrow(dim, 1, count)) / 2, dim % y.ndim)
+    return running_trapezoid(y, dx if x is None else diff(x, 1, -1 if x.ndim == 1 else dim), dim)
 
 
 @stands_for("torch.gradient", because="OneFlow has no `gradient`.")

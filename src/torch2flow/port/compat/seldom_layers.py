@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 from torch2flow.models.lowering.lazy import F, flow, nn
+from torch2flow.models.lowering.operators.losses import margins_of_labels
 from torch2flow.port.compat.absent_modules import LossModule, LPPool1d
 from torch2flow.port.compat.activations import hardtanh
 from torch2flow.port.compat.layers import avg_pool3d
@@ -46,18 +47,7 @@ class ZeroPad(nn.Module):
 
 @stands_for("torch.nn.functional.multilabel_margin_loss", because="OneFlow has no `multilabel_margin_loss`.")
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """Each class of a row, up to the first -1, against each class that the row has not."""
-    rows, chosen = (input, target) if input.ndim == 2 else (input.unsqueeze(0), target.unsqueeze(0))
-    is_given = flow.cumsum((chosen < 0).to(flow.int64), 1) == 0
-    places = flow.where(is_given, chosen, flow.zeros_like(chosen))
-    hits = flow.logical_and(
-        places.unsqueeze(2) == flow.arange(rows.shape[1], device=rows.device), is_given.unsqueeze(2)
-    )
-    others = 1 - hits.to(rows.dtype).sum(dim=1)
-    away = 1 - flow.gather(rows, 1, places).unsqueeze(2) + rows.unsqueeze(1)
-    loss = F.relu(away) * is_given.to(rows.dtype).unsqueeze(2) * others.unsqueeze(1)
-    loss = loss.sum(dim=[1, 2]) / rows.shape[1]
-    return summarized(loss if input.ndim == 2 else loss.squeeze(0), reduction, size_average, reduce)
+    return summarized(margins_of_labels(input, target), reduction, size_average, reduce)
 
 
 @stands_for("torch.nn.MultiLabelMarginLoss", because="OneFlow has no `MultiLabelMarginLoss`.")

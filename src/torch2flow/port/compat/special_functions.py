@@ -8,6 +8,7 @@ from collections import namedtuple
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.arithmetic import times_log1p
 from torch2flow.models.lowering.operators.elementwise import slope_of_lgamma
+from torch2flow.models.lowering.operators.quantization import fake_quantized
 from torch2flow.models.lowering.operators.special_functions import (
     bessel_i0,
     bessel_i1,
@@ -126,11 +127,4 @@ def frexp(input):
     return Frexp(*mantissa_and_exponent(input))
 
 
-@stands_for("torch.fake_quantize_per_tensor_affine", because="OneFlow has none.")
-def fake_quantize_per_tensor_affine(input, scale, zero_point, quant_min, quant_max):
-    """Rounds to the numbers of a quantised tensor; the gradient is 1 between the smallest and the largest."""
-    steps = input / scale + zero_point
-    inside = flow.logical_and(steps.round() >= quant_min, steps.round() <= quant_max).to(input.dtype)
-    found = (flow.clamp(steps.round(), quant_min, quant_max) - zero_point) * scale
-    kept = input * inside
-    return kept + (found - kept).detach()
+stands_for("torch.fake_quantize_per_tensor_affine", because="OneFlow has none.")(fake_quantized)

@@ -4,7 +4,7 @@ PyTorch unrolls `lstm`, `gru` and `rnn` over time to find the shapes of their re
 though the program holds one call: the shapes follow from those of the inputs. A `TransformerEncoder` or decoder looks
 whether the mask that it is given is the causal one, which is only a hint for a faster kernel. A dropout in eval mode
 gives the very tensor that it is given, and a program then has all that reads the one read the other: of alpha dropout,
-and from 2.14 on of any.
+and from 2.14 on of any. Fake quantisation by a scale that is a tensor can't be exported at all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DETECTS_MASK = "_detect_is_causal_mask"
 @contextlib.contextmanager
 def exportable_layers(torch: Any) -> Iterator[None]:
     """While a model is exported, no layer of PyTorch's own fixes a size or reads a value that it can do without."""
-    with _free_steps(torch), _masks_as_given(torch), _dropout_apart(torch):
+    with _free_steps(torch), _masks_as_given(torch), _dropout_apart(torch), _quantised_by_formula(torch):
         yield
 
 
@@ -100,3 +100,25 @@ def _dropout_apart(torch: Any) -> Iterator[None]:
     finally:
         for (home, name), function in before.items():
             setattr(home, name, function)
+
+
+@contextlib.contextmanager
+def _quantised_by_formula(torch: Any) -> Iterator[None]:
+    """Fake quantisation by a scale that is a tensor is the formula that it stands for, with its gradient.
+
+    Source: `aten/src/ATen/native/quantized/cpu/kernels/QuantizedOpKernels.cpp` of PyTorch, fake_quantize_tensor.
+    """
+    plain = torch.fake_quantize_per_tensor_affine
+
+    def quantised(input: Any, scale: Any, zero_point: Any, quant_min: int, quant_max: int) -> Any:
+        if not isinstance(scale, torch.Tensor):
+            return plain(input, scale, zero_point, quant_min, quant_max)
+        steps = torch.round(input * (1 / scale)) + zero_point
+        kept = input * ((steps >= quant_min) & (steps <= quant_max))
+        return kept + ((steps.clamp(quant_min, quant_max) - zero_point) * scale - kept).detach()
+
+    torch.fake_quantize_per_tensor_affine = quantised
+    try:
+        yield
+    finally:
+        torch.fake_quantize_per_tensor_affine = plain

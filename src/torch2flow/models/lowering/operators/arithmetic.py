@@ -231,6 +231,34 @@ def times_log1p(x, y):
     return flow.where(none, flow.zeros_like(x * y), x * flow.log1p(flow.where(none, flow.zeros_like(x * y), y)))
 
 
+@operator("aten.gcd", promotes=("self", "other"))
+def gcd(self, other):
+    return greatest_common_divisor(self, other)
+
+
+@operator("aten.lcm", promotes=("self", "other"))
+def lcm(self, other):
+    return least_common_multiple(self, other)
+
+
+@helper
+def greatest_common_divisor(x, y):
+    """PyTorch's `gcd`, by Euclid's algorithm."""
+    one, two = flow.broadcast_tensors(flow.abs(x), flow.abs(y))
+    while bool((two != 0).any()):
+        rest = one - two * flow.floor_divide(one, flow.where(two == 0, flow.ones_like(two), two))
+        one, two = flow.where(two == 0, one, two), flow.where(two == 0, two, rest)
+    return one
+
+
+@helper
+def least_common_multiple(x, y):
+    """PyTorch's `lcm`."""
+    x, y = flow.broadcast_tensors(x, y)
+    common = greatest_common_divisor(x, y)
+    return flow.abs(flow.floor_divide(x, flow.where(common == 0, flow.ones_like(common), common)) * y)
+
+
 @operator("aten.ldexp", promotes=("self", "other"), floats=True)
 def ldexp(self, other):
     return self * flow.pow(2.0, other)

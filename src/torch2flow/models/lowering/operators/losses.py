@@ -203,6 +203,24 @@ def margins_of_classes(x, target, p=1, margin=1.0, weight=None):
     return loss if x.ndim > 1 else loss.reshape(())
 
 
+@operator("aten.multilabel_margin_loss")
+def multilabel_margin_loss(self, target, reduction=1):
+    return reduced(margins_of_labels(self, target), reduction)
+
+
+@helper
+def margins_of_labels(x, target):
+    """PyTorch's `multilabel_margin_loss`, before the mean: the classes of a row, up to the first -1, against others."""
+    rows, classes = (x, target) if x.ndim > 1 else (x.reshape(1, -1), target.reshape(1, -1))
+    is_given = flow.cumsum((classes < 0).to(flow.int64), 1) == 0
+    places = flow.where(is_given, classes, flow.zeros_like(classes))
+    hits = places.unsqueeze(2) == flow.arange(rows.shape[1], device=x.device)
+    others = 1 - flow.logical_and(hits, is_given.unsqueeze(2)).to(x.dtype).sum(dim=1)
+    loss = F.relu(1 - flow.gather(rows, 1, places).unsqueeze(2) + rows.unsqueeze(1))
+    loss = (loss * is_given.to(x.dtype).unsqueeze(2) * flow.clamp(others, min=0).unsqueeze(1)).sum(dim=[1, 2])
+    return (loss if x.ndim > 1 else loss.reshape(())) / rows.shape[1]
+
+
 @operator("aten.triplet_margin_loss")
 def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction=1):
     near, far = distance_of_rows(anchor, positive, p, eps), distance_of_rows(anchor, negative, p, eps)

@@ -139,6 +139,28 @@ def histc(self, bins=100, min=0, max=0):
     return flow.logical_and(hits, inside.unsqueeze(1)).to(self.dtype).sum(dim=0)
 
 
+@operator("aten.histogram.bin_ct")
+def histogram(self, bins=100, range=None, weight=None, density=False):
+    return counts_in_bins(self, bins, range, weight, density)
+
+
+@helper
+def counts_in_bins(x, bins, range=None, weight=None, density=False):
+    """PyTorch's `histogram`: how many elements lie between one edge and the next, the last one included; the edges."""
+    values = x.reshape(-1, 1)
+    if isinstance(bins, flow.Tensor):
+        edges = bins
+    else:
+        least, most = range or (x.min().item(), x.max().item())
+        least, most = (least, most) if least < most else (least - 0.5, most + 0.5)
+        edges = flow.linspace(least, most, bins + 1).to(x.dtype)
+    last = flow.arange(edges.shape[0] - 1, device=x.device) == edges.shape[0] - 2
+    below = flow.logical_or(values < edges[1:], flow.logical_and(last, values == edges[1:]))
+    hits = flow.logical_and(values >= edges[:-1], below).to(x.dtype)
+    counts = (hits if weight is None else hits * weight.reshape(-1, 1)).sum(dim=0)
+    return counts / (counts.sum() * (edges[1:] - edges[:-1])) if density else counts, edges
+
+
 @operator("aten.bincount")
 def bincount(self, weights=None, minlength=0):
     return flow.bincount(self, weights=weights, minlength=minlength)
@@ -206,6 +228,21 @@ def trapezoid(y, dx=1, dim=-1):
 @operator("aten.trapezoid.x", "aten.trapz.x")
 def trapezoid_of_points(y, x, dim=-1):
     return trapezoid(y, diff(x, 1, -1 if x.ndim == 1 else dim), dim)
+
+
+@operator("aten.cumulative_trapezoid.dx")
+@helper
+def running_trapezoid(y, dx=1, dim=-1):
+    """PyTorch's `cumulative_trapezoid`: the integral of `y` up to each of its points but the first."""
+    count = y.shape[dim] - 1
+    if isinstance(dx, flow.Tensor) and dx.ndim == 1:
+        dx = dx.reshape(*[-1 if d == dim % y.ndim else 1 for d in range(y.ndim)])
+    return flow.cumsum(dx * (y.narrow(dim, 0, count) + y.narrow(dim, 1, count)) / 2, dim % y.ndim)
+
+
+@operator("aten.cumulative_trapezoid.x")
+def running_trapezoid_of_points(y, x, dim=-1):
+    return running_trapezoid(y, diff(x, 1, -1 if x.ndim == 1 else dim), dim)
 
 
 @operator("aten.gradient")
