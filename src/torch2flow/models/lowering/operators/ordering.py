@@ -153,7 +153,9 @@ def counts_in_bins(x, bins, range=None, weight=None, density=False):
     else:
         least, most = range or (x.min().item(), x.max().item())
         least, most = (least, most) if least < most else (least - 0.5, most + 0.5)
-        edges = flow.linspace(least, most, bins + 1).to(x.dtype)
+        inner = flow.linspace(least, most, bins + 1, device=x.device).to(x.dtype)[1:-1]
+        ends = flow.tensor([least, most], dtype=x.dtype, device=x.device)
+        edges = flow.cat([ends[:1], inner, ends[1:]], dim=0)
     last = flow.arange(edges.shape[0] - 1, device=x.device) == edges.shape[0] - 2
     below = flow.logical_or(values < edges[1:], flow.logical_and(last, values == edges[1:]))
     hits = flow.logical_and(values >= edges[:-1], below).to(x.dtype)
