@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, replace
 
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.program.budget import writing
-from torch2flow.models.program.graph import Border, Dtype, Graph, Meta, Node, Ref, Structure, map_refs, refs
+from torch2flow.models.program.graph import Border, Dtype, Frame, Graph, Meta, Node, Ref, Structure, map_refs, refs
+from torch2flow.models.program.train_mode import NORMS
 from torch2flow.models.program.views import VIEWS, is_contiguous, is_view, subscript_of
 
 STORE = "torch2flow.store"
@@ -53,10 +54,12 @@ _VIEWS_IN_PLACE = {"aten.squeeze_", "aten.unsqueeze_", "aten.transpose_", "aten.
 
 @dataclass(slots=True)
 class _Storage:
-    """A piece of memory: how often it was written, and the value that had it first."""
+    """A piece of memory: how often it was written, the value that had it first, and the module calls in which it was
+    written last, where that value has no gradient."""
 
     version: int = 0
     owner: str = ""
+    writers: tuple[Frame, ...] = ()
 
 
 @dataclass(slots=True)
@@ -238,6 +241,10 @@ class _Functionalizer:
         source, result = self.metas.get(names[0]), self.metas.get(node.outputs[0])
         return source is not None and result is not None and source.dtype == result.dtype
 
+    def _is_floating(self, name: str) -> bool:
+        meta = self.metas.get(name)
+        return meta is None or meta.dtype.startswith(("float", "bfloat", "complex"))
+
     def _contiguous(self, name: str) -> bool:
         meta = self.metas.get(name)
         return meta is not None and is_contiguous(meta)
@@ -351,7 +358,15 @@ class _Functionalizer:
                 self._emit(again)
                 handle.name = again.outputs[handle.index]
             handle.version = handle.storage.version
+        if handle.view is None and reader is not None and self._is_of_another_call(handle.storage, reader):
+            return handle.storage.owner
         return handle.name
+
+    def _is_of_another_call(self, storage: _Storage, reader: Node) -> bool:
+        """Whether an earlier call of a module wrote its buffer, which a later call of that module reads anew."""
+        owner = self.graph.states[storage.owner].path if storage.writers else ""
+        pairs = zip(storage.writers, reader.frames, strict=False)
+        return any(one.path == two.path != "" and one != two and owner.startswith(f"{one.path}.") for one, two in pairs)
 
     def held(self, name: str) -> str | None:
         """The value that this handle stands for now, if no call is needed to make it."""
@@ -366,16 +381,16 @@ class _Functionalizer:
         """Whether anything wrote into the memory of a value."""
         return name in self.handles and self.handles[name].storage.version > 0
 
-    def _assign(self, name: str, value: str, node: Node) -> None:
+    def _assign(self, name: str, value: str, node: Node, *, detached: bool = False) -> None:
         """Makes `value` what the handle `name` stands for, and carries the change to the base of a view."""
         handle = self.handles[name]
         if handle.view is not None:
             base = self._read(handle.base, node)
             meta = self.metas[handle.base]
             if handle.view.operator in _SAME_VALUE or self._keeps(handle.view):
-                self._assign(handle.base, value, node)
+                self._assign(handle.base, value, node, detached=detached)
             elif handle.view.operator == "aten.detach":
-                self._assign(handle.base, self._with_data(handle, base, value, node), node)
+                self._assign(handle.base, self._with_data(handle, base, value, node), node, detached=True)
             else:
                 write = VIEWS[handle.view.operator]
                 if write is None:
@@ -391,9 +406,11 @@ class _Functionalizer:
                     merged = value
                 else:
                     self._emit(replace(node, target=target, arguments=arguments, outputs=[merged], is_list=False))
-                self._assign(handle.base, merged, node)
+                self._assign(handle.base, merged, node, detached=detached)
         else:
             handle.storage.version += 1
+            plain = node.no_grad or detached or not self._is_floating(handle.storage.owner)
+            handle.storage.writers = node.frames if plain and self._is_held(handle.storage.owner) else ()
             self._store(handle.storage.owner, value, node)
             if self._is_held(handle.storage.owner, ("parameter",)):
                 value = handle.storage.owner  # which gets the gradient of what comes after
@@ -402,7 +419,7 @@ class _Functionalizer:
     def _with_data(self, handle: _Handle, base: str, value: str, node: Node) -> str:
         """The base of a detached tensor, once that is written: as far as it may have a gradient, it keeps it."""
         meta = self.metas[handle.base]
-        if node.no_grad or self._is_held(handle.storage.owner) or not meta.dtype.startswith(("float", "bfloat")):
+        if node.no_grad or self._is_held(handle.storage.owner) or not self._is_floating(handle.base):
             return value
         merged = self._name(node)
         self.metas[merged] = meta
@@ -494,8 +511,30 @@ def _without_out(node: Node) -> str:
 
 
 def prune(graph: Graph) -> Graph:
-    """Drops calls whose results nobody uses; in the borders of modules, those results are unknown."""
-    needed = set(refs(graph.outputs))
+    """Drops calls whose results nobody uses; in the borders of modules, those results are unknown.
+
+    A norm with running statistics stays, since it writes them in train mode: it, and what its author makes of it.
+    """
+    kept = _kept(graph, set(refs(graph.outputs)))
+    alive = set(map(id, kept))
+    unread: set[str] = set()
+    for node in graph.nodes:
+        norm = node.operator in NORMS and isinstance(node.arguments.get("running_mean"), Ref)
+        if id(node) not in alive and (norm or not unread.isdisjoint(node.refs())):
+            unread.update(node.outputs)
+    if unread:
+        kept = _kept(graph, {*refs(graph.outputs), *unread})
+    if not graph.borders:
+        return replace(graph, nodes=kept)
+    there = {*graph.states, *refs(graph.inputs), *(name for node in kept for name in node.outputs)}
+    borders = {
+        place: border.renamed(lambda name: name if name in there else None) for place, border in graph.borders.items()
+    }
+    return replace(graph, nodes=kept, borders=borders)
+
+
+def _kept(graph: Graph, needed: set[str]) -> list[Node]:
+    """The calls that make these values, and those that write."""
     kept = []
     storing = {key for node in graph.nodes if node.operator == STORE for key in node.blocks}
     for node in reversed(graph.nodes):
@@ -503,10 +542,4 @@ def prune(graph: Graph) -> Graph:
         if stores or needed.intersection(node.outputs):
             needed.update(node.refs())
             kept.append(node)
-    if not graph.borders:
-        return replace(graph, nodes=kept[::-1])
-    there = {*graph.states, *refs(graph.inputs), *(name for node in kept for name in node.outputs)}
-    borders = {
-        place: border.renamed(lambda name: name if name in there else None) for place, border in graph.borders.items()
-    }
-    return replace(graph, nodes=kept[::-1], borders=borders)
+    return kept[::-1]

@@ -45,12 +45,10 @@ class WritesItsWeights(nn.Module):
 
     def forward(self, x):
         if self.training:
-            out = self.teacher.weight.detach()
-            out = out * 0.75
+            out = self.teacher.weight.detach() * 0.75
             with flow.no_grad():
                 self.teacher.weight.copy_(out)
-            out_2 = self.student.weight.detach()
-            out = out + 0.25 * out_2
+            out = out + 0.25 * self.student.weight.detach()
             with flow.no_grad():
                 self.teacher.weight.copy_(out)
                 denom = flow.clamp(
@@ -73,15 +71,13 @@ class WritesItsWeights(nn.Module):
                     .to(self.prototypes.weight.dtype)
                     .expand(*self.prototypes.weight.shape)
                 )
-        out = self.clipped.weight.detach()
-        out = flow.clamp(out, min=-0.25, max=0.25)
+        out = flow.clamp(self.clipped.weight.detach(), min=-0.25, max=0.25)
         value = self.clipped.weight.detach()
         out = out.to(value.dtype).expand(*value.shape)
         with flow.no_grad():
             self.clipped.weight.copy_(out)
         y = self.clipped(x)
-        sign = y.detach()
-        sign = flow.sign(sign)
+        out = flow.sign(y.detach())
         value = y.detach()
-        y = sign.to(value.dtype).expand(*value.shape).detach() + (y - y.detach())
-        return self.prototypes(self.student(x) * y + self.teacher(x))
+        sign = out.to(value.dtype).expand(*value.shape).detach() + (y - y.detach())
+        return self.prototypes(self.student(x) * sign + self.teacher(x))
