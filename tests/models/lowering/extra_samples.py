@@ -220,6 +220,11 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
     ("index_reduce", lambda x, i, y: (
         x.index_reduce(0, i, y, "mean"), x.index_reduce(0, i, y, "amax", include_self=False),
     ), lambda: [(randn(4, 3), torch.tensor([0, 2, 0, 3, 0]), randn(5, 3))]),
+    ("segment_reduce", lambda x, n, ends: (
+        torch.segment_reduce(x, "sum", lengths=n), torch.segment_reduce(x, "max", lengths=n, initial=-5.0),
+        torch.segment_reduce(x, "min", offsets=ends), torch.segment_reduce(x, "mean", lengths=n, initial=0.5),
+        torch.segment_reduce(x, "mean", lengths=n), torch.segment_reduce(x, "prod", offsets=ends),
+    ), lambda: [(randn(5, 3), torch.tensor([2, 0, 3]), torch.tensor([0, 1, 4, 5]))]),
     ("gradients as operators", lambda g, x: (
         aten.sigmoid_backward(g, x.sigmoid()), aten.tanh_backward(g, x.tanh()), aten.threshold_backward(g, x, 0.1),
         aten.leaky_relu_backward(g, x, 0.2, False), aten.hardtanh_backward(g, x, -0.5, 0.5), aten.silu_backward(g, x),

@@ -48,6 +48,9 @@ _COPIES = {
     "aten.lift_fresh_copy", "aten.clone", "aten.alias_copy", "aten.add", "aten.sub", "aten.mul", "aten.div",
     "aten._to_copy",
 }  # fmt: skip
+_OF_FIRST_DTYPE = ("aten.copy", "aten.fill", "aten.index_", "aten.masked_", "aten.scatter")
+"""Beginnings of the operators whose result has the dtype of the first operand, whatever that of an index is."""
+
 _RENAMED = {"aten.zero_": "aten.zeros_like", "aten.true_divide_": "aten.div"}
 _VIEWS_IN_PLACE = {"aten.squeeze_", "aten.unsqueeze_", "aten.transpose_", "aten.t_", "aten.swapaxes_", "aten.swapdims_"}
 
@@ -261,6 +264,10 @@ class _Functionalizer:
         if functional == "aten.copy.default" and self._is_same_place(node, first, node.arguments["src"]):
             self.handles[output] = self.handles[first.name]
             return
+        if functional == "aten.copy.default" and (whole := self._whole_copy(node, first)):
+            self._assign(first.name, whole, node)
+            self.handles[output] = self.handles[first.name]
+            return
         in_place = first == next(iter(node.arguments.values()), None)  # and no result of `div(x, y, out=first)`
         made = replace(node, target=functional, outputs=[output, *node.outputs[1:]], in_place=in_place)
         made = made.renamed(lambda name: self._read(name, node))
@@ -283,6 +290,31 @@ class _Functionalizer:
         if not self._set_item(first.name, made, node):
             self._assign(first.name, output, node)
         self.handles[output] = self.handles[first.name]
+
+    def _whole_copy(self, node: Node, target: Ref) -> str:
+        """The value that a copy puts in the place of all of a tensor, if nothing has to be computed for that."""
+        source, handle = node.arguments["src"], self.handles[target.name]
+        while handle.view is not None:
+            if not (handle.view.operator in (*_SAME_VALUE, "aten.detach") or self._keeps(handle.view)):
+                return ""
+            handle = self.handles[handle.base]
+        one, other = self.metas.get(target.name), self.metas.get(source.name) if isinstance(source, Ref) else None
+        if one is None or other is None or (one.dtype, one.shape) != (other.dtype, other.shape):
+            return ""
+        value = self._read(source.name, node)
+        maker = next((made for made in reversed(self.nodes) if value in made.outputs), None)
+        if maker is None or maker.frames != node.frames or maker.operator in CREATIONS:
+            return ""  # what the model is given or holds, which may be written before it is read here
+        return value if maker.no_grad or not (node.no_grad or self._is_detached(target)) else ""
+
+    def _is_detached(self, target: Ref) -> bool:
+        """Whether a write reaches the values of a tensor alone, without their gradient."""
+        handle = self.handles[target.name]
+        while handle.view is not None:
+            if handle.view.operator == "aten.detach":
+                return True
+            handle = self.handles[handle.base]
+        return False
 
     def _is_same_place(self, node: Node, target: Ref, source: object) -> bool:
         """Whether a copy would write what is there: `x[0] += 1` ends with one of `x[0]` onto itself."""
@@ -334,7 +366,7 @@ class _Functionalizer:
 
     def _widens(self, node: Node, meta: Meta) -> bool:
         """Whether another operand's dtype would make the result wider than what it is written into."""
-        if node.operator in ("aten.copy", "aten.fill", "aten.index_put", "aten.masked_fill"):
+        if node.operator.startswith(_OF_FIRST_DTYPE):
             return False
         others = [self.metas.get(name) for name in node.refs()[1:]]
         return any(other is not None and other.dtype != meta.dtype and other.dtype != "bool" for other in others)

@@ -4,7 +4,7 @@ PyTorch unrolls `lstm`, `gru` and `rnn` over time to find the shapes of their re
 though the program holds one call: the shapes follow from those of the inputs. A `TransformerEncoder` or decoder looks
 whether the mask that it is given is the causal one, which is only a hint for a faster kernel. A dropout in eval mode
 gives the very tensor that it is given, and a program then has all that reads the one read the other: of alpha dropout,
-and from 2.14 on of any.
+and from 2.14 on of any. Functions that draw numbers take no dynamic sizes where they are given a generator, be it None.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from torch2flow.proof.random_calls import RECURRENT
 
 _DETECTS_MASK = "_detect_is_causal_mask"
 
+_DRAWN = ("rand", "randn", "randint", "randperm", "normal")
+
 
 @contextlib.contextmanager
 def exportable_layers(torch: Any) -> Iterator[None]:
     """While a model is exported, no layer of PyTorch's own fixes a size or reads a value that it can do without."""
-    with _free_steps(torch), _masks_as_given(torch), _dropout_apart(torch):
+    with _free_steps(torch), _masks_as_given(torch), _dropout_apart(torch), _without_generators(torch):
         yield
 
 
@@ -100,3 +102,23 @@ def _dropout_apart(torch: Any) -> Iterator[None]:
     finally:
         for (home, name), function in before.items():
             setattr(home, name, function)
+
+
+@contextlib.contextmanager
+def _without_generators(torch: Any) -> Iterator[None]:
+    """`torch.randn(shape, generator=None)` is `torch.randn(shape)`, whose operator takes free sizes."""
+    before = {name: getattr(torch, name) for name in _DRAWN}
+
+    def plain(function: Any) -> Any:
+        def drawn(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **{name: each for name, each in kwargs.items() if name != "generator" or each})
+
+        return drawn
+
+    for name, function in before.items():
+        setattr(torch, name, plain(function))
+    try:
+        yield
+    finally:
+        for name, function in before.items():
+            setattr(torch, name, function)

@@ -34,6 +34,11 @@ import oneflow as flow
 import oneflow.nn as nn
 
 
+def normalize(x, dim=1, eps=1e-12):
+    """PyTorch's `F.normalize`. OneFlow's own bounds the sum of squares by `eps`, and not the norm."""
+    return x / flow.clamp(flow.linalg.vector_norm(x, dim=dim, keepdim=True), min=eps)
+
+
 class WritesItsWeights(nn.Module):
     def __init__(self):
         super().__init__()
@@ -51,26 +56,10 @@ class WritesItsWeights(nn.Module):
             out = out + 0.25 * self.student.weight.detach()
             with flow.no_grad():
                 self.teacher.weight.copy_(out)
-                denom = flow.clamp(
-                    flow.linalg.vector_norm(self.prototypes.weight, dim=(1,), keepdim=True),
-                    min=1e-12,
-                ).expand_as(self.prototypes.weight)
-                self.prototypes.weight.copy_(
-                    (self.prototypes.weight / denom)
-                    .to(self.prototypes.weight.dtype)
-                    .expand(*self.prototypes.weight.shape)
-                )
+                self.prototypes.weight.copy_(normalize(self.prototypes.weight))
         else:
             with flow.no_grad():
-                denom = flow.clamp(
-                    flow.linalg.vector_norm(self.prototypes.weight, dim=(1,), keepdim=True),
-                    min=1e-12,
-                ).expand_as(self.prototypes.weight)
-                self.prototypes.weight.copy_(
-                    (self.prototypes.weight / denom)
-                    .to(self.prototypes.weight.dtype)
-                    .expand(*self.prototypes.weight.shape)
-                )
+                self.prototypes.weight.copy_(normalize(self.prototypes.weight))
         out = flow.clamp(self.clipped.weight.detach(), min=-0.25, max=0.25)
         value = self.clipped.weight.detach()
         out = out.to(value.dtype).expand(*value.shape)

@@ -36,6 +36,11 @@ import oneflow.nn as nn
 import oneflow.nn.functional as F
 
 
+def normalize(x, dim, eps=1e-12):
+    """PyTorch's `F.normalize`. OneFlow's own bounds the sum of squares by `eps`, and not the norm."""
+    return x / flow.clamp(flow.linalg.vector_norm(x, dim=dim, keepdim=True), min=eps)
+
+
 class Centred(nn.Module):
     def __init__(self):
         super().__init__()
@@ -64,21 +69,12 @@ class Linear(nn.Module):
         if self.training:
             out = self.weight_orig.reshape(2, -1)
             with flow.no_grad():
-                out_2 = flow.matmul(out.t(), self.weight_u)
-                denom = flow.clamp(
-                    flow.linalg.vector_norm(out_2, dim=(0,), keepdim=True), min=1e-12
-                ).expand_as(out_2)
-                out_2 = out_2 / denom
+                out_2 = normalize(flow.matmul(out.t(), self.weight_u), dim=0)
                 self.weight_v.copy_(out_2)
-                out_3 = flow.matmul(out, out_2)
-                denom = flow.clamp(
-                    flow.linalg.vector_norm(out_3, dim=(0,), keepdim=True), min=1e-12
-                ).expand_as(out_3)
-                out_3 = out_3 / denom
+                out_3 = normalize(flow.matmul(out, out_2), dim=0)
                 self.weight_u.copy_(out_3)
-            return F.linear(
-                input, self.weight_orig / (out_3 * flow.matmul(out, out_2)).sum(), self.bias
-            )
+            out = self.weight_orig / (out_3 * flow.matmul(out, out_2)).sum()
+            return F.linear(input, out, self.bias)
         return F.linear(
             input,
             self.weight_orig
