@@ -210,7 +210,8 @@ class _Functionalizer:
         same: dict[str, str] = {}
         for node in graph.nodes:
             source = node.arguments.get("self") if node.operator == "aten.clone" else None
-            if isinstance(source, Ref) and self._is_held(source.name) and source.name not in stored:
+            kinds = ("buffer",) if node.no_grad else ("buffer", "parameter")  # a copy without the parameter's gradient
+            if isinstance(source, Ref) and self._is_held(source.name, kinds) and source.name not in stored:
                 same[node.outputs[0]] = source.name
 
         def name(value: str) -> str:
@@ -264,6 +265,8 @@ class _Functionalizer:
         if functional == "aten.copy.default" and self._is_same_place(node, first, node.arguments["src"]):
             self.handles[output] = self.handles[first.name]
             return
+        if functional == "aten.copy.default":
+            node = self._of_now(node)
         if functional == "aten.copy.default" and (whole := self._whole_copy(node, first)):
             self._assign(first.name, whole, node)
             self.handles[output] = self.handles[first.name]
@@ -290,6 +293,19 @@ class _Functionalizer:
         if not self._set_item(first.name, made, node):
             self._assign(first.name, output, node)
         self.handles[output] = self.handles[first.name]
+
+    def _of_now(self, node: Node) -> Node:
+        """A copy of what the model holds, or of a part of it, takes the values of now: it may be written afterwards."""
+        source = node.arguments["src"]
+        if not isinstance(source, Ref):
+            return node
+        value = self._read(source.name, node)
+        if not self._is_held(self.handles[source.name].storage.owner):
+            return node
+        name = self._name(node)
+        self.metas[name] = self.metas[source.name]
+        self._emit(replace(node, target="aten.clone.default", arguments={"self": Ref(value)}, outputs=[name]))
+        return replace(node, arguments={**node.arguments, "src": Ref(name)})
 
     def _whole_copy(self, node: Node, target: Ref) -> str:
         """The value that a copy puts in the place of all of a tensor, if nothing has to be computed for that."""
