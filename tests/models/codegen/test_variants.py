@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch2flow.models.codegen.alignment import CannotMergeError, MergedBody, body_of, merge_body
 from torch2flow.models.codegen.blueprints import settle
 from torch2flow.models.codegen.drafts import Blueprint, Code, ContainerCall, Draft, Instance, New, Slot
-from torch2flow.models.codegen.variants import merged_classes
+from torch2flow.models.codegen.variants import merged_classes, merged_modes
 
 NAMES = ["x", "y", "a", "b", "c"]
 names = st.sampled_from(NAMES)
@@ -88,6 +88,27 @@ def test_what_is_written_in_place_is_not_shared_with_an_alias() -> None:
 
 FULL = "def forward(self, x):\n    identity = self.down(x)\n    out = self.fc(x)\n    return out + identity"
 SMALL = "def forward(self, x):\n    out = self.fc(x)\n    return out + x"
+
+
+def test_a_name_that_is_taken_is_another_inside_of_a_block_too() -> None:
+    """`input` is what eval mode is given: train mode's own `input` is `input_2` wherever the block reads it."""
+    evaluation = method("def forward(self, input):\n    return input * self.scale")
+    train = method(
+        """
+        def forward(self, a):
+            with flow.no_grad():
+                input = self.scale * 2
+                self.scale.copy_(input)
+                other = input + 1
+            return a * input + other
+        """
+    )
+    merged = merged_modes(evaluation, train, ())
+    assert merged is not None
+    (name,) = (each.arg for each in merged[0].args.args[1:])
+    text = ast.unparse(ast.fix_missing_locations(merged[0]))
+    assert name == "input" and "input_2 = self.scale * 2" in text and "self.scale.copy_(input_2)" in text, text
+    assert "other = input_2 + 1" in text and "return input * input_2 + other" in text, text
 
 
 def residual(width: int, out: int) -> Draft:

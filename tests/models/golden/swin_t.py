@@ -25,8 +25,8 @@ class ShiftedWindowAttention(nn.Module):
         out_features,
         pad_H_window_size,
         pad_H,
+        pad_r,
         height,
-        pad,
         with_roll=False,
         num_windows=None,
     ):
@@ -34,8 +34,8 @@ class ShiftedWindowAttention(nn.Module):
         self.in_features = in_features
         self.pad_H_window_size = pad_H_window_size
         self.pad_H = pad_H
+        self.pad_r = pad_r
         self.height = height
-        self.pad = pad
         self.with_roll = with_roll
         self.num_windows = num_windows
         self.window_size = (7, 7)
@@ -49,25 +49,17 @@ class ShiftedWindowAttention(nn.Module):
         relative_position_bias = self.relative_position_bias_table[self.relative_position_index]
         relative_position_bias = relative_position_bias.reshape(49, 49, -1)
         relative_position_bias = relative_position_bias.permute(2, 0, 1).unsqueeze(0)
+        x_2 = F.pad(x, (0, 0, 0, self.pad_r, 0, self.pad_r))
         if self.with_roll:
-            x_2 = flow.roll(F.pad(x, (0, 0, 0, self.pad, 0, self.pad)), (-3, -3), (1, 2))
-            x_2 = x_2.reshape(
-                x_2.shape[0],
-                self.pad_H_window_size,
-                self.window_size[0],
-                self.pad_H_window_size,
-                self.window_size[1],
-                self.in_features,
-            )
-        else:
-            x_2 = F.pad(x, (0, 0, 0, self.pad, 0, self.pad)).reshape(
-                x.shape[0],
-                self.pad_H_window_size,
-                self.window_size[0],
-                self.pad_H_window_size,
-                self.window_size[1],
-                self.in_features,
-            )
+            x_2 = flow.roll(x_2, (-3, -3), (1, 2))
+        x_2 = x_2.reshape(
+            x_2.shape[0],
+            self.pad_H_window_size,
+            self.window_size[0],
+            self.pad_H_window_size,
+            self.window_size[1],
+            self.in_features,
+        )
         if self.num_windows is not None:
             x_2 = x_2.permute(0, 1, 3, 2, 4, 5).reshape(
                 self.num_windows * x_2.shape[0],
@@ -113,8 +105,8 @@ class ShiftedWindowAttention(nn.Module):
             attn = attn.reshape(x.shape[0], self.num_windows, self.num_heads, 49, 49)
             attn = attn + attn_mask.unsqueeze(1).unsqueeze(0)
             attn = attn.reshape(-1, self.num_heads, 49, 49)
-        ret = F.softmax(attn, dim=-1)
-        x_2 = flow.matmul(ret, v).transpose(1, 2).reshape(v.shape[0], 49, self.in_features)
+        attn = F.softmax(attn, dim=-1)
+        x_2 = flow.matmul(attn, v).transpose(1, 2).reshape(v.shape[0], 49, self.in_features)
         x_2 = self.proj(x_2)
         if self.num_windows is None:
             x = x_2
@@ -168,8 +160,8 @@ class SwinTransformerBlock(nn.Module):
         out_features,
         pad_H_window_size,
         pad_H,
+        pad_r,
         height,
-        pad,
         mlp_out_features,
         with_roll=False,
         num_windows=None,
@@ -183,8 +175,8 @@ class SwinTransformerBlock(nn.Module):
             out_features,
             pad_H_window_size,
             pad_H,
+            pad_r,
             height,
-            pad,
             with_roll=with_roll,
             num_windows=num_windows,
         )
@@ -224,15 +216,15 @@ class SwinTransformer(nn.Module):
         self.features = nn.Sequential(
             nn.Sequential(nn.Conv2d(3, 96, 4, stride=4), Permute((0, 2, 3, 1)), nn.LayerNorm(96)),
             nn.Sequential(
-                SwinTransformerBlock(96, 3, 288, 3, 21, 16, 5, 384, num_windows=9),
+                SwinTransformerBlock(96, 3, 288, 3, 21, 5, 16, 384, num_windows=9),
                 SwinTransformerBlock(
                     96,
                     3,
                     288,
                     3,
                     21,
-                    16,
                     5,
+                    16,
                     384,
                     with_roll=True,
                     num_windows=9,
@@ -242,7 +234,7 @@ class SwinTransformer(nn.Module):
             PatchMerging(384, 192),
             nn.Sequential(
                 SwinTransformerBlock(
-                    192, 6, 576, 2, 14, 8, 6, 768, num_windows=4, survival_rate=0.9636363636363636
+                    192, 6, 576, 2, 14, 6, 8, 768, num_windows=4, survival_rate=0.9636363636363636
                 ),
                 SwinTransformerBlock(
                     192,
@@ -250,8 +242,8 @@ class SwinTransformer(nn.Module):
                     576,
                     2,
                     14,
-                    8,
                     6,
+                    8,
                     768,
                     with_roll=True,
                     num_windows=4,
@@ -261,30 +253,30 @@ class SwinTransformer(nn.Module):
             PatchMerging(768, 384),
             nn.Sequential(
                 SwinTransformerBlock(
-                    384, 12, 1152, 1, 7, 4, 3, 1536, survival_rate=0.9272727272727272
+                    384, 12, 1152, 1, 7, 3, 4, 1536, survival_rate=0.9272727272727272
                 ),
                 SwinTransformerBlock(
-                    384, 12, 1152, 1, 7, 4, 3, 1536, survival_rate=0.9090909090909091
+                    384, 12, 1152, 1, 7, 3, 4, 1536, survival_rate=0.9090909090909091
                 ),
                 SwinTransformerBlock(
-                    384, 12, 1152, 1, 7, 4, 3, 1536, survival_rate=0.8909090909090909
+                    384, 12, 1152, 1, 7, 3, 4, 1536, survival_rate=0.8909090909090909
                 ),
                 SwinTransformerBlock(
-                    384, 12, 1152, 1, 7, 4, 3, 1536, survival_rate=0.8727272727272727
+                    384, 12, 1152, 1, 7, 3, 4, 1536, survival_rate=0.8727272727272727
                 ),
                 SwinTransformerBlock(
-                    384, 12, 1152, 1, 7, 4, 3, 1536, survival_rate=0.8545454545454545
+                    384, 12, 1152, 1, 7, 3, 4, 1536, survival_rate=0.8545454545454545
                 ),
                 SwinTransformerBlock(
-                    384, 12, 1152, 1, 7, 4, 3, 1536, survival_rate=0.8363636363636364
+                    384, 12, 1152, 1, 7, 3, 4, 1536, survival_rate=0.8363636363636364
                 ),
             ),
             PatchMerging(1536, 768),
             nn.Sequential(
                 SwinTransformerBlock(
-                    768, 24, 2304, 1, 7, 2, 5, 3072, survival_rate=0.8181818181818181
+                    768, 24, 2304, 1, 7, 5, 2, 3072, survival_rate=0.8181818181818181
                 ),
-                SwinTransformerBlock(768, 24, 2304, 1, 7, 2, 5, 3072, survival_rate=0.8),
+                SwinTransformerBlock(768, 24, 2304, 1, 7, 5, 2, 3072, survival_rate=0.8),
             ),
         )
         self.norm = nn.LayerNorm(768)

@@ -109,14 +109,12 @@ class T5Attention(nn.Module):
         if self.relative_attention_bias is not None:
             values = self.relative_attention_bias(relative_buckets)
             position_bias = values.permute(2, 0, 1).unsqueeze(0)
-        position_bias_mask = flow.where(mask, position_bias, -3.4028234663852886e38).to(
-            flow.float32
-        )
+        attention_mask = flow.where(mask, position_bias, -3.4028234663852886e38).to(flow.float32)
         attn_output = attention(
             query_states,
             key_states,
             value_states,
-            bias=position_bias_mask,
+            bias=attention_mask,
             dropout_p=0.1 if self.training else 0.0,
             scale=1.0,
         )
@@ -309,7 +307,7 @@ class T5Stack(nn.Module):
             )
         else:
             encoder_attention_mask = attention_mask
-        attention_mask_2 = encoder_attention_mask.to(flow.bool)
+        encoder_attention_mask = encoder_attention_mask.to(flow.bool)
         batch_arange = flow.arange(input_ids.shape[0], dtype=flow.int64, device=input_ids.device)
         q_arange = flow.arange(input_ids.shape[1], dtype=flow.int64, device=input_ids.device)
         if encoder_hidden_states is None:
@@ -328,7 +326,8 @@ class T5Stack(nn.Module):
         kv_indices = kv_indices.unsqueeze(2)
         result = flow.ones((), dtype=flow.bool, device=q_indices.device)
         result = flow.logical_and(
-            flow.logical_and(result, q_indices >= 0), attention_mask_2[batch_indices, kv_indices]
+            flow.logical_and(result, q_indices >= 0),
+            encoder_attention_mask[batch_indices, kv_indices],
         )
         attention_mask_2 = result.expand(
             result.shape[0], -1, result.shape[2], result.shape[self.value]

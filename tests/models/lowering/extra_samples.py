@@ -241,6 +241,11 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
         torch.fake_quantize_per_tensor_affine(x, 0.1, 3, 0, 15),
         torch.fake_quantize_per_channel_affine(x, scale, zero, 1, -8, 7),
     ), lambda: [(randn(3, 4), torch.tensor([0.1, 0.2, 0.05, 0.3]), torch.tensor([0, 1, -1, 2], dtype=torch.int32))]),
+    ("segment_reduce", lambda x, n, ends: (
+        torch.segment_reduce(x, "sum", lengths=n), torch.segment_reduce(x, "max", lengths=n, initial=-5.0),
+        torch.segment_reduce(x, "min", offsets=ends), torch.segment_reduce(x, "mean", lengths=n, initial=0.5),
+        torch.segment_reduce(x, "mean", lengths=n), torch.segment_reduce(x, "prod", offsets=ends),
+    ), lambda: [(randn(5, 3), torch.tensor([2, 0, 3]), torch.tensor([0, 1, 4, 5]))]),
     ("gradients as operators", lambda g, x: (
         aten.sigmoid_backward(g, x.sigmoid()), aten.tanh_backward(g, x.tanh()), aten.threshold_backward(g, x, 0.1),
         aten.leaky_relu_backward(g, x, 0.2, False), aten.hardtanh_backward(g, x, -0.5, 0.5), aten.silu_backward(g, x),

@@ -293,6 +293,38 @@ def test_a_copy_of_a_buffer_that_is_written_stays_a_call(draft: Draft) -> None:
     assert calls(graph) == ["clone", "add", "store"] and graph.outputs == [before]
 
 
+def test_what_is_copied_from_a_buffer_stays_when_that_is_written(draft: Draft) -> None:
+    """`previous.copy_(current); current.copy_(y)`: what `previous` holds then is no view of `current`."""
+    previous, current, x = draft.buffer("previous", 2), draft.buffer("current", 2), draft.input(2)
+    y = draft("neg.default", (2,), self=x)
+    draft("copy_.default", (2,), self=previous, src=current)
+    draft("copy_.default", (2,), self=current, src=y)
+    graph = draft.done(draft("neg.default", (2,), self=previous))
+    assert calls(graph) == ["neg", "clone", "store", "store", "neg"]
+    assert graph.nodes[-1].arguments["self"] == Ref(graph.nodes[1].outputs[0])
+
+
+def test_another_call_of_a_module_reads_the_buffer_that_the_first_wrote(draft: Draft) -> None:
+    mean, x = draft.buffer("layer.fc.mean", 2), draft.input(2)
+    draft("copy_.default", (2,), self=mean, src=draft("neg.default", (2,), self=x))
+    here = draft("neg.default", (2,), self=mean)
+    there = draft("neg.default", (2,), self=mean)
+    written = draft.graph.nodes
+    written[:] = [replace(node, no_grad=node.operator == "aten.copy_") for node in written]
+    written[-1].frames = (Frame("k@1", "layer.fc", "net.Fc"),)
+    graph = draft.done(here, there)
+    assert maker(graph, here).arguments["self"] != mean and maker(graph, there).arguments["self"] == mean
+
+
+def test_a_norm_that_nobody_reads_stays_with_what_comes_of_it(draft: Draft) -> None:
+    mean, deviation, x = draft.buffer("mean", 2), draft.buffer("var", 2), draft.input(3, 2)
+    out = draft("neg.default", (3, 2), self=x)
+    norm = draft("batch_norm.default", (3, 2), input=x, running_mean=mean, running_var=deviation, training=False)
+    draft("relu.default", (3, 2), self=norm)
+    draft("exp.default", (3, 2), self=x)
+    assert calls(draft.done(out)) == ["neg", "batch_norm", "relu"]
+
+
 def test_a_copy_of_a_buffer_that_nothing_writes_is_the_buffer(draft: Draft) -> None:
     mean = draft.buffer("mean", 2)
     before = draft("clone.default", (2,), self=mean)

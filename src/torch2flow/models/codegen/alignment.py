@@ -260,6 +260,7 @@ class _Merging:
                         raise CannotMergeError
                     self._assign(stores[name], loads[name])
                     loads[name] = stores[name]
+            loads = {**stores, **loads}  # what it writes first and reads then
         statement = _Rename(loads, stores).visit(copy.deepcopy(own))
         self.entries.append(MergedStatement(statement, self.only, {self.variant: own}))
         self.held.update({stores[name]: version for name, version in writes.items()})

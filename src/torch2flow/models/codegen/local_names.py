@@ -196,7 +196,8 @@ class _Naming:
             self._name_parts(step, step.result, number, named)
         else:
             items = [leaf(value) for value in step.outputs]
-            if isinstance(step.item, Call) and not items:
+            unread = not step.targets and not any(self.steps.is_needed(value, number) for value in step.outputs)
+            if isinstance(step.item, Call) and unread:
                 return named
             named.targets = self._assign(items, step, number)
             named.unpacks = len(items) > 1 or step.is_list

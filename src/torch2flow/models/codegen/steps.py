@@ -15,7 +15,7 @@ from typing import Any
 from torch2flow.models.codegen.borders import same_content
 from torch2flow.models.codegen.names import is_return, operations, puts_together, read_names, statement_targets, targets
 from torch2flow.models.program import Graph, Line, Meta, Node, Structure, SymInt
-from torch2flow.models.program.calls import Call, lent, line_of, lines_of
+from torch2flow.models.program.calls import Call, lent, lines_of
 from torch2flow.models.program.control_flow import CONTROLS, FUNCTION, FUNCTION_BLOCKS, PARTS, SLICES
 from torch2flow.models.program.functional import SETITEM
 
@@ -150,7 +150,10 @@ def read_steps(call: Call, graph: Graph, result: Structure, given: dict[int, Giv
         result: what the call gives, as the author returns it.
         given: by the `id` of each module call inside: its arguments, and its result.
     """
-    steps = Steps(call, result, [_step(item, call, graph, given) for item in call.items])
+    lines = _lines(call)
+    steps = Steps(
+        call, result, [_step(item, call, graph, given, lines[number]) for number, item in enumerate(call.items)]
+    )
     for number, step in enumerate(steps.steps):
         steps.producer.update(dict.fromkeys(step.outputs, number))
         steps.by_item[id(step.item)] = step
@@ -160,7 +163,22 @@ def read_steps(call: Call, graph: Graph, result: Structure, given: dict[int, Giv
     return steps
 
 
-def _step(item: Node | Call, call: Call, graph: Graph, given: dict[int, Given]) -> Step:
+def _lines(call: Call) -> list[tuple[Line, ...]]:
+    """The source lines of each item, without those of functions that do nothing else: `F.relu(x)` is its caller's."""
+    found = [(), *(lines_of(item, call.depth) for item in call.items), ()]
+    return [
+        lines[: 1 + max(_depth_in_common(lines, before), _depth_in_common(lines, after))]
+        for before, lines, after in zip(found, found[1:], found[2:], strict=False)
+    ]
+
+
+def _depth_in_common(lines: tuple[Line, ...], others: tuple[Line, ...]) -> int:
+    """How many functions deep two items lie in the same calls of functions."""
+    same = next((n for n, pair in enumerate(zip(lines, others, strict=False)) if pair[0] != pair[1]), len(lines))
+    return max(min(same, len(lines) - 1, len(others) - 1), 0)
+
+
+def _step(item: Node | Call, call: Call, graph: Graph, given: dict[int, Given], lines: tuple[Line, ...]) -> Step:
     arguments: list[tuple[str, Structure]] = []
     result: Structure | None = None
     if isinstance(item, Node):
@@ -177,11 +195,10 @@ def _step(item: Node | Call, call: Call, graph: Graph, given: dict[int, Given]) 
         made = {value for node in item.nodes() for value in node.outputs}
         outputs = [value for value in dict.fromkeys(result.values()) if value in made]
     inputs = [value for value in inputs if value not in graph.states or value in call.inputs]
-    line = line_of(item, call.depth)
-    names = () if line is not None and puts_together(line.text) else statement_targets(lines_of(item, call.depth))
+    line = lines[-1] if lines else None
+    names = () if line is not None and puts_together(line.text) else statement_targets(lines)
     if isinstance(item, Node) and item.operator == SETITEM and line is not None:
         names = read_names(line.text)[:1] or names
-    lines = lines_of(item, call.depth)
     return Step(item, arguments, result, inputs, outputs, line, names, place=lines[0].number if lines else 0)
 
 

@@ -55,7 +55,7 @@ UNSUPPORTED: dict[str, str] = {
     **dict.fromkeys(("aten.nextafter", "aten.hash_tensor"), _BYTES),
     **dict.fromkeys(
         ("aten._to_sparse", "aten.to_sparse", "aten._to_dense", "aten.sparse_coo_tensor", "aten._sparse_sum",
-         "aten._nested_view_from_buffer", "aten.to_padded_tensor", "aten.segment_reduce"), _SPARSE
+         "aten._nested_view_from_buffer", "aten.to_padded_tensor"), _SPARSE
     ),
     **dict.fromkeys(
         ("aten.quantize_per_tensor", "aten.quantize_per_channel", "aten.dequantize",

@@ -152,6 +152,11 @@ class _Flow:
         for value in self.graph.outputs:
             for name in refs(value):
                 self._leaves(name, 1)
+        used = self.graph.uses()
+        for node in self.graph.nodes:
+            unread = used.keys().isdisjoint(node.outputs)  # computed for the statistics that a norm keeps on the way
+            for name in node.outputs if unread and not node.blocks else ():
+                self._leaves(name, 1)
         self._set_borders()
         self.root.inputs = list(dict.fromkeys(refs(self.graph.inputs)))
         self._give(self.root)

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, replace
 
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.program.budget import writing
-from torch2flow.models.program.graph import Border, Dtype, Graph, Meta, Node, Ref, Structure, map_refs, refs
+from torch2flow.models.program.graph import Border, Dtype, Frame, Graph, Meta, Node, Ref, Structure, map_refs, refs
+from torch2flow.models.program.train_mode import NORMS
 from torch2flow.models.program.views import VIEWS, is_contiguous, is_view, subscript_of
 
 STORE = "torch2flow.store"
@@ -47,16 +48,21 @@ _COPIES = {
     "aten.lift_fresh_copy", "aten.clone", "aten.alias_copy", "aten.add", "aten.sub", "aten.mul", "aten.div",
     "aten._to_copy",
 }  # fmt: skip
+_OF_FIRST_DTYPE = ("aten.copy", "aten.fill", "aten.index_", "aten.masked_", "aten.scatter")
+"""Beginnings of the operators whose result has the dtype of the first operand, whatever that of an index is."""
+
 _RENAMED = {"aten.zero_": "aten.zeros_like", "aten.true_divide_": "aten.div"}
 _VIEWS_IN_PLACE = {"aten.squeeze_", "aten.unsqueeze_", "aten.transpose_", "aten.t_", "aten.swapaxes_", "aten.swapdims_"}
 
 
 @dataclass(slots=True)
 class _Storage:
-    """A piece of memory: how often it was written, and the value that had it first."""
+    """A piece of memory: how often it was written, the value that had it first, and the module calls in which it was
+    written last, where that value has no gradient."""
 
     version: int = 0
     owner: str = ""
+    writers: tuple[Frame, ...] = ()
 
 
 @dataclass(slots=True)
@@ -204,7 +210,8 @@ class _Functionalizer:
         same: dict[str, str] = {}
         for node in graph.nodes:
             source = node.arguments.get("self") if node.operator == "aten.clone" else None
-            if isinstance(source, Ref) and self._is_held(source.name) and source.name not in stored:
+            kinds = ("buffer",) if node.no_grad else ("buffer", "parameter")  # a copy without the parameter's gradient
+            if isinstance(source, Ref) and self._is_held(source.name, kinds) and source.name not in stored:
                 same[node.outputs[0]] = source.name
 
         def name(value: str) -> str:
@@ -238,6 +245,10 @@ class _Functionalizer:
         source, result = self.metas.get(names[0]), self.metas.get(node.outputs[0])
         return source is not None and result is not None and source.dtype == result.dtype
 
+    def _is_floating(self, name: str) -> bool:
+        meta = self.metas.get(name)
+        return meta is None or meta.dtype.startswith(("float", "bfloat", "complex"))
+
     def _contiguous(self, name: str) -> bool:
         meta = self.metas.get(name)
         return meta is not None and is_contiguous(meta)
@@ -252,6 +263,12 @@ class _Functionalizer:
         self._check_home(first.name, node)
         output = node.outputs[0] if node.outputs and node.outputs[0] else self._name(node)
         if functional == "aten.copy.default" and self._is_same_place(node, first, node.arguments["src"]):
+            self.handles[output] = self.handles[first.name]
+            return
+        if functional == "aten.copy.default":
+            node = self._of_now(node)
+        if functional == "aten.copy.default" and (whole := self._whole_copy(node, first)):
+            self._assign(first.name, whole, node)
             self.handles[output] = self.handles[first.name]
             return
         in_place = first == next(iter(node.arguments.values()), None)  # and no result of `div(x, y, out=first)`
@@ -276,6 +293,44 @@ class _Functionalizer:
         if not self._set_item(first.name, made, node):
             self._assign(first.name, output, node)
         self.handles[output] = self.handles[first.name]
+
+    def _of_now(self, node: Node) -> Node:
+        """A copy of what the model holds, or of a part of it, takes the values of now: it may be written afterwards."""
+        source = node.arguments["src"]
+        if not isinstance(source, Ref):
+            return node
+        value = self._read(source.name, node)
+        if not self._is_held(self.handles[source.name].storage.owner):
+            return node
+        name = self._name(node)
+        self.metas[name] = self.metas[source.name]
+        self._emit(replace(node, target="aten.clone.default", arguments={"self": Ref(value)}, outputs=[name]))
+        return replace(node, arguments={**node.arguments, "src": Ref(name)})
+
+    def _whole_copy(self, node: Node, target: Ref) -> str:
+        """The value that a copy puts in the place of all of a tensor, if nothing has to be computed for that."""
+        source, handle = node.arguments["src"], self.handles[target.name]
+        while handle.view is not None:
+            if not (handle.view.operator in (*_SAME_VALUE, "aten.detach") or self._keeps(handle.view)):
+                return ""
+            handle = self.handles[handle.base]
+        one, other = self.metas.get(target.name), self.metas.get(source.name) if isinstance(source, Ref) else None
+        if one is None or other is None or (one.dtype, one.shape) != (other.dtype, other.shape):
+            return ""
+        value = self._read(source.name, node)
+        maker = next((made for made in reversed(self.nodes) if value in made.outputs), None)
+        if maker is None or maker.frames != node.frames or maker.operator in CREATIONS:
+            return ""  # what the model is given or holds, which may be written before it is read here
+        return value if maker.no_grad or not (node.no_grad or self._is_detached(target)) else ""
+
+    def _is_detached(self, target: Ref) -> bool:
+        """Whether a write reaches the values of a tensor alone, without their gradient."""
+        handle = self.handles[target.name]
+        while handle.view is not None:
+            if handle.view.operator == "aten.detach":
+                return True
+            handle = self.handles[handle.base]
+        return False
 
     def _is_same_place(self, node: Node, target: Ref, source: object) -> bool:
         """Whether a copy would write what is there: `x[0] += 1` ends with one of `x[0]` onto itself."""
@@ -327,7 +382,7 @@ class _Functionalizer:
 
     def _widens(self, node: Node, meta: Meta) -> bool:
         """Whether another operand's dtype would make the result wider than what it is written into."""
-        if node.operator in ("aten.copy", "aten.fill", "aten.index_put", "aten.masked_fill"):
+        if node.operator.startswith(_OF_FIRST_DTYPE):
             return False
         others = [self.metas.get(name) for name in node.refs()[1:]]
         return any(other is not None and other.dtype != meta.dtype and other.dtype != "bool" for other in others)
@@ -351,7 +406,15 @@ class _Functionalizer:
                 self._emit(again)
                 handle.name = again.outputs[handle.index]
             handle.version = handle.storage.version
+        if handle.view is None and reader is not None and self._is_of_another_call(handle.storage, reader):
+            return handle.storage.owner
         return handle.name
+
+    def _is_of_another_call(self, storage: _Storage, reader: Node) -> bool:
+        """Whether an earlier call of a module wrote its buffer, which a later call of that module reads anew."""
+        owner = self.graph.states[storage.owner].path if storage.writers else ""
+        pairs = zip(storage.writers, reader.frames, strict=False)
+        return any(one.path == two.path != "" and one != two and owner.startswith(f"{one.path}.") for one, two in pairs)
 
     def held(self, name: str) -> str | None:
         """The value that this handle stands for now, if no call is needed to make it."""
@@ -366,16 +429,16 @@ class _Functionalizer:
         """Whether anything wrote into the memory of a value."""
         return name in self.handles and self.handles[name].storage.version > 0
 
-    def _assign(self, name: str, value: str, node: Node) -> None:
+    def _assign(self, name: str, value: str, node: Node, *, detached: bool = False) -> None:
         """Makes `value` what the handle `name` stands for, and carries the change to the base of a view."""
         handle = self.handles[name]
         if handle.view is not None:
             base = self._read(handle.base, node)
             meta = self.metas[handle.base]
             if handle.view.operator in _SAME_VALUE or self._keeps(handle.view):
-                self._assign(handle.base, value, node)
+                self._assign(handle.base, value, node, detached=detached)
             elif handle.view.operator == "aten.detach":
-                self._assign(handle.base, self._with_data(handle, base, value, node), node)
+                self._assign(handle.base, self._with_data(handle, base, value, node), node, detached=True)
             else:
                 write = VIEWS[handle.view.operator]
                 if write is None:
@@ -391,9 +454,11 @@ class _Functionalizer:
                     merged = value
                 else:
                     self._emit(replace(node, target=target, arguments=arguments, outputs=[merged], is_list=False))
-                self._assign(handle.base, merged, node)
+                self._assign(handle.base, merged, node, detached=detached)
         else:
             handle.storage.version += 1
+            plain = node.no_grad or detached or not self._is_floating(handle.storage.owner)
+            handle.storage.writers = node.frames if plain and self._is_held(handle.storage.owner) else ()
             self._store(handle.storage.owner, value, node)
             if self._is_held(handle.storage.owner, ("parameter",)):
                 value = handle.storage.owner  # which gets the gradient of what comes after
@@ -402,7 +467,7 @@ class _Functionalizer:
     def _with_data(self, handle: _Handle, base: str, value: str, node: Node) -> str:
         """The base of a detached tensor, once that is written: as far as it may have a gradient, it keeps it."""
         meta = self.metas[handle.base]
-        if node.no_grad or self._is_held(handle.storage.owner) or not meta.dtype.startswith(("float", "bfloat")):
+        if node.no_grad or self._is_held(handle.storage.owner) or not self._is_floating(handle.base):
             return value
         merged = self._name(node)
         self.metas[merged] = meta
@@ -494,8 +559,30 @@ def _without_out(node: Node) -> str:
 
 
 def prune(graph: Graph) -> Graph:
-    """Drops calls whose results nobody uses; in the borders of modules, those results are unknown."""
-    needed = set(refs(graph.outputs))
+    """Drops calls whose results nobody uses; in the borders of modules, those results are unknown.
+
+    A norm with running statistics stays, since it writes them in train mode: it, and what its author makes of it.
+    """
+    kept = _kept(graph, set(refs(graph.outputs)))
+    alive = set(map(id, kept))
+    unread: set[str] = set()
+    for node in graph.nodes:
+        norm = node.operator in NORMS and isinstance(node.arguments.get("running_mean"), Ref)
+        if id(node) not in alive and (norm or not unread.isdisjoint(node.refs())):
+            unread.update(node.outputs)
+    if unread:
+        kept = _kept(graph, {*refs(graph.outputs), *unread})
+    if not graph.borders:
+        return replace(graph, nodes=kept)
+    there = {*graph.states, *refs(graph.inputs), *(name for node in kept for name in node.outputs)}
+    borders = {
+        place: border.renamed(lambda name: name if name in there else None) for place, border in graph.borders.items()
+    }
+    return replace(graph, nodes=kept, borders=borders)
+
+
+def _kept(graph: Graph, needed: set[str]) -> list[Node]:
+    """The calls that make these values, and those that write."""
     kept = []
     storing = {key for node in graph.nodes if node.operator == STORE for key in node.blocks}
     for node in reversed(graph.nodes):
@@ -503,10 +590,4 @@ def prune(graph: Graph) -> Graph:
         if stores or needed.intersection(node.outputs):
             needed.update(node.refs())
             kept.append(node)
-    if not graph.borders:
-        return replace(graph, nodes=kept[::-1])
-    there = {*graph.states, *refs(graph.inputs), *(name for node in kept for name in node.outputs)}
-    borders = {
-        place: border.renamed(lambda name: name if name in there else None) for place, border in graph.borders.items()
-    }
-    return replace(graph, nodes=kept[::-1], borders=borders)
+    return kept[::-1]

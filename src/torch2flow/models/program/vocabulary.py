@@ -1,7 +1,7 @@
 """Says in one way what programs say in several: `linear` for `t`, `view`, `addmm`, `view`.
 
 torch 2.1 to 2.5 export the functional vocabulary, and `run_decompositions()` gives it today. Most of it needs nothing
-but a rule of its own; a linear layer is the one thing that fell into pieces.
+but a rule of its own; a linear layer is the one thing that fell into pieces. `F.normalize` does so in every program.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ _FILLS = (
 )  # fmt: skip
 """What draws random numbers into a tensor, and takes but its shape, dtype and device."""
 
+NORMALIZE = "torch2flow.normalize"
+"""`F.normalize` in one piece: a tensor divided by its norm along `dim`, which is at least `eps`."""
+
 _VIEWS = ("aten.view", "aten.reshape", "aten._unsafe_view")
 
 
 def modernize(graph: Graph) -> Graph:
-    """The program with linear layers in one piece."""
+    """The program with linear layers and `F.normalize` in one piece."""
     return _Modernizer(graph).run()
 
 
@@ -34,6 +37,7 @@ class _Modernizer:
     def run(self) -> Graph:
         linears = {id(node): linear for node in self.graph.nodes if (linear := self._linear(node)) is not None}
         nodes = [self._filled(self._without_empty(linears.get(id(node), node))) for node in self.graph.nodes]
+        nodes = [self._normalized(node) or node for node in nodes]
         if linears:
             nodes = self._without_views(nodes)
         return prune(replace(self.graph, nodes=nodes))
@@ -55,6 +59,29 @@ class _Modernizer:
             return None
         arguments = {"input": x, "weight": weight, "bias": bias}
         return replace(node, target="aten.linear.default", arguments=arguments)
+
+    def _normalized(self, node: Node) -> Node | None:
+        """`x / linalg_vector_norm(x, 2, [dim], True).clamp_min(eps).expand_as(x)` as one call."""
+        if node.operator != "aten.div" or not isinstance(bound := node.arguments.get("other"), Ref):
+            return None
+        steps = []
+        for operator in ("aten.expand_as", "aten.clamp_min", "aten.linalg_vector_norm"):
+            made = self.makers.get(bound.name)
+            if made is None or made.operator != operator or self.uses[bound.name] != 1 or made.frames != node.frames:
+                return None
+            steps.append(made)
+            bound = made.arguments["self"]
+        expanded, clamped, norm = (each.arguments for each in steps)
+        divided = node.arguments["self"]
+        whole = bound == divided == expanded["other"] and norm.get("ord", 2) == 2 and norm.get("keepdim") is True
+        if not whole or any(each.no_grad is not node.no_grad for each in steps) or len(norm.get("dim") or ()) != 1:
+            return None
+        if len({self.graph.metas[name].dtype for name in (divided.name, *node.outputs)}) > 1 or norm.get("dtype"):
+            return None
+        arguments = {"x": divided, "dim": norm["dim"][0], "eps": clamped["min"]}
+        own = node.lines[-1] if node.lines else ()
+        lines = (*node.lines[:-1], tuple(line for line in own if line.function != "normalize"))  # without PyTorch's own
+        return replace(node, target=f"{NORMALIZE}.default", arguments=arguments, lines=lines)
 
     def _filled(self, node: Node) -> Node:
         """Draws in the shape of a tensor itself, where the program first makes an empty one like it."""

@@ -4,7 +4,8 @@ PyTorch unrolls `lstm`, `gru` and `rnn` over time to find the shapes of their re
 though the program holds one call: the shapes follow from those of the inputs. A `TransformerEncoder` or decoder looks
 whether the mask that it is given is the causal one, which is only a hint for a faster kernel. A dropout in eval mode
 gives the very tensor that it is given, and a program then has all that reads the one read the other: of alpha dropout,
-and from 2.14 on of any. Fake quantisation by a scale that is a tensor can't be exported at all.
+and from 2.14 on of any. Functions that draw numbers take no dynamic sizes where they are given a generator, be it None.
+Fake quantisation by a scale that is a tensor can't be exported at all.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from torch2flow.proof.random_calls import RECURRENT
 
 _DETECTS_MASK = "_detect_is_causal_mask"
 
+_DRAWN = ("rand", "randn", "randint", "randperm", "normal")
+
 
 @contextlib.contextmanager
 def exportable_layers(torch: Any) -> Iterator[None]:
     """While a model is exported, no layer of PyTorch's own fixes a size or reads a value that it can do without."""
-    with _free_steps(torch), _masks_as_given(torch), _dropout_apart(torch), _quantised_by_formula(torch):
+    with contextlib.ExitStack() as changes:
+        for change in (_free_steps, _masks_as_given, _dropout_apart, _quantised_by_formula, _without_generators):
+            changes.enter_context(change(torch))
         yield
 
 
@@ -122,3 +127,23 @@ def _quantised_by_formula(torch: Any) -> Iterator[None]:
         yield
     finally:
         torch.fake_quantize_per_tensor_affine = plain
+
+
+@contextlib.contextmanager
+def _without_generators(torch: Any) -> Iterator[None]:
+    """`torch.randn(shape, generator=None)` is `torch.randn(shape)`, whose operator takes free sizes."""
+    before = {name: getattr(torch, name) for name in _DRAWN}
+
+    def plain(function: Any) -> Any:
+        def drawn(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **{name: each for name, each in kwargs.items() if name != "generator" or each})
+
+        return drawn
+
+    for name, function in before.items():
+        setattr(torch, name, plain(function))
+    try:
+        yield
+    finally:
+        for name, function in before.items():
+            setattr(torch, name, function)

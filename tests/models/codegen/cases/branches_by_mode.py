@@ -95,10 +95,10 @@ class ByMode(nn.Module):
 
     def forward(self, x):
         x = self.stem(x)
-        result = F.relu(x)
-        x = self.blocks(result)
+        features = F.relu(x)
+        x = self.blocks(features)
         if self.training:
             logits = self.head(x) * 0.5
-            return logits, [self.aux(result), result]
+            return logits, [self.aux(features), features]
         logits = self.head(x)
         return self.softmax(logits)

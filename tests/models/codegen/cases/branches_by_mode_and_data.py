@@ -48,13 +48,12 @@ class BranchesByModeAndData(nn.Module):
     def forward(self, x):
         if self.training:
             if x.sum() > 100:
-                y = self.a(x)
-                y = F.dropout(y, p=0.5, training=True) * 2 + x.std()
+                y = F.dropout(self.a(x), p=0.5, training=True)
+                y = y * 2 + x.std()
             else:
                 y = flow.sin(x)
         elif x.sum() > 100:
-            y = self.a(x)
-            y = F.dropout(y, p=0.5, training=True)
+            y = F.dropout(self.a(x), p=0.5, training=True)
         else:
             y = flow.sin(x)
         h = flow.zeros_like(y[:1])

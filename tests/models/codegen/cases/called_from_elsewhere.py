@@ -69,9 +69,9 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(flow.zeros(4))
 
     def forward(self, input, adapter):
-        out = F.linear(input, self.weight, self.bias)
+        x = F.linear(input, self.weight, self.bias)
         adapter = adapter(input)
-        return out + adapter
+        return x + adapter
 
 
 class CalledFromElsewhere(nn.Module):

@@ -111,8 +111,8 @@ class Decides(nn.Module):
         else:
             h = self.deep(x)
             if h.sum() > 0:
-                result = F.relu(h)
-                y = self.last(result * 2)
+                y = F.relu(h)
+                y = self.last(y * 2)
             else:
                 y = self.last(h) - self.constant_0
             out = y

@@ -48,8 +48,7 @@ def random_leaky_relu(x, lower, upper, training):
 
 class RReLU(nn.Module):
     def forward(self, input):
-        result = random_leaky_relu(input, 0.125, 0.3333333333333333, self.training)
-        return result
+        return random_leaky_relu(input, 0.125, 0.3333333333333333, self.training)
 
 
 class Noisy(nn.Module):

@@ -38,8 +38,7 @@ class Linear(nn.Module):
 
 class ReLU(nn.Module):
     def forward(self, input):
-        result = F.relu(input - 1)
-        return result
+        return F.relu(input - 1)
 
 
 class Net(nn.Module):
@@ -50,5 +49,5 @@ class Net(nn.Module):
         self.act = ReLU()
 
     def forward(self, x):
-        result = self.act(self.a(x))
-        return self.b(result)
+        act = self.act(self.a(x))
+        return self.b(act)

@@ -55,5 +55,4 @@ class Net(nn.Module):
         self.vae = Inner()
 
     def forward(self, x):
-        z = self.vae.out(F.relu(self.vae.fc(x)))
-        return z + self.vae(x)
+        return self.vae.out(F.relu(self.vae.fc(x))) + self.vae(x)

@@ -40,5 +40,5 @@ class Net(nn.Module):
 
     def forward(self, x):
         x = self.fc(x)
-        result = F.relu(flow.tanh(x) * 2)
-        return flow.tanh(F.layer_norm(result, (4,))) * 2
+        out = flow.tanh(F.layer_norm(F.relu(flow.tanh(x) * 2), (4,)))
+        return out * 2

@@ -167,9 +167,7 @@ class TransformerEncoderLayer(nn.Module):
     def forward(self, src, src_mask):
         x = self.self_attn(src, src, src, need_weights=False, attn_mask=src_mask)
         x = self.norm1(src + self.dropout1(x[0]))
-        x_2 = self.linear1(x)
-        result = F.relu(x_2)
-        x_2 = self.linear2(self.dropout(result))
+        x_2 = self.linear2(self.dropout(F.relu(self.linear1(x))))
         x = self.norm2(x + self.dropout2(x_2))
         return x
 

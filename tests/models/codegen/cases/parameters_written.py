@@ -34,6 +34,11 @@ import oneflow as flow
 import oneflow.nn as nn
 
 
+def normalize(x, dim=1, eps=1e-12):
+    """PyTorch's `F.normalize`. OneFlow's own bounds the sum of squares by `eps`, and not the norm."""
+    return x / flow.clamp(flow.linalg.vector_norm(x, dim=dim, keepdim=True), min=eps)
+
+
 class WritesItsWeights(nn.Module):
     def __init__(self):
         super().__init__()
@@ -45,43 +50,23 @@ class WritesItsWeights(nn.Module):
 
     def forward(self, x):
         if self.training:
-            out = self.teacher.weight.detach()
-            out = out * 0.75
+            out = self.teacher.weight.detach() * 0.75
             with flow.no_grad():
                 self.teacher.weight.copy_(out)
-            out_2 = self.student.weight.detach()
-            out = out + 0.25 * out_2
+            out = out + 0.25 * self.student.weight.detach()
             with flow.no_grad():
                 self.teacher.weight.copy_(out)
-                denom = flow.clamp(
-                    flow.linalg.vector_norm(self.prototypes.weight, dim=(1,), keepdim=True),
-                    min=1e-12,
-                ).expand_as(self.prototypes.weight)
-                self.prototypes.weight.copy_(
-                    (self.prototypes.weight / denom)
-                    .to(self.prototypes.weight.dtype)
-                    .expand(*self.prototypes.weight.shape)
-                )
+                self.prototypes.weight.copy_(normalize(self.prototypes.weight))
         else:
             with flow.no_grad():
-                denom = flow.clamp(
-                    flow.linalg.vector_norm(self.prototypes.weight, dim=(1,), keepdim=True),
-                    min=1e-12,
-                ).expand_as(self.prototypes.weight)
-                self.prototypes.weight.copy_(
-                    (self.prototypes.weight / denom)
-                    .to(self.prototypes.weight.dtype)
-                    .expand(*self.prototypes.weight.shape)
-                )
-        out = self.clipped.weight.detach()
-        out = flow.clamp(out, min=-0.25, max=0.25)
+                self.prototypes.weight.copy_(normalize(self.prototypes.weight))
+        out = flow.clamp(self.clipped.weight.detach(), min=-0.25, max=0.25)
         value = self.clipped.weight.detach()
         out = out.to(value.dtype).expand(*value.shape)
         with flow.no_grad():
             self.clipped.weight.copy_(out)
         y = self.clipped(x)
-        sign = y.detach()
-        sign = flow.sign(sign)
+        out = flow.sign(y.detach())
         value = y.detach()
-        y = sign.to(value.dtype).expand(*value.shape).detach() + (y - y.detach())
-        return self.prototypes(self.student(x) * y + self.teacher(x))
+        sign = out.to(value.dtype).expand(*value.shape).detach() + (y - y.detach())
+        return self.prototypes(self.student(x) * sign + self.teacher(x))

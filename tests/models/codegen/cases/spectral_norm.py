@@ -29,6 +29,11 @@ import oneflow.nn as nn
 import oneflow.nn.functional as F
 
 
+def normalize(x, dim, eps=1e-12):
+    """PyTorch's `F.normalize`. OneFlow's own bounds the sum of squares by `eps`, and not the norm."""
+    return x / flow.clamp(flow.linalg.vector_norm(x, dim=dim, keepdim=True), min=eps)
+
+
 class SpectralNorm(nn.Module):
     def __init__(self):
         super().__init__()
@@ -39,17 +44,9 @@ class SpectralNorm(nn.Module):
         x = x.flatten(1, -1)
         if self.training:
             with flow.no_grad():
-                out = flow.matmul(x, self._v)
-                denom = flow.clamp(
-                    flow.linalg.vector_norm(out, dim=(0,), keepdim=True), min=1e-12
-                ).expand_as(out)
-                out = out / denom
+                out = normalize(flow.matmul(x, self._v), dim=0)
                 self._u.copy_(out)
-                out_2 = flow.matmul(x.permute(1, 0), out)
-                denom = flow.clamp(
-                    flow.linalg.vector_norm(out_2, dim=(0,), keepdim=True), min=1e-12
-                ).expand_as(out_2)
-                out_2 = out_2 / denom
+                out_2 = normalize(flow.matmul(x.permute(1, 0), out), dim=0)
                 self._v.copy_(out_2)
             return x / (out * flow.matmul(x, out_2)).sum()
         return x / (self._u * flow.matmul(x, self._v)).sum()

@@ -192,6 +192,33 @@ def reduce_slices_by_index(x, dim, index, source, reduce, include_self=True):
     return reduce_by_index(x, dim, index.reshape(*shape).expand(*source.shape), source, reduce, include_self)
 
 
+@operator("aten.segment_reduce")
+def segment_reduce(data, reduce, *, lengths=None, indices=None, offsets=None, axis=0, unsafe=False, initial=None):
+    given = offsets if lengths is None else lengths
+    if axis != 0 or given is None or given.ndim != 1:
+        raise NotImplementedError("segments of another dimension than the first")
+    ends = offsets[1:] if lengths is None else flow.cumsum(lengths, 0)
+    return reduce_segments(data, reduce, ends, initial)
+
+
+@helper
+def reduce_segments(data, reduce, ends, initial=None):
+    """PyTorch's `segment_reduce`: `ends` says where each piece of the first dimension ends."""
+    neutral = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": float("-inf"), "min": float("inf")}[reduce]
+    shape = [ends.shape[0], *data.shape[1:]]
+    start = flow.full(shape, neutral if initial is None else initial, dtype=data.dtype, device=data.device)
+    index = (flow.arange(data.shape[0], device=data.device).unsqueeze(1) >= ends).to(flow.int64).sum(dim=1)
+    kind = {"mean": "sum", "max": "amax", "min": "amin"}.get(reduce, reduce)
+    made = reduce_slices_by_index(start, 0, index, data, kind)
+    if reduce != "mean":
+        return made
+    counts = flow.scatter_add(
+        flow.zeros_like(start), 0, index.reshape(-1, *[1] * (data.ndim - 1)).expand(*data.shape), flow.ones_like(data)
+    )
+    empty = start if initial is not None else flow.full_like(start, float("nan"))
+    return flow.where(counts > 0, made / flow.where(counts > 0, counts, flow.ones_like(counts)), empty)
+
+
 @helper
 def reduce_by_index(x, dim, index, src, reduce, include_self=True):
     """PyTorch's `scatter_reduce`."""

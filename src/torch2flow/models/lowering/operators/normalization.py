@@ -6,6 +6,13 @@ from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 
 
+@operator("torch2flow.normalize")
+@helper
+def normalize(x, dim=1, eps=1e-12):
+    """PyTorch's `F.normalize`. OneFlow's own bounds the sum of squares by `eps`, and not the norm."""
+    return x / flow.clamp(flow.linalg.vector_norm(x, dim=dim, keepdim=True), min=eps)
+
+
 @operator("aten.layer_norm")
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True):
     if (weight is None) == (bias is None) and len(normalized_shape) < input.ndim:
