@@ -285,11 +285,17 @@ def runs_as_it_is(*args, **named):
     "torch.cuda.max_memory_allocated",
     "torch.cuda.memory_reserved",
     "torch.cuda.max_memory_reserved",
+    "torch.cuda.max_memory_cached",
     "torch.cuda.memory_cached",
     because="OneFlow does not tell how much memory it holds.",
 )
 def tells_zero(*args, **named):
     return 0
+
+
+@stands_for("torch.cuda.memory_summary", because="OneFlow does not tell how much memory it holds.")
+def memory_summary(device=None, abbreviated=False):
+    return "OneFlow does not tell how much memory it holds."
 
 
 @stands_for("torch.cuda.manual_seed", "torch.cuda.manual_seed_all", because="OneFlow's ends the process without a GPU.")
@@ -399,44 +405,6 @@ def backward_of(tensors, grad_tensors=None, retain_graph=None, create_graph=Fals
             because="OneFlow has none: the package tensorboardX writes the same.")  # fmt: skip
 def SummaryWriter(*args, **named):
     return importlib.import_module("tensorboardX").SummaryWriter(*args, **named)
-
-
-@stands_for("torch.autograd.grad", because="OneFlow's takes no `only_inputs`, and nothing that is not used.")
-def grad(
-    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, allow_unused=False,
-    is_grads_batched=False,
-):  # fmt: skip
-    outputs, inputs = ([each] if isinstance(each, flow.Tensor) else list(each) for each in (outputs, inputs))
-    if grad_outputs is None:
-        grad_outputs = [flow.ones_like(each) for each in outputs]
-    elif isinstance(grad_outputs, flow.Tensor):
-        grad_outputs = [grad_outputs]
-    grad_outputs = [
-        flow.ones_like(each) if weight is None else weight for each, weight in zip(outputs, grad_outputs, strict=True)
-    ]
-    retained = create_graph if retain_graph is None else retain_graph
-    for each in inputs if BACKWARDS_UNDER_WAY else ():
-        if each.is_leaf:  # What has come to it in the outer backward would be lost: this puts it into its `grad`.
-            with flow.enable_grad():
-                flow.autograd.backward([each.view(each.shape)], [flow.zeros_like(each)])
-    # Of what the outputs do not come from, OneFlow gives numbers that nobody wrote, if it was once part of a graph.
-    reached = nodes_behind(outputs)
-    used = [each for each in inputs if each.grad_fn in reached or any(each is one for one in outputs)]
-    if len(used) < len(inputs) and not allow_unused:
-        raise RuntimeError("one of the differentiated tensors was not used in the graph: set allow_unused=True")
-    found = iter(flow.autograd.grad(outputs, used, grad_outputs, retained, create_graph) if used else ())
-    return tuple(next(found) if any(each is one for one in used) else None for each in inputs)
-
-
-def nodes_behind(outputs):
-    """The nodes of the graph that outputs come from."""
-    found, following = set(), [each.grad_fn for each in outputs if each.grad_fn is not None]
-    while following:
-        node = following.pop()
-        if node not in found:
-            found.add(node)
-            following.extend(node.next_functions)
-    return found
 
 
 @stands_for("torch.utils.checkpoint.checkpoint", because="OneFlow's takes no `use_reentrant`: what is kept is kept.")
