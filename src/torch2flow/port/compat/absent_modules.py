@@ -135,7 +135,7 @@ def scatter_kwargs(inputs, kwargs, target_gpus, dim=0):
 
 @stands_for("torch.nn.parallel.scatter", "torch.nn.parallel.scatter_gather.scatter",
             because="OneFlow has no threads for several devices: one gets all.")  # fmt: skip
-def scatter(inputs, target_gpus, dim=0):
+def scatter_to_one(inputs, target_gpus, dim=0):
     return [inputs]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 
 from torch2flow.models.lowering.lazy import flow
-from torch2flow.port.compat.gradients import grad
 from torch2flow.port.compat.registry import stands_for
+from torch2flow.port.compat.running import grad
 
 
 def given_as(inputs):

@@ -10,6 +10,7 @@ from pathlib import Path
 from torch2flow.models.lowering.lazy import flow, nn
 from torch2flow.models.lowering.promotion import common_dtype
 from torch2flow.port.compat.common import described
+from torch2flow.port.compat.graph_nodes import leaves_that_would_keep, nodes_behind
 from torch2flow.port.compat.registry import stands_for
 
 
@@ -293,11 +294,6 @@ def tells_zero(*args, **named):
     return 0
 
 
-@stands_for("torch.cuda.memory_summary", because="OneFlow does not tell how much memory it holds.")
-def memory_summary(device=None, abbreviated=False):
-    return "OneFlow does not tell how much memory it holds."
-
-
 @stands_for("torch.cuda.manual_seed", "torch.cuda.manual_seed_all", because="OneFlow's ends the process without a GPU.")
 def seed_of_cuda(seed):
     if flow.cuda.is_available():
@@ -405,6 +401,34 @@ def backward_of(tensors, grad_tensors=None, retain_graph=None, create_graph=Fals
             because="OneFlow has none: the package tensorboardX writes the same.")  # fmt: skip
 def SummaryWriter(*args, **named):
     return importlib.import_module("tensorboardX").SummaryWriter(*args, **named)
+
+
+@stands_for("torch.autograd.grad", because="OneFlow's takes no `only_inputs`, and nothing that is not used.")
+def grad(
+    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, allow_unused=False,
+    is_grads_batched=False,
+):  # fmt: skip
+    outputs, inputs = ([each] if isinstance(each, flow.Tensor) else list(each) for each in (outputs, inputs))
+    if grad_outputs is None:
+        grad_outputs = [flow.ones_like(each) for each in outputs]
+    elif isinstance(grad_outputs, flow.Tensor):
+        grad_outputs = [grad_outputs]
+    grad_outputs = [
+        flow.ones_like(each) if weight is None else weight for each, weight in zip(outputs, grad_outputs, strict=True)
+    ]
+    retained = create_graph if retain_graph is None else retain_graph
+    for each in inputs if BACKWARDS_UNDER_WAY else ():
+        if each.is_leaf:  # What has come to it in the outer backward would be lost: this puts it into its `grad`.
+            with flow.enable_grad():
+                flow.autograd.backward([each.view(each.shape)], [flow.zeros_like(each)])
+    # Of what the outputs do not come from, OneFlow gives numbers that nobody wrote, if it was once part of a graph.
+    reached = nodes_behind(outputs)
+    used = [each for each in inputs if each.grad_fn in reached or any(each is one for one in outputs)]
+    if len(used) < len(inputs) and not allow_unused:
+        raise RuntimeError("one of the differentiated tensors was not used in the graph: set allow_unused=True")
+    asked = [*used, *leaves_that_would_keep(outputs, used)] if used else []
+    found = iter(flow.autograd.grad(outputs, asked, grad_outputs, retained, create_graph) if used else ())
+    return tuple(next(found) if any(each is one for one in used) else None for each in inputs)
 
 
 @stands_for("torch.utils.checkpoint.checkpoint", because="OneFlow's takes no `use_reentrant`: what is kept is kept.")

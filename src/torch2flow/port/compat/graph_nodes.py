@@ -1,4 +1,4 @@
-"""`torch.autograd.grad`: nothing comes to what was not asked for, and None to what was not used."""
+"""The graph of gradients: its nodes, and the leaves to which OneFlow would bring what nobody asked for."""
 
 from __future__ import annotations
 
@@ -7,39 +7,9 @@ import sys
 from typing import Any
 
 from torch2flow.models.lowering.lazy import flow
-from torch2flow.port.compat.registry import stands_for
-from torch2flow.port.compat.running import BACKWARDS_UNDER_WAY
 
 FOUND_BEFORE: list[Any] = []
 """The leaves that the last call had to ask for too: a loop needs the same ones again."""
-
-
-@stands_for("torch.autograd.grad", because="OneFlow's takes no `only_inputs`, and nothing that is not used.")
-def grad(
-    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, allow_unused=False,
-    is_grads_batched=False,
-):  # fmt: skip
-    outputs, inputs = ([each] if isinstance(each, flow.Tensor) else list(each) for each in (outputs, inputs))
-    if grad_outputs is None:
-        grad_outputs = [flow.ones_like(each) for each in outputs]
-    elif isinstance(grad_outputs, flow.Tensor):
-        grad_outputs = [grad_outputs]
-    grad_outputs = [
-        flow.ones_like(each) if weight is None else weight for each, weight in zip(outputs, grad_outputs, strict=True)
-    ]
-    retained = create_graph if retain_graph is None else retain_graph
-    for each in inputs if BACKWARDS_UNDER_WAY else ():
-        if each.is_leaf:  # What has come to it in the outer backward would be lost: this puts it into its `grad`.
-            with flow.enable_grad():
-                flow.autograd.backward([each.view(each.shape)], [flow.zeros_like(each)])
-    # Of what the outputs do not come from, OneFlow gives numbers that nobody wrote, if it was once part of a graph.
-    reached = nodes_behind(outputs)
-    used = [each for each in inputs if each.grad_fn in reached or any(each is one for one in outputs)]
-    if len(used) < len(inputs) and not allow_unused:
-        raise RuntimeError("one of the differentiated tensors was not used in the graph: set allow_unused=True")
-    asked = [*used, *leaves_that_would_keep(outputs, used)] if used else []
-    found = iter(flow.autograd.grad(outputs, asked, grad_outputs, retained, create_graph) if used else ())
-    return tuple(next(found) if any(each is one for one in used) else None for each in inputs)
 
 
 def nodes_behind(outputs):
