@@ -400,7 +400,11 @@ def backward_of(tensors, grad_tensors=None, retain_graph=None, create_graph=Fals
 @stands_for("torch.utils.tensorboard.SummaryWriter", "torch.utils.tensorboard.writer.SummaryWriter",
             because="OneFlow has none: the package tensorboardX writes the same.")  # fmt: skip
 def SummaryWriter(*args, **named):
-    return importlib.import_module("tensorboardX").SummaryWriter(*args, **named)
+    try:
+        package = importlib.import_module("tensorboardX")
+    except ImportError:
+        raise ImportError("OneFlow has no SummaryWriter: install the package tensorboardX, which has it") from None
+    return package.SummaryWriter(*args, **named)
 
 
 @stands_for("torch.autograd.grad", because="OneFlow's takes no `only_inputs`, and nothing that is not used.")
