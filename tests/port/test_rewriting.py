@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 CASES = {
@@ -213,3 +215,9 @@ def test_sums_of_integers_or_with_numpy_are_pytorchs_and_others_stay_oneflows(wr
     ]:  # fmt: skip
         _, found = port(write_tree({"nets.py": head + uses}), str(len(head)))
         assert found.compat.get("flow_compat.py", set()) == {f"torch.Tensor.{each}" for each in methods}
+
+
+def test_a_method_that_only_tensors_have_is_told_where_oneflow_has_none(write_tree: Any, port: Any) -> None:
+    source = write_tree({"nets.py": "import torch\nx = torch.ones(3)\nx.igamma_(x)\nx.gt_(0)\n{}.values()\n"})
+    _, found = port(source, "out")
+    assert [each.api for each in found.tally.findings] == ["torch.Tensor.igamma_"]

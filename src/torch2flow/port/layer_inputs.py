@@ -8,7 +8,7 @@ from typing import Any
 from torch2flow.models.lowering.lazy import nn
 
 DIMENSIONS = {
-    "Linear": 1, "LayerNorm": 0,
+    "Linear": 1, "LayerNorm": 0, "PReLU": 1,
     "Conv1d": 2, "Conv2d": 3, "Conv3d": 4, "ConvTranspose1d": 2, "ConvTranspose2d": 3, "ConvTranspose3d": 4,
     "MaxPool1d": 2, "MaxPool2d": 3, "MaxPool3d": 4, "AvgPool1d": 2, "AvgPool2d": 3, "AvgPool3d": 4,
     "AdaptiveAvgPool1d": 2, "AdaptiveAvgPool2d": 3, "AdaptiveAvgPool3d": 4,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from torch2flow.port import forms
+from torch2flow.port.absent_methods import ABSENT_METHODS
 from torch2flow.port.api import Api
 from torch2flow.port.compat import SUBSTITUTES
 from torch2flow.port.compat_module import NAMES_OF
@@ -231,6 +232,8 @@ class Rewriter(FileUnderWay):
     def _method(self, node: ast.Attribute, call: ast.Call | None) -> None:
         """An attribute of what may be a tensor or a module: the compatibility module gives these what they lack."""
         self._operands.made(node.attr, call)
+        if node.attr in ABSENT_METHODS:
+            self.look(node, f"torch.Tensor.{node.attr}", "OneFlow's tensors have no such method.", "write it otherwise")
         for path in methods_called(node.attr):
             substitute = SUBSTITUTES[path]
             needed = not find(path).oneflow or needs_substitute(substitute, call, bound=True)

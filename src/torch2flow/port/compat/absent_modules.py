@@ -121,6 +121,40 @@ def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, mo
     return module(*inputs, **(module_kwargs or {}))
 
 
+@stands_for("torch.nn.parallel.replicate", "torch.nn.parallel.replicate.replicate",
+            because="OneFlow has no threads for several devices: there is one module.")  # fmt: skip
+def replicate(network, devices, detach=False):
+    return [network]
+
+
+@stands_for("torch.nn.parallel.scatter_gather.scatter_kwargs", "torch.nn.parallel.scatter_kwargs",
+            because="OneFlow has no threads for several devices: one gets all.")  # fmt: skip
+def scatter_kwargs(inputs, kwargs, target_gpus, dim=0):
+    return (inputs,), (kwargs or {},)
+
+
+@stands_for("torch.nn.parallel.scatter", "torch.nn.parallel.scatter_gather.scatter",
+            because="OneFlow has no threads for several devices: one gets all.")  # fmt: skip
+def scatter_to_one(inputs, target_gpus, dim=0):
+    return [inputs]
+
+
+@stands_for("torch.nn.parallel.gather", "torch.nn.parallel.scatter_gather.gather",
+            because="OneFlow has no threads for several devices: one has all.")  # fmt: skip
+def gather_of_one(outputs, target_device, dim=0):
+    if len(outputs) != 1:
+        raise NotImplementedError("OneFlow has one device in a process, so outputs of several can't be gathered.")
+    return outputs[0]
+
+
+@stands_for("torch.nn.parallel.parallel_apply", "torch.nn.parallel.parallel_apply.parallel_apply",
+            because="OneFlow has no threads for several devices: it calls one module after the other.")  # fmt: skip
+def parallel_apply(modules, inputs, kwargs_tup=None, devices=None):
+    inputs = [each if isinstance(each, tuple) else (each,) for each in inputs]
+    kwargs_tup = kwargs_tup or ({},) * len(modules)
+    return [module(*given, **named) for module, given, named in zip(modules, inputs, kwargs_tup, strict=True)]
+
+
 class LossModule(nn.Module):
     """A loss that keeps its reduction; `size_average` and `reduce` are PyTorch's older way to say it."""
 

@@ -53,42 +53,42 @@ def pow_(self, exponent):
     return written(self, power(self.clone(), exponent))
 
 
-@stands_for("torch.Tensor.abs_", because="OneFlow has no `abs_`.")
+@stands_for("torch.Tensor.abs_", "torch.abs_", because="OneFlow has no `abs_`.")
 def abs_(self):
     return written(self, flow.abs(self.clone()))
 
 
-@stands_for("torch.Tensor.neg_", because="OneFlow has no `neg_`.")
+@stands_for("torch.Tensor.neg_", "torch.neg_", because="OneFlow has no `neg_`.")
 def neg_(self):
     return written(self, neg(self.clone()))
 
 
-@stands_for("torch.Tensor.sqrt_", because="OneFlow has no `sqrt_`.")
+@stands_for("torch.Tensor.sqrt_", "torch.sqrt_", because="OneFlow has no `sqrt_`.")
 def sqrt_(self):
     return written(self, flow.sqrt(self.clone()))
 
 
-@stands_for("torch.Tensor.rsqrt_", because="OneFlow has no `rsqrt_`.")
+@stands_for("torch.Tensor.rsqrt_", "torch.rsqrt_", because="OneFlow has no `rsqrt_`.")
 def rsqrt_(self):
     return written(self, flow.rsqrt(self.clone()))
 
 
-@stands_for("torch.Tensor.square_", because="OneFlow has no `square_`.")
+@stands_for("torch.Tensor.square_", "torch.square_", because="OneFlow has no `square_`.")
 def square_(self):
     return written(self, flow.square(self.clone()))
 
 
-@stands_for("torch.Tensor.reciprocal_", because="OneFlow has no `reciprocal_`.")
+@stands_for("torch.Tensor.reciprocal_", "torch.reciprocal_", because="OneFlow has no `reciprocal_`.")
 def reciprocal_(self):
     return written(self, flow.reciprocal(self.clone()))
 
 
-@stands_for("torch.Tensor.exp_", because="OneFlow has no `exp_`.")
+@stands_for("torch.Tensor.exp_", "torch.exp_", because="OneFlow has no `exp_`.")
 def exp_(self):
     return written(self, flow.exp(self.clone()))
 
 
-@stands_for("torch.Tensor.log_", because="OneFlow has no `log_`.")
+@stands_for("torch.Tensor.log_", "torch.log_", because="OneFlow has no `log_`.")
 def log_(self):
     return written(self, flow.log(self.clone()))
 
@@ -103,22 +103,22 @@ def tanh_(self):
     return written(self, flow.tanh(self.clone()))
 
 
-@stands_for("torch.Tensor.cos_", because="OneFlow has no `cos_`.")
+@stands_for("torch.Tensor.cos_", "torch.cos_", because="OneFlow has no `cos_`.")
 def cos_(self):
     return written(self, flow.cos(self.clone()))
 
 
-@stands_for("torch.Tensor.ceil_", because="OneFlow has no `ceil_`.")
+@stands_for("torch.Tensor.ceil_", "torch.ceil_", because="OneFlow has no `ceil_`.")
 def ceil_(self):
     return written(self, flow.ceil(self))
 
 
-@stands_for("torch.Tensor.round_", because="OneFlow has no `round_`.")
+@stands_for("torch.Tensor.round_", "torch.round_", because="OneFlow has no `round_`.")
 def round_(self, *, decimals=0):
     return written(self, round_to(self, decimals=decimals))
 
 
-@stands_for("torch.Tensor.trunc_", because="OneFlow has no `trunc_`.")
+@stands_for("torch.Tensor.trunc_", "torch.trunc_", because="OneFlow has no `trunc_`.")
 def trunc_(self):
     return written(self, trunc(self))
 

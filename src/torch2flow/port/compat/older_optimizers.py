@@ -231,3 +231,19 @@ def searched_along(measure, direction, length, loss, gradient, slope, largest=25
             bracket[low] = now
     best = bracket[low] if len(bracket) > 1 else bracket[0]
     return best[1], best[3], best[0], calls
+
+
+@stands_for("torch.optim.SparseAdam", because="OneFlow's gradients are dense: what has a gradient of 0 is left alone.")
+class SparseAdam(Optimizer):
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, maximize=False):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
+
+    def update(self, parameter, gradient, state, group):
+        first, second = group["betas"]
+        rows = gradient.reshape(gradient.shape[0], -1) != 0
+        seen = (rows.to(flow.float32).sum(dim=1) > 0).reshape(-1, *[1] * (gradient.ndim - 1)).to(parameter.dtype)
+        average, squares = kept(state, "exp_avg", parameter), kept(state, "exp_avg_sq", parameter)
+        average = state["exp_avg"] = average + seen * (gradient - average) * (1 - first)
+        squares = state["exp_avg_sq"] = squares + seen * (gradient * gradient - squares) * (1 - second)
+        size = group["lr"] * (1 - second ** state["step"]) ** 0.5 / (1 - first ** state["step"])
+        parameter[...] = parameter - seen * size * average / (flow.sqrt(squares) + group["eps"])

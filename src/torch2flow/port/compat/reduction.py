@@ -115,11 +115,12 @@ def var(input, dim=None, unbiased=True, keepdim=False, *, correction=None, axis=
 @stands_for(
     "torch.std",
     "torch.Tensor.std",
-    because="OneFlow's takes no `correction=`, and fails when it is given all dimensions by number.",
-    only_with=("correction", "axis"),
+    because="OneFlow's gradient is NaN where all values are equal, and it takes no `correction=`.",
 )
 def std(input, dim=None, unbiased=True, keepdim=False, *, correction=None, axis=None):
-    return flow.sqrt(var(input, dim, unbiased, keepdim, correction=correction, axis=axis))
+    variance = var(input, dim, unbiased, keepdim, correction=correction, axis=axis)
+    varies = variance != 0
+    return flow.sqrt(flow.where(varies, variance, flow.ones_like(variance))) * varies.to(variance.dtype)
 
 
 @stands_for("torch.var_mean", because="OneFlow has no `var_mean`.")
@@ -137,9 +138,9 @@ def std_mean(input, dim=None, unbiased=True, keepdim=False, *, correction=None):
 @stands_for(
     "torch.max",
     "torch.Tensor.max",
-    because="OneFlow's takes a tensor without dimensions for a number of a dimension, ends the process for a scalar, "
-    "and has no kernel for bools.",
-    only_with=("axis", "other", "dim=?"),
+    because="OneFlow's shares the gradient among equal values, takes a tensor without dimensions for a number of a "
+    "dimension, ends the process for a scalar, and has no kernel for bools.",
+    only_with=("axis", "other", "dim"),
 )
 def maximum_along(input, dim=None, keepdim=False, *, other=None, axis=None):
     return extreme_along(input, along(dim, axis), keepdim, other, "max")
@@ -148,9 +149,9 @@ def maximum_along(input, dim=None, keepdim=False, *, other=None, axis=None):
 @stands_for(
     "torch.min",
     "torch.Tensor.min",
-    because="OneFlow's takes a tensor without dimensions for a number of a dimension, ends the process for a scalar, "
-    "and has no kernel for bools.",
-    only_with=("axis", "other", "dim=?"),
+    because="OneFlow's shares the gradient among equal values, takes a tensor without dimensions for a number of a "
+    "dimension, ends the process for a scalar, and has no kernel for bools.",
+    only_with=("axis", "other", "dim"),
 )
 def minimum_along(input, dim=None, keepdim=False, *, other=None, axis=None):
     return extreme_along(input, along(dim, axis), keepdim, other, "min")
@@ -168,6 +169,10 @@ def extreme_along(x, dim, keepdim, other, name):
     if dim is None:
         return getattr(flow, name)(held).to(x.dtype)
     values, indices = getattr(flow, name)(held, dim, keepdim)
+    if x.requires_grad and flow.is_grad_enabled():  # PyTorch's gradient goes to one of several equal values
+        places = indices if keepdim else indices.unsqueeze(dim)
+        values = flow.gather(x, dim, places)
+        values = values if keepdim else values.squeeze(dim)
     return ValuesAndIndices(values.to(x.dtype), indices)
 
 

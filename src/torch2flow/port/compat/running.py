@@ -10,6 +10,7 @@ from pathlib import Path
 from torch2flow.models.lowering.lazy import flow, nn
 from torch2flow.models.lowering.promotion import common_dtype
 from torch2flow.port.compat.common import described
+from torch2flow.port.compat.graph_nodes import leaves_that_would_keep, nodes_behind
 from torch2flow.port.compat.registry import stands_for
 
 
@@ -297,8 +298,8 @@ def runs_as_it_is(*args, **named):
     "torch.cuda.max_memory_allocated",
     "torch.cuda.memory_reserved",
     "torch.cuda.max_memory_reserved",
-    "torch.cuda.memory_cached",
     "torch.cuda.max_memory_cached",
+    "torch.cuda.memory_cached",
     because="OneFlow does not tell how much memory it holds.",
 )
 def tells_zero(*args, **named):
@@ -411,7 +412,11 @@ def backward_of(tensors, grad_tensors=None, retain_graph=None, create_graph=Fals
 @stands_for("torch.utils.tensorboard.SummaryWriter", "torch.utils.tensorboard.writer.SummaryWriter",
             because="OneFlow has none: the package tensorboardX writes the same.")  # fmt: skip
 def SummaryWriter(*args, **named):
-    return importlib.import_module("tensorboardX").SummaryWriter(*args, **named)
+    try:
+        package = importlib.import_module("tensorboardX")
+    except ImportError:
+        raise ImportError("OneFlow has no SummaryWriter: install the package tensorboardX, which has it") from None
+    return package.SummaryWriter(*args, **named)
 
 
 @stands_for("torch.autograd.grad", because="OneFlow's takes no `only_inputs`, and nothing that is not used.")
@@ -437,19 +442,9 @@ def grad(
     used = [each for each in inputs if each.grad_fn in reached or any(each is one for one in outputs)]
     if len(used) < len(inputs) and not allow_unused:
         raise RuntimeError("one of the differentiated tensors was not used in the graph: set allow_unused=True")
-    found = iter(flow.autograd.grad(outputs, used, grad_outputs, retained, create_graph) if used else ())
+    asked = [*used, *leaves_that_would_keep(outputs, used)] if used else []
+    found = iter(flow.autograd.grad(outputs, asked, grad_outputs, retained, create_graph) if used else ())
     return tuple(next(found) if any(each is one for one in used) else None for each in inputs)
-
-
-def nodes_behind(outputs):
-    """The nodes of the graph that outputs come from."""
-    found, following = set(), [each.grad_fn for each in outputs if each.grad_fn is not None]
-    while following:
-        node = following.pop()
-        if node not in found:
-            found.add(node)
-            following.extend(node.next_functions)
-    return found
 
 
 @stands_for("torch.utils.checkpoint.checkpoint", because="OneFlow's takes no `use_reentrant`: what is kept is kept.")
