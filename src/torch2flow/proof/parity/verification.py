@@ -243,11 +243,13 @@ def _verify(
     where = found.divergence
     if where is not None and not recording.twin and explicable(where):
         say("looking for the cause")
-        explained = explain_isolated(folder, recording, where)
+        explained = explain_isolated(folder, recording, where, found.ledger.call_pairs)
         if explained is not None:
             found.ledger.explain(where.tensor, *explained)
     if minimise is not None and found.divergence is not None:
-        found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise, overwrite))
+        found.notes.append(
+            minimise_isolated(folder, recording, found.divergence, found.ledger.call_pairs, minimise, overwrite)
+        )
     found.conclude(versions, time.monotonic() - started)
     return found
 
