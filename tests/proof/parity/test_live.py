@@ -115,6 +115,33 @@ def test_an_original_that_does_not_run_says_so(torch: Any, flow: Any) -> None:
         torch2flow.verify(model, original, (torch.zeros(2, 5),))
 
 
+def test_a_port_is_tried_with_other_rows_and_called_twice(torch: Any, flow: Any) -> None:
+    def build(library: Any, fault: str) -> Any:
+        class Net(library.nn.Module):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.fc, self.calls = library.nn.Linear(6, 6), 0
+
+            def forward(self, x: Any) -> Any:
+                self.calls += 1
+                y = self.fc(x)
+                if fault == "again" and self.calls > 1:
+                    return y * 1.01
+                if (fault == "third" and len(x) == 1) or (fault == "second" and len(x) > 4 and len(x) % 2):
+                    return y + 1
+                return y.clamp(-9, 9) if fault == "large" else y
+
+        return Net()
+
+    x = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    for fault in ("", "second", "third", "again", "large"):
+        found = torch2flow.verify(build(flow, fault), build(torch, ""), (x,), transfer=True)
+        if fault in ("", "large"):  # another form of a formula may overflow, and is told
+            assert found.faithful and bool(found.notes) == (fault == "large"), found.sentence
+        else:
+            assert found.divergence is not None and found.divergence.part == fault, found.sentence
+
+
 # -- with PyTorch elsewhere --------------------------------------------------------------------------------------
 
 NETS = """

@@ -51,7 +51,13 @@ class Captured:
 
 @dataclass
 class CaptureJob:
-    """Everything that was asked for."""
+    """Everything that was asked for.
+
+    Attributes:
+        afterwards: what is undone at the end.
+        first_call: a note of what the first call of the model sets, once the model was set up by one.
+        untrained: why training can't be compared, as far as that call says.
+    """
 
     torch: Any
     module: Any
@@ -68,6 +74,9 @@ class CaptureJob:
     weights: CheckpointWeights | None = None
     tell: Say = lambda text: None
     folder: Path = Path()
+    afterwards: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    first_call: str = ""
+    untrained: str = ""
 
     def laid_out(self) -> Any:
         """A context in which the module can be exported."""

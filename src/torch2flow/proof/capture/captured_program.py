@@ -11,6 +11,7 @@ from torch2flow.models.program.train_mode import mode_notes
 from torch2flow.proof.capture.capture_job import CaptureJob, copies, run_module
 from torch2flow.proof.capture.exporting import Exported, export, leave_out_values, program_alone
 from torch2flow.proof.capture.facts import OTHER_FILE, describe_modules
+from torch2flow.proof.capture.first_call import set_up_by_a_call
 from torch2flow.proof.capture.mode_calls import ModeCalls, calls_by_mode, draws_in_python, facts_of_modes
 from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.capture.reasons import essence, refusal
@@ -18,11 +19,25 @@ from torch2flow.proof.capture.recording_size import check_recording
 from torch2flow.proof.capture.records import register_named_tuples, register_records
 from torch2flow.proof.capture.without_weights import without_computing
 
+Found = tuple[Exported, dict[str, Any], dict[str, str], dict[str, ModeCalls]]
 
-def captured_program(job: CaptureJob) -> tuple[Exported, dict[str, Any], dict[str, str], dict[str, ModeCalls]]:
+
+def captured_program(job: CaptureJob) -> Found:
     """The program, what else there is to know of the model, more files for the `.pt2`, and what each mode calls."""
-    torch, module = job.torch, job.module
     _make_exportable(job)
+    try:
+        found = _captured_program(job)
+    except UnsupportedError:
+        if set_up_by_a_call(job):
+            return _captured_program(job)
+        raise
+    if any(calls.writes for calls in found[3].values()) and set_up_by_a_call(job):
+        found = _captured_program(job)
+    return found
+
+
+def _captured_program(job: CaptureJob) -> Found:
+    torch, module = job.torch, job.module
     job.say("exporting")
     facts = {
         "class": type(module).__name__,
@@ -52,6 +67,7 @@ def captured_program(job: CaptureJob) -> tuple[Exported, dict[str, Any], dict[st
     kept -= {(each["path"], each["name"]) for each in exported.functions if "backward" not in each}
     lost = [each for each in facts["backwards"] if tuple(each) not in kept]
     exported.notes += mode_notes(facts["mode"], () if files else facts["other_mode"], lost)
+    exported.notes += filter(None, [job.first_call])
     if job.weights is not None:
         leave_out_values(torch, exported.program)
     return exported, facts, files, modes

@@ -105,7 +105,8 @@ def capture(
         tell or (lambda text: None), out.parent,
     )  # fmt: skip
     outputs = (Output(out, _objection_to_program), Output(beside, _objection_to_recording))
-    with quiet(), untouched(torch, module, parameters=False), Staging(*outputs, overwrite=overwrite) as staging:
+    whole = untouched(torch, module, parameters=False)
+    with quiet(), whole, job.afterwards, Staging(*outputs, overwrite=overwrite) as staging:
         with contextlib.nullcontext([]) if dropout else dropout_off(module) as switched_off:
             captured = _write(job, out, beside, staging.paths)
         if wrapper:

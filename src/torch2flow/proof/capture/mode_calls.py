@@ -111,6 +111,7 @@ class ModeCalls:
         functions: how often each function was called at each path, with the numbers that it was given.
         sources: the same, with where the tensors come from that it was given; and that of what the model returns.
         backwards: the path and the class of each `torch.autograd.Function`.
+        writes: whether parameters or buffers hold something else after the run.
     """
 
     random: list[RandomCall] = field(default_factory=list)
@@ -118,6 +119,7 @@ class ModeCalls:
     functions: Calls = field(default_factory=Counter)
     sources: Calls = field(default_factory=Counter)
     backwards: list[tuple[str, str]] = field(default_factory=list)
+    writes: bool = False
 
 
 def mode_calls(
@@ -144,9 +146,9 @@ def mode_calls(
     """
     calls, stack = ModeCalls(), CallStack()
     plain = plain_control_flow(torch, everything=everything)
-    surroundings = (torch.no_grad(), untouched(torch, module), fast_paths_off(torch), plain)
-    with contextlib.ExitStack() as entered:
-        for each in (*surroundings, watched(module, stack)):
+    surroundings = (torch.no_grad(), fast_paths_off(torch), plain, watched(module, stack))
+    with untouched(torch, module) as changed, contextlib.ExitStack() as entered:
+        for each in surroundings:
             entered.enter_context(each)
         module.train(train)
         before, state = _generators(), random.getstate()
@@ -157,6 +159,7 @@ def mode_calls(
         if _generators() != before:
             random.setstate(state)
             calls.functions["", PYTHONS_RANDOM, ""] += 1
+    calls.writes = bool(changed)
     return calls
 
 

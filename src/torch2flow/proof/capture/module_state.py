@@ -14,7 +14,7 @@ from torch2flow.proof.attributes import Attributes
 
 
 @contextlib.contextmanager
-def untouched(torch: Any, module: Any, parameters: bool = True) -> Iterator[None]:
+def untouched(torch: Any, module: Any, parameters: bool = True) -> Iterator[list[Any]]:
     """Afterwards the module holds what it held: a cache is empty again, a mode is what it was.
 
     Its parameters too: a teacher follows its student in `forward`, and a weight is clipped or normalized there.
@@ -23,23 +23,33 @@ def untouched(torch: Any, module: Any, parameters: bool = True) -> Iterator[None
         torch: the module `torch`.
         module: what may change meanwhile.
         parameters: False where the module runs only inside of another such context, for the memory of a copy.
+
+    Yields:
+        A list, which afterwards holds the parameters and buffers that had changed, and modules that were new.
     """
-    attributes = Attributes(module)
-    tables = [(part._buffers, part._parameters) if parameters else (part._buffers,) for part in module.modules()]
+    attributes, parts = Attributes(module), set(module.modules())
+    tables = [(part._buffers, part._parameters) if parameters else (part._buffers,) for part in parts]
     held = [(table, name, value) for pair in tables for table in pair for name, value in table.items()]
     lazy = torch.nn.parameter.UninitializedTensorMixin
     made = {id(value): value for _, _, value in held if value is not None and not isinstance(value, lazy)}
     kept = [(value, value.data, value.detach().clone()) for value in made.values()]
+    changed: list[Any] = []
     try:
-        yield
+        yield changed
     finally:
+        changed += [part for part in module.modules() if part not in parts]
+        before = {(id(table), name): value for table, name, value in held}
+        for table in (table for pair in tables for table in pair):
+            changed += [value for name, value in table.items() if value is not before.get((id(table), name))]
         attributes.put_back()
         with torch.no_grad():
             for value, data, copy in kept:
                 if hasattr(data, "fake_mode"):
                     continue  # where nothing is computed, nothing was written: `without_computing`
-                value.data = data
-                if data.layout is not torch.strided or data.is_meta or not torch.equal(data, copy):
+                strided = data.layout is torch.strided and not data.is_meta
+                moved, value.data = strided and value.data_ptr() != data.data_ptr(), data
+                if moved or not strided or not torch.equal(data, copy):
+                    changed.append(value)
                     data.copy_(copy)
             for table, name, value in held:
                 table[name] = value

@@ -61,7 +61,10 @@ def recorded_runs(
         if job.train and {"train", "eval"} <= modes.keys() and (both or not differences(modes["train"], modes["eval"])):
             reference.forward(args, kwargs, EVAL, layers=False)
             runs[EVAL] = job.call
-    if job.gradients:
+    if job.gradients and job.untrained:
+        reference.metadata["training"] = job.untrained
+        notes.append(f"training is not compared: {job.untrained}")
+    elif job.gradients:
         notes.append(reference.training(args, kwargs))
     notes.append(reference.everything_in_float64(job.call, runs, layers=layers))
     captured.notes += filter(None, notes)

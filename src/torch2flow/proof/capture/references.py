@@ -87,6 +87,15 @@ def leaves_of(torch: Any, value: Any) -> list[Any]:
     return [part for leaf in torch.utils._pytree.tree_flatten(value)[0] for part in leaves(leaf)]
 
 
+def halved(torch: Any, call: Any) -> Any:
+    """Inputs that are half as large, as far as they are floating: what a first call keeps of them, a second shows."""
+
+    def half(leaf: Any) -> Any:
+        return leaf * 0.5 if isinstance(leaf, torch.Tensor) and has_rounding(leaf) else leaf
+
+    return replaced(call, half)
+
+
 def as_pairs(torch: Any, value: Any) -> Any:
     """A complex tensor as the converted model has it, with a last dimension of 2; any other as it is."""
     return torch.view_as_real(value.resolve_conj()) if value.is_complex() else value
@@ -113,7 +122,9 @@ class ReferenceRecorder:
         self.torch, self.module, self.recording, self.seed, self.say = torch, module, recording, seed, say
         self.attributes = attributes
         self.weights = weights
-        self.metadata: dict[str, str] = {"dropout": "attributes" if attributes else "functions", "draws": "fixed"}
+        self.metadata: dict[str, str] = {
+            "dropout": "attributes" if attributes else "functions", "draws": "fixed", "again": "halved",
+        }  # fmt: skip
         if weights is not None:
             self.metadata["on_demand"] = str(weights.limit)
         self.notes: list[str] = []
@@ -364,7 +375,7 @@ class ReferenceRecorder:
                 {name: value.clone() for name, value in self.module.named_buffers()} if self.weights is None else {}
             )
             for _ in range(times - 1):
-                self.call(args, kwargs)
+                self.call(*halved(self.torch, (args, kwargs)))
             output = self.call(args, kwargs)
             if not self.module.training and not self.doubles:
                 buffers = {name: value for name, value in self.module.named_buffers() if name in before}
@@ -560,12 +571,14 @@ class ReferenceRecorder:
             self.tensor(f"random.mean.{number}", mean)
             self.tensor(f"random.deviation.{number}", (squares / count - mean**2).clamp(min=0).sqrt())
         watcher = RandomTensors(self, self.rows)
-        watching = watched(self.module, watcher) if self.rows else contextlib.nullcontext()
-        with torch.no_grad(), untouched(torch, self.module), watching:
-            output = self.call(args, kwargs, self.seed + 1)
-        for number, leaf in enumerate(self.leaves(output)):
-            if isinstance(leaf, torch.Tensor):
-                watcher.record(f"output.{number}", leaf)
+        for seed in range(1, SEEDS):  # a draw of few values may come out as before
+            watching = watched(self.module, watcher) if self.rows else contextlib.nullcontext()
+            with torch.no_grad(), untouched(torch, self.module), watching:
+                output = self.call(args, kwargs, self.seed + seed)
+            for number, leaf in enumerate(self.leaves(output)):
+                if isinstance(leaf, torch.Tensor):
+                    watcher.record(f"output.{number}", leaf)
+            watcher.known.clear()
         self.metadata["random"] = json.dumps({"draws": count, "tensors": sorted(watcher.random)})
 
     def stays_random(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, train: bool) -> bool:

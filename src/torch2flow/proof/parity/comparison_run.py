@@ -141,7 +141,8 @@ class Run:
             with watched(model, comparison, self.reference.other_names):
                 output = self.runner.run(model)
             self.ledger.see(comparison.seen)
-            if {call.path for call in self.reference.calls.values() if not call.passes} - comparison.seen:
+            missing = {call.path for call in self.reference.calls.values() if not call.passes} - comparison.seen
+            if missing | self._pair(model, comparison):
                 self.ledger.known.append(MISSING)
         else:
             output = self.runner.run(model)
@@ -155,6 +156,32 @@ class Run:
             again = self.runner.forward(model)
             if any(not np.array_equal(given[name].numpy(), again[name].numpy(), equal_nan=True) for name in given):
                 self.ledger.note_random()
+
+    def _pair(self, model: Any, comparison: EndToEnd) -> set[str]:
+        """Pairs the calls of modules that one side calls more often, and compares once more with these pairs.
+
+        Returns:
+            The names of the calls that have no counterpart here.
+        """
+        pairs, reference = comparison.traces.pairs(self.reference), self.reference
+        if not pairs:
+            return set()
+        reference.call_pairs = pairs
+        paths = {name.rpartition("#")[0] for name in pairs}
+        rows = [row for row in reference.calls.values() if row.path in paths]
+        self.ledger.pair(pairs, [name for row in rows for name in row.outputs])
+        with watched(model, comparison, reference.other_names):
+            self.runner.run(model)
+        alone = {row.name for row in rows if not row.passes} - {*pairs.values()}
+        mine = sum(not name for name in pairs.values())
+        if (alone or mine) and not reference.twin:
+            first = sorted(paths)[0]
+            others = f", and {len(paths) - 1} modules more," if len(paths) > 1 else ""
+            self.ledger.remark(
+                f"PyTorch calls `{first}`{others} another number of times: calls were paired by their values, and "
+                f"{len(alone)} of PyTorch's and {mine} of OneFlow's, which have no counterpart, were not compared"
+            )
+        return alone
 
     def _form(self, output: Any) -> None:
         """Compares what a caller sees: nesting, keys, fields, dtypes."""

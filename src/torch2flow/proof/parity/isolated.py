@@ -76,12 +76,17 @@ def compare_isolated(
     return versions
 
 
-def explain_isolated(folder: Path, recording: Reference, where: Divergence) -> tuple[str, str] | None:
+def explain_isolated(
+    folder: Path, recording: Reference, where: Divergence, pairs: dict[str, str]
+) -> tuple[str, str] | None:
     """The change to the code that would make a wrong tensor PyTorch's, and the module; None if none was found."""
     skip = 0
     for _ in range(MOST_ENDED):
         rows: list[dict[str, Any]] = []
-        job = {"folder": str(folder), "reference": str(recording.path), "where": asdict(where), "skip": skip}
+        job = {
+            "folder": str(folder), "reference": str(recording.path), "where": asdict(where), "pairs": pairs,
+            "skip": skip,
+        }  # fmt: skip
         if not _run(job, rows.append):
             found = next((row["explanation"] for row in rows if "explanation" in row), None)
             return None if found is None else (found[0], found[1])
@@ -91,12 +96,14 @@ def explain_isolated(folder: Path, recording: Reference, where: Divergence) -> t
     return None
 
 
-def minimise_isolated(folder: Path, recording: Reference, where: Divergence, out: Path, overwrite: bool = False) -> str:
+def minimise_isolated(
+    folder: Path, recording: Reference, where: Divergence, pairs: dict[str, str], out: Path, overwrite: bool = False
+) -> str:
     """Writes the smallest case of a difference as a script; returns one sentence about it, or why there is none."""
     rows: list[dict[str, Any]] = []
     job = {
-        "folder": str(folder), "reference": str(recording.path), "where": asdict(where), "out": str(out),
-        "overwrite": overwrite,
+        "folder": str(folder), "reference": str(recording.path), "where": asdict(where), "pairs": pairs,
+        "out": str(out), "overwrite": overwrite,
     }  # fmt: skip
     ending = _run(job, rows.append)
     if ending:

@@ -78,4 +78,7 @@ def known_deviations(model: Any) -> list[Known]:
         if not name.startswith("oneflow.") and name in sys.modules:
             with contextlib.suppress(OSError, TypeError):  # a model defined at a prompt has no source
                 words += inspect.getsource(sys.modules[name])
+    for kind in {type(part) for part in model.modules()}:
+        codes = [value.__code__ for value in vars(kind).values() if inspect.isfunction(value)]
+        words += " ".join(name for code in codes for name in code.co_names)
     return [row for row in KNOWN if row.word in words.lower()]

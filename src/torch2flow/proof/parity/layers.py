@@ -18,6 +18,7 @@ import numpy as np
 
 from torch2flow.errors import Torch2FlowError
 from torch2flow.proof.capture.factories import place_of
+from torch2flow.proof.parity.call_pairs import Traces, trace
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import RecordedCall, Reference
 from torch2flow.proof.parity.values import choice_order, nearest, row_order
@@ -84,22 +85,33 @@ class Comparison:
         return given[0] if len(given) == 1 else given
 
 
+@dataclass
 class EndToEnd(Comparison):
-    """Compares the output of each layer, and lets OneFlow's output go on to the next."""
+    """Compares the output of each layer, and lets OneFlow's output go on to the next.
+
+    Attributes:
+        traces: of all calls.
+    """
+
+    traces: Traces = field(default_factory=Traces)
 
     def around(
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Calls `forward`, and judges what it gives."""
         self.seen.add(call.path)
-        row = self.reference.calls.get(call.name)
-        if row is not None and call.name in self.crashed:
+        row = self.reference.call_of(call.name)
+        if row is not None and row.name in self.crashed:
             return self.recorded_outputs(row)
-        self.enter(call.name)
+        name = call.name if row is None else row.name
+        got = list(map(trace, self.tensors((args, kwargs))))
+        self.enter(name)
         output = forward(*args, **kwargs)
-        self.leave(call.name)
+        self.leave(name)
+        given = self.tensors(output)
+        self.traces.note(call.path, call.name, got, list(map(trace, given)))
         if row is not None and self.judged(row):
-            for array, name in self.matched([leaf.numpy() for leaf in self.tensors(output)], row.outputs, ordered=True):
+            for array, name in self.matched([leaf.numpy() for leaf in given], row.outputs, ordered=True):
                 if name:
                     exact = self.reference.exact(name)
                     single = self.reference.single(name, exact)
@@ -127,10 +139,10 @@ class OneByOne(Comparison):
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Calls `forward` on the recorded inputs, judges, and returns the recorded outputs."""
-        row, fed, order = self.reference.calls.get(call.name), True, None
+        row, fed, order = self.reference.call_of(call.name), True, None
         if row is not None:
             (args, kwargs), fed, order = self._matched("inputs", row, (args, kwargs), row.inputs)
-            if call.name in self.crashed:
+            if row.name in self.crashed:
                 return self.recorded_outputs(row)
         self.inside.append(call)
         try:
@@ -253,7 +265,7 @@ class OneByOne(Comparison):
     def _origin(self) -> dict[str, Any]:
         """The class and the inputs of the module whose code is running."""
         call = self.inside[-1] if self.inside else None
-        row = self.reference.calls.get(call.name) if call else None
+        row = self.reference.call_of(call.name) if call else None
         names = row.inputs if row else [f"input.{name}" for name in self.reference.names("input.")]
         cls = type(call.module if call else self.model)
         given = lambda: [self.reference.array(name) for name in names]  # noqa: E731

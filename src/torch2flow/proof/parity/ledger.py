@@ -98,6 +98,7 @@ class Ledger:
         self.failures: dict[str, str] = {}
         self.failed_in: dict[str, str] = {}
         self.seen: list[str] = []
+        self.call_pairs: dict[str, str] = {}
         self.random = False
         self.untrained = ""
         self.in_train_mode = False
@@ -220,6 +221,12 @@ class Ledger:
         self.seen = sorted(paths)
         self.emit({"seen": self.seen})
 
+    def pair(self, pairs: dict[str, str], left: Iterable[str]) -> None:
+        """Notes which recorded calls others are compared with than those of their names, and tensors not to compare."""
+        row = {"pairs": pairs, "left": list(left)}
+        self.accept(row)
+        self.emit(row)
+
     def note_random(self) -> None:
         """Notes that two runs of the OneFlow model differ."""
         self.accept({"random": True})
@@ -285,6 +292,10 @@ class Ledger:
             self.failed_in[row["failed"]] = row["path"]
         elif "seen" in row:
             self.seen = row["seen"]
+        elif "pairs" in row:
+            self.call_pairs = row["pairs"]
+            for name in row["left"]:
+                self.parts.get("modules", {}).pop(name, None)
         elif "remark" in row:
             self.remarks.append(row["remark"])
         elif "random" in row:

@@ -13,6 +13,7 @@ import numpy as np
 
 from torch2flow.checkpoints.names.templates import ExactKeys
 from torch2flow.errors import InstallationError
+from torch2flow.proof.capture.axes import Call
 from torch2flow.proof.capture.factories import unwrapped
 from torch2flow.proof.capture.unexported import record_module
 from torch2flow.proof.parity.compared_models import Live
@@ -24,7 +25,7 @@ from torch2flow.runtime import import_oneflow
 from torch2flow.runtime.loading import load_state_dict
 from torch2flow.runtime.loading.live import Rules, rename_rules
 from torch2flow.runtime.loading.matching import rename as rename_names
-from torch2flow.runtime.nested import replaced
+from torch2flow.runtime.nested import leaves, replaced
 from torch2flow.runtime.packages import distribution_version, install_command
 
 
@@ -46,7 +47,8 @@ def verify(
         found = torch2flow.verify(my_port, original, (torch.randn(2, 3, 224, 224),), transfer=True)
         print(found.verdict, found.sentence)
 
-    Outputs, gradients and steps decide. Layers say where a difference begins: the port may be cut into others.
+    Outputs, gradients and steps decide, also with one row and with more rows of the inputs, if all inputs have as many,
+    and in a second call. Layers say where a difference begins: the port may be cut into others.
 
     Args:
         model: a `oneflow.nn.Module`; but for `transfer`, it stays as it is.
@@ -89,7 +91,7 @@ def verify(
         path = Path(folder) / "recording.safetensors"
         record_module(
             torch, original, call[0], call[1], path, train=train, gradients=request.training, layers=request.layers,
-            seed=seed, say=say,
+            seed=seed, free=_batch(torch, call), resized=lambda sizes: _rows(torch, call, sizes), say=say,
         )  # fmt: skip
         recording, ledger = Reference(path, keys, call=call), Ledger()
         with Live(model) as subject:
@@ -101,6 +103,26 @@ def verify(
         versions = {name: distribution_version(name) or "" for name in ("oneflow", "numpy")}
         found.conclude(versions, time.monotonic() - started)
     return found
+
+
+def _batch(torch: Any, call: Call) -> dict[str, int]:
+    """The length of the first axis of the inputs, if all tensors that have axes share it: mostly the batch."""
+    sizes = {len(leaf) for leaf in leaves(call) if isinstance(leaf, torch.Tensor) and leaf.ndim}
+    return {"batch": sizes.pop()} if len(sizes) == 1 and max(sizes) > 1 else {}
+
+
+def _rows(torch: Any, call: Call, sizes: dict[str, int]) -> Call:
+    """The inputs with more or fewer of their own rows; more are an odd number of them where these are even, or even."""
+    count = next(len(leaf) for leaf in leaves(call) if isinstance(leaf, torch.Tensor) and leaf.ndim)
+    size = sizes["batch"] + (sizes["batch"] > count and (sizes["batch"] - count) % 2 == 0)
+
+    def rows(leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor) or not leaf.ndim:
+            return leaf
+        return leaf.index_select(0, torch.arange(size, device=leaf.device) % len(leaf))
+
+    made: Call = replaced(call, rows)
+    return made
 
 
 def describe_module(model: Any) -> dict[str, Any]:

@@ -142,6 +142,7 @@ class Reference:
         self, path: str | os.PathLike[str], keys: Keys = SAME, *, twin: bool = False, call: Call | None = None
     ) -> None:
         self.path, self.keys, self.twin, self.call = Path(path), keys, twin, call
+        self.call_pairs: dict[str, str] = {}
         self.checkpoint = open_checkpoint(path, ".")
         self.metadata: dict[str, str] = dict(self.checkpoint.container.metadata.get("__metadata__", {}))
         if keys:
@@ -211,6 +212,10 @@ class Reference:
             paths = self.paths
             rows = [replace(row, name=paths[row.path] + row.name[len(row.path) :]) for row in rows if row.path in paths]
         return {row.name: row for row in rows}
+
+    def call_of(self, name: str) -> RecordedCall | None:
+        """The recorded call that a call in OneFlow is compared with: by `call_pairs` or by its name; None for none."""
+        return self.calls.get(self.call_pairs.get(name, name))
 
     @cached_property
     def paths(self) -> dict[str, str]:

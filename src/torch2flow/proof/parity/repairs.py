@@ -103,7 +103,7 @@ class Tried(OneByOne):
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Calls `forward`, or gives what it gave before."""
-        row = self.reference.calls.get(call.name)
+        row = self.reference.call_of(call.name)
         if self.last and row is not None and call.name in self.given and call.path != self.path:
             if self.last in row.inputs or self.last in map(row.taken, row.inputs):
                 self._matched("inputs", row, (args, kwargs), row.inputs)

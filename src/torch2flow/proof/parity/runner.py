@@ -67,7 +67,8 @@ class Runner:
         """What the model gives for the inputs under a prefix, such as `second.`."""
         with self.flow.no_grad(), untouched(self.flow, model), self.nothing_dropped(model):
             if prefix == "again.":  # the first of two calls
-                args, keywords = self.inputs(double=double)
+                half = self.reference.metadata.get("again") == "halved"
+                args, keywords = self.inputs(double=double, scale=0.5 if half else 1.0)
                 model(*args, **keywords)
             if prefix == EVAL:
                 model.eval()
@@ -93,13 +94,17 @@ class Runner:
         """A OneFlow tensor of recorded values."""
         return self.flow.tensor(array.astype(np.float64) if double and array.dtype == np.float32 else array)
 
-    def inputs(self, prefix: str = "", *, double: bool = False, track: dict[str, Any] | None = None) -> Any:
-        """The recorded inputs; those of floating type are put into `track`, and get gradients."""
+    def inputs(
+        self, prefix: str = "", *, double: bool = False, track: dict[str, Any] | None = None, scale: float = 1.0
+    ) -> Any:
+        """The recorded inputs; those of floating type times `scale`. They are put into `track`, and get gradients."""
         if prefix in TWICE:
             prefix = ""
 
         def convert(name: str, array: Array) -> Any:
-            tensor = self.tensor(array, double)
+            tensor = self.tensor(
+                array if array.dtype.kind != "f" or scale == 1 else array * array.dtype.type(scale), double
+            )
             if track is None or array.dtype.kind != "f":
                 return tensor
             track[name] = tensor.requires_grad_()

@@ -193,7 +193,8 @@ class _Catcher(OneByOne):
 
         def kept(*args: Any, **kwargs: Any) -> Any:
             output = forward(*args, **kwargs)
-            if call.name == self.wanted:
+            row = self.reference.call_of(call.name)
+            if row is not None and row.name == self.wanted:
                 arrays = [leaf.numpy() for leaf in leaves(output) if isinstance(leaf, self.flow.Tensor)]
                 self.found = call.method, args, kwargs, arrays
             return output

@@ -82,10 +82,13 @@ class Verification:
 
     @property
     def _deciding(self) -> Ledger:
-        """The ledger without the layers, where the model was written by hand and its outputs are PyTorch's."""
+        """The ledger without the layers, where the model was written by hand and its outputs are PyTorch's.
+
+        Nor do large inputs decide then, for which another form of a formula may overflow: a note tells it.
+        """
         if not (self.by_hand and "outputs" in self.ledger.parts and self.ledger.fine("outputs")):
             return self.ledger
-        return self.ledger.without(*OF_LAYERS, *FLOAT64)
+        return self.ledger.without(*OF_LAYERS, *FLOAT64, "large")
 
     @property
     def faithful(self) -> bool:
@@ -128,6 +131,11 @@ class Verification:
         """Adds what is known at the end: versions of what was involved, and how long it took."""
         if self.by_hand and self.faithful and not self.ledger.fine(*OF_LAYERS):
             self.notes.append("some layers hold other steps than PyTorch's of the same name; the whole decides")
+        if self.by_hand and self.faithful and not ("large" not in self.ledger.failures and self.ledger.fine("large")):
+            self.notes.append(
+                "of inputs 100 times as large the outputs differ, by a clamp, a threshold or an overflow; the verdict "
+                "leaves that out"
+            )
         told = [self.reference.metadata["large"]] if "large" in self.reference.metadata else []
         self.notes += [*told, *self.ledger.remarks, *self.not_exercised]
         self.versions = {
@@ -243,11 +251,13 @@ def _verify(
     where = found.divergence
     if where is not None and not recording.twin and explicable(where):
         say("looking for the cause")
-        explained = explain_isolated(folder, recording, where)
+        explained = explain_isolated(folder, recording, where, found.ledger.call_pairs)
         if explained is not None:
             found.ledger.explain(where.tensor, *explained)
     if minimise is not None and found.divergence is not None:
-        found.notes.append(minimise_isolated(folder, recording, found.divergence, minimise, overwrite))
+        found.notes.append(
+            minimise_isolated(folder, recording, found.divergence, found.ledger.call_pairs, minimise, overwrite)
+        )
     found.conclude(versions, time.monotonic() - started)
     return found
 

@@ -48,6 +48,7 @@ def run(job: dict[str, Any], emit: Emit) -> None:
                 "its source was compared in float32, with the weights that it has"
             )
     if "where" in job:
+        reference.call_pairs = job["pairs"]
         where = Divergence(**{**job["where"], "likely": tuple(job["where"]["likely"])})
         if "skip" in job:
             runner = Runner(flow, subject, reference, Ledger())
