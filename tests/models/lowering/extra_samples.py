@@ -246,6 +246,9 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
         torch.segment_reduce(x, "min", offsets=ends), torch.segment_reduce(x, "mean", lengths=n, initial=0.5),
         torch.segment_reduce(x, "mean", lengths=n), torch.segment_reduce(x, "prod", offsets=ends),
     ), lambda: [(randn(5, 3), torch.tensor([2, 0, 3]), torch.tensor([0, 1, 4, 5]))]),
+    ("gradients at edges", lambda x, y: (
+        x.prod(), x.prod(1), x.prod(0, keepdim=True), y.std(), y.std(1), y.std(0, correction=0),
+    ), lambda: [(torch.tensor([[0.0, 2, 3], [1, -4, 0.5]]), torch.tensor([[1.0, 1, 1], [1, 2, 4]]))]),
     ("gradients as operators", lambda g, x: (
         aten.sigmoid_backward(g, x.sigmoid()), aten.tanh_backward(g, x.tanh()), aten.threshold_backward(g, x, 0.1),
         aten.leaky_relu_backward(g, x, 0.2, False), aten.hardtanh_backward(g, x, -0.5, 0.5), aten.silu_backward(g, x),

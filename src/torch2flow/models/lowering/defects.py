@@ -56,6 +56,12 @@ DEFECTS = (
         ("aten.sign",),
     ),
     Defect(
+        "logsigmoid of large negative numbers",
+        "F.logsigmoid of -104 and less is -inf in float32.",
+        "np.isinf(F.logsigmoid(flow.tensor([-200.0])).numpy()).all()",
+        ("aten.log_sigmoid",),
+    ),
+    Defect(
         "mish of large numbers",
         "F.mish of 100 and more is NaN in float32.",
         "np.isnan(F.mish(flow.tensor([100.0])).numpy()).all()",
@@ -189,11 +195,13 @@ DEFECTS = (
         "gradient of lgamma",
         "The gradient of lgamma is 0 everywhere.",
         "[x := flow.tensor([3.0], requires_grad=True), flow.lgamma(x).backward(), x.grad.item() == 0][2]",
+        ("aten.lgamma",),
     ),
     Defect(
         "gradient of erfinv",
         "flow.erfinv has no gradient.",
         "[x := flow.tensor([0.3], requires_grad=True), flow.erfinv(x)]",
+        ("aten.erfinv",),
         raises=True,
     ),
     Defect(
@@ -204,9 +212,29 @@ DEFECTS = (
         ("aten.diagonal", "aten.linalg_diagonal"),
     ),
     Defect(
+        "gradient of std of equal values",
+        "The gradient of std is NaN where all values are equal.",
+        "[x := flow.ones(3, requires_grad=True), x.std().backward(), np.isnan(x.grad.numpy()[0])][2]",
+        ("aten.std", "aten.std_mean"),
+    ),
+    Defect(
+        "gradient of max among equal values",
+        "The gradient of max and min along a dimension is shared among equal values; PyTorch gives it to one of them.",
+        "[x := flow.ones(2, requires_grad=True), flow.max(x, 0)[0].backward(), x.grad.numpy()[0] == 0.5][2]",
+        ("aten.max.dim", "aten.min.dim"),
+    ),
+    Defect(
+        "gradient of atan2 at the origin",
+        "The gradient of atan2 is NaN where both numbers are 0.",
+        "[x := flow.zeros(1, requires_grad=True), flow.atan2(x, flow.zeros(1)).backward(),"
+        " np.isnan(x.grad.numpy()[0])][2]",
+        ("aten.atan2",),
+    ),
+    Defect(
         "gradient of prod at zero",
         "The gradient of prod is NaN where an element is 0.",
         "[x := flow.tensor([0.0, 2.0], requires_grad=True), flow.prod(x).backward(), np.isnan(x.grad.numpy()[0])][2]",
+        ("aten.prod",),
     ),
     Defect(
         "gradient of matrices times a vector",

@@ -47,8 +47,5 @@ FLOAT_RENAMES: dict[str, str] = {
     "aten.special_erf": "flow.erf",
     "aten.erfc": "flow.erfc",
     "aten.special_erfc": "flow.erfc",
-    "aten.erfinv": "flow.erfinv",
-    "aten.special_erfinv": "flow.erfinv",
-    "aten.lgamma": "flow.lgamma",
 }
 """The same for functions that make floats of integers: an argument of integers or bool becomes float32 first."""

@@ -13,6 +13,7 @@ from torch2flow.models.lowering.modules.classes.simple import (
     Bilinear,
     ChannelShuffle,
     EmbeddingBag,
+    LogSigmoid,
     PairwiseDistance,
     PixelUnshuffle,
     RReLU,
@@ -28,7 +29,7 @@ from torch2flow.models.lowering.modules.classes.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
-from torch2flow.port.compat.activations import feature_alpha_dropout
+from torch2flow.port.compat.activations import feature_alpha_dropout, mish
 from torch2flow.port.compat.layers import lp_pool1d, lp_pool2d
 from torch2flow.port.compat.losses import (
     binary_cross_entropy,
@@ -60,6 +61,7 @@ stands_for("torch.nn.AlphaDropout", because="OneFlow has no `AlphaDropout`.")(Al
 stands_for("torch.nn.Bilinear", because="OneFlow has no `Bilinear`.")(Bilinear)
 stands_for("torch.nn.ChannelShuffle", because="OneFlow has no `ChannelShuffle`.")(ChannelShuffle)
 stands_for("torch.nn.EmbeddingBag", because="OneFlow has no `EmbeddingBag`.")(EmbeddingBag)
+stands_for("torch.nn.LogSigmoid", because="OneFlow's is -inf below -104.")(LogSigmoid)
 stands_for("torch.nn.PairwiseDistance", because="OneFlow's differs for nearly equal rows.")(PairwiseDistance)
 stands_for("torch.nn.PixelUnshuffle", because="OneFlow has no `PixelUnshuffle`.")(PixelUnshuffle)
 stands_for("torch.nn.RReLU", because="OneFlow has no `RReLU`.")(RReLU)
@@ -77,6 +79,16 @@ class FeatureAlphaDropout(nn.Module):
 
     def forward(self, input):
         return feature_alpha_dropout(input, self.p, self.training, self.inplace)
+
+
+@stands_for("torch.nn.Mish", because="OneFlow's is NaN from 100 on.")
+class Mish(nn.Module):
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input):
+        return mish(input, self.inplace)
 
 
 @stands_for("torch.nn.LPPool1d", because="OneFlow has no `LPPool1d`.")

@@ -89,9 +89,15 @@ def silu(input, inplace=False):
     return finished(input, F.silu(own(input, inplace)), inplace)
 
 
-@stands_for("torch.nn.functional.mish", because="OneFlow's takes no `inplace`.", only_with=("input", "inplace"))
+@stands_for("torch.nn.functional.mish", because="OneFlow's is NaN from 100 on, and takes no `inplace`.")
 def mish(input, inplace=False):
-    return finished(input, F.mish(own(input, inplace)), inplace)
+    x = own(input, inplace)
+    return finished(input, x * flow.tanh(F.softplus(x)), inplace)
+
+
+@stands_for("torch.nn.functional.logsigmoid", because="OneFlow's is -inf below -104.")
+def logsigmoid(input):
+    return -F.softplus(-input)
 
 
 @stands_for("torch.nn.functional.hardswish", because="OneFlow's takes no `inplace`.", only_with=("input", "inplace"))

@@ -16,6 +16,8 @@ from torch2flow.models.lowering.operators.arithmetic import (
 from torch2flow.models.lowering.operators.arithmetic import remainder as remainder_of_floats
 from torch2flow.models.lowering.operators.elementwise import (
     entropy,
+    inverse_of_erf,
+    log_of_gamma,
     replace_non_finite,
     sine_cardinal,
     slope_of_lgamma,
@@ -435,11 +437,7 @@ def angle(input):
 
 @stands_for("torch.erfinv", "torch.special.erfinv", "torch.Tensor.erfinv", because="OneFlow's has no gradient.")
 def erfinv(input, *, out=None):
-    found = flow.erfinv(as_float(input).detach())
-    if input.requires_grad:
-        # One step of Newton's that changes no value: its derivative is that of the inverse.
-        found = found + (input - input.detach()) * (math.sqrt(math.pi) / 2) * flow.exp(found * found)
-    return stored(found, out)
+    return stored(inverse_of_erf(as_float(input)), out)
 
 
 @stands_for("torch.signbit", "torch.Tensor.signbit", because="OneFlow has no `signbit`.")
@@ -460,8 +458,4 @@ def digamma(input):
     "torch.lgamma", "torch.special.gammaln", "torch.Tensor.lgamma", because="The gradient of OneFlow's is 0 everywhere."
 )
 def lgamma(input, *, out=None):
-    found = flow.lgamma(as_float(input).detach())
-    if input.requires_grad:
-        # No value changes, and the derivative is that of `lgamma`.
-        found = found + (input - input.detach()) * digamma(input.detach())
-    return stored(found, out)
+    return stored(log_of_gamma(as_float(input)), out)

@@ -92,12 +92,7 @@ def negative_log_likelihood(
     because="OneFlow's gradient is NaN for a chance of exactly 0 or 1, as a sigmoid gives.",
 )
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
-    target, least = target.to(input.dtype), 1e-12
-    is_sure = (input * (1 - input)).detach() < least
-    loss = entropy_of_bits(flow.where(is_sure, flow.full_like(input, 0.5), input), target)
-    slope = ((input - target) / least).detach()  # PyTorch divides by no less than this
-    sure = entropy_of_bits(input.detach(), target) + slope * (input - input.detach())
-    loss = flow.where(is_sure, sure, loss)
+    loss = entropy_of_bits(input, target.to(input.dtype))
     return summarized(loss if weight is None else loss * weight, reduction, size_average, reduce)
 
 
@@ -136,7 +131,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
 
 @stands_for("torch.nn.functional.multilabel_soft_margin_loss", because="OneFlow has none.")
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
-    loss = -(target * F.logsigmoid(input) + (1 - target) * F.logsigmoid(-input))
+    loss = target * F.softplus(-input) + (1 - target) * F.softplus(input)
     loss = (loss if weight is None else loss * weight).mean(dim=input.ndim - 1)
     return summarized(loss, reduction, size_average, reduce)
 

@@ -218,7 +218,7 @@ class NegativeBinomial(OfTrials):
         return self.drawn("negative_binomial", sample_shape, self.total_count, 1 - self.probs)
 
     def log_prob(self, value):
-        chance = self.total_count * F.logsigmoid(-self.logits) + value * F.logsigmoid(self.logits)
+        chance = -self.total_count * F.softplus(self.logits) - value * F.softplus(-self.logits)
         return chance + lgamma(self.total_count + value) - lgamma(1.0 + value) - lgamma(self.total_count)
 
 

@@ -18,7 +18,9 @@ from torch2flow.models.lowering.operators.ordering import (
 from torch2flow.models.lowering.operators.reduction import (
     corrected_variance,
     mean_of_numbers,
+    product_along,
     quantile_along,
+    root_of_variance,
     sum_of_numbers,
 )
 from torch2flow.port.compat.common import ValuesAndIndices, along, as_float, dtype_of, promoted, stored
@@ -82,23 +84,9 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     x = x if x.dtype.is_floating_point or dtype is not None else x.to(flow.int64)
     if x.ndim == 0:
         return x
-    if x.requires_grad:  # OneFlow's own gradient divides by the numbers, and one may be zero
-        x, dim = (x.reshape(-1), 0) if dim is None else (x, dim)
-        x = multiplied_along(x, dim)
-        return x if keepdim else x.squeeze(dim)
+    if x.requires_grad and x.numel():
+        return product_along(x.reshape(-1), 0) if dim is None else product_along(x, dim, keepdim)
     return flow.prod(x) if dim is None else flow.prod(x, dim=dim, keepdim=keepdim)
-
-
-def multiplied_along(x, dim):
-    """The product of a dimension by halves, as a dimension of one."""
-    if x.shape[dim] == 0:
-        return flow.prod(x, dim=dim, keepdim=True)
-    while x.shape[dim] > 1:
-        half = x.shape[dim] // 2
-        rest = x.narrow(dim, 2 * half, x.shape[dim] - 2 * half)
-        x = x.narrow(dim, 0, half) * x.narrow(dim, half, half)
-        x = flow.cat([x, rest], dim=dim) if rest.shape[dim] else x
-    return x
 
 
 @stands_for(
@@ -118,9 +106,7 @@ def var(input, dim=None, unbiased=True, keepdim=False, *, correction=None, axis=
     because="OneFlow's gradient is NaN where all values are equal, and it takes no `correction=`.",
 )
 def std(input, dim=None, unbiased=True, keepdim=False, *, correction=None, axis=None):
-    variance = var(input, dim, unbiased, keepdim, correction=correction, axis=axis)
-    varies = variance != 0
-    return flow.sqrt(flow.where(varies, variance, flow.ones_like(variance))) * varies.to(variance.dtype)
+    return root_of_variance(var(input, dim, unbiased, keepdim, correction=correction, axis=axis))
 
 
 @stands_for("torch.var_mean", because="OneFlow has no `var_mean`.")

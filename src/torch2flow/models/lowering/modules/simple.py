@@ -31,7 +31,6 @@ torch_classes("""
     CELU(alpha=1.0, inplace=False)
     Softplus(beta=1, threshold=20): softplus
     Softsign()
-    LogSigmoid(): log_sigmoid
     GLU(dim=-1): glu
     Hardshrink(lambd=0.5)
     Softshrink(lambd=0.5)
@@ -43,7 +42,8 @@ torch_classes("""
     MaxUnpool{d}d(kernel_size, stride=None, padding=0)
     PixelShuffle(upscale_factor): pixel_shuffle
     CosineSimilarity(dim=1, eps=1e-08)
-    Mish: mish; Tanhshrink; Softmin; Softmax2d; RReLU; AlphaDropout; ChannelShuffle; PixelUnshuffle; LocalResponseNorm
+    Mish: mish; LogSigmoid: log_sigmoid; Tanhshrink; Softmin; Softmax2d; RReLU; AlphaDropout; ChannelShuffle
+    PixelUnshuffle; LocalResponseNorm
 """)(same_arguments)
 
 

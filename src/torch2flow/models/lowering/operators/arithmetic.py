@@ -95,6 +95,8 @@ def fmod(self, other):
 
 @operator("aten.pow", promotes=("self", "exponent"))
 def pow_(self, exponent):
+    if not isinstance(exponent, flow.Tensor) and exponent == 0:
+        return flow.ones_like(self)  # OneFlow's gradient is NaN at 0
     return self**exponent
 
 
@@ -185,8 +187,11 @@ def atan2(self, other, *, out_shape, out_dtype):
 
 @helper
 def angle_of(y, x):
-    """PyTorch's `atan2`, which broadcasts."""
-    return flow.atan2(*flow.broadcast_tensors(y, x))
+    """PyTorch's `atan2`, which broadcasts, and has a gradient of 0 at the origin."""
+    y, x = flow.broadcast_tensors(y, x)
+    none = flow.logical_and(y == 0, x == 0)
+    safe = flow.atan2(flow.where(none, flow.zeros_like(y), y), flow.where(none, flow.ones_like(x), x))
+    return flow.where(none, flow.atan2(y.detach(), x.detach()), safe)
 
 
 @operator("aten.hypot", promotes=("self", "other"))

@@ -82,9 +82,10 @@ def sinc(self):
 
 @helper
 def sine_cardinal(x):
-    """sin(x) / x, and 1 at 0."""
-    zero = x == 0
-    return flow.where(zero, flow.ones_like(x), flow.sin(x) / flow.where(zero, flow.ones_like(x), x))
+    """sin(x) / x; near 0 by its series, whose gradient is right there too."""
+    near = flow.abs(x) < 1e-3
+    square = flow.square(flow.where(near, x, flow.zeros_like(x)))
+    return flow.where(near, 1 - square / 6, flow.sin(x) / flow.where(near, flow.ones_like(x), x))
 
 
 @operator("aten.nan_to_num")
@@ -234,12 +235,12 @@ def glu(self, dim=-1):
 
 @operator("aten.log_sigmoid")
 def log_sigmoid(self):
-    return F.logsigmoid(self)
+    return -F.softplus(-self)
 
 
 @operator("aten.log_sigmoid_forward")
 def log_sigmoid_forward(self):
-    return (F.logsigmoid(self), flow.exp(-flow.abs(self)))
+    return (-F.softplus(-self), flow.exp(-flow.abs(self)))
 
 
 @operator(
@@ -259,6 +260,26 @@ def safe_softmax(self, dim, dtype=None):
     """`softmax` that gives zeros where a whole row is -inf, as PyTorch's attention does."""
     empty = (self == -float("inf")).all(dim=dim, keepdim=True)
     return F.softmax(self.masked_fill(empty, 0.0), dim=dim).masked_fill(empty, 0.0)
+
+
+@operator("aten.erfinv", "aten.special_erfinv", promotes=("self",), floats=True)
+@helper
+def inverse_of_erf(self):
+    """PyTorch's `erfinv`, with its gradient, which OneFlow's has not."""
+    found = flow.erfinv(self.detach())
+    # One step of Newton's that changes no value: its derivative is that of the inverse.
+    slope = (math.sqrt(math.pi) / 2) * flow.exp(found * found)
+    return found + (self - self.detach()) * slope if self.requires_grad else found
+
+
+@operator("aten.lgamma", "aten.special_gammaln", promotes=("self",), floats=True)
+@helper
+def log_of_gamma(self):
+    """PyTorch's `lgamma`, with its gradient: that of OneFlow's is 0 everywhere."""
+    found = flow.lgamma(self.detach())
+    if not self.requires_grad:
+        return found
+    return found + (self - self.detach()) * slope_of_lgamma(self.detach().to(flow.float64)).to(self.dtype)
 
 
 @operator("aten.digamma", "aten.special_digamma", "aten.special_psi")

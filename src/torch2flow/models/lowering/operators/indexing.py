@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch2flow.models.lowering.lazy import at, flow, helper, keys
+from torch2flow.models.lowering.operators.reduction import product_along
 from torch2flow.models.lowering.registry import operator
 
 
@@ -245,7 +246,7 @@ def reduce_by_index(x, dim, index, src, reduce, include_self=True):
     hits = index.unsqueeze(dim) == places.unsqueeze(dim + 1)
     src = src.unsqueeze(dim)
     if reduce == "prod":
-        made = flow.prod(flow.where(hits, src, flow.ones_like(src)), dim=dim + 1)
+        made = product_along(flow.where(hits, src, flow.ones_like(src)), dim + 1)
         kept = x if include_self else flow.ones_like(x)
         return flow.where(counts > 0, kept * made, x)
     worst = float("-inf") if reduce == "amax" else float("inf")

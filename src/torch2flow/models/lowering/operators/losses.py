@@ -52,9 +52,14 @@ def binary_cross_entropy(self, target, weight=None, reduction=1):
 
 @helper
 def entropy_of_bits(x, target):
-    """PyTorch's binary cross entropy, whose logarithms are cut at -100."""
-    yes, no = flow.clamp(flow.log(x), min=-100), flow.clamp(flow.log(1 - x), min=-100)
-    return -(target * yes + (1 - target) * no)
+    """PyTorch's binary cross entropy: its logarithms are cut at -100, its gradient divides by no less than 1e-12."""
+    is_sure = (x * (1 - x)).detach() < 1e-12
+    unsure = flow.where(is_sure, flow.full_like(x, 0.5), x)
+    loss = -(target * flow.log(unsure) + (1 - target) * flow.log(1 - unsure))
+    fixed = x.detach()
+    yes, no = flow.clamp(flow.log(fixed), min=-100), flow.clamp(flow.log(1 - fixed), min=-100)
+    sure = ((fixed - target) / 1e-12).detach() * (x - fixed) - target * yes - (1 - target) * no
+    return flow.where(is_sure, sure, loss)
 
 
 @operator("aten.binary_cross_entropy_with_logits")

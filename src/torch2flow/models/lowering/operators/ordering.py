@@ -24,9 +24,14 @@ def logcumsumexp(self, dim):
 
 @helper
 def log_cumulative_sum_of_exp(x, dim):
-    """PyTorch's `logcumsumexp`, by way of the largest element."""
-    largest = x.amax(dim=dim, keepdim=True)
-    return flow.log(flow.cumsum(flow.exp(x - largest), dim)) + largest
+    """PyTorch's `logcumsumexp`: each step adds to an element what lies 1, 2, 4, ... places before it."""
+    count, away = x.shape[dim], 1
+    while away < count:
+        here, before = x.narrow(dim, away, count - away), x.narrow(dim, 0, count - away)
+        added = flow.maximum(here, before) + flow.log1p(flow.exp(-flow.abs(here - before)))
+        x = flow.cat([x.narrow(dim, 0, away), added], dim=dim)
+        away = 2 * away
+    return x
 
 
 @operator("aten.topk", restriction="equal elements may come in another order")

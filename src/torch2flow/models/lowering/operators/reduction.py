@@ -54,9 +54,21 @@ def prod(self, dim=None, keepdim=False, dtype=None, *, in_shape, out_shape, out_
         return self.to(out_dtype)
     if 0 in in_shape:
         return flow.ones(tuple(out_shape), dtype=out_dtype, device=self.device)
-    if dim is None:
-        return flow.prod(self.to(out_dtype))
-    return flow.prod(self.to(out_dtype), dim=dim, keepdim=keepdim)
+    x = self.to(out_dtype)
+    if is_float(out_dtype):
+        return product_along(x.reshape(-1), 0) if dim is None else product_along(x, dim, keepdim)
+    return flow.prod(x) if dim is None else flow.prod(x, dim=dim, keepdim=keepdim)
+
+
+@helper
+def product_along(x, dim, keepdim=False):
+    """PyTorch's `prod`, by halves: the gradient of OneFlow's divides by the elements, and is NaN where one is 0."""
+    while x.shape[dim] > 1:
+        half = x.shape[dim] // 2
+        rest = x.narrow(dim, 2 * half, x.shape[dim] - 2 * half)
+        x = x.narrow(dim, 0, half) * x.narrow(dim, half, half)
+        x = flow.cat([x, rest], dim=dim) if rest.shape[dim] else x
+    return x if keepdim else x.squeeze(dim)
 
 
 @operator("aten.amax", "aten.amin")
@@ -83,7 +95,23 @@ def extreme_of_all(self, *, name):
 def extreme_and_place(self, dim, keepdim=False, *, name):
     if self.ndim == 0:
         return self, flow.zeros_like(self, dtype=flow.int64)
-    return getattr(flow, name)(self, dim=dim, keepdim=keepdim)
+    return (largest_along if name == "max" else smallest_along)(self, dim, keepdim)
+
+
+@helper
+def largest_along(x, dim, keepdim=False):
+    """PyTorch's `max`: the gradient goes to one of several equal values, where OneFlow's shares it."""
+    places = flow.max(x.detach(), dim, keepdim=True)[1]
+    values = flow.gather(x, dim, places)
+    return (values, places) if keepdim else (values.squeeze(dim), places.squeeze(dim))
+
+
+@helper
+def smallest_along(x, dim, keepdim=False):
+    """PyTorch's `min`: the gradient goes to one of several equal values, where OneFlow's shares it."""
+    places = flow.min(x.detach(), dim, keepdim=True)[1]
+    values = flow.gather(x, dim, places)
+    return (values, places) if keepdim else (values.squeeze(dim), places.squeeze(dim))
 
 
 @operator("aten.argmax", "aten.argmin")
@@ -102,10 +130,11 @@ def place_of_extreme(self, dim=None, keepdim=False, *, name):
 def deviation(self, dim=None, unbiased=True, keepdim=False, correction=None, *, name):
     if correction not in (None, 0, 1):
         variance = corrected_variance(self, dims_of(self, dim), correction, keepdim)
-        return flow.sqrt(variance) if name == "std" else variance
-    # OneFlow 0.9.0 fails when it is given all dimensions by number.
-    options = {"dim": dim} if dim and len(dim) < self.ndim else {}
-    return getattr(self, name)(**options, unbiased=unbiased if correction is None else correction == 1, keepdim=keepdim)
+    else:
+        # OneFlow 0.9.0 fails when it is given all dimensions by number.
+        options = {"dim": dim} if dim and len(dim) < self.ndim else {}
+        variance = self.var(**options, unbiased=unbiased if correction is None else correction == 1, keepdim=keepdim)
+    return root_of_variance(variance) if name == "std" else variance
 
 
 @operator(
@@ -115,7 +144,14 @@ def deviation(self, dim=None, unbiased=True, keepdim=False, correction=None, *, 
 def deviation_and_mean(self, dim=None, unbiased=True, keepdim=False, correction=None, *, name):
     dim = dims_of(self, dim)
     variance = corrected_variance(self, dim, int(unbiased) if correction is None else correction, keepdim)
-    return flow.sqrt(variance) if name == "std_mean" else variance, self.mean(dim=dim, keepdim=keepdim)
+    return root_of_variance(variance) if name == "std_mean" else variance, self.mean(dim=dim, keepdim=keepdim)
+
+
+@helper
+def root_of_variance(variance):
+    """A standard deviation, whose gradient is 0 where all values are equal; that of OneFlow's `std` is NaN."""
+    varies = variance != 0
+    return flow.sqrt(flow.where(varies, variance, flow.ones_like(variance))) * varies.to(variance.dtype)
 
 
 @helper

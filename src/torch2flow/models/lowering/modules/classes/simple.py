@@ -14,6 +14,13 @@ class Mish(nn.Module):
         return x * flow.tanh(F.softplus(x))
 
 
+class LogSigmoid(nn.Module):
+    """PyTorch's `nn.LogSigmoid`; OneFlow 0.9.0's is -inf below -104."""
+
+    def forward(self, x):
+        return -F.softplus(-x)
+
+
 class Tanhshrink(nn.Module):
     """PyTorch's `nn.Tanhshrink`."""
 
