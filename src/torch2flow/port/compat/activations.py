@@ -95,7 +95,7 @@ def mish(input, inplace=False):
     return finished(input, x * flow.tanh(F.softplus(x)), inplace)
 
 
-@stands_for("torch.nn.functional.logsigmoid", because="OneFlow's is -inf below -104.")
+@stands_for("torch.nn.functional.logsigmoid", because="OneFlow's is -inf below -745.")
 def logsigmoid(input):
     return -F.softplus(-input)
 

@@ -15,7 +15,7 @@ class Mish(nn.Module):
 
 
 class LogSigmoid(nn.Module):
-    """PyTorch's `nn.LogSigmoid`; OneFlow 0.9.0's is -inf below -104."""
+    """PyTorch's `nn.LogSigmoid`; OneFlow 0.9.0's is -inf below -745."""
 
     def forward(self, x):
         return -F.softplus(-x)
