@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from complex_samples import COMPLEX_SAMPLES
+from edge_samples import EDGE_SAMPLES
 from torch import nn, randn
 from torch.nn import functional as F
 
@@ -45,6 +46,7 @@ def _statistics(*shape: int) -> tuple[Any, ...]:
 
 EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, ...]]]]] = [
     *(("complex", function, lambda make=make: [make()]) for function, make in COMPLEX_SAMPLES),
+    *EDGE_SAMPLES,
     ("roll", torch.roll, lambda: [(randn(2, 3, 4), 2, -1), (randn(2, 3, 4), (1, -1), (-1, -3)), (randn(5), 2)]),
     ("fftshift", torch.fft.fftshift, lambda: [(randn(2, 3, 4), -1), (randn(2, 5, 3), (-2, -1)), (randn(5),)]),
     ("fft of many points", lambda x: torch.fft.irfft(torch.fft.rfft(x) * torch.fft.rfft(x.flip(-1)), n=x.shape[-1]),

@@ -28,7 +28,8 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="session")
 def recording(torch_python: Path, run_python: Any, pytestconfig: pytest.Config) -> Path:
     """A sample of each common operator in three dtypes; recorded once for each state of the recorder."""
-    sources = [HERE / "record.py", HERE / "extra_samples.py", HERE / "complex_samples.py", HERE / "common_operators.py"]
+    sources = [HERE / "record.py", HERE / "extra_samples.py", HERE / "complex_samples.py", HERE / "common_operators.py",
+               HERE / "edge_samples.py"]  # fmt: skip
     state = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     path = Path(pytestconfig.cache.mkdir("operators")) / f"{state[:16]}.zip"
     if not path.exists():
