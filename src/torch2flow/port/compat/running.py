@@ -467,14 +467,31 @@ def checkpoint_sequential(functions, segments, input, use_reentrant=None, **name
     because="OneFlow's writes a folder: this writes a file, with arrays of NumPy's in it, that `load` here reads.",
 )
 def save(obj, f, pickle_module=None, pickle_protocol=2, _use_new_zipfile_serialization=True):
+    import io
     import pickle
 
-    data = pickle.dumps({"flow_compat": 1, "data": packed(obj)}, protocol=4)
+    class Pickler(pickle.Pickler):
+        def reducer_override(self, value):
+            if not isinstance(value, flow.Tensor):
+                return NotImplemented
+            whole = value.to(flow.float32) if value.dtype == flow.bfloat16 else value
+            dtype = str(value.dtype).rpartition(".")[2]
+            kept = whole.detach().cpu().numpy(), dtype, value.requires_grad, isinstance(value, nn.Parameter)
+            return tensor_of_file, kept
+
+    data = io.BytesIO()
+    Pickler(data, protocol=4).dump({"flow_compat": 1, "data": obj})
     if hasattr(f, "write"):
-        f.write(data)
+        f.write(data.getvalue())
     else:
         with open(f, "wb") as file:
-            file.write(data)
+            file.write(data.getvalue())
+
+
+def tensor_of_file(array, dtype, requires_grad, is_parameter):
+    """A tensor as a file keeps it, alone or in a module."""
+    made = flow.tensor(array).to(getattr(flow, dtype))
+    return nn.Parameter(made, requires_grad) if is_parameter else made.requires_grad_(requires_grad)
 
 
 @stands_for(
@@ -494,7 +511,7 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=False, mmap=N
         is_ours = b"flow_compat" in f.read(64)
         f.seek(place_before)
         if is_ours:
-            return unpacked(pickle.load(f)["data"], place)
+            return placed_on(place, pickle.load(f)["data"])
         f = getattr(f, "name", f)
     try:
         reader = importlib.import_module("torch2flow")
@@ -503,34 +520,12 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=False, mmap=N
     return reader.load(f)
 
 
-def packed(value):
-    """A value whose tensors are arrays of NumPy's with a mark."""
-    if isinstance(value, flow.Tensor):
-        whole = value.to(flow.float32) if value.dtype == flow.bfloat16 else value
-        return ArrayOfTensor(whole.detach().cpu().numpy(), str(value.dtype).rpartition(".")[2])
-    if isinstance(value, nn.Module):
-        raise NotImplementedError("OneFlow can't save a module as a whole: save its `state_dict()`")
+def placed_on(device, value):
+    """Values with all tensors on a device; None is where they are."""
+    if device is None:
+        return value
+    if isinstance(value, flow.Tensor | nn.Module):
+        return value.to(device)
     if isinstance(value, dict):
-        return {key: packed(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(packed(each) for each in value) if type(value) in (list, tuple) else value
-    return value
-
-
-def unpacked(value, device):
-    """The reverse of `packed`."""
-    if isinstance(value, ArrayOfTensor):
-        made = flow.tensor(value.array).to(getattr(flow, value.dtype))
-        return made if device is None else made.to(device)
-    if isinstance(value, dict):
-        return {key: unpacked(each, device) for key, each in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(unpacked(each, device) for each in value)
-    return value
-
-
-class ArrayOfTensor:
-    """A tensor's numbers in a file."""
-
-    def __init__(self, array, dtype):
-        self.array, self.dtype = array, dtype
+        return {key: placed_on(device, each) for key, each in value.items()}
+    return type(value)(placed_on(device, each) for each in value) if type(value) in (list, tuple) else value
