@@ -277,15 +277,33 @@ ACTIVATIONS: dict[str, Callable[[Array], Any]] = {
 
 def code_of(cls: type) -> str:
     """The source of a class's methods but its constructor, in lower case; "" of OneFlow's own classes."""
+    return "\n".join(ast.unparse(part) for part in methods_of(cls) if part.name != "__init__").lower()
+
+
+def methods_of(cls: type) -> list[ast.FunctionDef]:
+    """The methods of a class; none of OneFlow's own classes."""
     if cls.__module__.startswith("oneflow."):
-        return ""
+        return []
     try:
-        source = textwrap.dedent(inspect.getsource(cls))
-        body = ast.parse(source).body[0]
+        body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     except (OSError, TypeError, SyntaxError, IndexError):
-        return ""  # a class defined at a prompt has no source
-    methods = [part for part in ast.walk(body) if isinstance(part, ast.FunctionDef) and part.name != "__init__"]
-    return "\n".join(ast.unparse(part) for part in methods).lower()
+        return []  # a class defined at a prompt has no source
+    return [part for part in ast.walk(body) if isinstance(part, ast.FunctionDef)]
+
+
+def never_read(cls: type) -> str:
+    """The first of the parameters and layers that the constructor makes and no method reads, or ""."""
+    made: list[str] = []
+    read = set()
+    for method in methods_of(cls):
+        for node in ast.walk(method):
+            is_own = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+            if isinstance(node, ast.Assign) and method.name == "__init__" and isinstance(node.value, ast.Call):
+                made += [target.attr for target in node.targets if isinstance(target, ast.Attribute)]
+            elif is_own and isinstance(node.ctx, ast.Load) and method.name != "__init__":  # type: ignore[attr-defined]
+                read.add(node.attr)  # type: ignore[attr-defined]
+    plain = all(base.__module__.startswith("oneflow.") for base in cls.__bases__)
+    return next((name for name in made if name not in read), "") if plain and "getattr" not in code_of(cls) else ""
 
 
 class Cause(NamedTuple):
@@ -368,6 +386,10 @@ CAUSES = (
         lambda e: e.channel() if e.weighted else "", "one element of the weight or bias: only channel {} differs"
     ),
     Cause(lambda e: e.at_the_border(), "another padding: the inner part of the image agrees, its border does not"),
+    Cause(
+        lambda e: never_read(e.cls) if e.layer and e.code else "",
+        "`{}` is never read: a scale, a shift or a layer is left out",
+    ),
     # -- what the code does
     Cause(
         lambda e: e.layer and e.does("norm", "rsqrt", "eps") and not e.is_a("attention", "block") and e.shrunk(),
