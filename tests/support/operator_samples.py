@@ -109,7 +109,7 @@ RANDOM = (
     "aten.rand", "aten.randn", "aten.rand_like", "aten.randn_like", "aten.randint", "aten.randint_like",
     "aten.randperm", "aten.bernoulli", "aten.multinomial", "aten.normal", "aten.normal_functional", "aten.empty",
     "aten.empty_like", "aten.empty_strided", "aten.empty_permuted", "aten.new_empty", "aten.new_empty_strided",
-    "aten.resize",
+    "aten.resize", "aten.cauchy", "aten.exponential", "aten.geometric", "aten.log_normal", "aten.uniform",
 )  # fmt: skip
 """Operators whose numbers are nobody's business: drawn from another generator, or never set."""
 

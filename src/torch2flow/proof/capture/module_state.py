@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch2flow.proof.attributes import Attributes
+from torch2flow.proof.capture.fake_quantisation import quantised_by_formula
 
 
 @contextlib.contextmanager
@@ -76,7 +77,8 @@ def doubled(torch: Any, module: Any) -> Iterator[None]:
         module.double()
         module._apply(lambda tensor: tensor.to(torch.complex128) if tensor.is_complex() else tensor)
         node.apply = backward_in_double
-        yield
+        with quantised_by_formula(torch, exactly=True):
+            yield
     finally:
         node.apply = backward
         for parameter, data, gradient in parameters:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch2flow.models.program.train_mode import DROPOUT
+from torch2flow.proof.capture.fake_quantisation import quantised_by_formula
 from torch2flow.proof.capture.runtime import version_of
 from torch2flow.proof.random_calls import RECURRENT
 
@@ -27,7 +28,7 @@ _DRAWN = ("rand", "randn", "randint", "randperm", "normal")
 def exportable_layers(torch: Any) -> Iterator[None]:
     """While a model is exported, no layer of PyTorch's own fixes a size or reads a value that it can do without."""
     with contextlib.ExitStack() as changes:
-        for change in (_free_steps, _masks_as_given, _dropout_apart, _quantised_by_formula, _without_generators):
+        for change in (_free_steps, _masks_as_given, _dropout_apart, quantised_by_formula, _without_generators):
             changes.enter_context(change(torch))
         yield
 
@@ -105,28 +106,6 @@ def _dropout_apart(torch: Any) -> Iterator[None]:
     finally:
         for (home, name), function in before.items():
             setattr(home, name, function)
-
-
-@contextlib.contextmanager
-def _quantised_by_formula(torch: Any) -> Iterator[None]:
-    """Fake quantisation by a scale that is a tensor is the formula that it stands for, with its gradient.
-
-    Source: `aten/src/ATen/native/quantized/cpu/kernels/QuantizedOpKernels.cpp` of PyTorch, fake_quantize_tensor.
-    """
-    plain = torch.fake_quantize_per_tensor_affine
-
-    def quantised(input: Any, scale: Any, zero_point: Any, quant_min: int, quant_max: int) -> Any:
-        if not isinstance(scale, torch.Tensor):
-            return plain(input, scale, zero_point, quant_min, quant_max)
-        steps = torch.round(input * (1 / scale)) + zero_point
-        kept = input * ((steps >= quant_min) & (steps <= quant_max))
-        return kept + ((steps.clamp(quant_min, quant_max) - zero_point) * scale - kept).detach()
-
-    torch.fake_quantize_per_tensor_affine = quantised
-    try:
-        yield
-    finally:
-        torch.fake_quantize_per_tensor_affine = plain
 
 
 @contextlib.contextmanager

@@ -13,6 +13,12 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
     return F.embedding(indices, weight, padding_idx=padding_idx)
 
 
+@operator("aten.embedding_bag.padding_idx", restriction="no mode max")
+def embedding_bag_with_padding(weight, indices, offsets, *options, padding_idx=None, **named):
+    padding = -1 if padding_idx is None else padding_idx % weight.shape[0]
+    return embedding_bag(weight, indices, offsets, *options, padding_idx=padding, **named)
+
+
 @operator("aten._embedding_bag", "aten._embedding_bag_forward_only", "aten.embedding_bag", restriction="no mode max")
 def embedding_bag(
     weight,

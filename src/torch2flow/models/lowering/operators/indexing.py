@@ -342,7 +342,9 @@ def diagflat(self, offset=0):
 @operator("aten.put")
 def put(self, index, source, accumulate=False):
     scatter = flow.scatter_add if accumulate else flow.scatter
-    return scatter(self.reshape(-1), 0, index.reshape(-1), source.reshape(-1)).reshape(*self.shape)
+    places = index.reshape(-1)
+    places = flow.where(places < 0, places + self.numel(), places)  # OneFlow's writes nothing where one is negative
+    return scatter(self.reshape(-1), 0, places, source.reshape(-1)).reshape(*self.shape)
 
 
 @operator("aten.as_strided_scatter")

@@ -57,7 +57,7 @@ def prod(self, dim=None, keepdim=False, dtype=None, *, in_shape, out_shape, out_
     x = self.to(out_dtype)
     if is_float(out_dtype):
         return product_along(x.reshape(-1), 0) if dim is None else product_along(x, dim, keepdim)
-    return flow.prod(x) if dim is None else flow.prod(x, dim=dim, keepdim=keepdim)
+    return (flow.prod(x) if dim is None else flow.prod(x, dim=dim, keepdim=keepdim)).to(out_dtype)
 
 
 @helper
