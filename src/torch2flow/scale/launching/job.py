@@ -222,8 +222,12 @@ class Job:
 
     def _report(self, failed: list[Rank]) -> int:
         """Shows the failure once more, below everything else."""
-        # When one is gone, OneFlow aborts the others: that says nothing.
-        told = [each for each in failed if each is failed[0] or each.code != 128 + signal.SIGABRT]
+        # When one is gone, OneFlow aborts the others: that says nothing. Of two that ended since the last look, nobody
+        # knows which was first.
+        aborted = 128 + signal.SIGABRT
+        soon = [each for each in failed if each.ended <= failed[0].ended + POLL]
+        first = next((each for each in soon if each.code != aborted), failed[0])
+        told = [first, *(each for each in failed if each is not first and each.code != aborted)]
         # Where all ranks voted, those that only heard of a failure say so.
         told = [each for each in told if "this one could." not in "".join(each.last)] or told
         for each in told[:8]:

@@ -14,9 +14,20 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
 
 
 @operator("aten.embedding_bag.padding_idx", restriction="no mode max")
-def embedding_bag_with_padding(weight, indices, offsets, *options, padding_idx=None, **named):
+def embedding_bag_with_padding(
+    weight,
+    indices,
+    offsets,
+    scale_grad_by_freq=False,
+    mode=0,
+    sparse=False,
+    per_sample_weights=None,
+    include_last_offset=False,
+    padding_idx=None,
+):
     padding = -1 if padding_idx is None else padding_idx % weight.shape[0]
-    return embedding_bag(weight, indices, offsets, *options, padding_idx=padding, **named)
+    options = scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset
+    return embedding_bag(weight, indices, offsets, *options, padding)
 
 
 @operator("aten._embedding_bag", "aten._embedding_bag_forward_only", "aten.embedding_bag", restriction="no mode max")
