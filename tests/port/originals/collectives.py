@@ -25,4 +25,5 @@ if rank == 0:
     dist.send(mine, 1)
 else:
     dist.recv(other, 0)
+dist.barrier()  # a rank that has ended closes the connections of the other
 print(json.dumps([each.tolist() for each in (*(parts or []), given, whole, part, summed, *sent, other)]))

@@ -7,7 +7,7 @@ import math
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.arithmetic import digamma, lgamma
 from torch2flow.port.compat.distributions import Gamma
-from torch2flow.port.compat.more_distributions import EULER, Cauchy, drawn_inside
+from torch2flow.port.compat.more_distributions import EULER, Cauchy, HalfOf, drawn_inside
 from torch2flow.port.compat.probability import DistributionOfSamples, tensors_of
 from torch2flow.port.compat.registry import stands_for
 
@@ -57,39 +57,15 @@ class InverseGamma(DistributionOfSamples):
 
 @stands_for("torch.distributions.HalfCauchy", "torch.distributions.half_cauchy.HalfCauchy",
             because="OneFlow has no `HalfCauchy`.")  # fmt: skip
-class HalfCauchy(DistributionOfSamples):
-    has_rsample = True
-
+class HalfCauchy(HalfOf):
     def __init__(self, scale, validate_args=None):
-        (self.scale,) = tensors_of(scale)
-        self.whole = Cauchy(0.0, self.scale)
-        super().__init__(self.scale.shape)
+        super().__init__(Cauchy(0.0, scale))
 
     @property
     def mean(self):
         return flow.full_like(self.scale, math.inf)
 
     variance = mean
-
-    @property
-    def mode(self):
-        return flow.zeros_like(self.scale)
-
-    def rsample(self, sample_shape=()):
-        return flow.abs(self.whole.rsample(sample_shape))
-
-    def log_prob(self, value):
-        found = self.whole.log_prob(value) + math.log(2)
-        return flow.where(value >= 0, found, flow.full_like(found, -math.inf))
-
-    def entropy(self):
-        return self.whole.entropy() - math.log(2)
-
-    def cdf(self, value):
-        return 2 * self.whole.cdf(value) - 1
-
-    def icdf(self, value):
-        return self.whole.icdf((value + 1) / 2)
 
 
 @stands_for("torch.distributions.Pareto", "torch.distributions.pareto.Pareto", because="OneFlow has no `Pareto`.")

@@ -73,23 +73,18 @@ class Cauchy(OfPlaceAndScale):
         return flow.tan(math.pi * (value - 0.5)) * self.scale + self.loc
 
 
-@stands_for("torch.distributions.HalfNormal", "torch.distributions.half_normal.HalfNormal",
-            because="OneFlow has no `HalfNormal`.")  # fmt: skip
-class HalfNormal(DistributionOfSamples):
+class HalfOf(DistributionOfSamples):
+    """The right half of a distribution around 0."""
+
     has_rsample = True
 
-    def __init__(self, scale, validate_args=None):
-        (self.scale,) = tensors_of(scale)
-        self.whole = Normal(0.0, self.scale)
+    def __init__(self, whole):
+        self.whole, self.scale = whole, whole.scale
         super().__init__(self.scale.shape)
 
     @property
-    def mean(self):
-        return self.scale * math.sqrt(2 / math.pi)
-
-    @property
-    def variance(self):
-        return self.scale**2 * (1 - 2 / math.pi)
+    def mode(self):
+        return flow.zeros_like(self.scale)
 
     def rsample(self, sample_shape=()):
         return flow.abs(self.whole.rsample(sample_shape))
@@ -101,15 +96,26 @@ class HalfNormal(DistributionOfSamples):
     def entropy(self):
         return self.whole.entropy() - math.log(2)
 
-    @property
-    def mode(self):
-        return flow.zeros_like(self.scale)
-
     def cdf(self, value):
         return 2 * self.whole.cdf(value) - 1
 
     def icdf(self, value):
         return self.whole.icdf((value + 1) / 2)
+
+
+@stands_for("torch.distributions.HalfNormal", "torch.distributions.half_normal.HalfNormal",
+            because="OneFlow has no `HalfNormal`.")  # fmt: skip
+class HalfNormal(HalfOf):
+    def __init__(self, scale, validate_args=None):
+        super().__init__(Normal(0.0, scale))
+
+    @property
+    def mean(self):
+        return self.scale * math.sqrt(2 / math.pi)
+
+    @property
+    def variance(self):
+        return self.scale**2 * (1 - 2 / math.pi)
 
 
 @stands_for("torch.distributions.StudentT", "torch.distributions.studentT.StudentT",
