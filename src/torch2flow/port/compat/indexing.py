@@ -10,9 +10,9 @@ from torch2flow.models.lowering.operators.indexing import (
     index_fill,
     masked_scatter,
     reduce_by_index,
-    reduce_segments,
     reduce_slices_by_index,
     scatter_part,
+    segment_reduce,
     select_scatter,
     take,
     with_slice,
@@ -229,12 +229,7 @@ def index_reduce_(input, dim, index, source, reduce, *, include_self=True):
     return written(input, reduce_slices_by_index(input, dim, index, source, reduce, include_self))
 
 
-@stands_for("torch.segment_reduce", because="OneFlow has no `segment_reduce`.")
-def segment_reduce(data, reduce, *, lengths=None, indices=None, offsets=None, axis=0, unsafe=False, initial=None):
-    given = offsets if lengths is None else lengths
-    if axis != 0 or given is None or given.ndim != 1:
-        raise NotImplementedError("segments of another dimension than the first")
-    return reduce_segments(data, reduce, offsets[1:] if lengths is None else flow.cumsum(lengths, 0), initial)
+stands_for("torch.segment_reduce", because="OneFlow has no `segment_reduce`.")(segment_reduce)
 
 
 @stands_for("torch.unravel_index", because="OneFlow has no `unravel_index`.")

@@ -267,9 +267,8 @@ def safe_softmax(self, dim, dtype=None):
 def inverse_of_erf(self):
     """PyTorch's `erfinv`, with its gradient, which OneFlow's has not."""
     found = flow.erfinv(self.detach())
-    # One step of Newton's that changes no value: its derivative is that of the inverse.
-    slope = (math.sqrt(math.pi) / 2) * flow.exp(found * found)
-    return found + (self - self.detach()) * slope if self.requires_grad else found
+    # The derivative of the inverse of erf, by its value.
+    return with_slope(found, self, (math.sqrt(math.pi) / 2) * flow.exp(found * found)) if self.requires_grad else found
 
 
 @operator("aten.lgamma", "aten.special_gammaln", promotes=("self",), floats=True)
@@ -279,7 +278,15 @@ def log_of_gamma(self):
     found = flow.lgamma(self.detach())
     if not self.requires_grad:
         return found
-    return found + (self - self.detach()) * slope_of_lgamma(self.detach().to(flow.float64)).to(self.dtype)
+    return with_slope(found, self, slope_of_lgamma(self.detach().to(flow.float64)).to(self.dtype))
+
+
+@helper
+def with_slope(value, x, slope):
+    """A value whose derivative in `x` is a slope. It stays what it is where `x` or the slope is infinite or NaN."""
+    plain = flow.where(flow.abs(x.detach()) < float("inf"), x, flow.zeros_like(x))
+    slope = flow.clamp(flow.where(slope == slope, slope, flow.zeros_like(slope)), min=-3e38, max=3e38)
+    return value + (plain - plain.detach()) * slope
 
 
 @operator("aten.digamma", "aten.special_digamma", "aten.special_psi")
