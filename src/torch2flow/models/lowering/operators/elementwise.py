@@ -283,9 +283,13 @@ def log_of_gamma(self):
 
 @helper
 def with_slope(value, x, slope):
-    """A value whose derivative in `x` is a slope. It stays what it is where `x` or the slope is infinite or NaN."""
+    """A value whose derivative in `x` is a slope, which leaves the value as it is where `x` or the slope is infinite.
+
+    Where the value is NaN, so is its derivative.
+    """
     plain = flow.where(flow.abs(x.detach()) < float("inf"), x, flow.zeros_like(x))
     slope = flow.clamp(flow.where(slope == slope, slope, flow.zeros_like(slope)), min=-3e38, max=3e38)
+    slope = flow.where(value == value, slope, value)
     return value + (plain - plain.detach()) * slope
 
 
