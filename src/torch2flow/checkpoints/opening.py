@@ -25,6 +25,7 @@ from pathlib import Path
 from torch2flow.checkpoints.oneflow.reading import is_oneflow, open_folder, open_single_file
 from torch2flow.checkpoints.pytorch import Checkpoint, Container
 from torch2flow.checkpoints.pytorch.archive import WHOLE_PICKLE, find_pickle, open_archive
+from torch2flow.checkpoints.pytorch.array_checkpoint import with_arrays_as_tensors
 from torch2flow.checkpoints.pytorch.legacy import PREFIX, load_pickle_at, open_legacy
 from torch2flow.checkpoints.pytorch.safetensors import looks_like_safetensors, open_safetensors
 from torch2flow.checkpoints.pytorch.source_file import SourceFile
@@ -50,12 +51,17 @@ FOLDER_FILES = (
 INNER_FOLDERS = ("pytorch_model_fsdp_0", "pytorch_model")
 """Where Accelerate and the Trainer of transformers put the weights of FSDP and of DeepSpeed."""
 
+WEIGHTS = (".pth", ".pt", ".pkl", ".bin", ".ckpt", ".th", ".tar", ".safetensors", ".pt2", ".nemo")
+MOST_LISTED = 1000
+"""How files that hold weights often end, and of how many files in a folder it is looked at."""
+
 OTHER_FILES = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file, perhaps of Keras",
     b"\x1f\x8b": "a gzip archive: unpack it first",
     b"7z\xbc\xaf": "a 7-Zip archive: unpack it first",
     b"\x93NUMPY": "a NumPy array file",
     b"GGUF": "a GGUF file of llama.cpp",
+    b"\x08": "perhaps an ONNX file: convert the PyTorch model or its weights",
     b"<!DOCTYPE": "a web page: the download was answered with a page, not the file",
     b"<html": "a web page: the download was answered with a page, not the file",
     b"version https://git-lfs": "a Git LFS pointer: fetch the real file with 'git lfs pull'",
@@ -117,9 +123,9 @@ def _open_file(path: Path, is_shard: bool) -> Container:
     if not is_shard and _begins_as_single_file(head):
         return open_single_file(file)
     if head.startswith(MAGIC):
-        return _open_zip(file)
+        return _of_arrays(_open_zip(file))
     if head[2:14] == PREFIX or PREFIX in head[:32]:
-        return open_legacy(file)
+        return _of_arrays(open_legacy(file))
     if is_tar(head):
         return open_tar(file)
     if looks_like_safetensors(head, file.size):
@@ -133,8 +139,13 @@ def _open_file(path: Path, is_shard: bool) -> Container:
             )
         return open_sharded(file, _open_shard)
     if head[:1] == b"\x80":
-        return _open_pickle(file)
+        return _of_arrays(_open_pickle(file))
     raise _unknown(path, head)
+
+
+def _of_arrays(container: Container) -> Container:
+    container.root = with_arrays_as_tensors(container.root)
+    return container
 
 
 def _begins_as_single_file(head: bytes) -> bool:
@@ -182,12 +193,27 @@ def _open_folder(path: Path) -> Container:
     ranks = choose_rank_files(path)
     if ranks:
         return _open_with_ranks(ranks[0])
+    inside = _weight_files(path)
     raise FormatError(
         "This folder is no checkpoint that torch2flow knows.",
         where=str(path),
         maybe="it lacks what marks one: .metadata (distributed), an index.json (sharded), or pickled_data (OneFlow)",
-        remedy="give the checkpoint file itself",
+        remedy=f"give one of the files inside: {', '.join(inside)}"[:500]
+        if inside
+        else "give the checkpoint file itself",
     )
+
+
+def _weight_files(path: Path) -> list[str]:
+    """Some files in a folder, and in those inside, that may be checkpoints."""
+    found: list[str] = []
+    for depth in range(1, 4):
+        for number, file in enumerate(path.glob("/".join("*" * depth))):
+            if number >= MOST_LISTED or len(found) >= 5:
+                break
+            if file.suffix in WEIGHTS:
+                found.append(str(file.relative_to(path)))
+    return sorted(found)
 
 
 def _open_pickle(file: SourceFile) -> Container:

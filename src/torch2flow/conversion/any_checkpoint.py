@@ -22,7 +22,7 @@ from torch2flow.conversion.formats import FORMATS, ONEFLOW_FLAT, SUFFIXES
 from torch2flow.conversion.generated_model import GeneratedModel
 from torch2flow.conversion.output_names import check_package, check_suffix
 from torch2flow.conversion.weights_apart import check_values, with_weights
-from torch2flow.errors import UsageError
+from torch2flow.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     # Half of what this module would import, and for weights alone there is no use for it.
@@ -124,6 +124,15 @@ def convert(
         from torch2flow.models.codegen.package import check_complete
 
         check_complete(model_source, str(source))
+    if not whole.entries and model_source is None and options.key is None:
+        raise UnsupportedError(
+            "There is no tensor to convert.",
+            where=str(source),
+            maybe="the weights of a model after torch.jit.freeze are constants of its code"
+            if container.format == "torchscript"
+            else "it holds a configuration or other plain data",
+            remedy="'torch2flow inspect FILE --tree' shows what it holds",
+        )
     model = None if model_source is None else GeneratedModel(model_source, checkpoint, cut is not None)
     result = deliver(whole, out, format, delivery, model=model, cut=cut)
     return replace(result, seconds=time.perf_counter() - started, model_source=model_source)

@@ -13,8 +13,15 @@ from dataclasses import dataclass
 LIGHTNING = "pytorch-lightning_version"
 """A key of every checkpoint that Lightning writes."""
 
+AVERAGED = "n_averaged"
+"""The buffer of `torch.optim.swa_utils.AveragedModel`, beside the model that it wraps."""
+
 MOST_NAMES = 1 << 20
 """Of how many names it is looked at, so that a state dict of a million tensors costs no second time."""
+
+
+PEFT = ("base_model.model.", "prompt_embeddings")
+"""How names in an adapter of PEFT's begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Wrapper:
 
 
 WRAPPERS = (
-    Wrapper("module", "DataParallel, DistributedDataParallel or DeepSpeed", inside=False),
+    Wrapper("module", "DataParallel, DistributedDataParallel, AveragedModel or DeepSpeed", inside=False),
     Wrapper("_orig_mod", "torch.compile"),
     Wrapper("_fsdp_wrapped_module", "FullyShardedDataParallel"),
     Wrapper("_checkpoint_wrapped_module", "checkpoint_wrapper"),
@@ -63,7 +70,7 @@ def wrappers_of(names: Iterable[str], *, is_lightning: bool = False) -> list[Wra
         if wrapper.inside:
             is_there = any(name.startswith(head) or middle in name for name in names)
         else:
-            is_there = bool(names) and all(name.startswith(head) for name in names)
+            is_there = bool(names) and all(name.startswith(head) or name == AVERAGED for name in names)
         if is_there:
             found.append(wrapper)
     return found
@@ -81,12 +88,11 @@ def unwrapped(name: str) -> str:
 def notes_on(names: Iterable[str], *, is_lightning: bool = False) -> list[str]:
     """A sentence for each wrapper that names tell of, with the option that takes it off."""
     names = list(names)
-    adapter = any(".lora_A." in name for name in names)
-    told = (
-        ["these are the weights of a LoRA adapter alone; --merge-adapter BASE adds them to the model's"]
-        if adapter
-        else []
-    )
+    told = []
+    if any(".lora_A." in name for name in names):
+        told = ["these are the weights of a LoRA adapter alone; --merge-adapter BASE adds them to the model's"]
+    elif any(name.startswith(PEFT) for name in names):
+        told = ["these are the weights of an adapter of PEFT's alone, without the model's"]
     return told + [
         f"{'names hold' if each.inside else 'all names begin with'} {each.part!r}, which {each.who} adds;"
         f" --rename '{each.rule}' takes it off"

@@ -9,7 +9,7 @@ from typing import Any
 from torch2flow.checkpoints.packed.bitsandbytes import eight_bits, four_bits
 from torch2flow.checkpoints.packed.grouped_integers import HELP, integers, pack_quantized
 from torch2flow.checkpoints.packed.packed_tensor import PackedTensor, Parts, unknown
-from torch2flow.checkpoints.packed.scaled import float8_blocks, scaled_weight, torchao
+from torch2flow.checkpoints.packed.scaled import COMPRESSED, QUANTO, float8_blocks, scaled_weight, torchao
 from torch2flow.checkpoints.pytorch import CompositeTensor, TensorRef
 
 FOUR_BITS = (".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4")
@@ -20,13 +20,19 @@ UNDOCUMENTED = {
     ".codebooks": "AQLM or VPTQ",
     ".weight_scales": "EETQ",
     "_blocks": "MXFP4",
+    "._data._data": "optimum-quanto in fewer than 8 bits",
 }
 """Formats that are told by name and not unpacked."""
+
+PACKED_IN = ("int8", "uint8", "int32")
+"""What libraries pack the numbers of a matrix in."""
 
 ENDINGS = ("absmax", "quant_map", "nested_absmax", "nested_quant_map")
 """The parts of a 4-bit weight of bitsandbytes behind its name, beside the codes."""
 
-SIGNS = (*FOUR_BITS, ".SCB", ".qweight", ".weight_packed", ".weight_scale_inv", ".weight_scale", *UNDOCUMENTED)
+SIGNS = (
+    *FOUR_BITS, ".SCB", ".qweight", ".weight_packed", ".weight_scale_inv", ".weight_scale", *UNDOCUMENTED, "._data"
+)  # fmt: skip
 """How the name of one part of each packed weight ends."""
 
 Tensors = dict[Any, Any]
@@ -74,10 +80,11 @@ class _Finding:
             names, weight = self._weight(key.removesuffix(sign), sign, value)
             if weight is not None:
                 gone |= names
-                is_whole_name = sign in FOUR_BITS or sign == "_blocks"
+                is_whole_name = sign in WHOLE_NAMES
                 name = key.removesuffix(sign) + ("" if is_whole_name else ".weight")
                 order = order or {each: number for number, each in enumerate(value)}
                 found[min(names, key=order.__getitem__)] = (name, weight)
+        found |= _of_no_known_library(value, gone)
         if not found:
             return value
         copy = type(value)()
@@ -99,6 +106,12 @@ class _Finding:
             return held, four_bits(base, sign[-3:], parts) if parts else None
         if sign in UNDOCUMENTED:
             return _undocumented(base, sign, value)
+        if sign == "._data":
+            module = base.rpartition(".")[0]
+            inputs = {role: f"{module}.{role}" for role in ("input_scale", "output_scale")}
+            names = {"weight": base + sign, "weight_scale": f"{base}._scale", **inputs}
+            parts, held = _parts(value, names, "weight", "weight_scale")
+            return held, scaled_weight(QUANTO, parts) if parts else None
         roles = {"weight": f"{base}.weight", **{role: f"{base}.{role}" for role in ROLES[sign]}}
         if sign == ".qweight":
             parts, held = _parts(value, roles, "qweight", "qzeros", "scales")
@@ -113,7 +126,7 @@ class _Finding:
             if sign == ".SCB":
                 return held, eight_bits(base, parts)
             return held, float8_blocks(base, parts, self.config()) if sign == ".weight_scale_inv" else scaled_weight(
-                base, parts
+                COMPRESSED, parts
             )
         if weight is None:  # parts of a name that means nothing else
             name = base + sign
@@ -122,6 +135,9 @@ class _Finding:
             )
         return held, weight
 
+
+WHOLE_NAMES = (*FOUR_BITS, "_blocks", "._data._data", "._data")
+"""The signs that stand behind the whole name of a weight, not behind that of its module."""
 
 ROLES = {
     ".SCB": ("SCB", "weight_format"),
@@ -133,12 +149,32 @@ ROLES = {
 """The parts of a weight beside itself; those of the activations' scales mean nothing without packed weights."""
 
 
+def _of_no_known_library(value: Tensors, known: set[Any]) -> dict[Any, PackedTensor]:
+    """Weights that are matrices of small integers with a scale beside them, and none of a known format."""
+    found: dict[Any, PackedTensor] = {}
+    scaled: set[str] = set()
+    for key, item in value.items():
+        if not isinstance(item, TensorRef) or item.dtype.name not in PACKED_IN or len(item.shape) < 2 or key in known:
+            continue
+        module, _, name = str(key).rpartition(".")
+        if "weight" not in name:
+            continue
+        if not scaled:
+            parts = (str(each).rpartition(".") for each in value)
+            scaled = {each[0] for each in parts if "scale" in each[2]} or {"?"}
+        if module in scaled:
+            found[key] = unknown("a library that is not known", {"weight": item}, HELP)
+    return found
+
+
 def _undocumented(base: str, sign: str, value: Tensors) -> tuple[set[str], PackedTensor | None]:
     held = {base + sign}
     if sign == "_blocks":
         held.add(f"{base}_scales")
     if sign == ".weight_scales":
         held.add(f"{base}.weight")
+    if sign == "._data._data":
+        held |= {f"{base}._scale", f"{base}._shift"}
     parts = {name: value[name] for name in sorted(held) if isinstance(value.get(name), TensorRef)}
     if len(parts) < len(held) or (sign != ".codebooks" and all(part.dtype.kind == "f" for part in parts.values())):
         return set(), None

@@ -2,11 +2,12 @@
 
     fc.weight, fc.weight_scale_inv      float8_e4m3fn [out, in], float32 [out / 128, in / 128]: a scale for each block
     fc.weight, fc.weight_scale          float8 or int8, a scale for the tensor, for each row, or for groups of a row
+    fc.weight._data, fc.weight._scale   optimum-quanto: float8 or int8, a scale for the tensor or for each row
     a tensor of torchao's               `qdata`, `scale`, `zero_point`, and the size of a block
 
 The value is `(number - zero point) * scale`. Follows `inference/kernel.py` (`weight_dequant`) of DeepSeek-V3, whose
-result is bfloat16; `compressed_tensors/quantization/lifecycle/forward.py` (0.12); and `dequantize_affine` of
-`torchao/quantization/quant_primitives.py` (0.18).
+result is bfloat16; `compressed_tensors/quantization/lifecycle/forward.py` (0.12); `dequantize_affine` of
+`torchao/quantization/quant_primitives.py` (0.18); and `optimum/quanto/tensor/qbytes.py` (0.2.7).
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 DEFAULT_BLOCK = (128, 128)
 """`weight_block_size` of DeepSeek-V3, for files that don't say."""
 
+COMPRESSED, QUANTO = "compressed-tensors", "optimum-quanto"
+
 TORCHAO = {"Int8Tensor", "Float8Tensor", "IntxUnpackedToInt8Tensor"}
 """Those of torchao's tensors that hold a number for each element, not in the order of some kernel."""
 
@@ -51,10 +54,10 @@ def float8_blocks(name: str, parts: Parts, config: dict[str, Any]) -> PackedTens
     return _scaled("float8 with weight_scale_inv", BFLOAT16, weight, scales, None, block, parts)
 
 
-def scaled_weight(name: str, parts: Parts) -> PackedTensor:
-    """A weight of compressed-tensors in 8 bits."""
+def scaled_weight(library: str, parts: Parts) -> PackedTensor:
+    """A weight of compressed-tensors or optimum-quanto in 8 bits."""
     weight, scales, zeros = parts["weight"], parts["weight_scale"], parts.get("weight_zero_point")
-    scheme = f"compressed-tensors, {weight.dtype}"
+    scheme = f"{library}, {weight.dtype}"
     shape = scales.shape if len(scales.shape) == len(weight.shape) else (1,) * len(weight.shape)
     if scales.numel != 1 and len(scales.shape) == 1 and scales.shape[0] == weight.shape[0]:
         shape = (weight.shape[0], *(1,) * (len(weight.shape) - 1))
@@ -65,7 +68,8 @@ def scaled_weight(name: str, parts: Parts) -> PackedTensor:
     ):
         return unknown(scheme, parts, f"its scales have the shape {list(scales.shape)}, which is not documented")
     block = tuple(n // s if s else 1 for n, s in zip(weight.shape, shape, strict=True))
-    dtype = scales.dtype if scales.dtype.name in ("float16", "bfloat16") else BFLOAT16
+    has_its_dtype = library == QUANTO or scales.dtype.name in ("float16", "bfloat16")
+    dtype = scales.dtype if has_its_dtype and scales.dtype.kind == "f" else BFLOAT16
     return _scaled(scheme, dtype, weight, scales, zeros, block, parts)
 
 

@@ -174,6 +174,11 @@ class NumpyArray:
         if dtype.code[0] not in PLAIN_KINDS or math.prod(shape) * dtype.itemsize != len(data):
             raise FormatError(f"A NumPy array of dtype {dtype.code[:20]} does not hold what its shape says.")
 
+    @property
+    def is_numbers(self) -> bool:
+        """Whether it is an array, not a scalar, of a type that a tensor has."""
+        return not self.scalar and self.objects is None and (self.dtype.code[0], self.dtype.itemsize) in _BY_CODE
+
     def as_tensor(self) -> TensorRef:
         """The same numbers as a tensor.
 

@@ -290,6 +290,14 @@ def _rebuild_nested_tensor(m: Machine, buffer: Any, sizes: Any, strides: Any, of
     return CompositeTensor("nested", buffer.dtype, tuple(buffer.shape), parts)
 
 
+@constructor("torch.nested._internal.nested_tensor._rebuild_njt")
+def _rebuild_jagged_tensor(m: Machine, parts: Any) -> CompositeTensor:
+    dense = {label(name): part for name, part in parts.items() if isinstance(part, TensorRef)}
+    if "values" not in dense:
+        raise FormatError("A nested tensor is built from something that is no tensor.")
+    return CompositeTensor("nested", dense["values"].dtype, dense["values"].shape, dense)
+
+
 @constructor("torch._utils._rebuild_wrapper_subclass")
 def _rebuild_wrapper_subclass(
     m: Machine,

@@ -41,6 +41,13 @@ MODULE_VERSIONS = {
 """`_version` of the classes where it is not 1 (2.13): the class holds it, so a pickled module does not."""
 
 
+NO_PART = "neither a parameter nor a persistent buffer of a module"
+OWN_FORM = "the weights of a layer that is pickled in a form of its own"
+"""Why a tensor of a pickled module has no name. Quantized layers have a form of their own."""
+
+SCRIPT_OBJECT = "torch.ScriptObject"
+"""What PyTorch pickles an object of a class written in C++ as: packed weights of quantized layers are such."""
+
 _OF_STATE_DICT = ("_parameters", "_buffers", "_modules")
 
 
@@ -62,10 +69,10 @@ def module_state_dict(module: Opaque, collected: _StateDict | None = None) -> St
 
 
 class _StateDict:
-    """The state dict of a module. `others` are its attributes that are no part of it, by their names."""
+    """The state dict of a module. `others` are its attributes that are no part of it: names, reasons, values."""
 
     def __init__(self) -> None:
-        self.others: list[tuple[str, Any]] = []
+        self.others: list[tuple[str, str, Any]] = []
         self.result, self.metadata = StatefulDict(), StatefulDict()
         self.names = _Names()
         self.members = 0
@@ -86,14 +93,17 @@ class _StateDict:
             if isinstance(value, TensorRef | CompositeTensor) and name not in hidden:
                 self.result[self.names.join(path, name)] = value
             elif value is not None:
-                self.others.append((self.names.join(path, name), value))
+                self.others.append((self.names.join(path, name), NO_PART, value))
         for part in module.state if isinstance(module.state, tuple) else (module.state,):
             for name, value in part.items() if isinstance(part, dict) else ():
                 if not isinstance(value, str | int | float | None) and name not in _OF_STATE_DICT:
-                    self.others.append((self.names.join(path, name), value))
+                    is_packed = isinstance(value, Opaque) and value.class_name == SCRIPT_OBJECT
+                    self.others.append((self.names.join(path, name), OWN_FORM if is_packed else NO_PART, value))
         for name, value in children.items():
             if is_module(value):
                 self.add(value, self.names.join(path, name), depth + 1)
+            elif value is not None:
+                self.others.append((self.names.join(path, name), OWN_FORM, value))
 
 
 class _Names:
@@ -203,8 +213,8 @@ class _Plain:
         if is_module(value) and self.inner is not None:
             collected = _StateDict()
             converted = module_state_dict(value, collected)
-            for name, other in collected.others:
-                self._leave_out(name, "neither a parameter nor a persistent buffer of a module", other)
+            for name, why, other in collected.others:
+                self._leave_out(name, why, other)
             return converted
         if isinstance(value, NumpyArray) and value.objects is not None:
             items = self.convert(value.objects, depth + 1)
@@ -271,17 +281,20 @@ class _Plain:
 
     def _opaque(self, value: Opaque, depth: int) -> dict[Any, Any]:
         copy: dict[Any, Any] = self._keep(value, {"__class__": value.class_name})
-        for part in value.state if isinstance(value.state, tuple) else (value.state,):
-            if isinstance(part, dict):
+        state = value.state
+        # What pickle gives an object that has both: its `__dict__`, and its slots.
+        is_pair = isinstance(state, tuple) and len(state) == 2 and all(isinstance(part, dict | None) for part in state)
+        parts = state if is_pair else (state,) if isinstance(state, dict) else ()
+        for part in parts:
+            if part is not None:
                 copy.update(self.convert(part, depth))
-            elif part is not None:
-                copy["__state__"] = self.convert(part, depth)
         for name, rest in (
+            ("__state__", None if parts else state),
             ("__args__", value.args),
             ("__items__", value.items),
             ("__entries__", value.entries),
         ):
-            if rest:
+            if rest is not None and not (isinstance(rest, list | tuple | dict) and not rest):
                 copy[name] = self.convert(rest, depth)
         return copy
 

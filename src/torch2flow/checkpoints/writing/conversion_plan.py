@@ -16,7 +16,7 @@ from torch2flow.checkpoints.names.user_choice import Naming, choose_names, rebui
 from torch2flow.checkpoints.names.wrappers import LIGHTNING, notes_on
 from torch2flow.checkpoints.packed import PackedTensor, quantization_config, with_packed
 from torch2flow.checkpoints.pytorch import Checkpoint, CompositeTensor, Tensor, TensorRef
-from torch2flow.checkpoints.pytorch.tree import named
+from torch2flow.checkpoints.pytorch.tree import OWN_FORM, named
 from torch2flow.checkpoints.writing.dtype_policy import Outcome, settle
 from torch2flow.checkpoints.writing.options import Options, Target
 from torch2flow.checkpoints.writing.value_changes import cast, changed_chunks, changed_shape, plain_source, widen
@@ -152,6 +152,7 @@ def make_plan(
     if activations:
         plan.notes.append(f"the scales of the inputs of {activations} packed weights are left out: values need none")
     check_filled((name, tensor) for name, tensor in tensors if name in naming.names)
+    _check_layers(checkpoint)
     refused: list[str] = []
     known: dict[tuple[Any, ...], Entry] = {}
     settled: dict[str, Outcome] = {}
@@ -231,6 +232,19 @@ def check_filled(tensors: Iterable[tuple[str, Tensor]]) -> None:
             f"{len(empty)} of {len(weights)} weights have no elements: {', '.join(empty[:3])[:200]}.",
             maybe="they were saved under ZeRO stage 3 or FSDP, where each rank holds a part of a parameter, or none",
             remedy="give the folder that holds DeepSpeed's files, or save the model's full state dict",
+        )
+
+
+def _check_layers(checkpoint: Checkpoint) -> None:
+    """Refuses a pickled module some of whose layers would come without their weights."""
+    layers = list(dict.fromkeys(where for where, why in checkpoint.unnamed if why == OWN_FORM))
+    if layers:
+        raise UnsupportedError(
+            f"Of this pickled module, {len(layers)} weights are in a form of their own: "
+            f"{', '.join(layers[:5])[:300]}.",
+            where=str(checkpoint.path),
+            maybe="the model was quantized",
+            remedy="save its state dict, torch.save(model.state_dict(), FILE), and convert that",
         )
 
 

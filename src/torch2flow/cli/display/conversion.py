@@ -28,7 +28,8 @@ def show_result(result: Result) -> None:
     plan, checkpoint = result.plan, result.plan.checkpoint
     if checkpoint.key != "." and result.model_source is None:
         err.print(f"took [bold]{shown(checkpoint.key)}[/]: {shown(checkpoint.reason)}")
-    counts = [f"{sum(len(entry.names) for entry in plan.entries):,} tensors"]
+    tensors = sum(len(entry.names) for entry in plan.entries)
+    counts = [f"{tensors:,} tensors" if tensors else "no tensor, since there is none"]
     if plan.ties:
         counts.append(f"{sum(len(names) for names in plan.ties) - len(plan.ties)} of them tied to another")
     if plan.naming.sources:
