@@ -55,7 +55,7 @@ def inspection(checkpoint: Checkpoint) -> dict[str, Any]:
         "shared_storage": checkpoint.overlaps,
         "opaque": container.opaque,
         "unnamed": [{"where": where, "reason": why} for where, why in checkpoint.unnamed],
-        "notes": [*container.notes, *hints(checkpoint)],
+        "notes": [*checkpoint.notes, *hints(checkpoint)],
         "metadata": container.metadata,
         "bytes": checkpoint.nbytes,
     }

@@ -148,3 +148,29 @@ def test_an_averaged_model_is_told_as_a_wrapper(torch: Any, tmp_path: Path) -> N
     averaged = torch.optim.swa_utils.AveragedModel(torch.nn.Linear(2, 3))
     torch.save(averaged.state_dict(), tmp_path / "model.pt")
     assert r"--rename '^module\.='" in "".join(torch2flow.convert(tmp_path / "model.pt", tmp_path / "out").plan.notes)
+
+
+class Node:
+    """An object of the user's own class, in the file by its name alone."""
+
+    parent: Node
+    child: Node
+
+
+def test_a_pointer_back_to_the_holder_is_cut_and_told(torch: Any, tmp_path: Path) -> None:
+    tree = Node()
+    tree.child = Node()
+    tree.child.parent = tree
+    torch.save({"model": {"w": torch.ones(2)}, "tree": tree}, tmp_path / "model.pt")
+    checkpoint = open_checkpoint(tmp_path / "model.pt", ".")
+    inner = checkpoint.tree["tree"]["child"]
+    assert inner["parent"].endswith("Node that holds this>") and list(checkpoint) == ["model.w"]
+    assert "1 pointers of objects to those that hold them were cut" in checkpoint.notes[0]
+
+
+def test_wrappers_inside_one_another_are_all_told_in_the_order_that_strips_them(torch: Any, tmp_path: Path) -> None:
+    torch.save({"_orig_mod.module.fc.weight": torch.ones(2)}, tmp_path / "model.pt")
+    notes = torch2flow.convert(tmp_path / "model.pt", tmp_path / "out").plan.notes
+    rules = [tuple(note.split("--rename '")[1].split("'")[0].split("=", 1)) for note in notes]
+    result = torch2flow.convert(tmp_path / "model.pt", tmp_path / "named", Options(rename=rules))
+    assert list(open_checkpoint(result.out)) == ["fc.weight"]

@@ -7,6 +7,7 @@ layer1._fsdp_wrapped_module.0.weight         FullyShardedDataParallel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -38,6 +39,13 @@ class Wrapper:
     who: str
     inside: bool = True
 
+    def is_in(self, names: list[str]) -> bool:
+        """Whether names tell of it."""
+        head, middle = f"{self.part}.", f".{self.part}."
+        if self.inside:
+            return any(name.startswith(head) or middle in name for name in names)
+        return bool(names) and all(name.startswith(head) or name == AVERAGED for name in names)
+
     @property
     def rule(self) -> str:
         """The rule of `--rename` that takes it off."""
@@ -55,24 +63,22 @@ WRAPPERS = (
 
 
 def wrappers_of(names: Iterable[str], *, is_lightning: bool = False) -> list[Wrapper]:
-    """The wrappers that names tell of: those at the head of all names, or anywhere in some.
+    """The wrappers that names tell of, in the order in which their rules take them off.
+
+    A wrapper is at the head of all names, perhaps behind another's part, or anywhere in some.
 
     Args:
         names: of tensors.
         is_lightning: the file is one of Lightning's, where `model.` may be the attribute's name.
     """
     names = list(names)[:MOST_NAMES]
+    left = [wrapper for wrapper in WRAPPERS if is_lightning or wrapper.part != "model"]
     found = []
-    for wrapper in WRAPPERS:
-        head, middle = f"{wrapper.part}.", f".{wrapper.part}."
-        if wrapper.part == "model" and not is_lightning:
-            continue
-        if wrapper.inside:
-            is_there = any(name.startswith(head) or middle in name for name in names)
-        else:
-            is_there = bool(names) and all(name.startswith(head) or name == AVERAGED for name in names)
-        if is_there:
-            found.append(wrapper)
+    while (wrapper := next((each for each in left if each.is_in(names)), None)) is not None:
+        found.append(wrapper)
+        left.remove(wrapper)
+        old, _, new = wrapper.rule.partition("=")
+        names = [re.sub(old, new, name) for name in names]
     return found
 
 

@@ -29,6 +29,7 @@ class Checkpoint(Mapping[str, Tensor]):
         reason: why that part.
         tree: the part as plain data, modules unfolded into their state dicts.
         unnamed: where there are tensors without a name, and why they have none.
+        notes: what a person should know of the file and the part.
 
     Raises:
         UsageError: there is nothing at `key`.
@@ -40,7 +41,12 @@ class Checkpoint(Mapping[str, Tensor]):
         self.container = container
         self.key, self.reason = (key, "asked for") if key is not None else choose(container.root)
         left_out: list[Unnamed] = []
-        self.tree: Any = plain(at_path(container.root, self.key), left_out)
+        cut: list[str] = []
+        self.tree: Any = plain(at_path(container.root, self.key), left_out, cut)
+        self.notes = [*container.notes]
+        if cut:
+            classes = ", ".join(sorted({*cut}))[:300]
+            self.notes.append(f"{len(cut)} pointers of objects to those that hold them were cut: {classes}")
         self._tensors: dict[str, Tensor] = dict(named(self.tree))
         self.unnamed = _rows_of(left_out, self._tensors) if left_out else []
 

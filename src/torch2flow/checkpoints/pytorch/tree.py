@@ -137,21 +137,23 @@ Unnamed = tuple[str, str, Tensor]
 """Where a tensor is that has no name in a checkpoint, why it has none, and the tensor."""
 
 
-def plain(value: Any, unnamed: list[Unnamed] | None = None) -> Any:
+def plain(value: Any, unnamed: list[Unnamed] | None = None, cut: list[str] | None = None) -> Any:
     """The tree with modules unfolded, bare storages as tensors, and every other unknown object as a dictionary.
 
     An unknown object becomes `{"__class__": name, ...}` with its attributes, and what else the file said of it. A
     tensor that no path leads to is left out: one in a set, in a key, among the attributes of a dictionary, or of a
-    module outside its state dict.
+    module outside its state dict. An object that is met again inside itself (`child.parent`) is cut there: a text says
+    which it was.
 
     Args:
         value: the object.
         unnamed: gets the tensors that are left out.
+        cut: gets the classes of the objects that hold themselves.
 
     Raises:
         FormatError: the data is nested deeper than `MAX_DEPTH`.
     """
-    return _Plain([] if unnamed is None else unnamed).convert(value, 0)
+    return _Plain([] if unnamed is None else unnamed, [] if cut is None else cut).convert(value, 0)
 
 
 class _Plain:
@@ -159,15 +161,16 @@ class _Plain:
 
     Attributes:
         unnamed: the tensors that are left out.
+        cut: the classes of the objects that hold themselves.
         inner: the conversion of what is inside sets, keys and attributes, or None for that itself.
         done: what each object became.
         weights: how many parts each object unfolds to.
         parts: how many parts the whole unfolds to, so far; `shared` of them were met before.
     """
 
-    def __init__(self, unnamed: list[Unnamed], inner: bool = False) -> None:
-        self.unnamed = unnamed
-        self.inner = None if inner else _Plain(unnamed, inner=True)
+    def __init__(self, unnamed: list[Unnamed], cut: list[str], inner: bool = False) -> None:
+        self.unnamed, self.cut = unnamed, cut
+        self.inner = None if inner else _Plain(unnamed, cut, inner=True)
         self.searched: set[int] = set()
         self.done: dict[int, Any] = {}
         self.weights: dict[int, int] = {}
@@ -199,6 +202,9 @@ class _Plain:
     def _again(self, value: Any) -> Any:
         """An object that was met before: returns what it became, and counts its parts once more."""
         weight = self.weights.get(id(value))
+        if weight is None and isinstance(value, Opaque):
+            self.cut.append(label(value))
+            return f"<the {label(value)} that holds this>"
         if weight is None:
             raise FormatError("A container holds itself.", remedy="select the part you need with --key")
         self.parts += weight

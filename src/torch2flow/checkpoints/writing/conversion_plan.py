@@ -144,7 +144,7 @@ def make_plan(
         naming = choose_names(found, include=options.include, exclude=options.exclude, rename=options.rename)
     if naming.changes_tree or target.flat:
         tree = rebuild(tree, naming, target.flat)
-    plan = ConversionPlan(checkpoint, options, tree, naming, notes=[*checkpoint.container.notes, *notes, *naming.notes])
+    plan = ConversionPlan(checkpoint, options, tree, naming, notes=[*checkpoint.notes, *notes, *naming.notes])
     if options.key != ".":
         is_lightning = isinstance(checkpoint.root, dict) and LIGHTNING in checkpoint.root
         plan.notes += notes_on(naming.names.values(), is_lightning=is_lightning)
