@@ -134,7 +134,7 @@ def _wrapped(twin: Twin, checkpoint: Checkpoint) -> Twin:
     prefix = found.removesuffix(twin.head)
     if not prefix or "{" in prefix or "}" in prefix:
         return twin
-    checkpoint.notes.append(f"{prefix!r} at the head of the names was taken off")
+    checkpoint.container.notes.append(f"{prefix!r} at the head of the names was taken off")
     older = [(prefix + rule.torch, rule.flow, rule.change) for rule in twin.older.rules]
     return dataclasses.replace(twin, older=Keys(*older, (f"{prefix}{{rest}}", "{rest}")))
 

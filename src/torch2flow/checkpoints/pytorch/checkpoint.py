@@ -29,7 +29,6 @@ class Checkpoint(Mapping[str, Tensor]):
         reason: why that part.
         tree: the part as plain data, modules unfolded into their state dicts.
         unnamed: where there are tensors without a name, and why they have none.
-        notes: what a person should know of the file and the part.
 
     Raises:
         UsageError: there is nothing at `key`.
@@ -41,12 +40,8 @@ class Checkpoint(Mapping[str, Tensor]):
         self.container = container
         self.key, self.reason = (key, "asked for") if key is not None else choose(container.root)
         left_out: list[Unnamed] = []
-        cut: list[str] = []
-        self.tree: Any = plain(at_path(container.root, self.key), left_out, cut)
-        self.notes = [*container.notes]
-        if cut:
-            classes = ", ".join(sorted({*cut}))[:300]
-            self.notes.append(f"{len(cut)} pointers of objects to those that hold them were cut: {classes}")
+        self._cut: list[str] = []
+        self.tree: Any = plain(at_path(container.root, self.key), left_out, self._cut)
         self._tensors: dict[str, Tensor] = dict(named(self.tree))
         self.unnamed = _rows_of(left_out, self._tensors) if left_out else []
 
@@ -68,6 +63,15 @@ class Checkpoint(Mapping[str, Tensor]):
     def format(self) -> str:
         """What the container is: `Container.format`."""
         return self.container.format
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of the file and the part."""
+        if not self._cut:
+            return self.container.notes
+        classes = ", ".join(sorted({*self._cut}))[:300]
+        cut = f"{len(self._cut)} pointers of objects to those that hold them were cut: {classes}"
+        return [*self.container.notes, cut]
 
     @cached_property
     def candidates(self) -> list[Candidate]:
