@@ -47,6 +47,9 @@ def _statistics(*shape: int) -> tuple[Any, ...]:
 EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, ...]]]]] = [
     *(("complex", function, lambda make=make: [make()]) for function, make in COMPLEX_SAMPLES),
     *EDGE_SAMPLES,
+    ("einsum", lambda x: torch.einsum("bii->bi", x), lambda: [(randn(2, 3, 3),)]),
+    ("einsum", lambda x, y: torch.einsum("...iji,jk", x, y), lambda: [(randn(4, 3, 2, 3), randn(2, 5))]),
+    ("einsum", lambda x: torch.einsum("aabbc", x), lambda: [(randn(2, 2, 3, 3, 4),)]),
     ("roll", torch.roll, lambda: [(randn(2, 3, 4), 2, -1), (randn(2, 3, 4), (1, -1), (-1, -3)), (randn(5), 2)]),
     ("fftshift", torch.fft.fftshift, lambda: [(randn(2, 3, 4), -1), (randn(2, 5, 3), (-2, -1)), (randn(5),)]),
     ("fft of many points", lambda x: torch.fft.irfft(torch.fft.rfft(x) * torch.fft.rfft(x.flip(-1)), n=x.shape[-1]),

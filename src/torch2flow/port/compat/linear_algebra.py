@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.linear_algebra import (
+    contraction,
     cosine_similarity,
     cross_product,
     inner_product,
@@ -97,7 +98,7 @@ def outer(input, vec2):
 @stands_for("torch.einsum", because="OneFlow's takes no list of tensors.", only_with=("operands",))
 def einsum(equation, *operands):
     operands = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
-    return flow.einsum(equation, *promoted(*operands))
+    return contraction(equation, promoted(*operands))
 
 
 @stands_for("torch.addmm", "torch.Tensor.addmm", because="OneFlow's does not broadcast, and has no integers.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch2flow.models.lowering.lazy import F, flow, helper, is_float, may_be_empty
+from torch2flow.models.lowering.operators.indexing import diagonal_
 from torch2flow.models.lowering.registry import operator
 
 # A product of matrices of which one is empty aborts the whole process in OneFlow 0.9.0 (broadcast_matmul.h:58).
@@ -131,8 +132,32 @@ def addbmm(self, batch1, batch2, beta=1, alpha=1, *, out_dtype):
 
 
 @operator("aten.einsum")
-def einsum(equation, tensors, path=None):
-    return flow.einsum(equation, *tensors)
+def contraction(equation, tensors, path=None):
+    inputs, arrow, output = equation.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if not any(term.count(letter) > 1 for term in terms for letter in term if letter != "."):
+        return flow.einsum(equation, *tensors)
+    if not arrow:
+        output = "".join(sorted(letter for letter in {*inputs} if letter.isalpha() and inputs.count(letter) == 1))
+        output = f"...{output}" if "..." in inputs else output
+    found = [diagonals(term, x) for term, x in zip(terms, tensors, strict=True)]
+    return flow.einsum(f"{','.join(term for term, _ in found)}->{output}", *[x for _, x in found])
+
+
+def diagonals(term, x):
+    """A term of `einsum` without the letters that stand in it twice, and the diagonals of its operand.
+
+    The gradient of a term with such a letter aborts the whole process in OneFlow 0.9.0 (shape.cpp:206).
+    """
+    letters = term.replace("...", ".")
+    twice = next((letter for letter in letters if letter != "." and letters.count(letter) > 1), "")
+    if not twice:
+        return term, x
+    first, last = letters.index(twice), letters.rindex(twice)
+    behind = letters.find(".") if "." in letters else len(letters)
+    dims = [place if place < behind else place - len(letters) for place in (first, last)]
+    others = letters[:first] + letters[first + 1 : last] + letters[last + 1 :]
+    return diagonals((others + twice).replace(".", "..."), diagonal_(x, 0, *dims))
 
 
 @operator("aten.tensordot")
