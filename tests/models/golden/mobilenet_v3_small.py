@@ -231,6 +231,6 @@ class MobileNetV3(nn.Module):
     def forward(self, x):
         x = self.features(x)
         x = self.avgpool(x)
-        x = x.flatten(1, -1)
+        x = x.flatten(1)
         x = self.classifier(x)
         return x

@@ -65,6 +65,6 @@ class ResNet(nn.Module):
         x = self.layer3(x)
         x = self.layer4(x)
         x = self.avgpool(x)
-        x = x.flatten(1, -1)
+        x = x.flatten(1)
         x = self.fc(x)
         return x

@@ -57,6 +57,21 @@ def test_roi_align(ratio: int, aligned: bool, ops: Any, torch: Any, flow: Module
     agree(made, found, theirs, ours)
 
 
+@pytest.mark.parametrize("name", ["roi_pool", "ps_roi_pool", "ps_roi_align"])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 0.37])
+def test_other_kinds_of_pooling(name: str, scale: float, ops: Any, torch: Any, flow: ModuleType) -> None:
+    torch.manual_seed(3)
+    corners = torch.randint(-60, 300, (12, 2)) / 10
+    rois = torch.cat([torch.randint(0, 2, (12, 1)), corners, corners + torch.randint(-20, 150, (12, 2)) / 10], 1)
+    theirs, ours = leaves(torch, flow, torch.randn(2, 12, 10, 12))
+    ratio = (2,) if name == "ps_roi_align" else ()
+    made = getattr(ops, name)(theirs[0], rois, (2, 3), scale, *ratio)
+    rule = getattr(boxes, name.replace("ps_", "position_sensitive_"))
+    found, _ = rule(ours[0], flow.tensor(rois.numpy()), scale, 2, 3, *ratio)
+    agree(made, found, theirs, ours)
+    assert rule(ours[0], flow.zeros(0, 5), scale, 2, 3, *ratio)[0].shape == tuple(made[:0].shape)
+
+
 @pytest.mark.parametrize("masked", [True, False])
 def test_deform_conv2d(masked: bool, ops: Any, torch: Any, flow: ModuleType) -> None:
     torch.manual_seed(2)

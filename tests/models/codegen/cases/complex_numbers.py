@@ -156,7 +156,7 @@ class Rotates(nn.Module):
         out = spread[:, :, 1][:, 0] + complex_angle(z).sum(dim=(-1,))
         spread[:, 0, 1] = out
         spread[:, 0, 1] = out
-        real = spread.flatten(1, -1)
+        real = spread.flatten(1)
         both = flow.cat((spread, conjugate(z)), dim=1).transpose(0, 1)
         value = complex_multiple(z, 0.0, 1.0)
         return real, {

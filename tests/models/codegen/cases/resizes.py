@@ -33,6 +33,6 @@ class Resizes(nn.Module):
 
     def forward(self, x):
         small = self.conv(x)
-        tokens = small.flatten(2, -1).transpose(1, 2)
+        tokens = small.flatten(2).transpose(1, 2)
         back = tokens.transpose(1, 2).reshape(tokens.shape[0], 3, small.shape[2], small.shape[3])
         return F.interpolate(back, size=(x.shape[2], x.shape[3]), mode="nearest") + x

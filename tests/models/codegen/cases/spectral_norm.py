@@ -41,7 +41,7 @@ class SpectralNorm(nn.Module):
         self.register_buffer("_v", flow.zeros(4))
 
     def forward(self, x):
-        x = x.flatten(1, -1)
+        x = x.flatten(1)
         if self.training:
             with flow.no_grad():
                 out = normalize(flow.matmul(x, self._v), dim=0)

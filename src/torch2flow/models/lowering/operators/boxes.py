@@ -68,6 +68,86 @@ def roi_align(input, rois, spatial_scale, pooled_height, pooled_width, sampling_
     return flow.cat(made, dim=0)
 
 
+@operator("torchvision.ps_roi_align")
+@helper
+def position_sensitive_roi_align(input, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio):
+    """torchvision's `ps_roi_align`: each bin has channels of its own. The second output of the operator is not made."""
+    found = roi_align(input, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio, True)
+    bins = pooled_height * pooled_width
+    if found.shape[0] == 0:
+        return found[:, ::bins], None
+    values = [found[:, place::bins, place // pooled_width, place % pooled_width] for place in range(bins)]
+    return flow.stack(values, dim=2).reshape(found.shape[0], -1, pooled_height, pooled_width), None
+
+
+@helper
+def pixels_of_bins(start, stop, bins, size):
+    """The first pixel of each bin of a part of an axis, and the one behind its last."""
+    places = flow.arange(bins + 1, dtype=flow.float32) * flow.tensor(float(stop - start)).div(bins)
+    low, high = flow.floor(places).tolist(), flow.ceil(places).tolist()
+    return [
+        (min(max(int(low[each]) + start, 0), size), min(max(int(high[each + 1]) + start, 0), size))
+        for each in range(bins)
+    ]
+
+
+@helper
+def bins_of_boxes(input, rois, spatial_scale, pooled_height, pooled_width, behind, cut):
+    """For each box the pixels of the image that fall into each of its bins, as lists of rows of bins.
+
+    Args:
+        input, rois, spatial_scale, pooled_height, pooled_width: torchvision's.
+        behind: how many pixels behind its last corner are part of it.
+        cut: how many pixels at the end of the image are left out.
+    """
+    found = []
+    for roi in rois:
+        image = input[int(roi[0].item())]
+        left, top, right, bottom = [
+            int(math.copysign(math.floor(abs(corner) + 0.5), corner)) for corner in (roi[1:] * spatial_scale).tolist()
+        ]
+        rows = pixels_of_bins(top, max(bottom + behind, top + 1), pooled_height, image.shape[1] - cut)
+        columns = pixels_of_bins(left, max(right + behind, left + 1), pooled_width, image.shape[2] - cut)
+        found.append([[image[:, a:b, c:d].reshape(image.shape[0], -1) for c, d in columns] for a, b in rows])
+    return found
+
+
+@operator("torchvision.roi_pool")
+@helper
+def roi_pool(input, rois, spatial_scale, pooled_height, pooled_width):
+    """torchvision's `roi_pool`: the largest value in each bin of each box. The operator's second output is not made."""
+    channels = input.shape[1]
+    made = [flow.zeros((0, channels, pooled_height, pooled_width), dtype=input.dtype, device=input.device)]
+    for box in bins_of_boxes(input, rois, spatial_scale, pooled_height, pooled_width, 1, 0):
+        values = [
+            flow.gather(pixels, 1, flow.argmax(pixels.detach(), dim=1).unsqueeze(1))
+            if pixels.shape[1]
+            else flow.zeros((channels, 1), dtype=input.dtype, device=input.device)
+            for row in box
+            for pixels in row
+        ]
+        made.append(flow.cat(values, dim=1).reshape(1, channels, pooled_height, pooled_width))
+    return flow.cat(made, dim=0), None
+
+
+@operator("torchvision.ps_roi_pool")
+@helper
+def position_sensitive_roi_pool(input, rois, spatial_scale, pooled_height, pooled_width):
+    """torchvision's `ps_roi_pool`: means of bins that have channels of their own. The second output is not made."""
+    bins = pooled_height * pooled_width
+    none = flow.zeros((0, input.shape[1] // bins, pooled_height, pooled_width), dtype=input.dtype, device=input.device)
+    made = []
+    # Its values leave out the last row and column of the image, and its gradient does not (ps_roi_pool_kernel.cpp).
+    for cut in (1, 0):
+        means = []
+        for box in bins_of_boxes(input, rois, spatial_scale, pooled_height, pooled_width, 0, cut):
+            pixels = [each for row in box for each in row]
+            values = [each[place::bins].sum(dim=1) / max(each.shape[1], 1) for place, each in enumerate(pixels)]
+            means.append(flow.stack(values, dim=1).reshape(1, -1, pooled_height, pooled_width))
+        made.append(flow.cat(means, dim=0) if means else none)
+    return made[0].detach() + made[1] - made[1].detach(), None
+
+
 @operator("torchvision.deform_conv2d")
 def deform_conv2d(
     input, weight, offset, mask, bias, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups,

@@ -29,8 +29,8 @@ def view_as(self, other):
 def flatten(self, start_dim=0, end_dim=-1):
     if self.ndim == 0:
         return self.reshape(1)
-    if start_dim == 0 and end_dim == -1:
-        return self.flatten()
+    if end_dim == -1:
+        return self.flatten(start_dim) if start_dim else self.flatten()
     return self.flatten(start_dim, end_dim)
 
 
