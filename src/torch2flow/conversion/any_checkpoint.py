@@ -125,17 +125,22 @@ def convert(
 
         check_complete(model_source, str(source))
     if not whole.entries and model_source is None and options.key is None:
-        raise UnsupportedError(
-            "There is no tensor to convert.",
-            where=str(source),
-            maybe="the weights of a model after torch.jit.freeze are constants of its code"
-            if container.format == "torchscript"
-            else "it holds a configuration or other plain data",
-            remedy="'torch2flow inspect FILE --tree' shows what it holds",
-        )
+        raise _nothing(whole, container, str(source))
     model = None if model_source is None else GeneratedModel(model_source, checkpoint, cut is not None)
     result = deliver(whole, out, format, delivery, model=model, cut=cut)
     return replace(result, seconds=time.perf_counter() - started, model_source=model_source)
+
+
+def _nothing(plan: ConversionPlan, container: Container, source: str) -> UnsupportedError:
+    maybe = "it holds a configuration or other plain data"
+    if container.format == "torchscript":
+        maybe = "the weights of a model after torch.jit.freeze are constants of its code"
+    return UnsupportedError(
+        "There is no tensor to convert.",
+        where=source,
+        maybe="; ".join(plan.notes) or maybe,
+        remedy="'torch2flow inspect FILE --tree' shows what it holds",
+    )
 
 
 def _check_names_stay(options: Options) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import Any
 
 from torch2flow.models.codegen.attention_calls import MULTIHEAD, attention_border, rate_of
@@ -51,13 +53,13 @@ class ReadyModules:
             recurrent = recurrent_node(call, module, self.graph)
             node = frozen(recurrent, self.graph) if recurrent else self._only_node(module, call)
             if node is None or not is_usual(node, self.graph):
-                return None
+                return self._recorded(module)
             shapes = {name: self.graph.metas[value].hint for name, (value, _) in module.states.items()}
             first = self.graph.metas.get(call.inputs[0])
             shape = first.hint if first else ()
             made = construct_called(ModuleCall(name, node, shapes, shape, id(node) in self.in_place))
             if made is None or (found is not None and made != found):
-                return None
+                return self._recorded(module)
             found = made
         return None if found is None else new_module(found)
 
@@ -95,6 +97,28 @@ class ReadyModules:
         held = {**self.graph.attributes.get(module.path, {}), "dropout": rates.pop()}
         made = construct_recorded(RecordedModule(MULTIHEAD, held, shapes))
         return None if made is None or not module.calls else new_module(made)
+
+    def _recorded(self, module: Module) -> New | None:
+        """The class that stands for a module as its attributes say, where each call is what that class computes."""
+        name = known_as(module.original_class)
+        held = self.graph.attributes.get(module.path, {})
+        if module.states or not all(self._is_body(name, call) for call in module.calls):
+            return None
+        # The program has a value of its own for what is written in place.
+        made = construct_recorded(RecordedModule(name, {**held, "inplace": False}, {}))
+        is_told = made is not None and (held or not made.arguments.keys() - {"inplace"})
+        return new_module(made) if made is not None and is_told else None
+
+    def _is_body(self, name: str, call: Call) -> bool:
+        """Whether a call is the operators of its class, on numbers and of a rank that OneFlow's class takes."""
+        nodes = [item for item in call.items if isinstance(item, Node)]
+        body = CLASSES[name].body
+        first = self.graph.metas.get(call.inputs[0]) if len(call.inputs) == len(call.outputs) == 1 else None
+        if first is None or not body or len(body) != len(nodes) or len(nodes) != len(call.items):
+            return False
+        dims = re.search(r"([123])d$", name)
+        fits = first.dtype in ("float32", "float64") and (dims is None or len(first.shape) == int(dims[1]) + 2)
+        return fits and all(fnmatch(node.operator, each) for node, each in zip(nodes, body, strict=True))
 
     def _only_node(self, module: Module, call: Call) -> Node | None:
         """The one call that is not about the module's own counters; None where there are more."""
@@ -138,6 +162,10 @@ def container(kind: str, children: dict[str, Construct]) -> Construct:
     return loop or ContainerCall(kind, children)
 
 
+PAIRS = {"nn.Fold": ("output_size",)}
+"""Arguments of OneFlow's modules that are two numbers, also where both are equal."""
+
+
 def new_module(made: Made) -> New:
     """A constructor's call; arguments that OneFlow's signature gives another default keep theirs."""
     slots: dict[str, Slot] = {}
@@ -145,7 +173,11 @@ def new_module(made: Made) -> New:
         value = made.arguments.get(name, default)
         if isinstance(value, Made):
             value = Code(ast.unparse(expression(construction(value))))
-        elif name in UNIFORM and made.function.startswith(("nn.", "PaddedConv")):
+        elif (
+            name in UNIFORM
+            and made.function.startswith(("nn.", "PaddedConv"))
+            and name not in PAIRS.get(made.function, ())
+        ):
             value = _single(value)
         after_module = any(isinstance(each.value, Code) for each in slots.values())
         slots[name] = Slot(value, name, KEYWORD if default is REQUIRED and after_module else default)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch2flow.models.lowering.lazy import F, flow
+from torch2flow.models.lowering.lazy import F, flow, nn
 from torch2flow.models.lowering.operators.pooling import pad_by_index
 from torch2flow.models.lowering.operators.resampling import nearest_exact, resize_smoothly
 from torch2flow.port.compat.registry import stands_for
@@ -85,10 +85,24 @@ def unfold_patches(input, kernel_size, dilation=1, padding=0, stride=1):
     return F.unfold(input, kernel_size, dilation, padding, stride)
 
 
-@stands_for(
-    "torch.nn.functional.fold", because="OneFlow's takes no keyword `input=`, and wants a batch.", only_with=("input",)
-)
+@stands_for("torch.nn.functional.fold", because="OneFlow's takes no single number as `output_size`, and wants a batch.")
 def fold_patches(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    output_size = (output_size, output_size) if isinstance(output_size, int) else output_size
     if input.ndim == 2:
         return F.fold(input.unsqueeze(0), output_size, kernel_size, dilation, padding, stride).squeeze(0)
     return F.fold(input, output_size, kernel_size, dilation, padding, stride)
+
+
+@stands_for("torch.nn.Fold", because="OneFlow's takes no single number as `output_size`, and wants a batch.")
+class Fold(nn.Module):
+    def __init__(self, output_size, kernel_size, dilation=1, padding=0, stride=1):
+        super().__init__()
+        self.output_size, self.kernel_size = output_size, kernel_size
+        self.dilation, self.padding, self.stride = dilation, padding, stride
+
+    def forward(self, input):
+        return fold_patches(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
+
+    def extra_repr(self):
+        sizes = f"output_size={self.output_size}, kernel_size={self.kernel_size}, dilation={self.dilation}"
+        return f"{sizes}, padding={self.padding}, stride={self.stride}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch2flow.proof.capture.control_flow import plain_control_flow
 from torch2flow.proof.capture.exporting import Axis, bind
 from torch2flow.proof.capture.factories import raised
 from torch2flow.proof.capture.module_state import untouched
+from torch2flow.proof.capture.reasons import OWN_GRADIENT, refusal
 from torch2flow.proof.capture.references import Say, input_leaves
 from torch2flow.proof.capture.without_weights import CheckpointWeights
 from torch2flow.runtime.nested import replaced
@@ -105,6 +107,8 @@ def run_module(job: CaptureJob, call: Call) -> None:
         with job.torch.no_grad(), untouched(job.torch, job.module), plain_control_flow(job.torch):
             job.module(*call[0], **call[1])
     except Exception as error:
+        if re.search(OWN_GRADIENT.pattern, str(error)):
+            raise refusal("PyTorch can't export the model", error, job.model, False) from None
         fault = raised("forward raised", error, job.model)
         shapes = [
             f"{name}: {str(leaf.dtype).removeprefix('torch.')}{list(leaf.shape)}"

@@ -44,6 +44,14 @@ ROADS = (
 )
 """What an author's line begins with that decides by data, and what PyTorch exports in its place."""
 
+OWN_GRADIENT = Reason(
+    r"fake tensor in the exported program constant|is_functorch_wrapped|functorch tensor|does not have a grad_fn",
+    "forward takes a gradient (torch.autograd.grad, backward, torch.func.grad), or keeps what it computed where "
+    "PyTorch does not see it",
+    "compute the gradient outside of forward, or write the derivative out; keep tensors as buffers; or port the "
+    "source, which keeps such calls (torch2flow port)",
+)
+
 REASONS = (
     Reason(
         r"data-dependent|GuardOnDataDependent|DataDependentOutput",
@@ -68,12 +76,7 @@ REASONS = (
         "torch.while_loop carries a number of Python's from round to round",
         "carry a tensor in its place: torch.tensor(0)",
     ),
-    Reason(
-        r"fake tensor in the exported program constant|is_functorch_wrapped|functorch tensor",
-        "forward takes a gradient (torch.autograd.grad, backward, torch.func.grad), or keeps what it computed where "
-        "PyTorch does not see it",
-        "compute the gradient outside of forward, or write the derivative out; keep tensors as buffers",
-    ),
+    OWN_GRADIENT,
     Reason(
         r"but got FakeTensor|pack_padded|DynamicOutputShape",
         "a shape depends on the values of a tensor, as in pack_padded_sequence, ctc_loss and boolean indexing",

@@ -84,19 +84,22 @@ def resize_smoothly(x, size, align_corners, factors, mode):
 
 
 class ChannelShuffle(nn.Module):
-    def forward(self, input):
-        return (
-            input.reshape(input.shape[0], 2, -1, *input.shape[2:])
-            .transpose(1, 2)
-            .reshape(*input.shape)
-        )
+    """PyTorch's `nn.ChannelShuffle`."""
+
+    def __init__(self, groups):
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x):
+        shape = list(x.shape)
+        return x.reshape(shape[0], self.groups, -1, *shape[2:]).transpose(1, 2).reshape(*shape)
 
 
 class ResizesByFactors(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv = nn.Conv2d(4, 4, 1)
-        self.shuffle = ChannelShuffle()
+        self.shuffle = ChannelShuffle(2)
 
     def forward(self, x):
         x = self.shuffle(self.conv(x))

@@ -28,22 +28,21 @@ torch_classes("""
     LeakyReLU(negative_slope=0.01, inplace=False): leaky_relu
     ELU(alpha=1.0): elu
     SELU(inplace=False): selu
-    CELU(alpha=1.0, inplace=False)
+    CELU(alpha=1.0, inplace=False) = celu
     Softplus(beta=1, threshold=20): softplus
-    Softsign()
+    Softsign() = abs add div
     GLU(dim=-1): glu
-    Hardshrink(lambd=0.5)
-    Softshrink(lambd=0.5)
-    Threshold(threshold, value)
-    Fold(output_size, kernel_size, dilation=1, padding=0, stride=1)
-    Unfold(kernel_size, dilation=1, padding=0, stride=1)
+    Hardshrink(lambd=0.5) = hardshrink
+    Softshrink(lambd=0.5) = softshrink
+    Threshold(threshold, value) = threshold
+    Unfold(kernel_size, dilation=1, padding=0, stride=1): im2col
     AdaptiveAvgPool{d}d(output_size): adaptive_avg_pool{d}d
-    AdaptiveMaxPool{d}d(output_size, return_indices=False)
+    AdaptiveMaxPool{d}d(output_size, return_indices=False) = adaptive_max_pool{d}d
     MaxUnpool{d}d(kernel_size, stride=None, padding=0)
     PixelShuffle(upscale_factor): pixel_shuffle
     CosineSimilarity(dim=1, eps=1e-08)
-    Mish: mish; LogSigmoid: log_sigmoid; Tanhshrink; Softmin; Softmax2d; RReLU; AlphaDropout; ChannelShuffle
-    PixelUnshuffle; LocalResponseNorm
+    Mish: mish; LogSigmoid: log_sigmoid; Tanhshrink; Softmin; Softmax2d; RReLU; AlphaDropout
+    ChannelShuffle = channel_shuffle; PixelUnshuffle = pixel_unshuffle; LocalResponseNorm
 """)(same_arguments)
 
 
@@ -97,12 +96,12 @@ _PADS = {"Constant": "constant", "Zero": "constant", "Reflection": "reflect", "R
 
 
 @torch_classes("""
-    ConstantPad{d}d(padding, value=0); CircularPad{d}d
-    ZeroPad1d; ZeroPad2d(padding); ZeroPad3d
-    ReflectionPad1d(padding); ReflectionPad2d(padding); ReflectionPad3d
-    ReplicationPad1d(padding); ReplicationPad2d(padding); ReplicationPad3d
+    ConstantPad{d}d(padding, value=0) = pad; CircularPad{d}d = pad
+    ZeroPad1d = pad; ZeroPad2d(padding) = pad; ZeroPad3d = pad
+    ReflectionPad1d(padding) = pad; ReflectionPad2d(padding) = pad; ReflectionPad3d = pad
+    ReplicationPad1d(padding) = pad; ReplicationPad2d(padding) = pad; ReplicationPad3d = pad
 """)
-def pad(module: PickledModule) -> Made:
+def pad(module: AnyModule) -> Made:
     kind, dims = module.known_as[:-2].removesuffix("Pad"), int(module.known_as[-2])
     padding = sizes(module.get("padding"), 2 * dims)
     if CLASSES[module.known_as].signature:
@@ -111,17 +110,23 @@ def pad(module: PickledModule) -> Made:
 
 
 @torch_classes("""
-    Upsample(size=None, scale_factor=None, mode='nearest', align_corners=None)
-    UpsamplingNearest2d
-    UpsamplingBilinear2d
+    Upsample(size=None, scale_factor=None, mode='nearest', align_corners=None) = *upsample_*
+    UpsamplingNearest2d = upsample_nearest2d
+    UpsamplingBilinear2d = upsample_bilinear2d
 """)
-def upsample(module: PickledModule) -> Made:
+def upsample(module: AnyModule) -> Made:
     expect(module, recompute_scale_factor=None)
     return make("UpsampleExact" if module.get("mode") == "nearest-exact" else "nn.Upsample", module)
 
 
-@torch_classes("Unflatten")
-def unflatten(module: PickledModule) -> Made:
+@torch_classes("Fold(output_size, kernel_size, dilation=1, padding=0, stride=1): col2im")
+def fold(module: AnyModule) -> Made:
+    size = module.get("output_size")
+    return make("nn.Fold", module, output_size=(size, size) if isinstance(size, int) else size)
+
+
+@torch_classes("Unflatten = unflatten")
+def unflatten(module: AnyModule) -> Made:
     size = plain(module.get("unflattened_size"), "unflattened_size")
     if not isinstance(module.get("dim"), int) or not all(isinstance(each, int) for each in size):
         raise RefusedModuleError("its dimensions have names")

@@ -6,8 +6,9 @@
 
 A row has the signature of OneFlow's class, the operators that a call of the module may be, and a reader, which takes
 the module and gives a `Made`. Sizes come from the tensors, which the weights must fit, and everything else from the
-attributes or from the operator's arguments: they have the same names. What neither OneFlow's class nor one of
-`classes/` can do is refused.
+attributes or from the operator's arguments: they have the same names. For a class that is several operators, or one of
+other arguments, the row has those (`= abs add div`), and the attributes are those that were recorded. What neither
+OneFlow's class nor one of `classes/` can do is refused.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class ModuleCall:
 
 @dataclass(frozen=True, slots=True)
 class RecordedModule:
-    """A module whose body is many operators, of which the attributes were recorded.
+    """A module that is read by its attributes, which were recorded, and not by its operators.
 
     Attributes:
         known_as: the name of the class in `torch.nn`.
@@ -123,12 +124,14 @@ class ClassRow:
     Attributes:
         signature: the arguments of OneFlow's class of the same name that both have and that mean the same, in order,
             with PyTorch's defaults; `...` for one without. Empty where OneFlow 0.9.0 lacks the class.
-        operators: those that a call of such a module may be.
+        operators: those that a call of such a module may be, with the class's arguments.
+        body: those of a call, in order, where they don't have the class's arguments; `*` stands for any letters.
         read: gives the constructor's call for a module.
     """
 
     signature: dict[str, Any]
     operators: tuple[str, ...]
+    body: tuple[str, ...]
     read: Callable[..., Made]
 
 
@@ -142,20 +145,22 @@ def torch_classes(text: str) -> Callable[[Reader], Reader]:
 
     Args:
         text: a line for each class, or a semicolon between two: its name, OneFlow's signature if it has the class, and
-            the operators that may be its call, as in `Linear(in_features, out_features, bias=True): linear`. One with
-            `{d}` in it is one for each of 1, 2 and 3 dimensions.
+            the operators that may be its call, as in `Linear(in_features, out_features, bias=True): linear`; or all
+            those of its body, as in `Softsign() = abs add div`. One with `{d}` in it is one for each of 1, 2 and 3
+            dimensions.
     """
 
     def register(read: Reader) -> Reader:
         for line in re.split("[;\n]", text.strip()):
             for dims in "123" if "{d}" in line else "1":
                 row, _, operators = line.strip().replace("{d}", dims).partition(": ")
+                row, _, body = row.partition(" = ")
                 name = row.partition("(")[0]
                 assert name not in CLASSES, f"{name} has two rows"
                 definition = ast.parse(f"def {row if '(' in row else row + '()'}: ...").body[0]
                 assert isinstance(definition, ast.FunctionDef)
-                names = tuple(f"aten.{operator}" for operator in operators.split())
-                CLASSES[name] = ClassRow(arguments_of(definition), names, read)
+                names, parts = [tuple(f"aten.{each}" for each in part.split()) for part in (operators, body)]
+                CLASSES[name] = ClassRow(arguments_of(definition), names, parts, read)
         return read
 
     return register

@@ -153,14 +153,16 @@ def affine_grid_generator(theta, size, align_corners):
 
 
 @operator("aten.im2col")
-def im2col(self, kernel_size, dilation, padding, stride):
+def im2col(self, kernel_size, dilation=1, padding=0, stride=1):
     if self.ndim == 3:
         return F.unfold(self.unsqueeze(0), kernel_size, dilation=dilation, padding=padding, stride=stride).squeeze(0)
     return F.unfold(self, kernel_size, dilation=dilation, padding=padding, stride=stride)
 
 
 @operator("aten.col2im")
-def col2im(self, output_size, kernel_size, dilation, padding, stride):
+def col2im(self, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    # One number for both is refused by OneFlow 0.9.0 when the function runs.
+    output_size = output_size if isinstance(output_size, tuple) else (output_size, output_size)
     if self.ndim == 2:
         return F.fold(
             self.unsqueeze(0), output_size, kernel_size, dilation=dilation, padding=padding, stride=stride
