@@ -300,6 +300,12 @@ class TakesGradient(nn.Module):
             return torch.autograd.grad(self.layer(x).sin().sum(), x)[0]
 
 
+class TakesGradientAsCalled(TakesGradient):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(self.layer(x).sin().sum(), x)[0]
+
+
 class Packs(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -386,6 +386,7 @@ REFUSED = [
     ("ByNumpy", 4, ["NumPy"]),
     ("OwnOperator", 4, ["torch2flow_tests.own", "register_fake"]),
     ("TakesGradient", 4, ["takes a gradient", "outside of forward"]),
+    ("TakesGradientAsCalled", 4, ["takes a gradient", "torch2flow port"]),
     ("Packs", 4, ["pack_padded_sequence", "padded tensors and a mask"]),
     ("RunsOnce", 4, ["RuntimeError: only once", "in forward", "--reference outputs or none"]),
     ("scripted", 4, ["The model is TorchScript", "its own class"]),
