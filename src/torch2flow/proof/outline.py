@@ -47,9 +47,15 @@ def outline(value: Any, dtype_of: Callable[[Any], str | None]) -> Outline:
 
 
 def _fields(value: Any) -> list[tuple[str, Any]] | None:
-    """The named parts of a NamedTuple, a dataclass, or what is a dataclass and a dictionary, as in transformers."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return [(name, getattr(value, name)) for name in value._fields]
+    """The named parts of a NamedTuple, a dataclass, or what is a dataclass and a dictionary, as in transformers.
+
+    What `topk` and others give is a named tuple written in C.
+    """
+    if isinstance(value, tuple) and (hasattr(value, "_fields") or hasattr(value, "n_sequence_fields")):
+        return [
+            (name, getattr(value, name))
+            for name in getattr(value, "_fields", getattr(type(value), "__match_args__", ()))
+        ]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [(part.name, getattr(value, part.name, None)) for part in dataclasses.fields(value)]
     return None

@@ -206,7 +206,8 @@ def _parts(value: Any) -> tuple[str, list[str] | None, list[Any]] | None:
     if kind is list:
         return "list", None, value
     if isinstance(value, tuple):
-        names = getattr(value, "_fields", None)
+        written_in_c = kind.__match_args__ if hasattr(kind, "n_sequence_fields") else None
+        names = getattr(value, "_fields", written_in_c)
         return ("tuple", None, list(value)) if names is None else (class_name(kind), list(names), list(value))
     if kind in (dict, collections.OrderedDict):
         return ("dict", list(value), list(value.values())) if all(type(key) is str for key in value) else None

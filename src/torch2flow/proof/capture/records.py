@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
+
+RETURN_TYPES = "torch.return_types"
 
 
 def register_records(torch: Any, value: Any) -> bool:
@@ -20,13 +23,26 @@ def register_records(torch: Any, value: Any) -> bool:
 
 
 def register_named_tuples(torch: Any, structure: Any) -> None:
-    """Gives the NamedTuples of a structure the names that a file knows them by, where they have none."""
-    register = getattr(torch.utils._pytree, "_register_namedtuple", None)
-    kind, known = structure.context, torch.utils._pytree.SUPPORTED_NODES
+    """Gives the NamedTuples of a structure the names that a file knows them by, where they have none.
+
+    What `topk`, `max` and others return is a named tuple written in C, of a type in `torch.return_types`.
+    """
+    pytree = torch.utils._pytree
+    register = getattr(pytree, "_register_namedtuple", None)
+    kind, known = structure.context, pytree.SUPPORTED_NODES
+    if getattr(structure.type, "__module__", "") == RETURN_TYPES and hasattr(pytree, "_SerializeNodeDef"):
+        _register_return_type(pytree, structure.type)
     if register is not None and isinstance(kind, type) and hasattr(kind, "_fields") and kind not in known:
         register(kind, serialized_type_name=_name(kind))
     for child in structure.children_specs:
         register_named_tuples(torch, child)
+
+
+def _register_return_type(pytree: Any, kind: Any) -> None:
+    fields = json.dumps(kind.__match_args__)
+    named = pytree._SerializeNodeDef(kind, _name(kind), lambda context: fields, lambda context: None)
+    pytree.SUPPORTED_SERIALIZED_TYPES[kind] = named
+    pytree.SERIALIZED_TYPE_TO_PYTHON_TYPE[_name(kind)] = kind
 
 
 def _name(kind: type) -> str:
