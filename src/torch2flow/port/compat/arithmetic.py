@@ -77,7 +77,7 @@ def div(input, other, *, rounding_mode=None, out=None):
 @stands_for("torch.Tensor.div_", because="OneFlow's takes no `rounding_mode=`.", only_with=("rounding_mode",))
 def div_(self, other, *, rounding_mode=None):
     if rounding_mode is None:
-        return flow._C.div(self, other, inplace=True) if False else self.__itruediv__(other)
+        return self.__itruediv__(other)
     return written(self, div(self, other, rounding_mode=rounding_mode))
 
 

@@ -24,9 +24,7 @@ def linear(input, weight, bias=None):
     return product if bias is None else product + bias
 
 
-@stands_for("torch.nn.functional.bilinear", because="OneFlow has no `bilinear`.")
-def bilinear_of(input1, input2, weight, bias=None):
-    return bilinear(input1, input2, weight, bias)
+stands_for("torch.nn.functional.bilinear", because="OneFlow has no `bilinear`.")(bilinear)
 
 
 @stands_for(
@@ -336,9 +334,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     )
 
 
-@stands_for("torch.nn.functional.group_norm", "torch.group_norm", because="OneFlow has the module alone.")
-def group_norm_of(input, num_groups, weight=None, bias=None, eps=1e-5):
-    return group_norm(input, num_groups, weight, bias, eps)
+stands_for("torch.nn.functional.group_norm", "torch.group_norm", because="OneFlow has the module alone.")(group_norm)
 
 
 @stands_for("torch.nn.functional.instance_norm", because="OneFlow has the module alone.")
@@ -384,8 +380,6 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     return flow.linalg.vector_norm(x1 - x2 + eps, p, -1, keepdim)
 
 
-@stands_for(
+stands_for(
     "torch.nn.functional.scaled_dot_product_attention", because="OneFlow has no `scaled_dot_product_attention`."
-)
-def attention_of(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
-    return scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
+)(scaled_dot_product_attention)

@@ -151,9 +151,7 @@ def linalg_cross(input, other, *, dim=-1):
     return cross_product(input, other, dim)
 
 
-@stands_for("torch.linalg.multi_dot", because="OneFlow has no `multi_dot`.")
-def product_of_all(tensors):
-    return multi_dot(tensors)
+stands_for("torch.linalg.multi_dot", because="OneFlow has no `multi_dot`.")(multi_dot)
 
 
 @stands_for("torch.chain_matmul", because="OneFlow has no `chain_matmul`.")
