@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torch2flow.models.lowering.lazy import F, flow
-from torch2flow.models.lowering.operators.elementwise import prelu, random_leaky_relu
+from torch2flow.models.lowering.operators.elementwise import log_sigmoid, prelu, random_leaky_relu
 from torch2flow.models.lowering.operators.random import drop_to_saturation, feature_dropout
 from torch2flow.port.compat.common import written
 from torch2flow.port.compat.registry import stands_for
@@ -95,9 +95,7 @@ def mish(input, inplace=False):
     return finished(input, x * flow.tanh(F.softplus(x)), inplace)
 
 
-@stands_for("torch.nn.functional.logsigmoid", because="OneFlow's is -inf below -745.")
-def logsigmoid(input):
-    return -F.softplus(-input)
+stands_for("torch.nn.functional.logsigmoid", because="OneFlow's is -inf below -745.")(log_sigmoid)
 
 
 @stands_for("torch.nn.functional.hardswish", because="OneFlow's takes no `inplace`.", only_with=("input", "inplace"))

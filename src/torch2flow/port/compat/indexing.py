@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.indexing import (
-    gather_broadcast,
+    argwhere,
     index_add,
     index_copy,
     index_fill,
@@ -15,6 +15,7 @@ from torch2flow.models.lowering.operators.indexing import (
     segment_reduce,
     select_scatter,
     take,
+    take_along_dim,
     with_slice,
 )
 from torch2flow.port.compat.common import written
@@ -68,18 +69,10 @@ def masked_fill(input, mask, value):
 
 
 stands_for("torch.take", "torch.Tensor.take", because="OneFlow has no `take`.")(take)
-
-
-@stands_for("torch.take_along_dim", "torch.Tensor.take_along_dim", because="OneFlow has no `take_along_dim`.")
-def take_along_dim(input, indices, dim=None):
-    if dim is None:
-        return flow.gather(input.reshape(-1), 0, indices.reshape(-1))
-    return gather_broadcast(input, indices, dim)
-
-
-@stands_for("torch.argwhere", "torch.Tensor.argwhere", because="OneFlow's gives int32.")
-def argwhere(input):
-    return flow.argwhere(input).to(flow.int64)
+stands_for("torch.take_along_dim", "torch.Tensor.take_along_dim", because="OneFlow has no `take_along_dim`.")(
+    take_along_dim
+)
+stands_for("torch.argwhere", "torch.Tensor.argwhere", because="OneFlow's gives int32.")(argwhere)
 
 
 @stands_for(

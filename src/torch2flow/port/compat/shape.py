@@ -214,8 +214,6 @@ stands_for("torch.pixel_shuffle", "torch.nn.functional.pixel_shuffle", because="
 stands_for("torch.pixel_unshuffle", "torch.nn.functional.pixel_unshuffle", because="OneFlow has no `pixel_unshuffle`.")(
     pixel_unshuffle
 )
-
-
 stands_for("torch.channel_shuffle", "torch.nn.functional.channel_shuffle", because="OneFlow has no `channel_shuffle`.")(
     channel_shuffle
 )
