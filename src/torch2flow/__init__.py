@@ -52,7 +52,8 @@ _PUBLIC = {
         "checkpoints.pytorch": "Checkpoint",
         "checkpoints.writing": "Options",
         "conversion": "Result convert",
-        "errors": "DifferenceError FormatError InstallationError OutputError Torch2FlowError UnsupportedError UsageError",
+        "errors": "DifferenceError FormatError InstallationError OutputError Torch2FlowError UnsupportedError"
+        " UsageError",
         "models.lowering.registry": "operator",
         "proof.capture": "Captured capture",
         "proof.parity": "Verification verify_folder",
