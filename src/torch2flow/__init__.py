@@ -45,23 +45,32 @@ if TYPE_CHECKING:
     from torch2flow.runtime.loading import input_placement, load, load_state_dict, to_global, without_values
 
 _PUBLIC = {
-    name: f"torch2flow.{module}"
-    for module, names in {
-        "checkpoints.diffing": "Diff diff",
-        "checkpoints.opening": "open_checkpoint",
-        "checkpoints.pytorch": "Checkpoint",
-        "checkpoints.writing": "Options",
-        "conversion": "Result convert",
-        "errors": "DifferenceError FormatError InstallationError OutputError Torch2FlowError UnsupportedError"
-        " UsageError",
-        "models.lowering.registry": "operator",
-        "proof.capture": "Captured capture",
-        "proof.parity": "Verification verify_folder",
-        "proof.parity.live": "verify",
-        "runtime": "import_oneflow",
-        "runtime.loading": "input_placement load load_state_dict to_global without_values",
-    }.items()
-    for name in names.split()
+    "capture": "torch2flow.proof.capture",
+    "Captured": "torch2flow.proof.capture",
+    "convert": "torch2flow.conversion",
+    "Result": "torch2flow.conversion",
+    "Diff": "torch2flow.checkpoints.diffing",
+    "Options": "torch2flow.checkpoints.writing",
+    "operator": "torch2flow.models.lowering.registry",
+    "open_checkpoint": "torch2flow.checkpoints.opening",
+    "Checkpoint": "torch2flow.checkpoints.pytorch",
+    "import_oneflow": "torch2flow.runtime",
+    "load": "torch2flow.runtime.loading",
+    "load_state_dict": "torch2flow.runtime.loading",
+    "to_global": "torch2flow.runtime.loading",
+    "input_placement": "torch2flow.runtime.loading",
+    "without_values": "torch2flow.runtime.loading",
+    "diff": "torch2flow.checkpoints.diffing",
+    "verify": "torch2flow.proof.parity.live",
+    "verify_folder": "torch2flow.proof.parity",
+    "Verification": "torch2flow.proof.parity",
+    "Torch2FlowError": "torch2flow.errors",
+    "DifferenceError": "torch2flow.errors",
+    "FormatError": "torch2flow.errors",
+    "InstallationError": "torch2flow.errors",
+    "OutputError": "torch2flow.errors",
+    "UnsupportedError": "torch2flow.errors",
+    "UsageError": "torch2flow.errors",
 }
 """Where each public name lives; found on first use, so that `torch2flow --help` does not wait for the rest."""
 

@@ -34,8 +34,8 @@ def matmul(input, other, *, out=None):
     if other.ndim == 1:
         return stored(matmul(input, other.unsqueeze(-1)).squeeze(-1), out)
     if 0 in input.shape or 0 in other.shape:
-        outer = flow.broadcast_shapes(tuple(input.shape[:-2]), tuple(other.shape[:-2]))
-        return flow.zeros((*outer, input.shape[-2], other.shape[-1]), dtype=input.dtype, device=input.device)
+        batch = flow.broadcast_shapes(tuple(input.shape[:-2]), tuple(other.shape[:-2]))
+        return flow.zeros((*batch, input.shape[-2], other.shape[-1]), dtype=input.dtype, device=input.device)
     if not input.dtype.is_floating_point:
         return stored(flow.matmul(input.to(flow.float64), other.to(flow.float64)).to(input.dtype), out)
     return stored(flow.matmul(input, other), out)
