@@ -4,8 +4,6 @@ These are no functions under another name: what PyTorch's compilers are told has
 nothing of what is ported.
 """
 
-from __future__ import annotations
-
 from torch2flow.port.compat import registry
 
 COMPILER_MARKS = frozenset(

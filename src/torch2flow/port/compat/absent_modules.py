@@ -1,7 +1,5 @@
 """Classes of `torch.nn` that OneFlow lacks: those that converted models use too, losses, and small ones."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow, nn

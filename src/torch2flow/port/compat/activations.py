@@ -1,7 +1,5 @@
 """Activations, softmax and dropout as functions."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, flow
 from torch2flow.models.lowering.operators.elementwise import log_sigmoid, prelu, random_leaky_relu
 from torch2flow.models.lowering.operators.random import drop_to_saturation, feature_dropout

@@ -1,7 +1,5 @@
 """Arithmetic of two operands, and elementwise functions, as far as OneFlow lacks them or gives another result."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow

@@ -1,7 +1,5 @@
 """Inverses, determinants and decompositions of matrices, under PyTorch's signatures."""
 
-from __future__ import annotations
-
 from collections import namedtuple
 
 from torch2flow.models.lowering.lazy import flow

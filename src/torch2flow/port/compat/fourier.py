@@ -1,7 +1,5 @@
 """Complex tensors out of real ones, Fourier transforms and spectrograms, under PyTorch's signatures."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.complex_numbers import polar
 from torch2flow.models.lowering.operators.fourier import fft_of_complex, fft_of_real, fft_to_real

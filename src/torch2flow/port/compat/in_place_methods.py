@@ -1,7 +1,5 @@
 """Methods that work in place, made of the functions that do not: comparisons, sums so far, logarithms and such."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.common import written
 from torch2flow.port.compat.methods import resize_

@@ -1,7 +1,5 @@
 """Picking parts of a tensor, and writing into parts of it."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.indexing import (
     argwhere,

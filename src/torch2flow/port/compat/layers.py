@@ -1,7 +1,5 @@
 """Layers as functions: linear, convolutions, pooling, padding, embeddings, normalizations, attention."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, flow
 from torch2flow.models.lowering.operators.attention import scaled_dot_product_attention
 from torch2flow.models.lowering.operators.convolution import conv_padding

@@ -1,7 +1,5 @@
 """Products of matrices and vectors, and what is made of them."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.linear_algebra import (
     cdist,

@@ -1,7 +1,5 @@
 """Methods of tensors: those that work in place, conversions, attributes, hooks."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.arithmetic import neg, power, round_to, trunc
 from torch2flow.port.compat.common import sized, written

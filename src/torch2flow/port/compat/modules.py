@@ -4,8 +4,6 @@ They carry PyTorch's names, since code asks a module for the name of its class.
 """
 # ruff: noqa: RUF012
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, flow, nn
 from torch2flow.models.lowering.operators.pooling import pad_by_index
 from torch2flow.port.compat.activations import dropout_of_channels

@@ -1,7 +1,5 @@
 """Sums, means, extremes, norms, cumulative sums: what makes one number of many."""
 
-from __future__ import annotations
-
 from collections import namedtuple
 
 from torch2flow.models.lowering.lazy import flow

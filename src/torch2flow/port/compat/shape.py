@@ -1,7 +1,5 @@
 """The shape of a tensor, the order of its dimensions, and tensors put together or taken apart."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import at, flow
 from torch2flow.models.lowering.operators.shape import (
     channel_shuffle,

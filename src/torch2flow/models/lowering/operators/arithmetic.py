@@ -1,7 +1,5 @@
 """Elementwise arithmetic of two operands: sums, products, quotients, remainders, powers, extremes."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 

@@ -4,8 +4,6 @@
 number of Python's as it is; what is real beside them was made a pair, but where it says otherwise.
 """
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import F, flow, helper

@@ -4,8 +4,6 @@ What OneFlow has nothing for has its values from NumPy, and its first derivative
 `A - A.detach()` is zero, and carries the gradient of `A` through whatever linear formula it is put into.
 """
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow, helper

@@ -1,7 +1,5 @@
 """Picking parts of a tensor, and writing into parts of it: always a new tensor, never in place."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import at, flow, helper, keys
 from torch2flow.models.lowering.operators.reduction import product_along
 from torch2flow.models.lowering.registry import operator

@@ -1,7 +1,5 @@
 """Cumulative sums, order, counts: what looks at each element among the others."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 

@@ -1,7 +1,5 @@
 """Numbers that are rounded as a quantised tensor would hold them, and stay floats."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow, helper
 from torch2flow.models.lowering.registry import operator
 

@@ -1,7 +1,5 @@
 """Sums, means, extremes, norms, orders: what makes one number of many."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 

@@ -1,7 +1,5 @@
 """Functions of mathematics that OneFlow lacks, by their series, in float64."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow, helper
