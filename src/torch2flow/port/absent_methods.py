@@ -4,8 +4,6 @@ What an object is, the code alone does not tell. So other methods that OneFlow l
 array may have them too.
 """
 
-from __future__ import annotations
-
 from torch2flow.port.compat import SUBSTITUTES
 
 _ONLY_TENSORS_HAVE = """absolute_ acos_ acosh_ addbmm_ addr_ arccos_ arcsin_ arctan2_ arctan_ asin_ asinh_ atan2_ atan_

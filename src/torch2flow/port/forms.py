@@ -4,8 +4,6 @@ These are no functions under another name: what PyTorch's compilers are told has
 nothing of what is ported.
 """
 
-from __future__ import annotations
-
 from torch2flow.port.compat import registry
 
 COMPILER_MARKS = frozenset(
@@ -108,45 +106,13 @@ OF_OTHER_PACKAGES = {"einops.layers.torch": "einops.layers.oneflow"}
 
 NEEDS_PYTORCH = {
     "torchvision": "flowvision has many of its parts; `--with torchvision` ports your own copy along",
-    "torchaudio": "",
-    "torchtext": "",
     "timm": "port it along: `torch2flow port -m timm -o OUT/timm`",
-    "transformers": "",
-    "diffusers": "",
-    "torchmetrics": "",
-    "pytorch_lightning": "",
-    "lightning": "",
-    "kornia": "",
-    "apex": "",
-    "xformers": "",
-    "accelerate": "",
-    "fairscale": "",
-    "deepspeed": "",
-    "ignite": "",
-    "torch_geometric": "",
-    "torch_scatter": "",
-    "torchsummary": "",
-    "torchinfo": "",
-    "thop": "",
-    "pytorch_msssim": "",
-    "lpips": "",
-    "functorch": "",
-    "mmcv": "",
-    "mmengine": "",
-    "detectron2": "",
-    "segmentation_models_pytorch": "",
-    "x_transformers": "",
-    "bitsandbytes": "",
-    "triton": "",
-    "flash_attn": "",
-    "torchsde": "",
-    "torchdiffeq": "",
-    "clip": "",
-    "taming": "",
-    "open_clip": "",
-    "sentence_transformers": "",
-    "peft": "",
-    "fvcore": "",
-    "torchviz": "",
+    **dict.fromkeys(
+        """torchaudio torchtext transformers diffusers torchmetrics pytorch_lightning lightning kornia apex xformers
+        accelerate fairscale deepspeed ignite torch_geometric torch_scatter torchsummary torchinfo thop pytorch_msssim
+        lpips functorch mmcv mmengine detectron2 segmentation_models_pytorch x_transformers bitsandbytes triton
+        flash_attn torchsde torchdiffeq clip taming open_clip sentence_transformers peft fvcore torchviz""".split(),
+        "",
+    ),
 }
 """Packages that import PyTorch themselves, and what to do. einops, NumPy, PIL and the like work as they are."""

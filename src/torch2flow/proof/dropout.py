@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from torch2flow.runtime.replaced_attributes import replaced_attributes
+
 DROPPING = ("drop", "stochasticdepth")
 """Parts of names (in lower case) of attributes that hold the probability to leave something out."""
 
@@ -18,7 +20,7 @@ def dropout_off(module: Any, *, everything: bool = True) -> Iterator[list[str]]:
         module: of PyTorch or OneFlow.
         everything: also those of an author's own classes and configurations, not of classes of dropout alone.
     """
-    changed: dict[tuple[int, str], tuple[Any, float]] = {}
+    changed: dict[tuple[int, str], tuple[Any, str, float]] = {}
     for part in module.modules():
         for holder in (part, getattr(part, "config", None)):
             kind = type(holder).__name__.lower()
@@ -27,11 +29,6 @@ def dropout_off(module: Any, *, everything: bool = True) -> Iterator[list[str]]:
                 dropping = any(word in subject for word in DROPPING)
                 dropping = dropping if everything else "dropout" in kind and name == "p"
                 if isinstance(value, float) and value > 0 and dropping:
-                    changed[id(holder), name] = holder, value
-    try:
-        for (_, name), (holder, _) in changed.items():
-            setattr(holder, name, 0.0)
-        yield sorted({f"{type(holder).__name__}.{name}" for (_, name), (holder, _) in changed.items()})
-    finally:
-        for (_, name), (holder, value) in changed.items():
-            setattr(holder, name, value)
+                    changed[id(holder), name] = holder, name, 0.0
+    with replaced_attributes(*changed.values()):
+        yield sorted({f"{type(holder).__name__}.{name}" for holder, name, _ in changed.values()})

@@ -15,12 +15,10 @@ from torch2flow.models.program import (
     Frame,
     Graph,
     Node,
-    Parameter,
     Ref,
     Signature,
     State,
     Structure,
-    Symbol,
     SymInt,
 )  # fmt: skip
 from torch2flow.models.program.calls import call_tree
@@ -61,23 +59,14 @@ def test_a_name_that_is_no_identifier_is_passed_over(name: str) -> None:
     assert read_signatures({"signatures": {f"nets.{name}": {"constructor": [], "forward": []}}}) == {}
 
 
-def test_signatures_tell_defaults_that_are_plain_from_others() -> None:
+def test_signatures_are_names_also_where_an_older_capture_tells_defaults() -> None:
     given = [
         {"name": "dim"},
         {"name": "size", "default": {"tuple": [7, 7]}},
         {"name": "norm", "object": "torch.nn.modules.normalization.LayerNorm", "keyword_only": True, "later": 1},
-        {"name": "act", "object": "no name; import os"},
     ]
     found = read_signatures({"signatures": {"nets.make.<locals>.Net": {"constructor": given, "forward": ["x"]}}})
-    assert found["nets.make.<locals>.Net"] == Signature(
-        (
-            Parameter("dim"),
-            Parameter("size", False, (7, 7)),
-            Parameter("norm", False, Symbol("object", "torch.nn.modules.normalization.LayerNorm"), True),
-            Parameter("act", False, Symbol("object", "")),
-        ),
-        ("x",),
-    )
+    assert found["nets.make.<locals>.Net"] == Signature(("dim", "size", "norm"), ("x",))
 
 
 @pytest.mark.parametrize("content", [1, None, [], {"a": 1}, {"a": []}, {"a": {"constructor": {}, "forward": {}}}])

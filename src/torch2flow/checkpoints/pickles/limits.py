@@ -3,8 +3,6 @@
 Each is there for a file that was made to exhaust or crash its reader; tests/attacks holds them all.
 """
 
-from __future__ import annotations
-
 MAX_INTEGER_BYTES = 1024
 """Python's integers are unbounded; nothing PyTorch writes needs more, and decimal conversion is quadratic."""
 

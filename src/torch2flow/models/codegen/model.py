@@ -116,7 +116,7 @@ class ModelWriter:
         for draft in drafts:
             draft.owns[:0] = [_kept(name, value) for name, value in draft.facts.items() if name in held]
         signature = self.graph.signatures.get(modules[0].original_class)
-        parameters = tuple(each.name for each in signature.constructor) if signature else ()
+        parameters = signature.constructor if signature else ()
         for draft, members in merged_classes(drafts):
             rows = [member.row for member in members]
             facts = [drafts[member.number].facts for member in members]

@@ -8,7 +8,6 @@ from torch2flow.models.program.graph import (
     Line,
     Meta,
     Node,
-    Parameter,
     Ref,
     Signature,
     State,
@@ -19,6 +18,6 @@ from torch2flow.models.program.graph import (
 from torch2flow.models.program.symbols import SymInt
 
 __all__ = [
-    "Border", "Dtype", "Frame", "Graph", "Line", "Meta", "Node", "Parameter", "Ref", "Signature", "State", "Structure",
+    "Border", "Dtype", "Frame", "Graph", "Line", "Meta", "Node", "Ref", "Signature", "State", "Structure",
     "SymInt", "Symbol", "Tree",
 ]  # fmt: skip

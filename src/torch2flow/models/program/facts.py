@@ -16,7 +16,7 @@ from torch2flow.checkpoints.dtypes import find_dtype
 from torch2flow.checkpoints.pytorch.tensor import Storage, TensorRef
 from torch2flow.errors import FormatError
 from torch2flow.guards.json_text import parse_object
-from torch2flow.models.program.graph import Border, Dtype, Parameter, Signature, Structure, Symbol
+from torch2flow.models.program.graph import Border, Dtype, Signature, Structure
 from torch2flow.models.program.identifiers import is_identifier
 from torch2flow.models.program.symbols import parse
 
@@ -121,19 +121,8 @@ def read_signatures(facts: Mapping[str, Any]) -> dict[str, Signature]:
             continue
         names = [each.get("name") if isinstance(each, dict) else None for each in given]
         if all(map(is_identifier, [*names, *forward])) and len(names) + len(forward) <= MOST_NAMES:
-            found[name] = Signature(tuple(map(_parameter, given)), tuple(forward))
+            found[name] = Signature(tuple(map(str, names)), tuple(forward))
     return found
-
-
-def _parameter(row: dict[str, Any]) -> Parameter:
-    keyword_only = row.get("keyword_only") is True
-    default = _decode(row["default"]) if "default" in row else _MISSING
-    if default is not _MISSING:
-        return Parameter(row["name"], False, default, keyword_only)
-    if "default" not in row and "object" not in row:
-        return Parameter(row["name"], True, None, keyword_only)
-    kind = row.get("object")
-    return Parameter(row["name"], False, Symbol("object", str(kind) if is_class_name(kind) else ""), keyword_only)
 
 
 def read_borders(facts: Mapping[str, Any], name: Callable[[str], str | None]) -> dict[tuple[str, int], Border]:

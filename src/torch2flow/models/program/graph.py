@@ -212,31 +212,13 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a constructor.
-
-    Attributes:
-        name: its name.
-        required: whether it has no default.
-        default: a plain value, or a `Symbol` with the kind "object" and the name of a class or function that is the
-            default, or of the default's class; "" where the name is not known.
-        keyword_only: whether it can only be given by name.
-    """
-
-    name: str
-    required: bool = True
-    default: Any = None
-    keyword_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Signature:
-    """What the author's class takes: the parameters of its constructor, and the names of those of `forward`.
+    """The names of what the author's class takes: the parameters of its constructor, and those of its `forward`.
 
     `self`, `*args` and `**kwargs` are not among them.
     """
 
-    constructor: tuple[Parameter, ...] = ()
+    constructor: tuple[str, ...] = ()
     forward: tuple[str, ...] = ()
 
 

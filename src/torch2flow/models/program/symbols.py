@@ -24,7 +24,6 @@ _ROUNDED = {"CeilToInt", "FloorToInt"}
 """Of a quotient, which is `IntTrueDiv` here."""
 _CALLS = {"Max": "max", "Min": "min"}
 _PASSED = {"ToFloat", "TruncToInt", "FloatTrueDiv"}
-_ALLOWED = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.Call, ast.operator, ast.unaryop, ast.expr_context)
 _LIMIT = 4000
 _HIGHEST_POWER = 64
 

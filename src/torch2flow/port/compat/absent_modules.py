@@ -1,7 +1,5 @@
 """Classes of `torch.nn` that OneFlow lacks: those that converted models use too, losses, and small ones."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow, nn
@@ -41,6 +39,7 @@ from torch2flow.port.compat.losses import (
     multi_margin_loss,
     multilabel_soft_margin_loss,
     poisson_nll_loss,
+    reduction_of,
     soft_margin_loss,
     summarized,
 )
@@ -168,13 +167,11 @@ def parallel_apply(modules, inputs, kwargs_tup=None, devices=None):
 
 
 class LossModule(nn.Module):
-    """A loss that keeps its reduction; `size_average` and `reduce` are PyTorch's older way to say it."""
+    """A loss that keeps its reduction."""
 
     def __init__(self, size_average=None, reduce=None, reduction="mean"):
         super().__init__()
-        if size_average is not None or reduce is not None:
-            reduction = "none" if reduce is False else "mean" if size_average in (None, True) else "sum"
-        self.reduction = reduction
+        self.reduction = reduction_of(reduction, size_average, reduce)
 
 
 @stands_for(
@@ -380,10 +377,11 @@ def module_to_bfloat16(self):
 
 
 class HookOfModule:
-    """A hook of a module that can be removed; OneFlow gives none."""
+    """A hook among those of a module, which can be removed; OneFlow's can't."""
 
-    def __init__(self, hooks, key):
-        self.hooks, self.key = hooks, key
+    def __init__(self, hooks, hook):
+        self.hooks, self.key = hooks, max(hooks, default=-1) + 1
+        hooks[self.key] = hook
 
     def remove(self):
         self.hooks.pop(self.key, None)
@@ -397,16 +395,12 @@ class HookOfModule:
 
 @stands_for("torch.nn.Module.register_forward_hook", because="OneFlow's returns no handle.")
 def register_forward_hook(self, hook):
-    key = max(self._forward_hooks, default=-1) + 1
-    self._forward_hooks[key] = hook
-    return HookOfModule(self._forward_hooks, key)
+    return HookOfModule(self._forward_hooks, hook)
 
 
 @stands_for("torch.nn.Module.register_forward_pre_hook", because="OneFlow's returns no handle.")
 def register_forward_pre_hook(self, hook):
-    key = max(self._forward_pre_hooks, default=-1) + 1
-    self._forward_pre_hooks[key] = hook
-    return HookOfModule(self._forward_pre_hooks, key)
+    return HookOfModule(self._forward_pre_hooks, hook)
 
 
 MODULE_TO = nn.Module.to

@@ -1,9 +1,7 @@
 """Activations, softmax and dropout as functions."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, flow
-from torch2flow.models.lowering.operators.elementwise import prelu, random_leaky_relu
+from torch2flow.models.lowering.operators.elementwise import log_sigmoid, prelu, random_leaky_relu
 from torch2flow.models.lowering.operators.random import drop_to_saturation, feature_dropout
 from torch2flow.port.compat.common import written
 from torch2flow.port.compat.registry import stands_for
@@ -95,9 +93,7 @@ def mish(input, inplace=False):
     return finished(input, x * flow.tanh(F.softplus(x)), inplace)
 
 
-@stands_for("torch.nn.functional.logsigmoid", because="OneFlow's is -inf below -745.")
-def logsigmoid(input):
-    return -F.softplus(-input)
+stands_for("torch.nn.functional.logsigmoid", because="OneFlow's is -inf below -745.")(log_sigmoid)
 
 
 @stands_for("torch.nn.functional.hardswish", because="OneFlow's takes no `inplace`.", only_with=("input", "inplace"))
@@ -165,9 +161,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     return leaky_relu(input, (lower + upper) / 2, inplace)
 
 
-@stands_for("torch.nn.functional.prelu", "torch.prelu", because="OneFlow's ends the process for some shapes.")
-def parametric_relu(input, weight):
-    return prelu(input, weight)
+stands_for("torch.nn.functional.prelu", "torch.prelu", because="OneFlow's ends the process for some shapes.")(prelu)
 
 
 @stands_for("torch.nn.functional.glu", because="OneFlow's takes no keyword `input=`.", only_with=("input",))

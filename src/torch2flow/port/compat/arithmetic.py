@@ -1,20 +1,24 @@
 """Arithmetic of two operands, and elementwise functions, as far as OneFlow lacks them or gives another result."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.arithmetic import (
     angle_of,
-    distance,
+    copysign,
+    dist,
     floor_quotient,
     greatest_common_divisor,
+    heaviside,
+    hypot,
     least_common_multiple,
+    logaddexp,
+    logaddexp2,
     times_log,
 )
 from torch2flow.models.lowering.operators.arithmetic import remainder as remainder_of_floats
 from torch2flow.models.lowering.operators.elementwise import (
+    angle,
     entropy,
     inverse_of_erf,
     log_of_gamma,
@@ -77,7 +81,7 @@ def div(input, other, *, rounding_mode=None, out=None):
 @stands_for("torch.Tensor.div_", because="OneFlow's takes no `rounding_mode=`.", only_with=("rounding_mode",))
 def div_(self, other, *, rounding_mode=None):
     if rounding_mode is None:
-        return flow._C.div(self, other, inplace=True) if False else self.__itruediv__(other)
+        return self.__itruediv__(other)
     return written(self, div(self, other, rounding_mode=rounding_mode))
 
 
@@ -347,19 +351,9 @@ def atan2(input, other, *, out=None):
     return stored(angle_of(input, other), out)
 
 
-@stands_for("torch.hypot", "torch.Tensor.hypot", because="OneFlow has no `hypot`.")
-def hypot(input, other):
-    return flow.sqrt(input * input + other * other)
-
-
-@stands_for("torch.logaddexp2", because="OneFlow has no `logaddexp2`.")
-def logaddexp2(input, other):
-    return flow.maximum(input, other) + flow.log2(1 + flow.pow(2.0, -distance(input, other)))
-
-
-@stands_for("torch.logaddexp", "torch.Tensor.logaddexp", because="OneFlow's differs for infinities.")
-def logaddexp(input, other):
-    return flow.maximum(input, other) + flow.log1p(flow.exp(-distance(input, other)))
+stands_for("torch.hypot", "torch.Tensor.hypot", because="OneFlow has no `hypot`.")(hypot)
+stands_for("torch.logaddexp2", because="OneFlow has no `logaddexp2`.")(logaddexp2)
+stands_for("torch.logaddexp", "torch.Tensor.logaddexp", because="OneFlow's differs for infinities.")(logaddexp)
 
 
 @stands_for("torch.xlogy", "torch.special.xlogy", "torch.Tensor.xlogy", because="OneFlow has no `xlogy`.")
@@ -392,16 +386,8 @@ def sinc(input):
     return sine_cardinal(as_float(input) * math.pi)
 
 
-@stands_for("torch.heaviside", "torch.Tensor.heaviside", because="OneFlow has no `heaviside`.")
-def heaviside(input, values):
-    return flow.where(input == 0, values, (input > 0).to(values.dtype))
-
-
-@stands_for("torch.copysign", "torch.Tensor.copysign", because="OneFlow has no `copysign`.")
-def copysign(input, other):
-    if not isinstance(other, flow.Tensor):
-        return flow.abs(input) * (-1 if other < 0 else 1)
-    return flow.where(other < 0, -flow.abs(input), flow.abs(input))
+stands_for("torch.heaviside", "torch.Tensor.heaviside", because="OneFlow has no `heaviside`.")(heaviside)
+stands_for("torch.copysign", "torch.Tensor.copysign", because="OneFlow has no `copysign`.")(copysign)
 
 
 @stands_for("torch.ldexp", "torch.Tensor.ldexp", because="OneFlow has no `ldexp`.")
@@ -409,9 +395,7 @@ def ldexp(input, other):
     return input * flow.pow(2.0, as_float(other))
 
 
-@stands_for("torch.dist", "torch.Tensor.dist", because="OneFlow has no `dist`.")
-def dist(input, other, p=2):
-    return flow.linalg.vector_norm((input - other).reshape(-1), p)
+stands_for("torch.dist", "torch.Tensor.dist", because="OneFlow has no `dist`.")(dist)
 
 
 @stands_for("torch.conj", "torch.conj_physical", "torch.resolve_conj", "torch.Tensor.conj",
@@ -430,9 +414,7 @@ def imag(input):
     return input.imag
 
 
-@stands_for("torch.angle", "torch.Tensor.angle", because="OneFlow has no `angle`.")
-def angle(input):
-    return (input < 0).to(input.dtype) * math.pi + input * 0
+stands_for("torch.angle", "torch.Tensor.angle", because="OneFlow has no `angle`.")(angle)
 
 
 @stands_for("torch.erfinv", "torch.special.erfinv", "torch.Tensor.erfinv", because="OneFlow's has no gradient.")

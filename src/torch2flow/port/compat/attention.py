@@ -1,7 +1,5 @@
 """Attention as a function of the tensors of `nn.MultiheadAttention`, which models call that keep these elsewhere."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, nn
 from torch2flow.models.lowering.modules.classes.attention import MultiheadAttention
 from torch2flow.port.compat.registry import stands_for

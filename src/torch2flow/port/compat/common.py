@@ -1,7 +1,5 @@
 """What the other files share: PyTorch's type promotion at run time, writing in place, pairs of values and indices."""
 
-from __future__ import annotations
-
 from collections import namedtuple
 
 from torch2flow.models.lowering.lazy import flow

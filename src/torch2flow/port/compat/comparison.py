@@ -1,7 +1,5 @@
 """Comparisons, logic, bits, and choices between two values."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.comparison import and_of_bits
 from torch2flow.port.compat.common import dtype_of, number, promoted

@@ -1,7 +1,5 @@
 """What PyTorch's functions and methods do with complex tensors, by the arithmetic of the converter's rules."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, flow
 from torch2flow.models.lowering.operators.complex_numbers import (
     complex_abs,

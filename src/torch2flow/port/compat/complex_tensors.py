@@ -4,8 +4,6 @@ What code does with such a tensor goes to the functions of `complex_functions.py
 OneFlow's; one that has no complex form raises, and never gets the pairs for real numbers.
 """
 
-from __future__ import annotations
-
 import types
 from functools import wraps
 from importlib import import_module

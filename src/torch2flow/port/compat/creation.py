@@ -1,7 +1,5 @@
 """New tensors: constants, ranges, random numbers, and tensors like another."""
 
-from __future__ import annotations
-
 import itertools
 
 from torch2flow.models.lowering.lazy import flow

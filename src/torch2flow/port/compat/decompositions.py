@@ -1,7 +1,5 @@
 """Inverses, determinants and decompositions of matrices, under PyTorch's signatures."""
 
-from __future__ import annotations
-
 from collections import namedtuple
 
 from torch2flow.models.lowering.lazy import flow
@@ -55,9 +53,7 @@ def inv_ex(A, *, check_errors=False):
     return InvEx(inverse(A), without_numbers(A))
 
 
-@stands_for("torch.det", "torch.linalg.det", "torch.Tensor.det", because="OneFlow has no `det`.")
-def det(A):
-    return determinant(A)
+stands_for("torch.det", "torch.linalg.det", "torch.Tensor.det", because="OneFlow has no `det`.")(determinant)
 
 
 @stands_for("torch.logdet", "torch.Tensor.logdet", because="OneFlow has no `logdet`.")
@@ -147,14 +143,14 @@ def svdvals(A):
     return linalg_svd(A, full_matrices=False)[1]
 
 
-@stands_for("torch.linalg.pinv", "torch.pinverse", "torch.Tensor.pinverse", because="OneFlow has no `pinv`.")
-def pinv(A, *, rcond=None):
-    return pseudoinverse(A, rcond)
+stands_for("torch.linalg.pinv", "torch.pinverse", "torch.Tensor.pinverse", because="OneFlow has no `pinv`.")(
+    pseudoinverse
+)
 
 
 @stands_for("torch.linalg.lstsq", because="OneFlow has no `lstsq`: the pseudoinverse does it.")
 def lstsq(A, B, rcond=None, *, driver=None):
-    X = matmul(pinv(A), B.unsqueeze(-1)).squeeze(-1) if vector_to_matrix(A, B) else matmul(pinv(A), B)
+    X = matmul(pseudoinverse(A), B.unsqueeze(-1)).squeeze(-1) if vector_to_matrix(A, B) else matmul(pseudoinverse(A), B)
     nothing = flow.zeros((0,), dtype=A.dtype, device=A.device)
     residuals = ((matmul(A, X) - B) ** 2).sum(dim=-2) if A.shape[-2] > A.shape[-1] and X.ndim > 1 else nothing
     return Lstsq(X, residuals, flow.zeros((0,), dtype=flow.int64), nothing)

@@ -1,7 +1,5 @@
 """Distributions that are made of a simpler one: a power of it, its inverse, a half, a special case."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow

@@ -1,7 +1,5 @@
 """Derivatives of functions: Jacobians, Hessians, gradients checked by differences, calls with other parameters."""
 
-from __future__ import annotations
-
 import contextlib
 
 from torch2flow.models.lowering.lazy import flow

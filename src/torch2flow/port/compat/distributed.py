@@ -1,7 +1,5 @@
 """`torch.distributed` on OneFlow's launcher: a process knows its rank from the environment, and there is one group."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow, nn
 from torch2flow.port.compat.registry import stands_for
 

@@ -1,7 +1,5 @@
 """Distributions of vectors and counts, and those that gamma functions are in."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow

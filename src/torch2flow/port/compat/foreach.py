@@ -1,7 +1,5 @@
 """Operations on whole lists of tensors, which optimizers of PyTorch's use to run faster; here one after the other."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.common import written
 from torch2flow.port.compat.registry import stands_for

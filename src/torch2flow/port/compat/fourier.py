@@ -1,7 +1,5 @@
 """Complex tensors out of real ones, Fourier transforms and spectrograms, under PyTorch's signatures."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.complex_numbers import polar
 from torch2flow.models.lowering.operators.fourier import fft_of_complex, fft_of_real, fft_to_real
@@ -55,98 +53,50 @@ def transformed(input, sizes, dim, norm, kind, inverse):
     return as_complex(fft_of_real(input, dims, sizes, norm, inverse, kind == "real"))
 
 
-def listed(n):
-    return None if n is None else [n]
+def transform_of_one(name, kind, inverse):
+    """The Fourier transform of that name, along one dimension."""
+
+    def transform(input, n=None, dim=-1, norm=None, *, out=None):
+        return transformed(input, None if n is None else [n], dim, norm, kind, inverse)
+
+    transform.__name__ = transform.__qualname__ = name
+    return transform
 
 
-@stands_for("torch.fft.fft", because=_NONE)
-def fft(input, n=None, dim=-1, norm=None, *, out=None):
-    return transformed(input, listed(n), dim, norm, "complex", False)
+def transform_of_several(name, dims, kind, inverse):
+    """The Fourier transform of that name, along these dimensions, or all of them where that is None."""
+
+    def transform(input, s=None, dim=dims, norm=None, *, out=None):
+        return transformed(input, s, dim, norm, kind, inverse)
+
+    transform.__name__ = transform.__qualname__ = name
+    return transform
 
 
-@stands_for("torch.fft.fft2", because=_NONE)
-def fft2(input, s=None, dim=(-2, -1), norm=None, *, out=None):
-    return transformed(input, s, dim, norm, "complex", False)
+fft = transform_of_one("fft", "complex", False)
+fft2 = transform_of_several("fft2", (-2, -1), "complex", False)
+fftn = transform_of_several("fftn", None, "complex", False)
+ifft = transform_of_one("ifft", "complex", True)
+ifft2 = transform_of_several("ifft2", (-2, -1), "complex", True)
+ifftn = transform_of_several("ifftn", None, "complex", True)
+rfft = transform_of_one("rfft", "real", False)
+rfft2 = transform_of_several("rfft2", (-2, -1), "real", False)
+rfftn = transform_of_several("rfftn", None, "real", False)
+ihfft = transform_of_one("ihfft", "real", True)
+ihfft2 = transform_of_several("ihfft2", (-2, -1), "real", True)
+ihfftn = transform_of_several("ihfftn", None, "real", True)
+irfft = transform_of_one("irfft", "to_real", True)
+irfft2 = transform_of_several("irfft2", (-2, -1), "to_real", True)
+irfftn = transform_of_several("irfftn", None, "to_real", True)
+hfft = transform_of_one("hfft", "to_real", False)
+hfft2 = transform_of_several("hfft2", (-2, -1), "to_real", False)
+hfftn = transform_of_several("hfftn", None, "to_real", False)
 
-
-@stands_for("torch.fft.fftn", because=_NONE)
-def fftn(input, s=None, dim=None, norm=None, *, out=None):
-    return transformed(input, s, dim, norm, "complex", False)
-
-
-@stands_for("torch.fft.ifft", because=_NONE)
-def ifft(input, n=None, dim=-1, norm=None, *, out=None):
-    return transformed(input, listed(n), dim, norm, "complex", True)
-
-
-@stands_for("torch.fft.ifft2", because=_NONE)
-def ifft2(input, s=None, dim=(-2, -1), norm=None, *, out=None):
-    return transformed(input, s, dim, norm, "complex", True)
-
-
-@stands_for("torch.fft.ifftn", because=_NONE)
-def ifftn(input, s=None, dim=None, norm=None, *, out=None):
-    return transformed(input, s, dim, norm, "complex", True)
-
-
-@stands_for("torch.fft.rfft", because=_NONE)
-def rfft(input, n=None, dim=-1, norm=None, *, out=None):
-    return transformed(input, listed(n), dim, norm, "real", False)
-
-
-@stands_for("torch.fft.rfft2", because=_NONE)
-def rfft2(input, s=None, dim=(-2, -1), norm=None, *, out=None):
-    return transformed(input, s, dim, norm, "real", False)
-
-
-@stands_for("torch.fft.rfftn", because=_NONE)
-def rfftn(input, s=None, dim=None, norm=None, *, out=None):
-    return transformed(input, s, dim, norm, "real", False)
-
-
-@stands_for("torch.fft.ihfft", because=_NONE)
-def ihfft(input, n=None, dim=-1, norm=None, *, out=None):
-    return transformed(input, listed(n), dim, norm, "real", True)
-
-
-@stands_for("torch.fft.ihfft2", because=_NONE)
-def ihfft2(input, s=None, dim=(-2, -1), norm=None, *, out=None):
-    return transformed(input, s, dim, norm, "real", True)
-
-
-@stands_for("torch.fft.ihfftn", because=_NONE)
-def ihfftn(input, s=None, dim=None, norm=None, *, out=None):
-    return transformed(input, s, dim, norm, "real", True)
-
-
-@stands_for("torch.fft.irfft", because=_NONE)
-def irfft(input, n=None, dim=-1, norm=None, *, out=None):
-    return transformed(input, listed(n), dim, norm, "to_real", True)
-
-
-@stands_for("torch.fft.irfft2", because=_NONE)
-def irfft2(input, s=None, dim=(-2, -1), norm=None, *, out=None):
-    return transformed(input, s, dim, norm, "to_real", True)
-
-
-@stands_for("torch.fft.irfftn", because=_NONE)
-def irfftn(input, s=None, dim=None, norm=None, *, out=None):
-    return transformed(input, s, dim, norm, "to_real", True)
-
-
-@stands_for("torch.fft.hfft", because=_NONE)
-def hfft(input, n=None, dim=-1, norm=None, *, out=None):
-    return transformed(input, listed(n), dim, norm, "to_real", False)
-
-
-@stands_for("torch.fft.hfft2", because=_NONE)
-def hfft2(input, s=None, dim=(-2, -1), norm=None, *, out=None):
-    return transformed(input, s, dim, norm, "to_real", False)
-
-
-@stands_for("torch.fft.hfftn", because=_NONE)
-def hfftn(input, s=None, dim=None, norm=None, *, out=None):
-    return transformed(input, s, dim, norm, "to_real", False)
+for _transform in (
+    fft, fft2, fftn, ifft, ifft2, ifftn, rfft, rfft2, rfftn,
+    ihfft, ihfft2, ihfftn, irfft, irfft2, irfftn, hfft, hfft2, hfftn,
+):  # fmt: skip
+    stands_for(f"torch.fft.{_transform.__name__}", because=_NONE)(_transform)
 
 
 @stands_for("torch.fft.fftfreq", because="OneFlow has no `fft`.")

@@ -1,7 +1,5 @@
 """A BatchNorm in eval mode put into the layer before it: `torch.nn.utils.fusion`."""
 
-from __future__ import annotations
-
 import copy
 
 from torch2flow.models.lowering.lazy import flow, nn

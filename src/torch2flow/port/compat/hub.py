@@ -1,7 +1,5 @@
 """Weights that a program fetches itself, into the folder in which PyTorch keeps them."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,126 +1,65 @@
 """Methods that work in place, made of the functions that do not: comparisons, sums so far, logarithms and such."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.common import written
 from torch2flow.port.compat.methods import resize_
 from torch2flow.port.compat.registry import stands_for
 
 
-@stands_for("torch.Tensor.log1p_", because="OneFlow has no `log1p_`.")
-def log1p_(self):
-    return written(self, flow.log1p(self.clone()))
+def in_place(name):
+    """The method that writes what a function of OneFlow gives for a tensor into that very tensor."""
+
+    def method(self, *args, **named):
+        return written(self, getattr(flow, name)(self.clone(), *args, **named))
+
+    method.__name__ = method.__qualname__ = f"{name}_"
+    return method
 
 
-@stands_for("torch.Tensor.log2_", because="OneFlow has no `log2_`.")
-def log2_(self):
-    return written(self, flow.log2(self.clone()))
+abs_ = in_place("abs")
+sqrt_ = in_place("sqrt")
+rsqrt_ = in_place("rsqrt")
+square_ = in_place("square")
+reciprocal_ = in_place("reciprocal")
+exp_ = in_place("exp")
+log_ = in_place("log")
+sigmoid_ = in_place("sigmoid")
+tanh_ = in_place("tanh")
+cos_ = in_place("cos")
+ceil_ = in_place("ceil")
+log1p_ = in_place("log1p")
+log2_ = in_place("log2")
+log10_ = in_place("log10")
+expm1_ = in_place("expm1")
+erf_ = in_place("erf")
+erfc_ = in_place("erfc")
+sign_ = in_place("sign")
+tan_ = in_place("tan")
+atan_ = in_place("atan")
+asin_ = in_place("asin")
+acos_ = in_place("acos")
+sinh_ = in_place("sinh")
+cosh_ = in_place("cosh")
+gt_ = in_place("gt")
+ge_ = in_place("ge")
+lt_ = in_place("lt")
+le_ = in_place("le")
+ne_ = in_place("ne")
+logical_and_ = in_place("logical_and")
+logical_or_ = in_place("logical_or")
+logical_not_ = in_place("logical_not")
+cumsum_ = in_place("cumsum")
+cumprod_ = in_place("cumprod")
 
+_ALSO_FUNCTIONS = (abs_, sqrt_, rsqrt_, square_, reciprocal_, exp_, log_, sigmoid_, tanh_, cos_, ceil_)
+_METHODS_ALONE = (
+    log1p_, log2_, log10_, expm1_, erf_, erfc_, sign_, tan_, atan_, asin_, acos_, sinh_, cosh_, gt_, ge_, lt_, le_, ne_,
+    logical_and_, logical_or_, logical_not_, cumsum_, cumprod_,
+)  # fmt: skip
 
-@stands_for("torch.Tensor.log10_", because="OneFlow has no `log10_`.")
-def log10_(self):
-    return written(self, flow.log10(self.clone()))
-
-
-@stands_for("torch.Tensor.expm1_", because="OneFlow has no `expm1_`.")
-def expm1_(self):
-    return written(self, flow.expm1(self.clone()))
-
-
-@stands_for("torch.Tensor.erf_", because="OneFlow has no `erf_`.")
-def erf_(self):
-    return written(self, flow.erf(self.clone()))
-
-
-@stands_for("torch.Tensor.erfc_", because="OneFlow has no `erfc_`.")
-def erfc_(self):
-    return written(self, flow.erfc(self.clone()))
-
-
-@stands_for("torch.Tensor.sign_", because="OneFlow has no `sign_`.")
-def sign_(self):
-    return written(self, flow.sign(self.clone()))
-
-
-@stands_for("torch.Tensor.tan_", because="OneFlow has no `tan_`.")
-def tan_(self):
-    return written(self, flow.tan(self.clone()))
-
-
-@stands_for("torch.Tensor.atan_", because="OneFlow has no `atan_`.")
-def atan_(self):
-    return written(self, flow.atan(self.clone()))
-
-
-@stands_for("torch.Tensor.asin_", because="OneFlow has no `asin_`.")
-def asin_(self):
-    return written(self, flow.asin(self.clone()))
-
-
-@stands_for("torch.Tensor.acos_", because="OneFlow has no `acos_`.")
-def acos_(self):
-    return written(self, flow.acos(self.clone()))
-
-
-@stands_for("torch.Tensor.sinh_", because="OneFlow has no `sinh_`.")
-def sinh_(self):
-    return written(self, flow.sinh(self.clone()))
-
-
-@stands_for("torch.Tensor.cosh_", because="OneFlow has no `cosh_`.")
-def cosh_(self):
-    return written(self, flow.cosh(self.clone()))
-
-
-@stands_for("torch.Tensor.gt_", because="OneFlow has no `gt_`.")
-def gt_(self, other):
-    return written(self, flow.gt(self.clone(), other))
-
-
-@stands_for("torch.Tensor.ge_", because="OneFlow has no `ge_`.")
-def ge_(self, other):
-    return written(self, flow.ge(self.clone(), other))
-
-
-@stands_for("torch.Tensor.lt_", because="OneFlow has no `lt_`.")
-def lt_(self, other):
-    return written(self, flow.lt(self.clone(), other))
-
-
-@stands_for("torch.Tensor.le_", because="OneFlow has no `le_`.")
-def le_(self, other):
-    return written(self, flow.le(self.clone(), other))
-
-
-@stands_for("torch.Tensor.ne_", because="OneFlow has no `ne_`.")
-def ne_(self, other):
-    return written(self, flow.ne(self.clone(), other))
-
-
-@stands_for("torch.Tensor.logical_and_", because="OneFlow has no `logical_and_`.")
-def logical_and_(self, other):
-    return written(self, flow.logical_and(self.clone(), other))
-
-
-@stands_for("torch.Tensor.logical_or_", because="OneFlow has no `logical_or_`.")
-def logical_or_(self, other):
-    return written(self, flow.logical_or(self.clone(), other))
-
-
-@stands_for("torch.Tensor.logical_not_", because="OneFlow has no `logical_not_`.")
-def logical_not_(self):
-    return written(self, flow.logical_not(self.clone()))
-
-
-@stands_for("torch.Tensor.cumsum_", because="OneFlow has no `cumsum_`.")
-def cumsum_(self, dim):
-    return written(self, flow.cumsum(self.clone(), dim))
-
-
-@stands_for("torch.Tensor.cumprod_", because="OneFlow has no `cumprod_`.")
-def cumprod_(self, dim):
-    return written(self, flow.cumprod(self.clone(), dim))
+for _method in _ALSO_FUNCTIONS + _METHODS_ALONE:
+    _names = [f"torch.Tensor.{_method.__name__}"] + [f"torch.{_method.__name__}"] * (_method in _ALSO_FUNCTIONS)
+    stands_for(*_names, because=f"OneFlow has no `{_method.__name__}`.")(_method)
 
 
 @stands_for("torch.Tensor.resize_as_", because="OneFlow has no `resize_as_`.")

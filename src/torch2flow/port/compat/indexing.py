@@ -1,10 +1,8 @@
 """Picking parts of a tensor, and writing into parts of it."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.indexing import (
-    gather_broadcast,
+    argwhere,
     index_add,
     index_copy,
     index_fill,
@@ -15,6 +13,7 @@ from torch2flow.models.lowering.operators.indexing import (
     segment_reduce,
     select_scatter,
     take,
+    take_along_dim,
     with_slice,
 )
 from torch2flow.port.compat.common import written
@@ -68,18 +67,10 @@ def masked_fill(input, mask, value):
 
 
 stands_for("torch.take", "torch.Tensor.take", because="OneFlow has no `take`.")(take)
-
-
-@stands_for("torch.take_along_dim", "torch.Tensor.take_along_dim", because="OneFlow has no `take_along_dim`.")
-def take_along_dim(input, indices, dim=None):
-    if dim is None:
-        return flow.gather(input.reshape(-1), 0, indices.reshape(-1))
-    return gather_broadcast(input, indices, dim)
-
-
-@stands_for("torch.argwhere", "torch.Tensor.argwhere", because="OneFlow's gives int32.")
-def argwhere(input):
-    return flow.argwhere(input).to(flow.int64)
+stands_for("torch.take_along_dim", "torch.Tensor.take_along_dim", because="OneFlow has no `take_along_dim`.")(
+    take_along_dim
+)
+stands_for("torch.argwhere", "torch.Tensor.argwhere", because="OneFlow's gives int32.")(argwhere)
 
 
 @stands_for(
@@ -115,9 +106,9 @@ def scatter_add_(self, dim, index, src):
     return written(self, scatter_part(self, dim, index, src, "add"))
 
 
-@stands_for("torch.scatter_reduce", "torch.Tensor.scatter_reduce", because="OneFlow has no `scatter_reduce`.")
-def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
-    return reduce_by_index(input, dim, index, src, reduce, include_self)
+stands_for("torch.scatter_reduce", "torch.Tensor.scatter_reduce", because="OneFlow has no `scatter_reduce`.")(
+    reduce_by_index
+)
 
 
 @stands_for("torch.Tensor.scatter_reduce_", because="OneFlow has no `scatter_reduce_`.")
@@ -125,9 +116,9 @@ def scatter_reduce_(self, dim, index, src, reduce, *, include_self=True):
     return written(self, reduce_by_index(self, dim, index, src, reduce, include_self))
 
 
-@stands_for("torch.index_add", "torch.Tensor.index_add", because="OneFlow's has no gradient, and no integers.")
-def add_at(input, dim, index, source, *, alpha=1):
-    return index_add(input, dim, index, source, alpha)
+stands_for("torch.index_add", "torch.Tensor.index_add", because="OneFlow's has no gradient, and no integers.")(
+    index_add
+)
 
 
 @stands_for("torch.Tensor.index_add_", because="OneFlow's has no gradient, and no integers.")
@@ -135,9 +126,7 @@ def index_add_(self, dim, index, source, *, alpha=1):
     return written(self, index_add(self, dim, index, source, alpha))
 
 
-@stands_for("torch.index_copy", "torch.Tensor.index_copy", because="OneFlow has no `index_copy`.")
-def copy_at(input, dim, index, source):
-    return index_copy(input, dim, index, source)
+stands_for("torch.index_copy", "torch.Tensor.index_copy", because="OneFlow has no `index_copy`.")(index_copy)
 
 
 @stands_for("torch.Tensor.index_copy_", because="OneFlow has no `index_copy_`.")
@@ -178,9 +167,9 @@ def put(input, index, source, accumulate=False):
     return scatter_flat(input.reshape(-1), 0, index.reshape(-1), source.reshape(-1)).reshape(*input.shape)
 
 
-@stands_for("torch.select_scatter", "torch.Tensor.select_scatter", because="OneFlow has no `select_scatter`.")
-def scatter_selected(input, src, dim, index):
-    return select_scatter(input, src, dim, index)
+stands_for("torch.select_scatter", "torch.Tensor.select_scatter", because="OneFlow has no `select_scatter`.")(
+    select_scatter
+)
 
 
 @stands_for("torch.slice_scatter", "torch.Tensor.slice_scatter", because="OneFlow has no `slice_scatter`.")
@@ -190,9 +179,9 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     return with_slice(input, src, dim, start, end)
 
 
-@stands_for("torch.masked_scatter", "torch.Tensor.masked_scatter", because="OneFlow has no `masked_scatter`.")
-def scatter_masked(input, mask, source):
-    return masked_scatter(input, mask, source)
+stands_for("torch.masked_scatter", "torch.Tensor.masked_scatter", because="OneFlow has no `masked_scatter`.")(
+    masked_scatter
+)
 
 
 @stands_for("torch.Tensor.masked_scatter_", because="OneFlow has no `masked_scatter_`.")
@@ -219,9 +208,9 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
     return flow.index_select(flow.reshape(x, (*x.shape[:-2], rows * columns)), x.ndim - 2, flat)
 
 
-@stands_for("torch.index_reduce", "torch.Tensor.index_reduce", because="OneFlow has no `index_reduce`.")
-def index_reduce(input, dim, index, source, reduce, *, include_self=True):
-    return reduce_slices_by_index(input, dim, index, source, reduce, include_self)
+stands_for("torch.index_reduce", "torch.Tensor.index_reduce", because="OneFlow has no `index_reduce`.")(
+    reduce_slices_by_index
+)
 
 
 @stands_for("torch.Tensor.index_reduce_", because="OneFlow has no `index_reduce_`.")

@@ -1,7 +1,5 @@
 """Layers as functions: linear, convolutions, pooling, padding, embeddings, normalizations, attention."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, flow
 from torch2flow.models.lowering.operators.attention import scaled_dot_product_attention
 from torch2flow.models.lowering.operators.convolution import conv_padding
@@ -24,39 +22,30 @@ def linear(input, weight, bias=None):
     return product if bias is None else product + bias
 
 
-@stands_for("torch.nn.functional.bilinear", because="OneFlow has no `bilinear`.")
-def bilinear_of(input1, input2, weight, bias=None):
-    return bilinear(input1, input2, weight, bias)
+stands_for("torch.nn.functional.bilinear", because="OneFlow has no `bilinear`.")(bilinear)
 
 
-@stands_for(
-    "torch.nn.functional.conv1d",
-    "torch.conv1d",
-    because="OneFlow's wants a batch, and no padding `same` or `valid`.",
-    only_with=("padding=same", "padding=valid"),
-)
-def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    return convolved(F.conv1d, input, weight, bias, stride, padding, dilation, groups)
+def convolution(name):
+    """The convolution of that name, of one sample too, and with the paddings `same` and `valid`."""
+
+    def convolve(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        return convolved(getattr(F, name), input, weight, bias, stride, padding, dilation, groups)
+
+    convolve.__name__ = convolve.__qualname__ = name
+    return convolve
 
 
-@stands_for(
-    "torch.nn.functional.conv2d",
-    "torch.conv2d",
-    because="OneFlow's wants a batch, and no padding `same` or `valid`.",
-    only_with=("padding=same", "padding=valid"),
-)
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    return convolved(F.conv2d, input, weight, bias, stride, padding, dilation, groups)
+conv1d = convolution("conv1d")
+conv2d = convolution("conv2d")
+conv3d = convolution("conv3d")
 
-
-@stands_for(
-    "torch.nn.functional.conv3d",
-    "torch.conv3d",
-    because="OneFlow's wants a batch, and no padding `same` or `valid`.",
-    only_with=("padding=same", "padding=valid"),
-)
-def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    return convolved(F.conv3d, input, weight, bias, stride, padding, dilation, groups)
+for _convolve in (conv1d, conv2d, conv3d):
+    stands_for(
+        f"torch.nn.functional.{_convolve.__name__}",
+        f"torch.{_convolve.__name__}",
+        because="OneFlow's wants a batch, and no padding `same` or `valid`.",
+        only_with=("padding=same", "padding=valid"),
+    )(_convolve)
 
 
 def convolved(convolve, x, weight, bias, stride, padding, dilation, groups):
@@ -68,72 +57,58 @@ def convolved(convolve, x, weight, bias, stride, padding, dilation, groups):
     return convolve(x, weight, bias, stride, padding, dilation, groups)
 
 
-@stands_for(
-    "torch.nn.functional.conv_transpose1d", "torch.conv_transpose1d", because="OneFlow's wants a batch.", only_with=()
-)
-def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    return convolved_back(F.conv_transpose1d, input, weight, bias, stride, padding, output_padding, groups, dilation)
+def transposed_convolution(name):
+    """The transposed convolution of that name, of one sample too."""
+
+    def convolve(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+        return convolved_back(getattr(F, name), input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+    convolve.__name__ = convolve.__qualname__ = name
+    return convolve
 
 
-@stands_for(
-    "torch.nn.functional.conv_transpose2d", "torch.conv_transpose2d", because="OneFlow's wants a batch.", only_with=()
-)
-def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    return convolved_back(F.conv_transpose2d, input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-
-@stands_for(
-    "torch.nn.functional.conv_transpose3d", "torch.conv_transpose3d", because="OneFlow's wants a batch.", only_with=()
-)
-def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    return convolved_back(F.conv_transpose3d, input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-
-def convolved_back(convolve, x, weight, bias, stride, padding, output_padding, groups, dilation):
-    """A transposed convolution, of one sample too."""
-    options = (weight, bias, stride, padding, output_padding, groups, dilation)
-    if x.ndim == weight.ndim - 1:
+def convolved_back(convolve, x, *options):
+    """A transposed convolution, of one sample too; the options begin with the weight."""
+    if x.ndim == options[0].ndim - 1:
         return convolve(x.unsqueeze(0), *options).squeeze(0)
     return convolve(x, *options)
 
 
-@stands_for(
-    "torch.nn.functional.max_pool1d",
-    "torch.max_pool1d",
-    because="OneFlow's orders arguments otherwise, wants a batch.",
-    only_with=("input", "ceil_mode", "return_indices"),
-)
-def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    return largest_of_windows(F.max_pool1d, input, 3, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+conv_transpose1d = transposed_convolution("conv_transpose1d")
+conv_transpose2d = transposed_convolution("conv_transpose2d")
+conv_transpose3d = transposed_convolution("conv_transpose3d")
+
+for _convolve in (conv_transpose1d, conv_transpose2d, conv_transpose3d):
+    _names = f"torch.nn.functional.{_convolve.__name__}", f"torch.{_convolve.__name__}"
+    stands_for(*_names, because="OneFlow's wants a batch.", only_with=())(_convolve)
 
 
-@stands_for(
-    "torch.nn.functional.max_pool2d",
-    "torch.max_pool2d",
-    because="OneFlow's orders arguments otherwise, wants a batch.",
-    only_with=("input", "ceil_mode", "return_indices"),
-)
-def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    return largest_of_windows(F.max_pool2d, input, 4, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+def max_pooling(name, ndim):
+    """The max pooling of that name, of one sample too; a batch has that many dimensions."""
+
+    def pool(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+        options = {"stride": stride or None, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+        x = input if input.ndim == ndim else input.unsqueeze(0)
+        found = getattr(F, name)(x, plain(kernel_size), return_indices=return_indices, **options)
+        if x is input:
+            return found
+        return tuple(each.squeeze(0) for each in found) if return_indices else found.squeeze(0)
+
+    pool.__name__ = pool.__qualname__ = name
+    return pool
 
 
-@stands_for(
-    "torch.nn.functional.max_pool3d",
-    "torch.max_pool3d",
-    because="OneFlow's orders arguments otherwise, wants a batch.",
-    only_with=("input", "ceil_mode", "return_indices"),
-)
-def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    return largest_of_windows(F.max_pool3d, input, 5, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+max_pool1d = max_pooling("max_pool1d", 3)
+max_pool2d = max_pooling("max_pool2d", 4)
+max_pool3d = max_pooling("max_pool3d", 5)
 
-
-def largest_of_windows(pool, x, ndim, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
-    """Max pooling, of one sample too."""
-    options = {"stride": stride or None, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-    if x.ndim == ndim:
-        return pool(x, plain(kernel_size), return_indices=return_indices, **options)
-    found = pool(x.unsqueeze(0), plain(kernel_size), return_indices=return_indices, **options)
-    return tuple(each.squeeze(0) for each in found) if return_indices else found.squeeze(0)
+for _pool in (max_pool1d, max_pool2d, max_pool3d):
+    stands_for(
+        f"torch.nn.functional.{_pool.__name__}",
+        f"torch.{_pool.__name__}",
+        because="OneFlow's orders arguments otherwise, wants a batch.",
+        only_with=("input", "ceil_mode", "return_indices"),
+    )(_pool)
 
 
 def plain(size):
@@ -336,9 +311,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     )
 
 
-@stands_for("torch.nn.functional.group_norm", "torch.group_norm", because="OneFlow has the module alone.")
-def group_norm_of(input, num_groups, weight=None, bias=None, eps=1e-5):
-    return group_norm(input, num_groups, weight, bias, eps)
+stands_for("torch.nn.functional.group_norm", "torch.group_norm", because="OneFlow has the module alone.")(group_norm)
 
 
 @stands_for("torch.nn.functional.instance_norm", because="OneFlow has the module alone.")
@@ -384,8 +357,6 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     return flow.linalg.vector_norm(x1 - x2 + eps, p, -1, keepdim)
 
 
-@stands_for(
+stands_for(
     "torch.nn.functional.scaled_dot_product_attention", because="OneFlow has no `scaled_dot_product_attention`."
-)
-def attention_of(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
-    return scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
+)(scaled_dot_product_attention)

@@ -1,7 +1,5 @@
 """Layers that learn the size of their input from the first one, and are ordinary layers from then on."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow, nn
 from torch2flow.port.compat.registry import stands_for
 

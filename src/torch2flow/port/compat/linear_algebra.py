@@ -1,18 +1,18 @@
 """Products of matrices and vectors, and what is made of them."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.linear_algebra import (
+    cdist,
     contraction,
     cosine_similarity,
     cross_product,
     inner_product,
     kron,
-    length_of,
     matrix_power,
     multi_dot,
+    outer,
     pdist,
+    trace,
 )
 from torch2flow.port.compat.common import promoted, stored, written
 from torch2flow.port.compat.registry import stands_for
@@ -33,8 +33,8 @@ def matmul(input, other, *, out=None):
     if other.ndim == 1:
         return stored(matmul(input, other.unsqueeze(-1)).squeeze(-1), out)
     if 0 in input.shape or 0 in other.shape:
-        outer = flow.broadcast_shapes(tuple(input.shape[:-2]), tuple(other.shape[:-2]))
-        return flow.zeros((*outer, input.shape[-2], other.shape[-1]), dtype=input.dtype, device=input.device)
+        batch = flow.broadcast_shapes(tuple(input.shape[:-2]), tuple(other.shape[:-2]))
+        return flow.zeros((*batch, input.shape[-2], other.shape[-1]), dtype=input.dtype, device=input.device)
     if not input.dtype.is_floating_point:
         return stored(flow.matmul(input.to(flow.float64), other.to(flow.float64)).to(input.dtype), out)
     return stored(flow.matmul(input, other), out)
@@ -90,9 +90,9 @@ def inner(input, other):
     return inner_product(input, other)
 
 
-@stands_for("torch.outer", "torch.ger", "torch.Tensor.outer", "torch.Tensor.ger", because="OneFlow has no `outer`.")
-def outer(input, vec2):
-    return input.unsqueeze(1) * vec2
+stands_for("torch.outer", "torch.ger", "torch.Tensor.outer", "torch.Tensor.ger", because="OneFlow has no `outer`.")(
+    outer
+)
 
 
 @stands_for("torch.einsum", because="OneFlow's takes no list of tensors.", only_with=("operands",))
@@ -152,9 +152,7 @@ def linalg_cross(input, other, *, dim=-1):
     return cross_product(input, other, dim)
 
 
-@stands_for("torch.linalg.multi_dot", because="OneFlow has no `multi_dot`.")
-def product_of_all(tensors):
-    return multi_dot(tensors)
+stands_for("torch.linalg.multi_dot", because="OneFlow has no `multi_dot`.")(multi_dot)
 
 
 @stands_for("torch.chain_matmul", because="OneFlow has no `chain_matmul`.")
@@ -177,16 +175,8 @@ def linalg_diagonal(A, *, offset=0, dim1=-2, dim2=-1):
     return flow.diagonal(A, offset, dim1, dim2)
 
 
-@stands_for("torch.trace", "torch.Tensor.trace", because="OneFlow has no `trace`.")
-def trace(input):
-    return flow.diagonal(input, 0, 0, 1).sum()
-
-
-@stands_for("torch.cdist", because="OneFlow has no `cdist`.")
-def cdist(x1, x2, p=2.0, compute_mode=None):
-    return length_of(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)
-
-
+stands_for("torch.trace", "torch.Tensor.trace", because="OneFlow has no `trace`.")(trace)
+stands_for("torch.cdist", because="OneFlow has no `cdist`.")(cdist)
 stands_for("torch.pdist", "torch.nn.functional.pdist", because="OneFlow has no `pdist`.")(pdist)
 stands_for("torch.cosine_similarity", "torch.nn.functional.cosine_similarity",
            because="OneFlow's differs where a vector is nearly 0.")(cosine_similarity)  # fmt: skip

@@ -1,7 +1,5 @@
 """Losses as functions."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import F, flow
@@ -20,19 +18,22 @@ from torch2flow.port.compat.common import promoted
 from torch2flow.port.compat.registry import stands_for
 
 
+def reduction_of(reduction, size_average, reduce):
+    """The reduction; `size_average` and `reduce` are PyTorch's older way to say it."""
+    if size_average is None and reduce is None:
+        return reduction
+    return "none" if reduce is False else "mean" if size_average is None or size_average else "sum"
+
+
 def summarized(loss, reduction, size_average=None, reduce=None):
-    """The mean, the sum or all elements; `size_average` and `reduce` are PyTorch's older way to say it."""
-    if size_average is not None or reduce is not None:
-        kept = size_average is None or size_average
-        reduction = "none" if reduce is False else "mean" if kept else "sum"
+    """The mean, the sum or all elements."""
+    reduction = reduction_of(reduction, size_average, reduce)
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
 
 
 def way_of(reduction, size_average=None, reduce=None):
     """PyTorch's number for a reduction."""
-    if size_average is not None or reduce is not None:
-        reduction = "none" if reduce is False else "mean" if size_average in (None, True) else "sum"
-    return {"none": 0, "mean": 1, "sum": 2}[reduction]
+    return {"none": 0, "mean": 1, "sum": 2}[reduction_of(reduction, size_average, reduce)]
 
 
 @stands_for(

@@ -1,7 +1,5 @@
 """Methods of tensors: those that work in place, conversions, attributes, hooks."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.arithmetic import neg, power, round_to, trunc
 from torch2flow.port.compat.common import sized, written
@@ -53,64 +51,9 @@ def pow_(self, exponent):
     return written(self, power(self.clone(), exponent))
 
 
-@stands_for("torch.Tensor.abs_", "torch.abs_", because="OneFlow has no `abs_`.")
-def abs_(self):
-    return written(self, flow.abs(self.clone()))
-
-
 @stands_for("torch.Tensor.neg_", "torch.neg_", because="OneFlow has no `neg_`.")
 def neg_(self):
     return written(self, neg(self.clone()))
-
-
-@stands_for("torch.Tensor.sqrt_", "torch.sqrt_", because="OneFlow has no `sqrt_`.")
-def sqrt_(self):
-    return written(self, flow.sqrt(self.clone()))
-
-
-@stands_for("torch.Tensor.rsqrt_", "torch.rsqrt_", because="OneFlow has no `rsqrt_`.")
-def rsqrt_(self):
-    return written(self, flow.rsqrt(self.clone()))
-
-
-@stands_for("torch.Tensor.square_", "torch.square_", because="OneFlow has no `square_`.")
-def square_(self):
-    return written(self, flow.square(self.clone()))
-
-
-@stands_for("torch.Tensor.reciprocal_", "torch.reciprocal_", because="OneFlow has no `reciprocal_`.")
-def reciprocal_(self):
-    return written(self, flow.reciprocal(self.clone()))
-
-
-@stands_for("torch.Tensor.exp_", "torch.exp_", because="OneFlow has no `exp_`.")
-def exp_(self):
-    return written(self, flow.exp(self.clone()))
-
-
-@stands_for("torch.Tensor.log_", "torch.log_", because="OneFlow has no `log_`.")
-def log_(self):
-    return written(self, flow.log(self.clone()))
-
-
-@stands_for("torch.Tensor.sigmoid_", "torch.sigmoid_", because="OneFlow has no `sigmoid_`.")
-def sigmoid_(self):
-    return written(self, flow.sigmoid(self.clone()))
-
-
-@stands_for("torch.Tensor.tanh_", "torch.tanh_", because="OneFlow has no `tanh_`.")
-def tanh_(self):
-    return written(self, flow.tanh(self.clone()))
-
-
-@stands_for("torch.Tensor.cos_", "torch.cos_", because="OneFlow has no `cos_`.")
-def cos_(self):
-    return written(self, flow.cos(self.clone()))
-
-
-@stands_for("torch.Tensor.ceil_", "torch.ceil_", because="OneFlow has no `ceil_`.")
-def ceil_(self):
-    return written(self, flow.ceil(self))
 
 
 @stands_for("torch.Tensor.round_", "torch.round_", because="OneFlow has no `round_`.")

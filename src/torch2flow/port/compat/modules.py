@@ -4,8 +4,6 @@ They carry PyTorch's names, since code asks a module for the name of its class.
 """
 # ruff: noqa: RUF012
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, flow, nn
 from torch2flow.models.lowering.operators.pooling import pad_by_index
 from torch2flow.port.compat.activations import dropout_of_channels
@@ -17,9 +15,8 @@ from torch2flow.port.compat.layers import (
     avg_pool2d,
     avg_pool3d,
     batch_norm,
-    conv1d,
-    conv2d,
-    conv3d,
+    convolved,
+    convolved_back,
     embedding,
     instance_norm,
     layer_norm,
@@ -59,12 +56,9 @@ class Linear(nn.Linear):
         return linear(input, self.weight, self.bias)
 
 
-@stands_for(
-    "torch.nn.Conv1d",
-    because="OneFlow's wants a batch, and takes no `padding_mode`, `device` or `dtype`.",
-    only_with=("padding_mode", "device", "dtype"),
-)
-class Conv1d(nn.Conv1d):
+class PaddedConvolution:
+    """What the three classes of convolutions share: every kind of padding, and inputs without a batch."""
+
     def __init__(
         self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
         padding_mode="zeros", device=None, dtype=None,
@@ -74,7 +68,20 @@ class Conv1d(nn.Conv1d):
         placed(self, device, dtype)
 
     def forward(self, input):
-        return convolved_by(self, conv1d, input)
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input, padding = pad_by_index(input, edges_of(padding), self.padding_mode), 0
+        convolve = getattr(F, f"conv{self.weight.ndim - 2}d")
+        return convolved(convolve, input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+
+@stands_for(
+    "torch.nn.Conv1d",
+    because="OneFlow's wants a batch, and takes no `padding_mode`, `device` or `dtype`.",
+    only_with=("padding_mode", "device", "dtype"),
+)
+class Conv1d(PaddedConvolution, nn.Conv1d):
+    pass
 
 
 @stands_for(
@@ -82,17 +89,8 @@ class Conv1d(nn.Conv1d):
     because="OneFlow's wants a batch, and takes no `padding_mode`, `device` or `dtype`.",
     only_with=("padding_mode", "device", "dtype"),
 )
-class Conv2d(nn.Conv2d):
-    def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
-        padding_mode="zeros", device=None, dtype=None,
-    ):  # fmt: skip
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-        self.padding_mode = padding_mode
-        placed(self, device, dtype)
-
-    def forward(self, input):
-        return convolved_by(self, conv2d, input)
+class Conv2d(PaddedConvolution, nn.Conv2d):
+    pass
 
 
 @stands_for(
@@ -100,153 +98,108 @@ class Conv2d(nn.Conv2d):
     because="OneFlow's wants a batch, and takes no `padding_mode`, `device` or `dtype`.",
     only_with=("padding_mode", "device", "dtype"),
 )
-class Conv3d(nn.Conv3d):
+class Conv3d(PaddedConvolution, nn.Conv3d):
+    pass
+
+
+class TransposedConvolution:
+    """What the three classes of transposed convolutions share: an output size, and inputs without a batch."""
+
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
-        padding_mode="zeros", device=None, dtype=None,
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
+        dilation=1, padding_mode="zeros", device=None, dtype=None,
     ):  # fmt: skip
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-        self.padding_mode = padding_mode
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation
+        )
         placed(self, device, dtype)
 
-    def forward(self, input):
-        return convolved_by(self, conv3d, input)
-
-
-def convolved_by(module, convolve, x):
-    """What a convolution with these weights and edges gives."""
-    options = module.weight, module.bias, module.stride
-    if module.padding_mode == "zeros":
-        return convolve(x, *options, module.padding, module.dilation, module.groups)
-    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
-    x = pad_by_index(x, edges_of(module.padding), mode)
-    return convolve(x, *options, 0, module.dilation, module.groups)
+    def forward(self, input, output_size=None):
+        dims = self.weight.ndim - 2
+        stride, padding, dilation, kernel, extra = (
+            [each] * dims if isinstance(each, int) else list(each)
+            for each in (self.stride, self.padding, self.dilation, self.kernel_size, self.output_padding)
+        )
+        if output_size is not None:
+            smallest = [
+                (input.shape[d - dims] - 1) * stride[d] - 2 * padding[d] + dilation[d] * (kernel[d] - 1) + 1
+                for d in range(dims)
+            ]
+            extra = [size - least for size, least in zip(list(output_size)[-dims:], smallest, strict=True)]
+        convolve = getattr(F, f"conv_transpose{dims}d")
+        return convolved_back(convolve, input, self.weight, self.bias, stride, padding, extra, self.groups, dilation)
 
 
 @stands_for("torch.nn.ConvTranspose1d", because=f"{PLACES}, and no `output_size`.", only_with=("device", "dtype"))
-class ConvTranspose1d(nn.ConvTranspose1d):
-    def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
-        dilation=1, padding_mode="zeros", device=None, dtype=None,
-    ):  # fmt: skip
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation
-        )
-        placed(self, device, dtype)
-
-    def forward(self, input, output_size=None):
-        return grown_by(self, F.conv_transpose1d, input, output_size)
+class ConvTranspose1d(TransposedConvolution, nn.ConvTranspose1d):
+    pass
 
 
 @stands_for("torch.nn.ConvTranspose2d", because=f"{PLACES}, and no `output_size`.", only_with=("device", "dtype"))
-class ConvTranspose2d(nn.ConvTranspose2d):
-    def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
-        dilation=1, padding_mode="zeros", device=None, dtype=None,
-    ):  # fmt: skip
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation
-        )
-        placed(self, device, dtype)
-
-    def forward(self, input, output_size=None):
-        return grown_by(self, F.conv_transpose2d, input, output_size)
+class ConvTranspose2d(TransposedConvolution, nn.ConvTranspose2d):
+    pass
 
 
 @stands_for("torch.nn.ConvTranspose3d", because=f"{PLACES}, and no `output_size`.", only_with=("device", "dtype"))
-class ConvTranspose3d(nn.ConvTranspose3d):
+class ConvTranspose3d(TransposedConvolution, nn.ConvTranspose3d):
+    pass
+
+
+class NormOverBatches:
+    """What the three classes of batch normalization share: a device, a dtype, and the mean over all batches so far."""
+
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
-        dilation=1, padding_mode="zeros", device=None, dtype=None,
-    ):  # fmt: skip
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation
-        )
+        self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None
+    ):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats)
         placed(self, device, dtype)
 
-    def forward(self, input, output_size=None):
-        return grown_by(self, F.conv_transpose3d, input, output_size)
-
-
-def grown_by(module, convolve, x, output_size):
-    """What a transposed convolution gives, of one sample too, and of the size that is asked for."""
-    dims = module.weight.ndim - 2
-    sizes = [
-        [each] * dims if isinstance(each, int) else list(each)
-        for each in (module.stride, module.padding, module.dilation, module.kernel_size, module.output_padding)
-    ]
-    stride, padding, dilation, kernel, extra = sizes
-    if output_size is not None:
-        smallest = [
-            (x.shape[d - dims] - 1) * stride[d] - 2 * padding[d] + dilation[d] * (kernel[d] - 1) + 1
-            for d in range(dims)
-        ]
-        extra = [size - least for size, least in zip(list(output_size)[-dims:], smallest, strict=True)]
-    options = module.weight, module.bias, stride, padding, extra, module.groups, dilation
-    if x.ndim == dims + 1:
-        return convolve(x.unsqueeze(0), *options).squeeze(0)
-    return convolve(x, *options)
-
-
-def normalized_by(module, x):
-    """What batch normalization gives; it counts batches and keeps running statistics in train mode."""
-    if module.training and module.track_running_stats:
-        module.num_batches_tracked.add_(1)
-    momentum = module.momentum
-    if momentum is None:  # The mean over all batches so far.
-        momentum = 1.0 / module.num_batches_tracked.item() if module.training and module.track_running_stats else 0.0
-    training = module.training or module.running_mean is None
-    mean, var = (module.running_mean, module.running_var) if module.track_running_stats else (None, None)
-    return batch_norm(x, mean, var, module.weight, module.bias, training, momentum, module.eps)
+    def forward(self, input):
+        counts = self.training and self.track_running_stats
+        if counts:
+            self.num_batches_tracked.add_(1)
+        momentum = self.momentum
+        if momentum is None:  # The mean over all batches so far.
+            momentum = 1.0 / self.num_batches_tracked.item() if counts else 0.0
+        training = self.training or self.running_mean is None
+        mean, var = (self.running_mean, self.running_var) if self.track_running_stats else (None, None)
+        return batch_norm(input, mean, var, self.weight, self.bias, training, momentum, self.eps)
 
 
 @stands_for(
     "torch.nn.BatchNorm1d", because=f"{PLACES}, and no `momentum=None`.", only_with=("momentum=None", "device", "dtype")
 )
-class BatchNorm1d(nn.BatchNorm1d):
-    def __init__(
-        self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None
-    ):
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
-        placed(self, device, dtype)
-
-    def forward(self, input):
-        return normalized_by(self, input)
+class BatchNorm1d(NormOverBatches, nn.BatchNorm1d):
+    pass
 
 
 @stands_for(
     "torch.nn.BatchNorm2d", because=f"{PLACES}, and no `momentum=None`.", only_with=("momentum=None", "device", "dtype")
 )
-class BatchNorm2d(nn.BatchNorm2d):
-    def __init__(
-        self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None
-    ):
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
-        placed(self, device, dtype)
-
-    def forward(self, input):
-        return normalized_by(self, input)
+class BatchNorm2d(NormOverBatches, nn.BatchNorm2d):
+    pass
 
 
 @stands_for(
     "torch.nn.BatchNorm3d", because=f"{PLACES}, and no `momentum=None`.", only_with=("momentum=None", "device", "dtype")
 )
-class BatchNorm3d(nn.BatchNorm3d):
+class BatchNorm3d(NormOverBatches, nn.BatchNorm3d):
+    pass
+
+
+class NormOfInstances:
+    """What the three classes of instance normalization share: a device, a dtype, and statistics that are used."""
+
     def __init__(
-        self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None
+        self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None, dtype=None
     ):
         super().__init__(num_features, eps, momentum, affine, track_running_stats)
         placed(self, device, dtype)
 
     def forward(self, input):
-        return normalized_by(self, input)
-
-
-def normalized_alone(module, x):
-    """What instance normalization gives."""
-    own = module.training or not module.track_running_stats
-    mean, var = (module.running_mean, module.running_var) if module.track_running_stats else (None, None)
-    return instance_norm(x, mean, var, module.weight, module.bias, own, module.momentum or 0.0, module.eps)
+        own = self.training or not self.track_running_stats
+        mean, var = (self.running_mean, self.running_var) if self.track_running_stats else (None, None)
+        return instance_norm(input, mean, var, self.weight, self.bias, own, self.momentum or 0.0, self.eps)
 
 
 @stands_for(
@@ -254,15 +207,8 @@ def normalized_alone(module, x):
     because=f"{PLACES}, and never uses its running statistics.",
     only_with=("track_running_stats=True", "device", "dtype"),
 )
-class InstanceNorm1d(nn.InstanceNorm1d):
-    def __init__(
-        self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None, dtype=None
-    ):
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
-        placed(self, device, dtype)
-
-    def forward(self, input):
-        return normalized_alone(self, input)
+class InstanceNorm1d(NormOfInstances, nn.InstanceNorm1d):
+    pass
 
 
 @stands_for(
@@ -270,15 +216,8 @@ class InstanceNorm1d(nn.InstanceNorm1d):
     because=f"{PLACES}, and never uses its running statistics.",
     only_with=("track_running_stats=True", "device", "dtype"),
 )
-class InstanceNorm2d(nn.InstanceNorm2d):
-    def __init__(
-        self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None, dtype=None
-    ):
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
-        placed(self, device, dtype)
-
-    def forward(self, input):
-        return normalized_alone(self, input)
+class InstanceNorm2d(NormOfInstances, nn.InstanceNorm2d):
+    pass
 
 
 @stands_for(
@@ -286,15 +225,8 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     because=f"{PLACES}, and never uses its running statistics.",
     only_with=("track_running_stats=True", "device", "dtype"),
 )
-class InstanceNorm3d(nn.InstanceNorm3d):
-    def __init__(
-        self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None, dtype=None
-    ):
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
-        placed(self, device, dtype)
-
-    def forward(self, input):
-        return normalized_alone(self, input)
+class InstanceNorm3d(NormOfInstances, nn.InstanceNorm3d):
+    pass
 
 
 @stands_for(
@@ -355,70 +287,60 @@ def embedding_of(embeddings, *args, **named):
     return Embedding.from_pretrained(embeddings, *args, **named)
 
 
-@stands_for("torch.nn.LSTM", because=f"{PLACES}, and has no `flatten_parameters`.")
-class LSTM(nn.LSTM):
+class RecurrentLayers:
+    """What the three classes of recurrent layers share: a device, a dtype, and `flatten_parameters`."""
+
     def __init__(self, *args, device=None, dtype=None, **named):
         super().__init__(*args, **named)
         placed(self, device, dtype)
 
     def flatten_parameters(self):
         """Nothing: OneFlow lays out no weights for cuDNN."""
+
+
+@stands_for("torch.nn.LSTM", because=f"{PLACES}, and has no `flatten_parameters`.")
+class LSTM(RecurrentLayers, nn.LSTM):
+    pass
 
 
 @stands_for("torch.nn.GRU", because=f"{PLACES}, and has no `flatten_parameters`.")
-class GRU(nn.GRU):
-    def __init__(self, *args, device=None, dtype=None, **named):
-        super().__init__(*args, **named)
-        placed(self, device, dtype)
-
-    def flatten_parameters(self):
-        """Nothing: OneFlow lays out no weights for cuDNN."""
+class GRU(RecurrentLayers, nn.GRU):
+    pass
 
 
 @stands_for("torch.nn.RNN", because=f"{PLACES}, and has no `flatten_parameters`.")
-class RNN(nn.RNN):
-    def __init__(self, *args, device=None, dtype=None, **named):
-        super().__init__(*args, **named)
-        placed(self, device, dtype)
+class RNN(RecurrentLayers, nn.RNN):
+    pass
 
-    def flatten_parameters(self):
-        """Nothing: OneFlow lays out no weights for cuDNN."""
+
+class MaxPoolOfSamples:
+    """What the three classes of max pooling share: inputs without a batch, and sizes as they were given."""
+
+    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
+        super().__init__(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.dilation, self.return_indices, self.ceil_mode = padding, dilation, return_indices, ceil_mode
+
+    def forward(self, input):
+        options = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
+        return self.pool(input, *options)
 
 
 @stands_for("torch.nn.MaxPool1d", because="OneFlow's wants a batch.", only_with=())
-class MaxPool1d(nn.MaxPool1d):
-    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
-        super().__init__(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
-        self.pooling = kernel_size, stride, padding, dilation, ceil_mode, return_indices
-        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
-
-    def forward(self, input):
-        return max_pool1d(input, *self.pooling)
+class MaxPool1d(MaxPoolOfSamples, nn.MaxPool1d):
+    pool = staticmethod(max_pool1d)
 
 
 @stands_for(
     "torch.nn.MaxPool2d", because="OneFlow's ends the process without a batch, and keeps sizes as pairs.", only_with=()
 )
-class MaxPool2d(nn.MaxPool2d):
-    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
-        super().__init__(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
-        self.padding, self.dilation, self.return_indices, self.ceil_mode = padding, dilation, return_indices, ceil_mode
-        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
-
-    def forward(self, input):
-        options = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
-        return max_pool2d(input, *options)
+class MaxPool2d(MaxPoolOfSamples, nn.MaxPool2d):
+    pool = staticmethod(max_pool2d)
 
 
 @stands_for("torch.nn.MaxPool3d", because="OneFlow's wants a batch.", only_with=())
-class MaxPool3d(nn.MaxPool3d):
-    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
-        super().__init__(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
-        self.pooling = kernel_size, stride, padding, dilation, ceil_mode, return_indices
-        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
-
-    def forward(self, input):
-        return max_pool3d(input, *self.pooling)
+class MaxPool3d(MaxPoolOfSamples, nn.MaxPool3d):
+    pool = staticmethod(max_pool3d)
 
 
 @stands_for("torch.nn.AvgPool1d", because="OneFlow's wants a batch.", only_with=())
@@ -431,10 +353,9 @@ class AvgPool1d(nn.AvgPool1d):
         return avg_pool1d(input, *self.pooling)
 
 
-@stands_for(
-    "torch.nn.AvgPool2d", because="OneFlow's wants a batch, and keeps sizes as pairs.", only_with=("divisor_override",)
-)
-class AvgPool2d(nn.AvgPool2d):
+class MeanPoolOfSamples:
+    """What two classes of average pooling share: inputs without a batch, and sizes as they were given."""
+
     def __init__(
         self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
     ):
@@ -444,22 +365,20 @@ class AvgPool2d(nn.AvgPool2d):
         self.divisor_override = divisor_override
 
     def forward(self, input):
-        return avg_pool2d(
-            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
-            self.divisor_override,
-        )  # fmt: skip
+        options = self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override
+        return self.pool(input, self.kernel_size, self.stride, *options)
+
+
+@stands_for(
+    "torch.nn.AvgPool2d", because="OneFlow's wants a batch, and keeps sizes as pairs.", only_with=("divisor_override",)
+)
+class AvgPool2d(MeanPoolOfSamples, nn.AvgPool2d):
+    pool = staticmethod(avg_pool2d)
 
 
 @stands_for("torch.nn.AvgPool3d", because="OneFlow's wants a batch.", only_with=("divisor_override",))
-class AvgPool3d(nn.AvgPool3d):
-    def __init__(
-        self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
-    ):
-        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override or 0)
-        self.pooling = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-
-    def forward(self, input):
-        return avg_pool3d(input, *self.pooling)
+class AvgPool3d(MeanPoolOfSamples, nn.AvgPool3d):
+    pool = staticmethod(avg_pool3d)
 
 
 @stands_for("torch.nn.AdaptiveAvgPool1d", because="OneFlow's wants a batch.", only_with=())

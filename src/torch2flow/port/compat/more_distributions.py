@@ -1,7 +1,5 @@
 """Distributions of one number that code takes less often: heavy tails, halves, counts of trials."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import F, flow

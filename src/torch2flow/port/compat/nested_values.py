@@ -1,7 +1,5 @@
 """Values inside lists, tuples and dictionaries: PyTorch's `_pytree`."""
 
-from __future__ import annotations
-
 from torch2flow.port.compat.registry import stands_for
 
 

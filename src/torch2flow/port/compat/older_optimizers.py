@@ -1,7 +1,5 @@
 """Optimizers that older code and physics take: averaged SGD, Rprop and L-BFGS with its line search."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.optimizers import Optimizer, kept
 from torch2flow.port.compat.registry import stands_for

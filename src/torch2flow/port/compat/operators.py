@@ -1,7 +1,5 @@
 """Operators of Python on tensors: what `port/operands.py` gives OneFlow's tensors where code may need it."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.common import as_float, number, promoted
 from torch2flow.port.compat.registry import stands_for

@@ -1,7 +1,5 @@
 """Optimizers."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow

@@ -1,7 +1,5 @@
 """Order: what is largest, what is sorted, what is unique, where a value would stand."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.ordering import (
     kth_value,

@@ -1,7 +1,5 @@
 """Parametrizations: a weight that is computed from others whenever it is read, by a subclass made for its module."""
 
-from __future__ import annotations
-
 import contextlib
 
 from torch2flow.models.lowering.lazy import flow, nn

@@ -1,7 +1,5 @@
 """Distributions of probability."""
 
-from __future__ import annotations
-
 import copy
 import math
 

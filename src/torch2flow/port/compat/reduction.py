@@ -1,7 +1,5 @@
 """Sums, means, extremes, norms, cumulative sums: what makes one number of many."""
 
-from __future__ import annotations
-
 from collections import namedtuple
 
 from torch2flow.models.lowering.lazy import flow
@@ -233,9 +231,9 @@ def median(input, dim=None, keepdim=False):
     return ValuesAndIndices(*flow.median(input, dim=dim, keepdim=keepdim))
 
 
-@stands_for("torch.quantile", "torch.Tensor.quantile", because="OneFlow's takes matrices alone, and one number.")
-def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
-    return quantile_along(input, q, dim, keepdim, interpolation)
+stands_for("torch.quantile", "torch.Tensor.quantile", because="OneFlow's takes matrices alone, and one number.")(
+    quantile_along
+)
 
 
 @stands_for(
@@ -303,9 +301,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
     return Histogram(*counts_in_bins(input, bins, range, weight, density))
 
 
-@stands_for("torch.diff", "torch.Tensor.diff", because="OneFlow has no `diff`.")
-def differences(input, n=1, dim=-1, prepend=None, append=None):
-    return diff(input, n, dim, prepend, append)
+stands_for("torch.diff", "torch.Tensor.diff", because="OneFlow has no `diff`.")(diff)
 
 
 @stands_for("torch.trapz", "torch.trapezoid", because="OneFlow has no `trapezoid`.")

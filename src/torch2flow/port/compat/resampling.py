@@ -1,7 +1,5 @@
 """Padding, and images of another size or sampled elsewhere."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, flow, nn
 from torch2flow.models.lowering.operators.pooling import pad_by_index
 from torch2flow.models.lowering.operators.resampling import nearest_exact, resize_smoothly

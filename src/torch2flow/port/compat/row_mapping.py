@@ -1,7 +1,5 @@
 """`torch.vmap`: a function of one row becomes one of many."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.nested_values import tree_flatten
 from torch2flow.port.compat.registry import stands_for

@@ -1,7 +1,5 @@
 """What surrounds a model: scripting and compiling, precision, devices, seeds, files, gradients."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import os

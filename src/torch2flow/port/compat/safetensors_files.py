@@ -1,7 +1,5 @@
 """What `safetensors.torch` does: files of safetensors, read and written with OneFlow's tensors."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

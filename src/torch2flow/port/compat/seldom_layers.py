@@ -1,7 +1,5 @@
 """Layers, losses and helpers of `torch.nn` that few models have."""
 
-from __future__ import annotations
-
 from collections import namedtuple
 
 from torch2flow.models.lowering.lazy import F, flow, nn

@@ -1,7 +1,5 @@
 """The shape of a tensor, the order of its dimensions, and tensors put together or taken apart."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import at, flow
 from torch2flow.models.lowering.operators.shape import (
     channel_shuffle,
@@ -92,11 +90,7 @@ def flatten(input, start_dim=0, end_dim=-1):
 
 
 stands_for("torch.ravel", "torch.Tensor.ravel", because="OneFlow has no `ravel`.")(ravel)
-
-
-@stands_for("torch.unflatten", "torch.Tensor.unflatten", because="OneFlow has no `unflatten`.")
-def unflattened(input, dim, sizes):
-    return unflatten(input, dim, sizes)
+stands_for("torch.unflatten", "torch.Tensor.unflatten", because="OneFlow has no `unflatten`.")(unflatten)
 
 
 @stands_for(
@@ -212,19 +206,15 @@ def sum_to_size(self, *size):
     return summed_to(self, sized(size))
 
 
-@stands_for("torch.pixel_shuffle", "torch.nn.functional.pixel_shuffle", because="OneFlow has the module alone.")
-def shuffle_pixels(input, upscale_factor):
-    return pixel_shuffle(input, upscale_factor)
-
-
-@stands_for("torch.pixel_unshuffle", "torch.nn.functional.pixel_unshuffle", because="OneFlow has no `pixel_unshuffle`.")
-def unshuffle_pixels(input, downscale_factor):
-    return pixel_unshuffle(input, downscale_factor)
-
-
-@stands_for("torch.channel_shuffle", "torch.nn.functional.channel_shuffle", because="OneFlow has no `channel_shuffle`.")
-def shuffle_channels(input, groups):
-    return channel_shuffle(input, groups)
+stands_for("torch.pixel_shuffle", "torch.nn.functional.pixel_shuffle", because="OneFlow has the module alone.")(
+    pixel_shuffle
+)
+stands_for("torch.pixel_unshuffle", "torch.nn.functional.pixel_unshuffle", because="OneFlow has no `pixel_unshuffle`.")(
+    pixel_unshuffle
+)
+stands_for("torch.channel_shuffle", "torch.nn.functional.channel_shuffle", because="OneFlow has no `channel_shuffle`.")(
+    channel_shuffle
+)
 
 
 @stands_for(

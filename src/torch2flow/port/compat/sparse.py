@@ -1,7 +1,5 @@
 """Sparse tensors, which OneFlow has not: a dense one with the same values stands for each."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.linear_algebra import matmul
 from torch2flow.port.compat.registry import stands_for

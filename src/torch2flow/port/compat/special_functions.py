@@ -1,7 +1,5 @@
 """Functions of mathematics that OneFlow lacks, in float64 inside, under PyTorch's signatures."""
 
-from __future__ import annotations
-
 import math
 from collections import namedtuple
 

@@ -1,7 +1,5 @@
 """Streams of CUDA, of which OneFlow has none to choose: it orders its own work, so that waiting for one is no work."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 

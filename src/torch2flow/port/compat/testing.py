@@ -1,7 +1,5 @@
 """`torch.testing`, as far as tests beside a model use it."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.registry import stands_for
 

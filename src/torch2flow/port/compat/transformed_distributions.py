@@ -1,7 +1,5 @@
 """Distributions that are made of others: transformed, mixed, relaxed; and the transforms."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import F, flow

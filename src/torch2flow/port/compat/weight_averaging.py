@@ -1,7 +1,5 @@
 """Averages of a model's weights while it trains."""
 
-from __future__ import annotations
-
 import copy
 import math
 

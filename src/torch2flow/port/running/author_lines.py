@@ -9,9 +9,6 @@ from types import CodeType
 
 from torch2flow.port.source import PythonText, parse_source
 
-PLACED = (ast.expr, ast.stmt, ast.ExceptHandler, ast.arg, ast.keyword, ast.alias, ast.pattern)
-"""Nodes that have a place."""
-
 
 def compile_ported(source: PythonText, file: str) -> CodeType:
     """The code of an edited text: each instruction has the place in the original from which it comes.

@@ -3,8 +3,6 @@
 `multiprocessing` runs this as `__mp_main__`, by its name, in place of the script.
 """
 
-from __future__ import annotations
-
 import json
 import os
 

@@ -1,7 +1,5 @@
 """From a live PyTorch model to a `.pt2` and a recording of what it computes: the room that uses PyTorch."""
 
-from __future__ import annotations
-
 from torch2flow.proof.capture.capture_job import Captured
 from torch2flow.proof.capture.live import capture
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.proof.capture.borders import Borders, Row
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 _SAVED = "saved tensors"
 
@@ -57,10 +58,9 @@ def recorded_functions(torch: Any, borders: Borders) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
 def functions_through(
     torch: Any, call: Callable[[Any, OwnApply, tuple[Any, ...], dict[str, Any]], Any]
-) -> Iterator[None]:
+) -> contextlib.AbstractContextManager[None]:
     """While this lasts, each `apply` of an author's `torch.autograd.Function` is made by `call`.
 
     Args:
@@ -69,7 +69,6 @@ def functions_through(
     """
     base = torch.autograd.Function
     original = inspect.getattr_static(base, "apply")  # of Python from 2.0 on, of C before, and again from 2.14 on
-    is_its_own = "apply" in vars(base)
 
     def own(cls: Any) -> Any:
         return original.__get__(None, cls)
@@ -77,14 +76,7 @@ def functions_through(
     def apply(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
         return call(cls, own, args, kwargs) if is_authors(cls) else own(cls)(*args, **kwargs)
 
-    base.apply = classmethod(apply)
-    try:
-        yield
-    finally:
-        if is_its_own:
-            base.apply = original
-        else:
-            del base.apply
+    return replaced_attributes((base, "apply", classmethod(apply)))
 
 
 def is_authors(cls: Any) -> bool:

@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import Any
 
 from torch2flow.proof.capture.facts import class_name, encode
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 MARK = "torch2flow"
 ROOT = "_export_root"
@@ -251,8 +252,5 @@ def recorded_borders(torch: Any) -> Iterator[Borders]:
 
         return before(self, module, recorded, args, kwargs)
 
-    tracer_class.call_module = call_module
-    try:
+    with replaced_attributes((tracer_class, "call_module", call_module)):
         yield borders
-    finally:
-        tracer_class.call_module = before

@@ -29,6 +29,7 @@ from torch2flow.proof.capture.reasons import essence
 from torch2flow.proof.capture.runtime import version_of
 from torch2flow.proof.capture.torch_layers import exportable_layers
 from torch2flow.proof.capture.traced_control_flow import traced_control_flow
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 
 @dataclass
@@ -204,7 +205,7 @@ def _keywords_by_name(module: Any, bound: inspect.BoundArguments) -> Iterator[No
     if not variadic or not bound.arguments.get(variadic[0].name):
         yield
         return
-    original, own = module.forward, module.__dict__.get("forward")
+    original = module.forward
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         return original(*args, **kwargs)
@@ -212,14 +213,8 @@ def _keywords_by_name(module: Any, bound: inspect.BoundArguments) -> Iterator[No
     given = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in bound.arguments[variadic[0].name]]
     others = [parameter for parameter in parameters if parameter not in variadic]
     forward.__signature__ = inspect.Signature([*others, *given])  # type: ignore[attr-defined]
-    module.forward = forward
-    try:
+    with replaced_attributes((module, "forward", forward)):
         yield
-    finally:
-        if own is None:
-            del module.forward
-        else:
-            module.forward = own
 
 
 def _export(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], shapes: Any) -> Any:
@@ -282,8 +277,7 @@ def _silent() -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def _data_traced(torch: Any) -> Iterator[None]:
+def _data_traced(torch: Any) -> contextlib.AbstractContextManager[None]:
     """`tensor.data`, which PyTorch's tracer takes for a constant, is `tensor.detach()`: the same values and memory."""
     original = torch.Tensor.data
 
@@ -293,11 +287,7 @@ def _data_traced(torch: Any) -> Iterator[None]:
         else:
             original.__set__(tensor, value)
 
-    torch.Tensor.data = property(lambda tensor: tensor.detach(), given)
-    try:
-        yield
-    finally:
-        del torch.Tensor.data  # PyTorch's own is that of its base class
+    return replaced_attributes((torch.Tensor, "data", property(lambda tensor: tensor.detach(), given)))
 
 
 @contextlib.contextmanager

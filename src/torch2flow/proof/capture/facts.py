@@ -66,9 +66,9 @@ def plain_attributes(module: Any) -> dict[str, Any]:
 
 
 def describe_class(kind: Any) -> dict[str, Any]:
-    """The parameters of a class's constructor with their defaults, and the names of those of its `forward`."""
+    """The names of the parameters of a class's constructor, and of those of its `forward`."""
     return {
-        "constructor": [_parameter(each) for each in _named_parameters(kind.__init__)],
+        "constructor": [{"name": each.name} for each in _named_parameters(kind.__init__)],
         "forward": [each.name for each in _named_parameters(kind.forward)],
     }
 
@@ -77,21 +77,6 @@ def _named_parameters(function: Any) -> list[inspect.Parameter]:
     """All parameters after `self` but `*args` and `**kwargs`."""
     given = list(inspect.signature(function).parameters.values())[1:]
     return [each for each in given if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
-
-
-def _parameter(parameter: inspect.Parameter) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": parameter.name}
-    if parameter.kind is parameter.KEYWORD_ONLY:
-        row["keyword_only"] = True
-    if parameter.default is not parameter.empty:
-        encoded = encode(parameter.default)
-        if encoded is not None:
-            row["default"] = encoded[0]
-        else:
-            default = parameter.default
-            named: Any = default if inspect.isclass(default) or inspect.isroutine(default) else type(default)
-            row["object"] = f"{getattr(named, '__module__', '')}.{getattr(named, '__qualname__', '')}"[:LONGEST_TEXT]
-    return row
 
 
 def encode(value: Any, depth: int = 0) -> tuple[Any] | None:

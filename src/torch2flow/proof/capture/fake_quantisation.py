@@ -6,12 +6,12 @@ PyTorch can't export one whose scale is a tensor, and computes it in float32 als
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
-@contextlib.contextmanager
-def quantised_by_formula(torch: Any, exactly: bool = False) -> Iterator[None]:
+
+def quantised_by_formula(torch: Any, exactly: bool = False) -> contextlib.AbstractContextManager[None]:
     """Fake quantisation by a scale that is a tensor is its formula, with its gradient; or any, for float64.
 
     Source: `aten/src/ATen/native/quantized/cpu/kernels/QuantizedOpKernels.cpp` of PyTorch, fake_quantize_tensor.
@@ -33,8 +33,6 @@ def quantised_by_formula(torch: Any, exactly: bool = False) -> Iterator[None]:
         shape = [-1 if place == axis % input.ndim else 1 for place in range(input.ndim)]
         return quantised(input, scale.reshape(shape), zero_point.reshape(shape), quant_min, quant_max)
 
-    torch.fake_quantize_per_tensor_affine, torch.fake_quantize_per_channel_affine = per_tensor, per_channel
-    try:
-        yield
-    finally:
-        torch.fake_quantize_per_tensor_affine, torch.fake_quantize_per_channel_affine = of_tensors, of_channels
+    return replaced_attributes(
+        (torch, "fake_quantize_per_tensor_affine", per_tensor), (torch, "fake_quantize_per_channel_affine", per_channel)
+    )

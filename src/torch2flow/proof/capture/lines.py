@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.proof.capture import author_functions, borders, traced_control_flow
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 
 @contextlib.contextmanager
@@ -29,8 +30,7 @@ def all_source_lines(torch: Any) -> Iterator[None]:
     except (ImportError, AttributeError):
         yield
         return
-    before = getattr(PythonKeyTracer, "_filter_traceback_frames", None)
-    if before is None:
+    if not hasattr(PythonKeyTracer, "_filter_traceback_frames"):
         yield
         return
     root = f"{Path(torch.__file__).parent}{os.sep}"
@@ -49,12 +49,5 @@ def all_source_lines(torch: Any) -> Iterator[None]:
         first = next((number for number, frame in enumerate(found) if frame.name == "forward"), len(found))
         return traceback.StackSummary.from_list(found[first:])
 
-    own = "_filter_traceback_frames" in vars(PythonKeyTracer)
-    PythonKeyTracer._filter_traceback_frames = frames
-    try:
+    with replaced_attributes((PythonKeyTracer, "_filter_traceback_frames", frames)):
         yield
-    finally:
-        if own:
-            PythonKeyTracer._filter_traceback_frames = before
-        else:
-            del PythonKeyTracer._filter_traceback_frames

@@ -11,7 +11,7 @@ import inspect
 import random
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch2flow.proof.capture.module_state import untouched
 from torch2flow.proof.fixed_draws import NAMES, numbers
 from torch2flow.proof.random_calls import RECURRENT, RandomCall, recurrent_rate
 from torch2flow.proof.watching import CallStack, watched
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 DROPOUT = {
     **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
@@ -239,19 +240,14 @@ def _drawn(torch: Any, func: Any, args: Any, kwargs: Any) -> Any:
     return made
 
 
-@contextlib.contextmanager
-def _fixed_exponential(torch: Any) -> Iterator[None]:
+def _fixed_exponential(torch: Any) -> contextlib.AbstractContextManager[None]:
     """A context in which `x.exponential_()` gives fixed numbers."""
     original = torch.Tensor.exponential_
 
     def exponential_(*args: Any, **kwargs: Any) -> Any:
         return _drawn(torch, original, args, kwargs)
 
-    torch.Tensor.exponential_ = exponential_
-    try:
-        yield
-    finally:
-        torch.Tensor.exponential_ = original
+    return replaced_attributes((torch.Tensor, "exponential_", exponential_))
 
 
 def nothing_dropped(torch: Any) -> Any:

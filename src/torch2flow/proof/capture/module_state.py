@@ -12,6 +12,7 @@ from typing import Any
 
 from torch2flow.proof.attributes import Attributes
 from torch2flow.proof.capture.fake_quantisation import quantised_by_formula
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 
 @contextlib.contextmanager
@@ -76,11 +77,9 @@ def doubled(torch: Any, module: Any) -> Iterator[None]:
             parameter.grad = None
         module.double()
         module._apply(lambda tensor: tensor.to(torch.complex128) if tensor.is_complex() else tensor)
-        node.apply = backward_in_double
-        with quantised_by_formula(torch, exactly=True):
+        with replaced_attributes((node, "apply", backward_in_double)), quantised_by_formula(torch, exactly=True):
             yield
     finally:
-        node.apply = backward
         for parameter, data, gradient in parameters:
             parameter.data = data
             parameter.grad = gradient

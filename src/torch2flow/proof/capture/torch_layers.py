@@ -18,6 +18,7 @@ from torch2flow.models.program.train_mode import DROPOUT
 from torch2flow.proof.capture.fake_quantisation import quantised_by_formula
 from torch2flow.proof.capture.runtime import version_of
 from torch2flow.proof.random_calls import RECURRENT
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 _DETECTS_MASK = "_detect_is_causal_mask"
 
@@ -63,35 +64,25 @@ def _results(input: Any, hx: Any, params: Any, *options: Any) -> tuple[Any, ...]
     return input.new_empty((*input.shape[:-1], width)), *(state.new_empty(state.shape) for state in states)
 
 
-@contextlib.contextmanager
-def _masks_as_given(torch: Any) -> Iterator[None]:
+def _masks_as_given(torch: Any) -> contextlib.AbstractContextManager[None]:
     """Transformers take a mask as what it is, and not as a hint, unless they are told that it is causal."""
     transformer = torch.nn.modules.transformer
-    before = getattr(transformer, _DETECTS_MASK, None)
-    if before is None:
-        yield
-        return
-    setattr(transformer, _DETECTS_MASK, lambda mask, is_causal=None, size=None: is_causal is True)
-    try:
-        yield
-    finally:
-        setattr(transformer, _DETECTS_MASK, before)
+    if not hasattr(transformer, _DETECTS_MASK):
+        return contextlib.nullcontext()
+    as_given = lambda mask, is_causal=None, size=None: is_causal is True  # noqa: E731
+    return replaced_attributes((transformer, _DETECTS_MASK, as_given))
 
 
-@contextlib.contextmanager
-def _dropout_apart(torch: Any) -> Iterator[None]:
+def _dropout_apart(torch: Any) -> contextlib.AbstractContextManager[None]:
     """What a dropout in eval mode gives is another tensor than what it is given: it gets an alias of that.
 
     Else `y = drop(x); z = f(x)` would be `z = f(y)` in the program, which is another model in train mode. The reader of
     a capture leaves the aliases out.
     """
     if version_of(torch) < (2, 5):  # whose tracer reads Python's bytecode
-        yield
-        return
-    functions = torch._VF  # what the functions of torch.nn.functional call
-    homes = (functions, torch)
+        return contextlib.nullcontext()
     names = [each.removeprefix("aten.") for each in DROPOUT]
-    before = {(home, name): getattr(home, name) for home in homes for name in names if hasattr(home, name)}
+    homes = (torch._VF, torch)  # the functions of torch.nn.functional call the first
 
     def apart(function: Any) -> Any:
         def dropout(input: Any, p: float, train: bool) -> Any:
@@ -99,19 +90,13 @@ def _dropout_apart(torch: Any) -> Iterator[None]:
 
         return dropout
 
-    for (home, name), function in before.items():
-        setattr(home, name, apart(function))
-    try:
-        yield
-    finally:
-        for (home, name), function in before.items():
-            setattr(home, name, function)
+    return replaced_attributes(
+        *((home, name, apart(getattr(home, name))) for home in homes for name in names if hasattr(home, name))
+    )
 
 
-@contextlib.contextmanager
-def _without_generators(torch: Any) -> Iterator[None]:
+def _without_generators(torch: Any) -> contextlib.AbstractContextManager[None]:
     """`torch.randn(shape, generator=None)` is `torch.randn(shape)`, whose operator takes free sizes."""
-    before = {name: getattr(torch, name) for name in _DRAWN}
 
     def plain(function: Any) -> Any:
         def drawn(*args: Any, **kwargs: Any) -> Any:
@@ -119,10 +104,4 @@ def _without_generators(torch: Any) -> Iterator[None]:
 
         return drawn
 
-    for name, function in before.items():
-        setattr(torch, name, plain(function))
-    try:
-        yield
-    finally:
-        for name, function in before.items():
-            setattr(torch, name, function)
+    return replaced_attributes(*((torch, name, plain(getattr(torch, name))) for name in _DRAWN))

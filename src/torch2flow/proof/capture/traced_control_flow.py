@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
+from torch2flow.runtime.replaced_attributes import replaced_attributes
+
 Function = Callable[..., Any]
 NAME = "torch2flow name"
 """What the author calls an input of an inner graph."""
@@ -42,11 +44,8 @@ def traced_control_flow(torch: Any) -> Iterator[None]:
             return _associative_scan(_Tracing(torch), combine, leaves)
         return unrolled(combine, leaves, dim, additional_inputs)
 
-    utils._hop_compile_and_call, scans.generic_associative_scan = call, scan
-    try:
+    with replaced_attributes((utils, "_hop_compile_and_call", call), (scans, "generic_associative_scan", scan)):
         yield
-    finally:
-        utils._hop_compile_and_call, scans.generic_associative_scan = compiled, unrolled
 
 
 class _Tracing:

@@ -18,6 +18,7 @@ from torch2flow.conversion.weights_apart import NAMES, TIES, find_weights, with_
 from torch2flow.errors import UnsupportedError
 from torch2flow.proof.capture.module_state import has_rounding, one_rounding_off
 from torch2flow.proof.on_demand import LIMIT, WeightsOnDemand
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 SMALL = 1 << 16
 """Elements of the largest tensor that gets memory as it is made: a buffer that is filled afterwards."""
@@ -53,12 +54,8 @@ def parameters_without_memory(torch: Any) -> Iterator[None]:
             parameter = known[id(parameter)][1]
         register(module, name, parameter)
 
-    torch.nn.Module.register_parameter = without
-    try:
-        with EmptyHasNoMemory():
-            yield
-    finally:
-        torch.nn.Module.register_parameter = register
+    with replaced_attributes((torch.nn.Module, "register_parameter", without)), EmptyHasNoMemory():
+        yield
 
 
 class CheckpointWeights:

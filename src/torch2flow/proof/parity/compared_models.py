@@ -22,6 +22,7 @@ from torch2flow.proof.parity.exercised import NOTING, Exercised
 from torch2flow.proof.parity.model_on_demand import StoredState, build_on_demand
 from torch2flow.runtime.loading import load_state_dict
 from torch2flow.runtime.nested import replaced
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 
 class Subject(Protocol):
@@ -188,16 +189,12 @@ def _in_float64(flow: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     ]
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        before = [(holder, name, holder.__dict__[name]) for holder, name, _ in named]
         default = flow.get_default_dtype()
         flow.set_default_dtype(flow.float64)
         try:
-            for holder, name, value in named:
-                setattr(holder, name, value)
-            return function(*args, **kwargs)
+            with replaced_attributes(*named):
+                return function(*args, **kwargs)
         finally:
-            for holder, name, value in before:
-                setattr(holder, name, value)
             flow.set_default_dtype(default)
 
     return call

@@ -6,13 +6,14 @@ A Graph calls `forward` of the class, not of the instance, so it is the classes'
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from torch2flow.runtime.nested import leaves
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 SAME = 1e-4
 """How much float32 results in graph mode may differ from eager ones, relative to the largest value."""
@@ -37,8 +38,7 @@ class Events:
         """The tensors of a nested value."""
         return [leaf for leaf in leaves(value) if isinstance(leaf, self.flow.Tensor)]
 
-    @contextlib.contextmanager
-    def noted(self, model: Any) -> Iterator[None]:
+    def noted(self, model: Any) -> contextlib.AbstractContextManager[None]:
         """A context in which all calls of the model's modules are noted."""
 
         def wrap(forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,17 +59,7 @@ class Events:
             return noting
 
         classes = {type(part) for path, part in model.named_modules() if path}
-        own = {cls: vars(cls).get("forward") for cls in classes}
-        try:
-            for cls in classes:
-                cls.forward = wrap(cls.forward)
-            yield
-        finally:
-            for cls, old in own.items():
-                if old is None:
-                    del cls.forward
-                else:
-                    cls.forward = old
+        return replaced_attributes(*((cls, "forward", wrap(cls.forward)) for cls in classes))
 
 
 def run_as_graph(

@@ -194,8 +194,7 @@ class Ledger:
 
     def remark(self, text: str) -> None:
         """Notes a sentence for the reader, that changes no verdict."""
-        self.accept({"remark": text})
-        self.emit({"remark": text})
+        self._note({"remark": text})
 
     def fault(self, part: str, name: str, text: str, likely: str = "") -> None:
         """Notes what can't be measured: a tensor, or something else that is not the same on both sides.
@@ -212,46 +211,35 @@ class Ledger:
 
     def fail(self, where: str, text: str, path: str = "") -> None:
         """Notes that a part, or a module by the name of its call, could not be run, and in which module's code."""
-        row = {"failed": where, "text": text, "path": path}
-        self.accept(row)
-        self.emit(row)
+        self._note({"failed": where, "text": text, "path": path})
 
     def see(self, paths: Iterable[str]) -> None:
         """Notes which modules were called."""
-        self.seen = sorted(paths)
-        self.emit({"seen": self.seen})
+        self._note({"seen": sorted(paths)})
 
     def pair(self, pairs: dict[str, str], left: Iterable[str]) -> None:
         """Notes which recorded calls others are compared with than those of their names, and tensors not to compare."""
-        row = {"pairs": pairs, "left": list(left)}
-        self.accept(row)
-        self.emit(row)
+        self._note({"pairs": pairs, "left": list(left)})
 
     def note_random(self) -> None:
         """Notes that two runs of the OneFlow model differ."""
-        self.accept({"random": True})
-        self.emit({"random": True})
+        self._note({"random": True})
 
     def note_untrained(self, why: str) -> None:
         """Notes why training is not compared, although it was recorded."""
-        self.accept({"untrained": why})
-        self.emit({"untrained": why})
+        self._note({"untrained": why})
 
     def note_backward(self, names: list[str]) -> None:
         """Notes the calls whose gradient does not fit their own outputs, the innermost first."""
-        self.accept({"backward": names})
-        self.emit({"backward": names})
+        self._note({"backward": names})
 
     def note_left_out(self, rows: Iterable[tuple[int, int, str]]) -> None:
         """Notes what of the code no run has used: first and last line, and a sentence."""
-        row = {"left_out": [list(each) for each in rows]}
-        self.accept(row)
-        self.emit(row)
+        self._note({"left_out": [list(each) for each in rows]})
 
     def note_graph(self, path: str | None) -> None:
         """Notes the module whose code computes something else in graph mode."""
-        self.accept({"graph": path})
-        self.emit({"graph": path})
+        self._note({"graph": path})
 
     def explain(self, tensor: str, text: str, path: str) -> None:
         """Notes the cause of a tensor's difference, which was put right and then left none, and the module's path."""
@@ -285,6 +273,10 @@ class Ledger:
         self.parts.setdefault(part, {})[name] = entry
         self.emit({"part": part, "name": name, **asdict(entry)})
 
+    def _note(self, row: dict[str, Any]) -> None:
+        self.accept(row)
+        self.emit(row)
+
     def accept(self, row: dict[str, Any]) -> None:
         """Takes what another ledger emitted."""
         if "failed" in row:
@@ -309,9 +301,6 @@ class Ledger:
         elif "backward" in row:
             self.backward = row["backward"]
         else:
-            self._accept(row)
-
-    def _accept(self, row: dict[str, Any]) -> None:
-        made = Measure(**{**row["measure"], "squares": tuple(row["measure"]["squares"])})
-        more = Statistics(**row["statistics"]) if row["statistics"] else None
-        self.parts.setdefault(row["part"], {})[row["name"]] = JudgedTensor(made, more, tuple(row["likely"]))
+            made = Measure(**{**row["measure"], "squares": tuple(row["measure"]["squares"])})
+            more = Statistics(**row["statistics"]) if row["statistics"] else None
+            self.parts.setdefault(row["part"], {})[row["name"]] = JudgedTensor(made, more, tuple(row["likely"]))

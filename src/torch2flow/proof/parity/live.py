@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from torch2flow.checkpoints.names.templates import ExactKeys
+from torch2flow.checkpoints.names.user_choice import choose_names
 from torch2flow.errors import InstallationError
 from torch2flow.proof.capture.axes import Call
 from torch2flow.proof.capture.factories import unwrapped
@@ -24,7 +25,6 @@ from torch2flow.proof.parity.verification import Verification
 from torch2flow.runtime import import_oneflow
 from torch2flow.runtime.loading import load_state_dict
 from torch2flow.runtime.loading.live import Rules, rename_rules
-from torch2flow.runtime.loading.matching import rename as rename_names
 from torch2flow.runtime.nested import leaves, replaced
 from torch2flow.runtime.packages import distribution_version, install_command
 
@@ -80,8 +80,7 @@ def verify(
         (tuple(args), dict(kwargs or {})),
         lambda value: torch.from_numpy(value) if isinstance(value, np.ndarray) else value,
     )
-    news, notes = rename_names(original.state_dict(), rename_rules(rename))
-    keys = ExactKeys({old: new for new, old in news.items()})
+    naming = choose_names(original.state_dict(), rename=rename_rules(rename))
     with tempfile.TemporaryDirectory(prefix="torch2flow-") as folder:
         if transfer:
             path = Path(folder) / "weights.pth"
@@ -93,11 +92,11 @@ def verify(
             torch, original, call[0], call[1], path, train=train, gradients=request.training, layers=request.layers,
             seed=seed, free=_batch(torch, call), resized=lambda sizes: _rows(torch, call, sizes), say=say,
         )  # fmt: skip
-        recording, ledger = Reference(path, keys, call=call), Ledger()
+        recording, ledger = Reference(path, ExactKeys(naming.names), call=call), Ledger()
         with Live(model) as subject:
             Run(flow, subject, recording, request, ledger, say=say)()
         found = Verification(
-            ledger, recording, describe_module(model), "torch2flow.verify(model, original, args)", notes=notes,
+            ledger, recording, describe_module(model), "torch2flow.verify(model, original, args)", notes=naming.notes,
             by_hand=True,
         )  # fmt: skip
         versions = {name: distribution_version(name) or "" for name in ("oneflow", "numpy")}

@@ -20,6 +20,7 @@ from torch2flow.proof.dropout import dropout_off
 from torch2flow.proof.fixed_draws import FIXED, numbers
 from torch2flow.proof.random_calls import RECURRENT, RandomCall, recurrent_rate
 from torch2flow.proof.watching import CallStack, WatchedCall, watched
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 CLOSE = 1e-3
 """How much the factor of what is kept may be off."""
@@ -182,25 +183,14 @@ Drawn = Callable[[str, Any, tuple[Any, ...], dict[str, Any]], Any]
 """Is given a function's name, what it drew and what it was given, and returns what the caller shall get."""
 
 
-@contextlib.contextmanager
-def _replaced_draws(flow: Any, drawn: Drawn) -> Iterator[None]:
+def _replaced_draws(flow: Any, drawn: Drawn) -> contextlib.AbstractContextManager[None]:
     """A context in which what OneFlow's random functions draw goes through `drawn`."""
 
     def wrap(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return functools.wraps(function)(lambda *args, **kwargs: drawn(name, function(*args, **kwargs), args, kwargs))
 
-    undo: list[tuple[Any, str, Any]] = []
-    try:
-        for home in (flow, flow._C, flow.Tensor):
-            for name in FIXED:
-                function = getattr(home, name, None)
-                if function is not None:
-                    undo.append((home, name, function))
-                    setattr(home, name, wrap(name, function))
-        yield
-    finally:
-        for home, name, function in undo:
-            setattr(home, name, function)
+    places = [(home, name) for home in (flow, flow._C, flow.Tensor) for name in FIXED if hasattr(home, name)]
+    return replaced_attributes(*((home, name, wrap(name, getattr(home, name))) for home, name in places))
 
 
 def _rate_of_module(module: Any) -> float:
@@ -237,21 +227,15 @@ def _parameters(function: Callable[..., Any]) -> list[str] | None:
     return list(inspect.signature(own).parameters) if inspect.isfunction(own) else None
 
 
-@contextlib.contextmanager
-def _replaced_functions(flow: Any, model: Any, wrap: Callable[[Any], Any]) -> Iterator[None]:
+def _replaced_functions(flow: Any, model: Any, wrap: Callable[[Any], Any]) -> contextlib.AbstractContextManager[None]:
     """Every function that drops, replaced by `wrap` of it: OneFlow's own, and those beside the model's classes."""
     homes = {sys.modules[type(part).__module__] for part in model.modules() if type(part).__module__ in sys.modules}
     mine = [home for home in homes if not home.__name__.startswith("oneflow.")]
-    undo: list[tuple[Any, str, Any]] = []
-    try:
-        for home in (flow._C, flow.nn.functional, *mine):
-            for name, value in list(vars(home).items()):
-                own = inspect.isfunction(value) and "drop" in name and set(_parameters(value) or ()) & {*RATES}
-                theirs = home not in mine and (name in RECURRENT or name.startswith("dropout"))
-                if own or (theirs and callable(value) and not isinstance(value, type)):
-                    undo.append((home, name, value))
-                    setattr(home, name, wrap(value))
-        yield
-    finally:
-        for home, name, value in undo:
-            setattr(home, name, value)
+    changes = []
+    for home in (flow._C, flow.nn.functional, *mine):
+        for name, value in vars(home).items():
+            own = inspect.isfunction(value) and "drop" in name and set(_parameters(value) or ()) & {*RATES}
+            theirs = home not in mine and (name in RECURRENT or name.startswith("dropout"))
+            if own or (theirs and callable(value) and not isinstance(value, type)):
+                changes.append((home, name, wrap(value)))
+    return replaced_attributes(*changes)

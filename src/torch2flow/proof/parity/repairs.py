@@ -27,6 +27,7 @@ from torch2flow.proof.parity.reference import RecordedCall
 from torch2flow.proof.parity.runner import Runner
 from torch2flow.proof.parity.source_edits import ACTIVATIONS, Edit, NodeSlot, behind, edits, numbers, solved
 from torch2flow.proof.watching import WatchedCall, watched
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 Array = np.ndarray[Any, Any]
 
@@ -392,17 +393,6 @@ def _moved_pairs(module: Any) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """A context in which a class or a module has another function."""
-    old = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, old)
-
-
-@contextlib.contextmanager
 def _attribute(module: Any, name: str, value: Any) -> Iterator[None]:
     old, there = vars(module).get(name), name in vars(module)
     vars(module)[name] = value
@@ -480,7 +470,7 @@ def _of_function(repair: ModuleRepair, owner: Any, home: Any, function: ast.Func
         scope: dict[str, Any] = {}
         holder = ast.fix_missing_locations(ast.Module([function], []))
         exec(compile(holder, home.__file__, "exec"), vars(home), scope)
-        return _replaced(owner, function.name, scope[function.name])
+        return replaced_attributes((owner, function.name, scope[function.name]))
 
     @contextlib.contextmanager
     def changed(slot: NodeSlot, new: ast.AST) -> Iterator[None]:

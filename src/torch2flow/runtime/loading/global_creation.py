@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
+from torch2flow.runtime.replaced_attributes import replaced_attributes
+
 MAKERS = (
     "arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn", "randperm", "tensor", "zeros",
 )  # fmt: skip
@@ -45,23 +47,14 @@ def made_globally(flow: Any, place: dict[str, Any]) -> Iterator[None]:
         _current.places.pop()
 
 
-@contextlib.contextmanager
-def _patched(flow: Any) -> Iterator[None]:
+def _patched(flow: Any) -> contextlib.AbstractContextManager[None]:
     device = flow.Tensor.device
-    makers = {name: getattr(flow, name) for name in MAKERS}
 
     def device_of(tensor: Any) -> Any:
         return flow.device(tensor.placement.type) if tensor.is_global else device.__get__(tensor)
 
-    try:
-        for name, maker in makers.items():
-            setattr(flow, name, _placing(maker))
-        flow.Tensor.device = property(device_of)
-        yield
-    finally:
-        for name, maker in makers.items():
-            setattr(flow, name, maker)
-        flow.Tensor.device = device
+    makers = [(flow, name, _placing(getattr(flow, name))) for name in MAKERS]
+    return replaced_attributes(*makers, (flow.Tensor, "device", property(device_of)))
 
 
 def _placing(maker: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from torch2flow.checkpoints.dtypes import DType, find_dtype
-from torch2flow.checkpoints.names.user_choice import read_rules
+from torch2flow.checkpoints.names.user_choice import choose_names, read_rules
 from torch2flow.checkpoints.oneflow.dtypes import DATA_TYPES, widened_dtype
 from torch2flow.checkpoints.oneflow.training_state import adapt_training
 from torch2flow.checkpoints.opening import open_checkpoint
@@ -106,7 +106,8 @@ def load_state_dict(
         )
     with together(flow, model):
         checkpoint = _open(source, key)
-        olds, notes = matching.rename(checkpoint, rename_rules(rename))
+        naming = choose_names(checkpoint, rename=rename_rules(rename))
+        olds, notes = {new: old for old, new in naming.names.items()}, naming.notes
         slots, found = _matched(model, checkpoint, olds, strict)
         pieces = found.pieces
         for piece in pieces.values():

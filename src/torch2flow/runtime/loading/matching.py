@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -112,30 +112,6 @@ def _walk(module: Any, prefix: str, slots: dict[str, ModelTensor], refused: list
     for name, child in module._modules.items():
         if child is not None:
             _walk(child, f"{prefix}{name}.", slots, refused)
-
-
-def rename(names: Iterable[str], rules: Iterable[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
-    """New name to old, and a note for each rule that matched nothing.
-
-    Raises:
-        UsageError: a rule is no regular expression, or two names would become one.
-    """
-    new = {name: name for name in names}
-    notes = []
-    for pattern, replacement in rules:
-        try:
-            changed = {old: re.sub(pattern, replacement, name) for old, name in new.items()}
-        except (re.error, IndexError) as error:
-            raise UsageError(f"The rule {pattern}={replacement} can't be used: {error}.") from None
-        if changed == new:
-            notes.append(f"the rename rule {pattern!r} changed no name")
-        new = changed
-    olds: dict[str, str] = {}
-    for old, name in new.items():
-        if name in olds:
-            raise UsageError(f"Renaming would lose a tensor: {olds[name]} and {old} would both become {name}.")
-        olds[name] = old
-    return olds, notes
 
 
 def match(slots: dict[str, ModelTensor], tensors: dict[str, Tensor]) -> Match:

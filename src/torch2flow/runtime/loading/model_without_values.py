@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch2flow.runtime.importing import import_oneflow
+from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 SMALL = 1 << 10
 """Up to how many elements a parameter keeps its memory and values."""
@@ -27,7 +28,6 @@ def without_values() -> Iterator[None]:
     flow = import_oneflow()
     initializers = flow.nn.init
     register, apply = flow.nn.Module.register_parameter, flow.nn.Module._apply
-    fill = flow.nn.Embedding._fill_padding_idx_with_zero
     kept: dict[int, Any] = {}  # those made here: a tied one stays tied
 
     def without(module: Any, name: str, parameter: Any) -> None:
@@ -40,20 +40,15 @@ def without_values() -> Iterator[None]:
     def apply_without(module: Any, change: Callable[[Any], Any]) -> Any:
         return apply(module, lambda tensor: _changed(tensor, change))
 
-    before = {name: getattr(initializers, name) for name in dir(initializers) if _initializes(name)}
-    try:
-        flow.nn.Module.register_parameter = without
-        flow.nn.Module._apply = apply_without
-        flow.nn.Embedding._fill_padding_idx_with_zero = lambda module: None  # all of it is zeros
-        for name, function in before.items():
-            setattr(initializers, name, _small_only(function))
+    small_only = [(initializers, name, _small_only(function)) for name, function in vars(initializers).items()
+                  if _initializes(name)]  # fmt: skip
+    with replaced_attributes(
+        (flow.nn.Module, "register_parameter", without),
+        (flow.nn.Module, "_apply", apply_without),
+        (flow.nn.Embedding, "_fill_padding_idx_with_zero", lambda module: None),  # all of it is zeros
+        *small_only,
+    ):
         yield
-    finally:
-        flow.nn.Module.register_parameter = register
-        flow.nn.Module._apply = apply
-        flow.nn.Embedding._fill_padding_idx_with_zero = fill
-        for name, function in before.items():
-            setattr(initializers, name, function)
 
 
 def _changed(tensor: Any, change: Callable[[Any], Any]) -> Any:

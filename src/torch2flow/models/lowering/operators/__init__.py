@@ -1,61 +1,7 @@
-"""The operator rules, a file for each family; importing this registers them all."""
+"""The operator rules, a file for each family; importing this imports, and so registers, them all."""
 
-from torch2flow.models.lowering.operators import (
-    arithmetic,
-    attention,
-    backward,
-    boxes,
-    comparison,
-    complex_numbers,
-    convolution,
-    copying,
-    creation,
-    decompositions,
-    elementwise,
-    embedding,
-    fourier,
-    indexing,
-    linear_algebra,
-    losses,
-    normalization,
-    ordering,
-    pooling,
-    quantization,
-    random,
-    recurrent,
-    reduction,
-    resampling,
-    shape,
-    special_functions,
-    spectrograms,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "arithmetic",
-    "attention",
-    "backward",
-    "boxes",
-    "comparison",
-    "complex_numbers",
-    "convolution",
-    "copying",
-    "creation",
-    "decompositions",
-    "elementwise",
-    "embedding",
-    "fourier",
-    "indexing",
-    "linear_algebra",
-    "losses",
-    "normalization",
-    "ordering",
-    "pooling",
-    "quantization",
-    "random",
-    "recurrent",
-    "reduction",
-    "resampling",
-    "shape",
-    "special_functions",
-    "spectrograms",
-]
+for _file in iter_modules(__path__, f"{__name__}."):
+    import_module(_file.name)

@@ -1,7 +1,5 @@
 """Elementwise arithmetic of two operands: sums, products, quotients, remainders, powers, extremes."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 
@@ -237,31 +235,23 @@ def times_log1p(x, y):
 
 
 @operator("aten.gcd", promotes=("self", "other"))
-def gcd(self, other):
-    return greatest_common_divisor(self, other)
-
-
-@operator("aten.lcm", promotes=("self", "other"))
-def lcm(self, other):
-    return least_common_multiple(self, other)
-
-
 @helper
-def greatest_common_divisor(x, y):
+def greatest_common_divisor(self, other):
     """PyTorch's `gcd`, by Euclid's algorithm."""
-    one, two = flow.broadcast_tensors(flow.abs(x), flow.abs(y))
+    one, two = flow.broadcast_tensors(flow.abs(self), flow.abs(other))
     while bool((two != 0).any()):
         rest = one - two * flow.floor_divide(one, flow.where(two == 0, flow.ones_like(two), two))
         one, two = flow.where(two == 0, one, two), flow.where(two == 0, two, rest)
     return one
 
 
+@operator("aten.lcm", promotes=("self", "other"))
 @helper
-def least_common_multiple(x, y):
+def least_common_multiple(self, other):
     """PyTorch's `lcm`."""
-    x, y = flow.broadcast_tensors(x, y)
-    common = greatest_common_divisor(x, y)
-    return flow.abs(flow.floor_divide(x, flow.where(common == 0, flow.ones_like(common), common)) * y)
+    self, other = flow.broadcast_tensors(self, other)
+    common = greatest_common_divisor(self, other)
+    return flow.abs(flow.floor_divide(self, flow.where(common == 0, flow.ones_like(common), common)) * other)
 
 
 @operator("aten.ldexp", promotes=("self", "other"), floats=True)

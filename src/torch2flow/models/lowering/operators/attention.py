@@ -1,7 +1,5 @@
 """Attention, under the names that the versions of PyTorch give it."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 

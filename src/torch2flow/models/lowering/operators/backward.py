@@ -1,7 +1,5 @@
 """Gradients as operators: an author's own backward that takes a gradient itself calls them (`torch.autograd.grad`)."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.registry import operator
 

@@ -1,7 +1,5 @@
 """torchvision's own operators, by which detectors choose boxes and look into them."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow, helper

@@ -1,7 +1,5 @@
 """Comparisons, logic, bits, and choices between two values."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 

@@ -4,8 +4,6 @@
 number of Python's as it is; what is real beside them was made a pair, but where it says otherwise.
 """
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import F, flow, helper
@@ -99,11 +97,12 @@ def complex_multiple(x, real, imag):
     return flow.stack([a * real - b * imag, a * imag + b * real], dim=-1)
 
 
+@operator("complex.reciprocal")
 @helper
-def complex_reciprocal(x):
+def complex_reciprocal(self):
     """`1 / x` of complex numbers."""
-    size = flow.maximum(x[..., 0].abs(), x[..., 1].abs()).detach()
-    a, b = x[..., 0] / size, x[..., 1] / size
+    size = flow.maximum(self[..., 0].abs(), self[..., 1].abs()).detach()
+    a, b = self[..., 0] / size, self[..., 1] / size
     square = (a**2 + b**2) * size
     return flow.stack([a / square, -b / square], dim=-1)
 
@@ -118,11 +117,6 @@ def div_of_pairs(self, other):
     if _is_number(other):
         return complex_multiple(self, *parts(1 / other))
     return complex_product(self, complex_reciprocal(other))
-
-
-@operator("complex.reciprocal")
-def reciprocal(self):
-    return complex_reciprocal(self)
 
 
 @operator("complex.add", "complex.sub")
@@ -162,15 +156,11 @@ def masked_fill_of_pairs(self, mask, value):
 
 
 @operator("complex.sgn")
-def sgn(self):
-    return unit_numbers(self)
-
-
 @helper
-def unit_numbers(x):
+def unit_numbers(self):
     """PyTorch's `sgn`: complex numbers of the same angle and of size 1, and 0 for 0."""
-    size = complex_abs(x).unsqueeze(-1)
-    return x / flow.where(size == 0, flow.ones_like(size), size)
+    size = complex_abs(self).unsqueeze(-1)
+    return self / flow.where(size == 0, flow.ones_like(size), size)
 
 
 # Functions.

@@ -1,7 +1,5 @@
 """Convolutions."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, flow, helper
 from torch2flow.models.lowering.registry import operator
 

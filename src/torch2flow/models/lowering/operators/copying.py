@@ -1,7 +1,5 @@
 """The same values under another dtype, and calls that change nothing."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.registry import operator
 
 

@@ -1,7 +1,5 @@
 """New tensors: constants, ranges, and tensors like another."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, flow, is_float
 from torch2flow.models.lowering.registry import operator
 

@@ -4,8 +4,6 @@ What OneFlow has nothing for has its values from NumPy, and its first derivative
 `A - A.detach()` is zero, and carries the gradient of `A` through whatever linear formula it is put into.
 """
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow, helper
@@ -143,22 +141,18 @@ def triangular_solve(self, A, upper=True, transpose=False, unitriangular=False):
     return (solve_by_triangle(factor, self, upper != transpose, True, unitriangular), A)
 
 
+@operator("aten.linalg_cholesky", "aten.cholesky")
 @helper
-def cholesky_factor(A, upper=False):
+def cholesky_factor(self, upper=False):
     """PyTorch's `linalg.cholesky`."""
-    L = by_numpy("cholesky", A)[0]
-    if A.requires_grad and flow.is_grad_enabled():
-        change = change_of(A)
+    L = by_numpy("cholesky", self)[0]
+    if self.requires_grad and flow.is_grad_enabled():
+        change = change_of(self)
         inverse_of = inverse_matrix(L)
         P = product(product(inverse_of, (change + swapped(change)) / 2), swapped(inverse_of))
-        half = flow.eye(A.shape[-1], dtype=A.dtype, device=A.device) * 0.5
+        half = flow.eye(self.shape[-1], dtype=self.dtype, device=self.device) * 0.5
         L = L + product(L, flow.tril(P, -1) + P * half)
     return swapped(L) if upper else L
-
-
-@operator("aten.linalg_cholesky", "aten.cholesky")
-def linalg_cholesky(self, upper=False):
-    return cholesky_factor(self, upper)
 
 
 @operator("aten.linalg_cholesky_ex")

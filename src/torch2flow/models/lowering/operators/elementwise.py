@@ -1,7 +1,5 @@
 """Elementwise functions of one operand that need more than another name; plain ones are rows of `renames.py`."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import F, flow, helper, is_float

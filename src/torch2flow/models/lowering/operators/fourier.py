@@ -5,8 +5,6 @@ matrix of cosines and sines. A longer one of `a * b` points is transforms of `a`
 between (Cooley and Tukey), and one of a large prime number of points is a convolution of a power of two (Bluestein).
 """
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow, helper

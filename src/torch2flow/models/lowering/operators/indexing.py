@@ -1,7 +1,5 @@
 """Picking parts of a tensor, and writing into parts of it: always a new tensor, never in place."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import at, flow, helper, keys
 from torch2flow.models.lowering.operators.reduction import product_along
 from torch2flow.models.lowering.registry import operator
@@ -179,18 +177,14 @@ def scatter_reduce(self, dim, index, src, reduce, include_self=True):
 
 
 @operator("aten.index_reduce")
-def index_reduce(self, dim, index, source, reduce, *, include_self=True):
-    return reduce_slices_by_index(self, dim, index, source, reduce, include_self)
-
-
 @helper
-def reduce_slices_by_index(x, dim, index, source, reduce, include_self=True):
+def reduce_slices_by_index(self, dim, index, source, reduce, include_self=True):
     """PyTorch's `index_reduce`: an index for each slice of `source`."""
-    if x.ndim == 0:
-        x, source = x.reshape(1), source.reshape(-1)
-        return reduce_by_index(x, 0, index.reshape(-1), source, reduce, include_self).reshape(())
-    shape = [-1 if axis == dim % x.ndim else 1 for axis in range(x.ndim)]
-    return reduce_by_index(x, dim, index.reshape(*shape).expand(*source.shape), source, reduce, include_self)
+    if self.ndim == 0:
+        self, source = self.reshape(1), source.reshape(-1)
+        return reduce_by_index(self, 0, index.reshape(-1), source, reduce, include_self).reshape(())
+    shape = [-1 if axis == dim % self.ndim else 1 for axis in range(self.ndim)]
+    return reduce_by_index(self, dim, index.reshape(*shape).expand(*source.shape), source, reduce, include_self)
 
 
 @operator("aten.segment_reduce")

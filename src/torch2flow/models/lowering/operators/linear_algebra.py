@@ -1,7 +1,5 @@
 """Matrix products and what is made of them."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import F, flow, helper, is_float, may_be_empty
 from torch2flow.models.lowering.operators.indexing import diagonal_
 from torch2flow.models.lowering.registry import operator

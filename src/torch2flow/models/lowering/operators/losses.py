@@ -1,7 +1,5 @@
 """Losses, which a program holds when it was captured together with its training objective."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import F, flow, helper

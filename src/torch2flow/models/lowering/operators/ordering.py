@@ -1,7 +1,5 @@
 """Cumulative sums, order, counts: what looks at each element among the others."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 
@@ -145,25 +143,21 @@ def histc(self, bins=100, min=0, max=0):
 
 
 @operator("aten.histogram.bin_ct")
-def histogram(self, bins=100, range=None, weight=None, density=False):
-    return counts_in_bins(self, bins, range, weight, density)
-
-
 @helper
-def counts_in_bins(x, bins, range=None, weight=None, density=False):
+def counts_in_bins(self, bins=100, range=None, weight=None, density=False):
     """PyTorch's `histogram`: how many elements lie between one edge and the next, the last one included; the edges."""
-    values = x.reshape(-1, 1)
+    values = self.reshape(-1, 1)
     if isinstance(bins, flow.Tensor):
         edges = bins
     else:
-        least, most = range or (x.min().item(), x.max().item())
+        least, most = range or (self.min().item(), self.max().item())
         least, most = (least, most) if least < most else (least - 0.5, most + 0.5)
-        inner = flow.linspace(least, most, bins + 1, device=x.device).to(x.dtype)[1:-1]
-        ends = flow.tensor([least, most], dtype=x.dtype, device=x.device)
+        inner = flow.linspace(least, most, bins + 1, device=self.device).to(self.dtype)[1:-1]
+        ends = flow.tensor([least, most], dtype=self.dtype, device=self.device)
         edges = flow.cat([ends[:1], inner, ends[1:]], dim=0)
-    last = flow.arange(edges.shape[0] - 1, device=x.device) == edges.shape[0] - 2
+    last = flow.arange(edges.shape[0] - 1, device=self.device) == edges.shape[0] - 2
     below = flow.logical_or(values < edges[1:], flow.logical_and(last, values == edges[1:]))
-    hits = flow.logical_and(values >= edges[:-1], below).to(x.dtype)
+    hits = flow.logical_and(values >= edges[:-1], below).to(self.dtype)
     counts = (hits if weight is None else hits * weight.reshape(-1, 1)).sum(dim=0)
     return counts / (counts.sum() * (edges[1:] - edges[:-1])) if density else counts, edges
 
@@ -253,17 +247,13 @@ def running_trapezoid_of_points(y, x, dim=-1):
 
 
 @operator("aten.gradient")
-def gradient(self, *, spacing=None, dim=None, edge_order=1):
-    return slopes(self, spacing, dim, edge_order)
-
-
 @helper
-def slopes(x, spacing=None, dim=None, edge_order=1):
+def slopes(self, spacing=None, dim=None, edge_order=1):
     """PyTorch's `gradient`: the slope along each dimension, between points at some spacing or at given places."""
-    dims = list(range(x.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
+    dims = list(range(self.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     steps = spacing if type(spacing) in (list, tuple) else [1 if spacing is None else spacing] * len(dims)
-    x = x if x.dtype in (flow.float32, flow.float64, flow.float16) else x.to(flow.float32)
-    return [slope_along(x, axis % x.ndim, step, edge_order) for axis, step in zip(dims, steps, strict=True)]
+    self = self if self.dtype in (flow.float32, flow.float64, flow.float16) else self.to(flow.float32)
+    return [slope_along(self, axis % self.ndim, step, edge_order) for axis, step in zip(dims, steps, strict=True)]
 
 
 @helper
@@ -284,21 +274,17 @@ def slope_along(x, dim, step, edge_order):
 
 
 @operator("aten.mode")
-def mode(self, dim=-1, keepdim=False):
-    return most_frequent(self, dim, keepdim)
-
-
 @helper
-def most_frequent(x, dim=-1, keepdim=False):
+def most_frequent(self, dim=-1, keepdim=False):
     """PyTorch's `mode`: of values that are equally frequent the smallest, and its last place."""
-    if x.ndim == 0:
-        return x, flow.zeros_like(x, dtype=flow.int64)
-    x = flow.movedim(x, dim, -1)
-    counts = (x.unsqueeze(-1) == x.unsqueeze(-2)).to(flow.int64).sum(dim=-1)
+    if self.ndim == 0:
+        return self, flow.zeros_like(self, dtype=flow.int64)
+    self = flow.movedim(self, dim, -1)
+    counts = (self.unsqueeze(-1) == self.unsqueeze(-2)).to(flow.int64).sum(dim=-1)
     most = flow.amax(counts, dim=-1, keepdim=True)
-    largest = flow.amax(x, dim=-1, keepdim=True).expand(*x.shape)
-    values = flow.amin(flow.where(counts == most, x, largest), dim=-1, keepdim=True)
-    places = flow.arange(x.shape[-1], device=x.device) * (x == values).to(flow.int64)
+    largest = flow.amax(self, dim=-1, keepdim=True).expand(*self.shape)
+    values = flow.amin(flow.where(counts == most, self, largest), dim=-1, keepdim=True)
+    places = flow.arange(self.shape[-1], device=self.device) * (self == values).to(flow.int64)
     indices = flow.amax(places, dim=-1, keepdim=True)
     values, indices = flow.movedim(values, -1, dim), flow.movedim(indices, -1, dim)
     return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))

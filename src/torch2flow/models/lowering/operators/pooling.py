@@ -1,7 +1,5 @@
 """Pooling and padding."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import F, flow, helper

@@ -1,14 +1,7 @@
 """Numbers that are rounded as a quantised tensor would hold them, and stay floats."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow, helper
 from torch2flow.models.lowering.registry import operator
-
-
-@operator("aten.fake_quantize_per_tensor_affine")
-def fake_quantize_per_tensor_affine(self, scale, zero_point, quant_min, quant_max):
-    return fake_quantized(self, scale, zero_point, quant_min, quant_max)
 
 
 @operator("aten.fake_quantize_per_channel_affine")
@@ -17,10 +10,11 @@ def fake_quantize_per_channel_affine(self, scale, zero_point, axis, quant_min, q
     return fake_quantized(self, scale.reshape(shape), zero_point.reshape(shape), quant_min, quant_max)
 
 
+@operator("aten.fake_quantize_per_tensor_affine")
 @helper
-def fake_quantized(x, scale, zero_point, quant_min, quant_max):
+def fake_quantized(self, scale, zero_point, quant_min, quant_max):
     """PyTorch's `fake_quantize`: its gradient is 1 between the smallest and the largest number, and 0 beyond."""
-    steps = flow.round(x * (1 / scale)) + zero_point
-    inside = flow.logical_and(steps >= quant_min, steps <= quant_max).to(x.dtype)
-    kept = x * inside
+    steps = flow.round(self * (1 / scale)) + zero_point
+    inside = flow.logical_and(steps >= quant_min, steps <= quant_max).to(self.dtype)
+    kept = self * inside
     return kept + ((flow.clamp(steps, quant_min, quant_max) - zero_point) * scale - kept).detach()

@@ -1,7 +1,5 @@
 """Dropout and random numbers; OneFlow's generator gives other numbers than PyTorch's."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import F, flow, helper

@@ -1,7 +1,5 @@
 """Sums, means, extremes, norms, orders: what makes one number of many."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow, helper, is_float
 from torch2flow.models.lowering.registry import operator
 
@@ -187,27 +185,23 @@ def vector_norm(self, ord=2, p=2, dim=None, keepdim=False, dtype=None, *, out_dt
 
 
 @operator("aten.quantile")
-def quantile(self, q, dim=None, keepdim=False, interpolation="linear"):
-    return quantile_along(self, q, dim, keepdim, interpolation)
-
-
 @helper
-def quantile_along(x, q, dim=None, keepdim=False, interpolation="linear"):
+def quantile_along(self, q, dim=None, keepdim=False, interpolation="linear"):
     """PyTorch's `quantile`."""
-    flat, ndim = dim is None or x.ndim == 0, x.ndim
-    x = flow.reshape(x, (-1,)) if flat else flow.movedim(x, dim, -1)
-    x = flow.sort(x, -1)[0]
+    flat, ndim = dim is None or self.ndim == 0, self.ndim
+    self = flow.reshape(self, (-1,)) if flat else flow.movedim(self, dim, -1)
+    self = flow.sort(self, -1)[0]
     found = []
     for each in q.reshape(-1).tolist() if isinstance(q, flow.Tensor) else [q]:
-        place = each * (x.shape[-1] - 1)
-        low, high = int(place), min(int(place) + 1, x.shape[-1] - 1)
+        place = each * (self.shape[-1] - 1)
+        low, high = int(place), min(int(place) + 1, self.shape[-1] - 1)
         share = {
             "linear": place - low,
             "lower": 0.0,
             "higher": float(place > low),
             "midpoint": 0.5 * (place > low),
         }.get(interpolation, float(round(place) > low))
-        found.append(x[..., low] * (1 - share) + x[..., high] * share)
+        found.append(self[..., low] * (1 - share) + self[..., high] * share)
     if keepdim:
         found = [each.reshape([1] * ndim) if flat else each.unsqueeze(dim) for each in found]
     return flow.stack(found) if isinstance(q, flow.Tensor) and q.ndim else found[0]

@@ -1,7 +1,5 @@
 """The shape of a tensor and the order of its dimensions; OneFlow's strides differ, so a view becomes a reshape."""
 
-from __future__ import annotations
-
 from torch2flow.models.lowering.lazy import flow, helper
 from torch2flow.models.lowering.registry import operator
 

@@ -1,7 +1,5 @@
 """Functions of mathematics that OneFlow lacks, by their series, in float64."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import flow, helper
@@ -79,14 +77,10 @@ def slope_of_digamma(n, x):
 
 
 @operator("aten.frexp")
-def frexp(self):
-    return mantissa_and_exponent(self)
-
-
 @helper
-def mantissa_and_exponent(x):
+def mantissa_and_exponent(self):
     """PyTorch's `frexp`: numbers from 0.5 to 1, and powers of two."""
-    wide = x.to(flow.float64)
+    wide = self.to(flow.float64)
     size = flow.abs(wide)
     plain = flow.logical_and(size > 0, size < float("inf"))
     safe = flow.where(plain, size, flow.ones_like(size))
@@ -94,4 +88,4 @@ def mantissa_and_exponent(x):
     exponent = exponent + (safe * flow.pow(2.0, -exponent) >= 1).to(flow.float64)
     exponent = exponent - (safe * flow.pow(2.0, -exponent) < 0.5).to(flow.float64)
     exponent = flow.where(plain, exponent, flow.zeros_like(exponent))
-    return (wide * flow.pow(2.0, -exponent)).to(x.dtype), exponent.to(flow.int32)
+    return (wide * flow.pow(2.0, -exponent)).to(self.dtype), exponent.to(flow.int32)

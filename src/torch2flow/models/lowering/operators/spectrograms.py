@@ -1,7 +1,5 @@
 """Short-time Fourier transforms, back too, and the windows they are made with."""
 
-from __future__ import annotations
-
 import math
 
 from torch2flow.models.lowering.lazy import F, flow, helper
