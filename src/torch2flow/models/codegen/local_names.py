@@ -30,6 +30,17 @@ from torch2flow.models.program.budget import LIVE
 from torch2flow.models.program.calls import Call
 from torch2flow.models.program.functional import CREATIONS
 
+PARTS = {
+    **dict.fromkeys(
+        ("max", "min", "topk", "sort", "median", "nanmedian", "kthvalue", "mode", "cummax", "cummin"),
+        ("values", "indices"),
+    ),
+    "aminmax": ("min", "max"),
+    "var_mean": ("var", "mean"),
+    "std_mean": ("std", "mean"),
+}
+"""What PyTorch calls the two results of an operator."""
+
 MANY = 300
 """With more names, those that nothing reads any more are forgotten."""
 
@@ -378,8 +389,8 @@ class _Naming:
             yield step.targets[group.index(step)]
 
     def _unnamed(self, item: Structure, step: Step, number: int) -> str:
-        """A name for what the author gave none: as later lines call it, as the module that makes it calls it, that of
-        the one operand that it replaces, or after what makes it."""
+        """A name for what the author gave none: as later lines call it, as the module that makes it calls it, as
+        PyTorch calls this part of what the operator gives, that of the one operand that it replaces, or `out`."""
         if item.kind == "value" and (later := self._read_later_as(item.value, number)):
             return later
         if isinstance(step.item, Call):
@@ -390,6 +401,9 @@ class _Naming:
                 else step.child
             )
             return called if is_name(called) else name if is_name(name) else "x"
+        made = step.item.outputs if isinstance(step.item, Node) else []
+        if len(made) == 2 and item.kind == "value" and (names := PARTS.get(step.item.operator.split(".")[1])):
+            return names[made.index(item.value)]
         operands = [
             found[0]
             for value in dict.fromkeys(step.inputs)

@@ -49,8 +49,8 @@ class Max(NamedTuple):
 
 class Largest(nn.Module):
     def forward(self, x):
-        x, out = largest_along(x, 1)
-        return Max(values=x, indices=out)
+        values, indices = largest_along(x, 1)
+        return Max(values=values, indices=indices)
 
 
 class ReturnsThem(nn.Module):
@@ -60,8 +60,8 @@ class ReturnsThem(nn.Module):
 
     def forward(self, x):
         largest = self.largest(x)
-        x, out = flow.topk(x, 2, dim=1)
+        values, indices = flow.topk(x, 2, dim=1)
         return {
-            "best": Topk(values=x, indices=out),
+            "best": Topk(values=values, indices=indices),
             "value": largest.values * 2 + largest.indices.to(flow.float32),
         }
