@@ -138,7 +138,7 @@ def _nothing(plan: ConversionPlan, container: Container, source: str) -> Unsuppo
     return UnsupportedError(
         "There is no tensor to convert.",
         where=source,
-        maybe="; ".join(plan.notes) or maybe,
+        maybe="; ".join(plan.notes)[:1000] or maybe,
         remedy="'torch2flow inspect FILE --tree' shows what it holds",
     )
 

@@ -102,7 +102,7 @@ def dict_in_itself(folder: Path) -> Path:
     return save(folder, b"}" + put(0) + text("a") + list_of(get(0)) + b"s")
 
 
-@attack(refused="holds itself")
+@attack(reports=("a.B",))
 def object_in_its_state(folder: Path) -> Path:
     """An object that is part of its own state, as a child that knows its parent is."""
     return save(folder, call("a.B") + put(0) + dict_of((text("parent"), get(0))) + b"b")

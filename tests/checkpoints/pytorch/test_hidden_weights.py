@@ -174,3 +174,18 @@ def test_wrappers_inside_one_another_are_all_told_in_the_order_that_strips_them(
     rules = [tuple(note.split("--rename '")[1].split("'")[0].split("=", 1)) for note in notes]
     result = torch2flow.convert(tmp_path / "model.pt", tmp_path / "named", Options(rename=rules))
     assert list(open_checkpoint(result.out)) == ["fc.weight"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "key"),
+    [
+        (("params_ema",), "params_ema"),
+        (("generator", "optimizer", "step"), "generator"),
+        (("generator", "discriminator"), "."),
+    ],
+)
+def test_the_only_part_with_weights_is_taken(torch: Any, parts: tuple[str, ...], key: str, tmp_path: Path) -> None:
+    layer = torch.nn.Linear(2, 3)
+    content = {"optimizer": torch.optim.Adam(layer.parameters()).state_dict(), "step": 3}
+    torch.save({part: content.get(part, layer.state_dict()) for part in parts}, tmp_path / "model.pt")
+    assert open_checkpoint(tmp_path / "model.pt").key == key

@@ -3,7 +3,8 @@
 1. The whole, if it is a state dict (a flat mapping of names to tensors) or a pickled module.
 2. Otherwise the first of `NAMES` at the top level that holds tensors and is no optimizer state. Where that is a
    dictionary of parts again, one of which has a name of `INNER`, it is that part.
-3. Otherwise the whole: nothing is left out unasked.
+3. Otherwise the only part that holds tensors, optimizer states aside, if it is a state dict or a pickled module.
+4. Otherwise the whole: nothing is left out unasked.
 
 `--key PATH` takes any other part, `--key .` the whole.
 """
@@ -147,6 +148,13 @@ def choose(root: Any) -> tuple[str, str]:
                     (each for each in INNER if isinstance(part, dict) and _is_weights(search, part.get(each))), ""
                 )
                 return (f"{name}.{inner}", f"{reason}, and holds one of them again") if inner else (name, reason)
+        parts = [
+            name
+            for name, part in root.items()
+            if search.holds_tensors(part, 0) and search.classify(part) != "optimizer state"
+        ]
+        if len(parts) == 1 and isinstance(parts[0], str) and _is_weights(search, root[parts[0]]):
+            return parts[0], f"{parts[0][:200]!r} is the only part that holds weights"
     return ".", "no part has a usual name for a state dict"
 
 
