@@ -11,6 +11,7 @@ PyTorch writes `sympy.srepr` since 2.6 and plain expressions before (`torch/_exp
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import dataclass
 from functools import reduce
 
@@ -149,15 +150,32 @@ def _constructor(name: str, arguments: list[ast.expr]) -> ast.expr:
     if name in _CALLS:
         return ast.Call(ast.Name(_CALLS[name], ast.Load()), parts, [])
     if name in _BINARY:
-        # Numbers last in sums, first in products: as a person writes them.
+        # Numbers last in sums, behind what is taken away, and one number first in products: as a person writes them.
         if name == "Add":
-            parts.sort(key=lambda part: isinstance(part, ast.Constant))
+            parts.sort(key=lambda part: (isinstance(part, ast.Constant), _negated(part) is not None))
             return reduce(_add, parts)
+        if name == "Mul":
+            number = math.prod(int(part.value) for part in parts if isinstance(part, ast.Constant))
+            if abs(number) >= LARGEST:
+                raise ValueError("too large a number")
+            factors = [part for part in parts if not isinstance(part, ast.Constant)]
+            parts = factors if number == 1 and factors else [ast.Constant(number), *factors]
         return reduce(lambda left, right: ast.BinOp(left, _BINARY[name](), right), parts)
     raise ValueError(f"{name} is not known")
 
 
 def _add(left: ast.expr, right: ast.expr) -> ast.expr:
-    if isinstance(right, ast.Constant) and isinstance(right.value, int) and right.value < 0:
-        return ast.BinOp(left, ast.Sub(), ast.Constant(-right.value))
-    return ast.BinOp(left, ast.Add(), right)
+    taken = _negated(right)
+    return ast.BinOp(left, ast.Add(), right) if taken is None else ast.BinOp(left, ast.Sub(), taken)
+
+
+def _negated(node: ast.expr) -> ast.expr | None:
+    """What is taken away by adding a negative number, or a product that begins with one; None for anything else."""
+    match node:
+        case ast.Constant(value=int(number)) if number < 0:
+            return ast.Constant(-number)
+        case ast.BinOp(left=ast.Constant(value=-1), op=ast.Mult(), right=right):
+            return right
+        case ast.BinOp(left=left, op=ast.Mult(), right=right) if (taken := _negated(left)) is not None:
+            return ast.BinOp(taken, ast.Mult(), right)
+    return None
