@@ -5,6 +5,8 @@ _orig_mod.layer1.0.weight                    torch.compile
 layer1._fsdp_wrapped_module.0.weight         FullyShardedDataParallel
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 
