@@ -1,7 +1,5 @@
 """The output formats: what each can hold, and who writes it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path

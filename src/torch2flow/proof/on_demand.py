@@ -5,8 +5,6 @@ units, each a module as large as a limit allows, such as a decoder layer: before
 from a checkpoint, and after it they are let go.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import math
@@ -14,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch2flow.proof.watching import METHOD
+from torch2flow.proof.watching import METHOD, set_own
 
 LIMIT = 1 << 28
 """Elements of the largest unit, if its modules can be divided: in float64, two GiB."""
@@ -88,23 +86,14 @@ class WeightsOnDemand:
                 step()
 
     def _wrap(self, unit: Unit, name: str) -> Callable[[], None]:
-        held, forward = unit.module.__dict__, getattr(unit.module, name)
+        forward = getattr(unit.module, name)
 
         @functools.wraps(forward)
         def with_values(*args: Any, **kwargs: Any) -> Any:
             with self._loaded(unit):
                 return forward(*args, **kwargs)
 
-        before = held.get(name)
-        held[name] = with_values
-
-        def put_back() -> None:
-            if before is None:
-                held.pop(name, None)
-            else:
-                held[name] = before
-
-        return put_back
+        return set_own(unit.module, name, with_values)
 
     @contextlib.contextmanager
     def _loaded(self, unit: Unit) -> Iterator[None]:

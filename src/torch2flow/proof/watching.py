@@ -4,8 +4,6 @@
 class has further methods, `forward_2`, where its calls differ.
 """
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -97,7 +95,7 @@ def watched(module: Any, watcher: Watcher, others: Mapping[str, str] | None = No
             first = first_name(path, others or {})
             for name in dir(type(part)) if path else ():
                 if METHOD.fullmatch(name):
-                    undo.append(_replace(part, name, wrap(first, part, name)))
+                    undo.append(set_own(part, name, wrap(first, part, name)))
         yield
     finally:
         for step in undo:
@@ -109,10 +107,10 @@ def _through_hooks(part: Any, forward: Callable[..., Any], undo: list[Callable[[
     hooks = {name: value for name in HOOKS if (value := part.__dict__.get(name))}
     if not hooks:
         return forward
-    undo += [_replace(part, name, type(value)()) for name, value in hooks.items()]
+    undo += [set_own(part, name, type(value)()) for name, value in hooks.items()]
 
     def whole(*args: Any, **kwargs: Any) -> Any:
-        inner = [_replace(part, name, value) for name, value in (*hooks.items(), ("forward", forward))]
+        inner = [set_own(part, name, value) for name, value in (*hooks.items(), ("forward", forward))]
         try:
             return part(*args, **kwargs)
         finally:
@@ -122,7 +120,7 @@ def _through_hooks(part: Any, forward: Callable[..., Any], undo: list[Callable[[
     return whole
 
 
-def _replace(part: Any, name: str, value: Any) -> Callable[[], None]:
+def set_own(part: Any, name: str, value: Any) -> Callable[[], None]:
     """Sets an attribute of an instance, and returns what puts the old one back."""
     old = part.__dict__.get(name)
     part.__dict__[name] = value

@@ -1,7 +1,5 @@
 """flowvision's own pretrained weights against torchvision's, where both are in their caches: `zoo compare`."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import sys

@@ -4,8 +4,6 @@
 writing, and counts as long as that process lives.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os

@@ -1,7 +1,5 @@
 """Values as Python expressions."""
 
-from __future__ import annotations
-
 import ast
 import math
 from typing import Any

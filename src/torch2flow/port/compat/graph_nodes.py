@@ -1,7 +1,5 @@
 """The graph of gradients: its nodes, and the leaves to which OneFlow would bring what nobody asked for."""
 
-from __future__ import annotations
-
 import gc
 import sys
 from typing import Any

@@ -1,7 +1,5 @@
 """Where a module lies."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

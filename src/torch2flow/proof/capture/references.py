@@ -7,14 +7,12 @@ The module is the user's own. It is converted and run in place, and afterwards i
 are the very ones it had.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch2flow.checkpoints.dtypes import DTYPES, find_dtype
 from torch2flow.proof.capture.control_flow import plain_control_flow
@@ -32,6 +30,8 @@ from torch2flow.proof.capture.module_state import (
     ties_in_order,
     untouched,
 )
+from torch2flow.proof.capture.recording import Recording
+from torch2flow.proof.capture.without_weights import CheckpointWeights
 from torch2flow.proof.digests import digest
 from torch2flow.proof.dropout import dropout_off
 from torch2flow.proof.fixed_draws import NAMES
@@ -40,10 +40,6 @@ from torch2flow.proof.random_calls import RandomCall
 from torch2flow.proof.sample import sample
 from torch2flow.proof.watching import Watcher, other_names, watched
 from torch2flow.runtime.nested import leaves, named_leaves, replaced, replaced_by_name
-
-if TYPE_CHECKING:
-    from torch2flow.proof.capture.recording import Recording
-    from torch2flow.proof.capture.without_weights import CheckpointWeights
 
 LEARNING_RATE = 2.0**-7
 """A number that float32 holds exactly, as an optimizer may keep it in float32."""

@@ -1,7 +1,5 @@
 """`torch2flow.verify`: compares any OneFlow model with any PyTorch model, both live in one process."""
 
-from __future__ import annotations
-
 import importlib
 import tempfile
 import time
@@ -21,7 +19,7 @@ from torch2flow.proof.parity.compared_models import Live
 from torch2flow.proof.parity.comparison_run import Request, Run
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.verification import Verification
+from torch2flow.proof.parity.verification import Verification, weights_described
 from torch2flow.runtime import import_oneflow
 from torch2flow.runtime.loading import load_state_dict
 from torch2flow.runtime.loading.live import Rules, rename_rules
@@ -126,18 +124,10 @@ def _rows(torch: Any, call: Call, sizes: dict[str, int]) -> Call:
 
 def describe_module(model: Any) -> dict[str, Any]:
     """What a report says of a live module's weights."""
-    state = model.state_dict()
-    dtypes: dict[str, int] = {}
-    for tensor in state.values():
-        name = str(tensor.dtype).rpartition(".")[2]
-        dtypes[name] = dtypes.get(name, 0) + 1
-    return {
-        "folder": "",
-        "class": type(model).__name__,
-        "tensors": len(state),
-        "elements": sum(tensor.numel() for tensor in state.values()),
-        "bytes": sum(tensor.numel() * tensor.element_size() for tensor in state.values()),
-        "dtypes": dtypes,
-        "ties": [],
-        "changes": [],
-    }
+    return weights_described(
+        type(model).__name__,
+        [
+            (str(tensor.dtype).rpartition(".")[2], tensor.numel(), tensor.numel() * tensor.element_size())
+            for tensor in model.state_dict().values()
+        ],
+    )

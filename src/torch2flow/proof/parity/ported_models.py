@@ -3,8 +3,6 @@
 PyTorch runs in whichever interpreter has it, and OneFlow in a process of its own, in which there is no PyTorch.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 import time
@@ -30,7 +28,7 @@ from torch2flow.proof.parity.fresh_recording import Original, record, write_pth
 from torch2flow.proof.parity.isolated import compare_isolated
 from torch2flow.proof.parity.ledger import Ledger
 from torch2flow.proof.parity.reference import Reference
-from torch2flow.proof.parity.verification import Verification
+from torch2flow.proof.parity.verification import Verification, weights_described
 from torch2flow.runtime.loading import load, load_state_dict
 from torch2flow.runtime.nested import replaced
 
@@ -104,17 +102,8 @@ def verify_ported(
 def describe_state(state: Checkpoint, factory: str) -> dict[str, Any]:
     """What a report says of the weights."""
     tensors = [tensor for tensor in state.values() if isinstance(tensor, TensorRef)]
-    names = [tensor.dtype.name for tensor in tensors]
-    return {
-        "folder": "",
-        "class": factory.partition(":")[2],
-        "tensors": len(tensors),
-        "elements": sum(prod(tensor.shape) for tensor in tensors),
-        "bytes": sum(prod(tensor.shape) * tensor.dtype.itemsize for tensor in tensors),
-        "dtypes": {name: names.count(name) for name in dict.fromkeys(names)},
-        "ties": [],
-        "changes": [],
-    }
+    sizes = [(each.dtype.name, prod(each.shape), prod(each.shape) * each.dtype.itemsize) for each in tensors]
+    return weights_described(factory.partition(":")[2], sizes)
 
 
 def build_ported(flow: Any, job: dict[str, Any], reference: str, ledger: Ledger) -> tuple[Live, Reference]:

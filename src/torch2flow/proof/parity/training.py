@@ -1,7 +1,5 @@
 """Compares a step of training: what is trained, outputs in train mode, gradients, buffers, parameters."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

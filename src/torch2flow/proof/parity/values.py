@@ -1,7 +1,5 @@
 """Matches arrays with the recorded ones: which is which, and in which order their rows came."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,11 +1,10 @@
 """Verifies a converted model against its recording: `torch2flow verify out`, and what it found."""
 
-from __future__ import annotations
-
 import math
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -308,16 +307,29 @@ def _check_belongs(recording: Reference, manifest: Manifest) -> None:
 def describe_model(folder: Path, manifest: Manifest) -> dict[str, Any]:
     """What the manifest says of the weights."""
     rows = manifest["tensors"]
-    dtypes: dict[str, int] = {}
-    for row in rows:
-        dtypes[row["dtype"]] = dtypes.get(row["dtype"], 0) + 1
+    sizes = [(row["dtype"], math.prod(row["shape"]), row["bytes"]) for row in rows]
     return {
+        **weights_described(manifest.get("model", {}).get("class", ""), sizes),
         "folder": folder.name,
-        "class": manifest.get("model", {}).get("class", ""),
-        "tensors": len(rows),
-        "elements": sum(math.prod(row["shape"]) for row in rows),
-        "bytes": sum(row["bytes"] for row in rows),
-        "dtypes": dtypes,
         "ties": [[row["name"], *row["also"]] for row in rows if row.get("also")],
         "changes": [f"{row['name']}: was {row['source_dtype']}" for row in rows if row.get("source_dtype")],
+    }
+
+
+def weights_described(name: str, tensors: list[tuple[str, int, int]]) -> dict[str, Any]:
+    """What a report says of the weights of a class.
+
+    Args:
+        name: of the class.
+        tensors: the dtype, the number of elements and the number of bytes of each.
+    """
+    return {
+        "folder": "",
+        "class": name,
+        "tensors": len(tensors),
+        "elements": sum(elements for _, elements, _ in tensors),
+        "bytes": sum(nbytes for _, _, nbytes in tensors),
+        "dtypes": dict(Counter(dtype for dtype, _, _ in tensors)),
+        "ties": [],
+        "changes": [],
     }

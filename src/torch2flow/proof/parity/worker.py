@@ -3,8 +3,6 @@
 How it is asked and answers: `proof/child_process.py`.
 """
 
-from __future__ import annotations
-
 import platform
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 OneFlow's side gets, for the nth of one kind and shape, the nth that PyTorch had.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import sys

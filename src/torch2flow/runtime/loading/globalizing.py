@@ -15,9 +15,10 @@ import functools
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch2flow.checkpoints.dtypes import find_dtype
+from torch2flow.checkpoints.sharding import Mesh
 from torch2flow.checkpoints.sharding.placement import Layout, signature
 from torch2flow.checkpoints.sharding.sharding_plan import Settled, ShardingPlan, Sized, read_sharding_plan
 from torch2flow.errors import UsageError
@@ -25,9 +26,6 @@ from torch2flow.runtime.importing import import_oneflow
 from torch2flow.runtime.loading.global_creation import made_globally
 from torch2flow.runtime.loading.rank_blocks import agree, vote
 from torch2flow.runtime.nested import replaced
-
-if TYPE_CHECKING:
-    from torch2flow.checkpoints.sharding import Mesh
 
 _SETTLED = "_torch2flow_settled"
 

@@ -3,8 +3,6 @@
 They are read as text and never imported: a conversion needs no OneFlow.
 """
 
-from __future__ import annotations
-
 import ast
 from dataclasses import dataclass
 from functools import cache
