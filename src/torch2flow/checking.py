@@ -1,5 +1,7 @@
 """`check`: is an output still what the conversion wrote, and is it what the source holds, bit for bit?"""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import zlib

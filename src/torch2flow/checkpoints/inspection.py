@@ -1,5 +1,7 @@
 """`inspect --json`: a checkpoint as plain data."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from torch2flow.checkpoints.names.wrappers import LIGHTNING, notes_on

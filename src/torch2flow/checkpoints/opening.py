@@ -17,6 +17,8 @@
 | files of ranks that hold parts       | DTensor and ShardedTensor in files of torch.save |
 """
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 

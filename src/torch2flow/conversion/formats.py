@@ -1,5 +1,7 @@
 """The output formats: what each can hold, and who writes it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path

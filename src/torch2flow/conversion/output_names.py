@@ -1,5 +1,7 @@
 """Names of outputs that would mislead: a suffix of another program's, or a folder that hides a Python module."""
 
+from __future__ import annotations
+
 import difflib
 import importlib.util
 import keyword

@@ -5,6 +5,8 @@ PyTorch's `meta` device. The file says which tensors the model has, of which sha
 one; the checkpoint must have just those. It is never found by a path in the file: the user names it.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches

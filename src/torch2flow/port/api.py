@@ -10,6 +10,8 @@ The table beside this file is written by `make api` (scripts/api.py) from runs o
     'cannot'
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -6,6 +6,8 @@ can write. What is cut off or damaged is not taken either. An entry appears whol
 processes share the folder. Where it can't be made, everything works without it; it may be removed at any time.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import re

@@ -1,5 +1,7 @@
 """Writes the compatibility module: exactly the functions that some code uses, with what they call."""
 
+from __future__ import annotations
+
 import ast
 import importlib
 import inspect

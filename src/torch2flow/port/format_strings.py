@@ -1,5 +1,7 @@
 """Where the expressions inside f-strings stand, for Pythons before 3.12, whose `ast` does not say it right."""
 
+from __future__ import annotations
+
 import ast
 import re
 import sys

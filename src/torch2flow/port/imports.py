@@ -1,5 +1,7 @@
 """Imports: each name comes from where the ported code finds it, OneFlow, flowvision or the compatibility module."""
 
+from __future__ import annotations
+
 import ast
 import re
 

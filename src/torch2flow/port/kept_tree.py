@@ -1,5 +1,7 @@
 """What a whole tree became when it was ported before: taken at once while nothing in it has changed."""
 
+from __future__ import annotations
+
 import marshal
 import sys
 from collections.abc import Iterable

@@ -1,5 +1,7 @@
 """Copied into ported code with layers that PyTorch also calls without a batch: a vector for `Linear`, one image."""
 
+from __future__ import annotations
+
 import functools
 from typing import Any
 

@@ -1,5 +1,7 @@
 """One question for names of PyTorch and of torchvision: what becomes of this dotted name?"""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from functools import cache
 

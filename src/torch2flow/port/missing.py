@@ -1,5 +1,7 @@
 """What stands in ported code for a name that OneFlow can't have: it raises, in words, when the code gets there."""
 
+from __future__ import annotations
+
 import sys
 import warnings
 from typing import Any

@@ -1,5 +1,7 @@
 """Notebooks: each cell of code is ported by itself, with the names that the cells before it bind."""
 
+from __future__ import annotations
+
 import re
 import secrets
 from typing import Any

@@ -1,5 +1,7 @@
 """Which operators of Python are put right for tensors, and which operands are surely no tensors."""
 
+from __future__ import annotations
+
 import ast
 from collections.abc import Callable, Iterable
 

@@ -1,5 +1,7 @@
 """The user's own substitutes: files that are run, and what stands for their content."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterable
 from pathlib import Path

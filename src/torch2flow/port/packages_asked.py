@@ -1,5 +1,7 @@
 """Copied into ported code that asks whether PyTorch is installed, and which version: OneFlow is in its place."""
 
+from __future__ import annotations
+
 import importlib.metadata
 import importlib.util
 from typing import Any

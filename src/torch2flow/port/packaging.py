@@ -1,5 +1,7 @@
 """What a repository says of PyTorch beside its code: it is listed, and changed where that is asked for."""
 
+from __future__ import annotations
+
 import ast
 import contextlib
 import re

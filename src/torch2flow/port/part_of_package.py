@@ -6,6 +6,8 @@ An `__init__.py` comes along as it is where something is imported from it; elsew
 that of a large package imports all of it.
 """
 
+from __future__ import annotations
+
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -1,5 +1,7 @@
 """Copied into ported code that says where and in which dtype modules are made."""
 
+from __future__ import annotations
+
 import functools
 import inspect
 from typing import Any

@@ -1,5 +1,7 @@
 """Ports a tree: reads every file once for its names and once to rewrite it, and writes all of it or nothing."""
 
+from __future__ import annotations
+
 import ast
 import os
 import re

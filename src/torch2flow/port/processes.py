@@ -1,5 +1,7 @@
 """Does one piece of work for each of many items in several processes, and gives the results in order."""
 
+from __future__ import annotations
+
 import marshal
 import os
 import signal

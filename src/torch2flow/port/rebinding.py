@@ -4,6 +4,8 @@ A name is bound anew where the code that is read has imported it before. The oth
 import fails, is none: there the name means what the import gives.
 """
 
+from __future__ import annotations
+
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -3,6 +3,8 @@
 Names that are equal in both stay as they are, so that what differs from the author's file is what differs in meaning.
 """
 
+from __future__ import annotations
+
 import ast
 import re
 from collections.abc import Callable, Iterable, Mapping

@@ -4,6 +4,8 @@ The tree is Python's own `ast`, which says where each node stands. It reads 80,0
 keeps formatting in its tree reads 3,000; formatting is kept all the same, since an edit replaces a span of the text.
 """
 
+from __future__ import annotations
+
 import ast
 import contextlib
 import io

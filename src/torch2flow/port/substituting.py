@@ -1,5 +1,7 @@
 """Which uses need a substitute: those whose arguments OneFlow's own would do otherwise. All others stay as they are."""
 
+from __future__ import annotations
+
 import ast
 import inspect
 from functools import cache

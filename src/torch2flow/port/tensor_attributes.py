@@ -1,5 +1,7 @@
 """Copied into ported code that keeps something of its own on a tensor, such as `bias._no_weight_decay = True`."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from torch2flow.models.lowering.lazy import flow

@@ -3,6 +3,8 @@
 A name is looked up in `api.py`; this says what `import torch.nn.functional as F` itself becomes.
 """
 
+from __future__ import annotations
+
 IN_ONEFLOW = frozenset(
     "torch" + (f".{name}" if name else "")
     for name in (

@@ -1,5 +1,7 @@
 """The names of torchvision that flowvision 0.2.1 has under the same signatures, and where."""
 
+from __future__ import annotations
+
 from torch2flow.port.api import Api
 
 HOMES = {

@@ -3,6 +3,8 @@
 Nothing is imported or run: a package that is installed is found by the folders in which an interpreter looks for it.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re

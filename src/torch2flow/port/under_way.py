@@ -1,5 +1,7 @@
 """One file while it is rewritten: its text, what names mean at the place that is read now, and what was found."""
 
+from __future__ import annotations
+
 import ast
 from dataclasses import dataclass
 

@@ -3,6 +3,8 @@
 The objects are kept, not copied; of lists, dicts and sets also what was in them. PyTorch's modules and OneFlow's.
 """
 
+from __future__ import annotations
+
 import copy
 from collections import OrderedDict
 from collections.abc import Iterator

@@ -4,6 +4,8 @@ The job is JSON on the child's standard input. Its answer is a row of JSON a lin
 last argument: nothing that a library prints gets in between. A `Torch2FlowError` in the child is raised here.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os

@@ -9,6 +9,8 @@ A wider dtype holds the same values, and gives the same text, so a float16 that 
     False
 """
 
+from __future__ import annotations
+
 import hashlib
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Switches off dropout in a model of PyTorch or OneFlow: results with random numbers can't be compared."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator
 from typing import Any

@@ -7,6 +7,8 @@ which all libraries round alike, and have 24 bits, so that float32 and float64 g
 What both libraries draw inside a larger function (`multinomial`, `rrelu`, `poisson`) stays random.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any

@@ -5,6 +5,8 @@ units, each a module as large as a limit allows, such as a decoder layer: before
 from a checkpoint, and after it they are let go.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import math

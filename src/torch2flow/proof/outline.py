@@ -9,6 +9,8 @@ Both sides describe what they give, and the two descriptions are compared.
     "the output has the keys 'scores' instead of 'logits'"
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

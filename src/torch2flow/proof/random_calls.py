@@ -3,6 +3,8 @@
 The numbers that two libraries draw can't be compared. What is compared is which module drops, and at which rate.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple

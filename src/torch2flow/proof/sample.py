@@ -1,5 +1,7 @@
 """The elements of a parameter that stand for all of it, where each is changed by itself, as optimizers do."""
 
+from __future__ import annotations
+
 from typing import Any
 
 SIZE = 1024

@@ -4,6 +4,8 @@
 class has further methods, `forward_2`, where its calls differ.
 """
 
+from __future__ import annotations
+
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping

@@ -1,5 +1,7 @@
 """All pairs by name, and the models of torchvision that have none."""
 
+from __future__ import annotations
+
 import difflib
 from functools import cache
 

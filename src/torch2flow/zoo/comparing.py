@@ -1,5 +1,7 @@
 """flowvision's own pretrained weights against torchvision's, where both are in their caches: `zoo compare`."""
 
+from __future__ import annotations
+
 import importlib
 import os
 import sys

@@ -1,5 +1,7 @@
 """Downloads a file once, checks its hash, and goes on where an interrupted download stopped."""
 
+from __future__ import annotations
+
 import fcntl
 import http.client
 import urllib.error

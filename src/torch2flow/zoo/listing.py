@@ -1,5 +1,7 @@
 """The rows of `zoo list`: every model, its twin, how a checkpoint gets in, and what was measured."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass

@@ -1,5 +1,7 @@
 """What `make zoo` measured of each pair, as data of the package: `zoo list` shows it where it is."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any

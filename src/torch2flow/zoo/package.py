@@ -1,5 +1,7 @@
 """The Python files beside a twin's weights: how flowvision's model is built, loaded and fed."""
 
+from __future__ import annotations
+
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -3,6 +3,8 @@
 torchvision says all of it itself (`torchvision.models.get_model_weights`, 0.14 and newer); it is imported for that.
 """
 
+from __future__ import annotations
+
 import importlib
 import re
 from collections.abc import Callable

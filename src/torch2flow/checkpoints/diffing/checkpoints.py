@@ -1,5 +1,7 @@
 """`diff`: the tensors of two files or folders, of whatever format, compared by name, dtype, shape and every bit."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterable
 from typing import Any

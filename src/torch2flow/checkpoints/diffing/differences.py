@@ -1,5 +1,7 @@
 """What a comparison of two checkpoints found, down to the elements of each tensor, and as plain data."""
 
+from __future__ import annotations
+
 import math
 import shlex
 from collections import Counter

@@ -1,5 +1,7 @@
 """Finds the change of a prefix or suffix that would align the names of two checkpoints."""
 
+from __future__ import annotations
+
 import itertools
 import re
 from collections import Counter

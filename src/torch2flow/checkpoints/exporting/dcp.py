@@ -6,6 +6,8 @@
 Follows `torch/distributed/checkpoint/{metadata,filesystem}.py` (2.1 to 2.13).
 """
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import Any

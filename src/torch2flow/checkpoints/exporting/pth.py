@@ -7,6 +7,8 @@ are stored uncompressed and begin at multiples of 64 bytes, which padding in the
 brings about; sizes and checksums are in the central directory alone.
 """
 
+from __future__ import annotations
+
 import os
 import struct
 from collections.abc import Callable

@@ -4,6 +4,8 @@ Follows the format's README (safetensors 0.8). The header is padded with spaces 
 multiple of 8, and tensors go by falling element size, so that each is aligned to its own.
 """
 
+from __future__ import annotations
+
 import os
 import struct
 from pathlib import Path

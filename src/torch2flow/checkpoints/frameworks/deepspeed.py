@@ -10,6 +10,8 @@ other. In stage 3 each parameter is cut by itself: rank `r` holds elements `r * 
 size divided by the number of ranks, rounded up. Follows `deepspeed/utils/zero_to_fp32.py` (0.19.8).
 """
 
+from __future__ import annotations
+
 import math
 import os
 import re

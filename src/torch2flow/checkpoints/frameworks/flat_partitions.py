@@ -4,6 +4,8 @@ A tensor of shape 4 x 5 whose elements 3 to 16 lie in one file has there the end
 the beginning of its last row: three blocks.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from dataclasses import replace

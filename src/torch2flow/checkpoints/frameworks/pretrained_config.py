@@ -1,5 +1,7 @@
 """What `config.json` of a folder of transformers' says of the model whose weights lie beside it."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from torch2flow.guards.json_text import parse_object

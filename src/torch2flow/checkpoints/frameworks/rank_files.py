@@ -7,6 +7,8 @@ How a DTensor is cut follows `Shard._split_tensor` of `torch/distributed/tensor/
 `torch.chunk` does it, one dimension of the mesh after the other.
 """
 
+from __future__ import annotations
+
 import math
 import os
 import re

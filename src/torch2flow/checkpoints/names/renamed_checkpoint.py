@@ -1,5 +1,7 @@
 """A checkpoint under another library's names: the same bytes, other names and shapes. Nothing is read."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping
 

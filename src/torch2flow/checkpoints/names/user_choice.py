@@ -1,5 +1,7 @@
 """Which tensors are taken and what they are called: `--include`, `--exclude`, `--rename`."""
 
+from __future__ import annotations
+
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence

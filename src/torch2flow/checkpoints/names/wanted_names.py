@@ -1,5 +1,7 @@
 """Finds out how a checkpoint's names become a model's: what a wrapper or another head added to them is taken off."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from torch2flow.checkpoints.names.wrappers import unwrapped

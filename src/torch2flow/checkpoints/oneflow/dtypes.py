@@ -4,6 +4,8 @@ Names and numbers are those of `oneflow/core/common/data_type.proto` (0.9.0); wh
 hold is `oneflow_dtype_to_numpy_dtype`'s table (`oneflow/framework/dtype.py`), found by trying all of them.
 """
 
+from __future__ import annotations
+
 from torch2flow.checkpoints.dtypes import DTYPES, DType
 
 DATA_TYPES = {

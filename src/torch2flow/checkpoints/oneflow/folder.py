@@ -8,6 +8,8 @@
 Follows `oneflow/framework/check_point_v2.py` (`flow.save`, `_save_tensor_to_disk`; 0.9.0).
 """
 
+from __future__ import annotations
+
 import os
 import re
 from functools import partial

@@ -4,6 +4,8 @@ Sources: `torch/optim/*.py` (1.0.1, 1.13.1 and 2.13.0) and `oneflow/nn/optimizer
 differ was measured (`tests/checkpoints/oneflow/test_optimizers.py`). `optimizers.py` applies the rows.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field

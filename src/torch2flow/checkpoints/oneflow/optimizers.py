@@ -11,6 +11,8 @@ stay in its groups, where it ignores them, so that the way back loses nothing; t
 the numbers are told.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any

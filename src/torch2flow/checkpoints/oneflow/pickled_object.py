@@ -12,6 +12,8 @@ Tied tensors are one object in the stream and so one object after `flow.load`. F
 `oneflow/framework/check_point_v2.py` (0.9.0: `tensor_getstate`, `tensor_setstate`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

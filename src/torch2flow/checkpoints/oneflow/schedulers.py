@@ -8,6 +8,8 @@ its scheduler starts anew. Sources: `torch/optim/lr_scheduler.py` (1.13.1 and 2.
 and their neighbours (0.9.0). That both go on alike was measured (`tests/checkpoints/oneflow/test_schedulers.py`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any

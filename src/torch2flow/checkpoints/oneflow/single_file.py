@@ -7,6 +7,8 @@ Follows `oneflow/framework/check_point_v2.py` at OneFlow's main branch (1.0). On
 folders only, but `pickle.load(f)["data"]` there gives the same object.
 """
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 

@@ -7,6 +7,8 @@
 `oneflow/framework/check_point_v2.py` (0.9.0).
 """
 
+from __future__ import annotations
+
 import os
 from functools import partial
 from pathlib import Path

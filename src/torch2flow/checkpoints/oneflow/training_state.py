@@ -1,5 +1,7 @@
 """Finds the states of optimizers and schedulers in a tree and maps them; everything else stays as it is."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Finds packed weights in a tree by the names that their libraries give the parts, and makes one tensor of each."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import cache
 from typing import Any

@@ -1,5 +1,7 @@
 """What the folder of a packed checkpoint says of its quantization: `config.json`, or `quantize_config.json`."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

@@ -3,6 +3,8 @@
 A global is a name, a call is a look-up in a table of constructors, and anything else is an `Opaque` record.
 """
 
+from __future__ import annotations
+
 import mmap
 from collections import deque
 from collections.abc import Callable, Mapping

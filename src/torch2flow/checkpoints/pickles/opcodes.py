@@ -4,6 +4,8 @@ Follows CPython's `Lib/pickletools.py`. Operations that would need code or data 
 (EXT1, NEXT_BUFFER and their kin) are refused.
 """
 
+from __future__ import annotations
+
 import struct
 from collections import deque
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Constructors for the names that Python itself defines: containers, bytes and numbers. One short function each."""
 
+from __future__ import annotations
+
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from typing import Any

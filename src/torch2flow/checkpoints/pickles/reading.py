@@ -4,6 +4,8 @@ Python's own Unpickler is not used: with `find_class` overridden it still crashe
 stream modify what `find_class` returned (docs/formats.md, "Why our own pickle machine").
 """
 
+from __future__ import annotations
+
 import struct
 from itertools import repeat
 from typing import Any

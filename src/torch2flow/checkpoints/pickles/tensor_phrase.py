@@ -12,6 +12,8 @@ It saves half the time of reading 20,000 tensors and changes nothing else: where
 numbering of the memo, the single opcodes do it.
 """
 
+from __future__ import annotations
+
 import re
 import struct
 

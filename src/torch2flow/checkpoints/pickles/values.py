@@ -1,5 +1,7 @@
 """The records that a pickle becomes, beside plain containers, when nothing in it is imported or called."""
 
+from __future__ import annotations
+
 import collections
 from dataclasses import dataclass, field
 from typing import Any

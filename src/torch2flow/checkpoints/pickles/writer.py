@@ -5,6 +5,8 @@ for OneFlow or PyTorch can be made with neither at hand. Shared objects are writ
 which is how tied tensors stay tied.
 """
 
+from __future__ import annotations
+
 import struct
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable

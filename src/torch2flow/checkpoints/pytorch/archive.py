@@ -9,6 +9,8 @@
 Follows `torch/serialization.py` (`_save`, `_load`; 1.4 to 2.13).
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from torch2flow.checkpoints.dtypes import DType

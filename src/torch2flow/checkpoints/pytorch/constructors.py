@@ -5,6 +5,8 @@ One short function each, found by its dotted name. Signatures follow `torch/_uti
 becomes an `Opaque` record; nothing is ever imported or called.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

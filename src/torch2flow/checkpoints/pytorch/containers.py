@@ -1,5 +1,7 @@
 """What every container yields: the object tree, who wrote it, and which files it lies in."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -10,6 +10,8 @@
 Follows `torch/serialization.py` (`_legacy_save`, `_legacy_load`; 1.0 to 2.13).
 """
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Mapping
 from typing import Any

@@ -9,6 +9,8 @@ Follows `torch/_export/serde/{serialize,schema}.py` and `torch/export/pt2_archiv
 The graph itself is read by `program/`; nothing here evaluates an expression or resolves a name.
 """
 
+from __future__ import annotations
+
 import re
 from typing import Any
 

@@ -8,6 +8,8 @@ Follows the format's README (safetensors 0.8): offsets count from the end of the
 overlap nor leave holes, the header is at most 100 MB.
 """
 
+from __future__ import annotations
+
 import math
 import struct
 from collections.abc import Iterable, Mapping

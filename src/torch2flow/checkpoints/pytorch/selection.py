@@ -9,6 +9,8 @@
 `--key PATH` takes any other part, `--key .` the whole.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

@@ -5,6 +5,8 @@
 Follows `transformers/modeling_utils.py` and `huggingface_hub/serialization` (the index they write).
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -5,6 +5,8 @@ the others. Follows `torch/distributed/tensor/{_dtensor_spec,placement_types}.py
 and `torch/distributed/_shard/sharded_tensor/{api,metadata}.py` (2.13).
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 

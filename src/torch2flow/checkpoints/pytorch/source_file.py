@@ -1,5 +1,7 @@
 """The file on disk: opened once, read by range, and watched for changes while it is in use."""
 
+from __future__ import annotations
+
 import mmap
 import os
 from collections.abc import Iterator

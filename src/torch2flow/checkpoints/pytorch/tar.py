@@ -10,6 +10,8 @@ Follows `torch/serialization.py` (`legacy_load` inside `_legacy_load`; 1.0 to 2.
 unpacked to disk.
 """
 
+from __future__ import annotations
+
 import struct
 from typing import Any
 

@@ -7,6 +7,8 @@ PyTorch 1.0 wrote `model.json` in place of a pickle (`caffe2/proto/torch.proto`,
 Follows `torch/csrc/jit/serialization/{python_print,export_module}.cpp` (1.4 to 2.13).
 """
 
+from __future__ import annotations
+
 import ast
 import re
 from typing import Any

@@ -5,6 +5,8 @@ Follows `caffe2/serialize/inline_container.cc` (PyTorch 1.4 to 2.13) and the zip
 `torch.serialization.set_crc32_options(False)`, and accepts overlapping and duplicated entries.
 """
 
+from __future__ import annotations
+
 import struct
 import zlib
 from array import array

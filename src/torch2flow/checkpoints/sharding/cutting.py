@@ -1,5 +1,7 @@
 """A conversion that is cut for the ranks of a job: what each rank's folder will hold, before a byte is written."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path

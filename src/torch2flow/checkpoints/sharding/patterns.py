@@ -1,5 +1,7 @@
 """Patterns of names as a shell has them: `*` for anything, `?` for one character, `{q,k,v}` for one of several."""
 
+from __future__ import annotations
+
 import re
 from fnmatch import translate
 from functools import cache

@@ -1,5 +1,7 @@
 """Cuts a model into stages of about equal bytes, in the order of its names and never inside a layer."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 

@@ -1,5 +1,7 @@
 """What becomes of a tensor's dtype on the way: kept, widened, cast, or one of the changes asked for by name."""
 
+from __future__ import annotations
+
 from torch2flow.checkpoints.dtypes import DTYPES, DType, find_dtype
 from torch2flow.checkpoints.packed import PackedTensor
 from torch2flow.checkpoints.pytorch import CompositeTensor, Tensor

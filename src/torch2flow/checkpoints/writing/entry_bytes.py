@@ -1,5 +1,7 @@
 """Moves the bytes of an entry into an open file: inside the kernel where nothing changes, by chunks elsewhere."""
 
+from __future__ import annotations
+
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator

@@ -6,6 +6,8 @@ so that the second process starts in a few milliseconds: `python -I -S placing.p
 orders from stdin and answers each with the number of bytes it moved.
 """
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import marshal

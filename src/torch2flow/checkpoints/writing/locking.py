@@ -4,6 +4,8 @@
 writing, and counts as long as that process lives.
 """
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import os

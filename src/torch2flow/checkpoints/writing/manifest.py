@@ -1,5 +1,7 @@
 """`manifest.json`: what was converted, from what, by which rules, and what was not; enough to check it."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 from collections.abc import Container, Iterable, Iterator

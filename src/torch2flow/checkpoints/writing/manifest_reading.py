@@ -1,5 +1,7 @@
 """Reads a manifest, which lies where anyone can edit it: what every field must be is said here, and checked once."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,5 +1,7 @@
 """What a user can ask for, and what a format can hold: the two sides that a plan brings together."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -4,6 +4,8 @@ The kernel does it in one step (`renameat2`). Where a file system or a sandbox r
 the ways of POSIX follow, and their own error counts.
 """
 
+from __future__ import annotations
+
 import ctypes
 import errno
 import hashlib

@@ -4,6 +4,8 @@ The second process begins at the front and is kept supplied; this one makes the 
 takes batches from the back, so both end together however their speeds differ.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress

@@ -6,6 +6,8 @@ self.decoder.weight = self.encoder.weight
 self[0].requires_grad_(False)
 """
 
+from __future__ import annotations
+
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field

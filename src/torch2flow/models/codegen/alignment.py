@@ -14,6 +14,8 @@ the first, and it is known at each place which value each name holds. Where a st
 another value, the second body assigns it before; where that can't be done, the statement is not shared.
 """
 
+from __future__ import annotations
+
 import ast
 import copy
 from collections.abc import Iterator

@@ -6,6 +6,8 @@ Such a call is dozens of operators. Which they are follows from the module's att
 of `lowering/modules/classes` stands for them.
 """
 
+from __future__ import annotations
+
 import ast
 from functools import cache
 from typing import Any

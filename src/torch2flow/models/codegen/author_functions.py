@@ -13,6 +13,8 @@ OneFlow's takes tensors alone: what else the author gave it is a number in the c
 result that is what was given, and takes no None for the gradient of a tensor that needs one.
 """
 
+from __future__ import annotations
+
 import ast
 from collections.abc import Callable
 from typing import Any

@@ -1,5 +1,7 @@
 """What the author's lines call a value, whatever it is called here."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Protocol
 

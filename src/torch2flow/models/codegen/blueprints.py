@@ -12,6 +12,8 @@ Every number of a draft is a *cell*: the `Slot` of a construction, or a constant
 are counted in the order of `cells_of`; a module's *row* has its value for each of them.
 """
 
+from __future__ import annotations
+
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -6,6 +6,8 @@
 A `Structure` is such a thing; its leaves are values of the program, constants, or nothing.
 """
 
+from __future__ import annotations
+
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import replace

@@ -6,6 +6,8 @@ if self.is_decoder:                                    a value that the original
 if self.with_roll:                                     an argument of the constructor made for it
 """
 
+from __future__ import annotations
+
 import ast
 import re
 from collections.abc import Iterator

@@ -4,6 +4,8 @@ Every number of a draft is a *cell*: the `Slot` of a construction, or a constant
 its value for each of them.
 """
 
+from __future__ import annotations
+
 import ast
 import copy
 from collections.abc import Iterator, Mapping

@@ -1,5 +1,7 @@
 """Writes a blueprint as a class: its constructor, with the arguments that its modules differ in, and its methods."""
 
+from __future__ import annotations
+
 import ast
 import copy
 from collections.abc import Iterable

@@ -8,6 +8,8 @@ else:                           for x_t in x:
                                 ys = flow.stack(ys)
 """
 
+from __future__ import annotations
+
 import ast
 import re
 from collections.abc import Callable, Sequence

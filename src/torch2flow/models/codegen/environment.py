@@ -1,5 +1,7 @@
 """The names that hold at one place of a body, and what each stands for."""
 
+from __future__ import annotations
+
 from torch2flow.models.codegen.borders import parts, same_content
 from torch2flow.models.program import Structure
 

@@ -7,6 +7,8 @@
 A `.pt2` of `torch.export.save` only says which values a call reads and makes.
 """
 
+from __future__ import annotations
+
 from torch2flow.models.codegen.borders import leaf, loose
 from torch2flow.models.codegen.names import call_arguments, is_name, read_names, selected, statement_targets
 from torch2flow.models.program import Border, Graph, Node, Ref, Structure

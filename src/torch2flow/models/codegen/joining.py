@@ -5,6 +5,8 @@ nn.ReLU() and nn.GELU()                                activation_layer()
 [expand, conv, project] and [conv, project]            a list to which `expand` is appended on demand
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass, field, replace
 

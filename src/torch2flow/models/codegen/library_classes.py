@@ -7,6 +7,8 @@
 What no module is made with, and no call passes, is dropped with the code behind it, as it is of helpers.
 """
 
+from __future__ import annotations
+
 import ast
 import copy
 from collections.abc import Iterable, Mapping

@@ -1,5 +1,7 @@
 """Values as Python expressions."""
 
+from __future__ import annotations
+
 import ast
 import math
 from typing import Any

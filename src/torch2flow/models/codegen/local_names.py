@@ -8,6 +8,8 @@
 The names that hold before a statement are an *environment*: from each name to the value or structure it stands for.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 

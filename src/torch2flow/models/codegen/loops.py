@@ -5,6 +5,8 @@ x = self.layers[1](x)          ->      for layer in self.layers:
 x = self.layers[2](x)                      x = layer(x)
 """
 
+from __future__ import annotations
+
 import ast
 import copy
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """The whole model as source: walks the classes of the original, the inner ones first, and makes a class of each."""
 
+from __future__ import annotations
+
 import ast
 from collections.abc import Callable, Iterator
 from typing import Any

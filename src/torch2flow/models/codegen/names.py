@@ -6,6 +6,8 @@
 A traceback shows one line of each statement, so a long statement may be cut; its target is still read.
 """
 
+from __future__ import annotations
+
 import ast
 import builtins
 import re

@@ -8,6 +8,8 @@ A program holds only the numbers; where a number differs between modules of one 
 what the module holds under that name, the name is written instead: `self.num_heads`, `self.window_size[0] ** 2`.
 """
 
+from __future__ import annotations
+
 import ast
 import copy
 import operator

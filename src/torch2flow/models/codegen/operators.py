@@ -1,5 +1,7 @@
 """One call of an operator as a OneFlow expression: its rule, the casts PyTorch makes by itself, and train or eval."""
 
+from __future__ import annotations
+
 import ast
 import re
 from collections.abc import Iterator

@@ -4,6 +4,8 @@ from out import load_model
 model = load_model()
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

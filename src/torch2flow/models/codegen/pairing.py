@@ -1,5 +1,7 @@
 """The longest common part of two lists, by how much their items are worth to each other; and of two orders."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 

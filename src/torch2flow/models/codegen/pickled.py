@@ -13,6 +13,8 @@ The file says which classes the modules are of and what their attributes are, no
 is known for the classes of `torch.nn` (`lowering/modules`), and for no others.
 """
 
+from __future__ import annotations
+
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -1,5 +1,7 @@
 """Modules that OneFlow has ready: which of a program's they are, and the construction that makes such a module."""
 
+from __future__ import annotations
+
 import ast
 import re
 from dataclasses import dataclass

@@ -9,6 +9,8 @@ Constants are themselves, so a rule is ordinary Python. A rule that asks for the
 only when the model runs, becomes a call of a helper: the function itself, copied into the model.
 """
 
+from __future__ import annotations
+
 import ast
 import inspect
 from collections.abc import Callable, Iterator

@@ -4,6 +4,8 @@ output, (hidden, cell) = self.lstm(x)
 output, hidden = self.gru(x, hidden)
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 from torch2flow.models.codegen.borders import leaf

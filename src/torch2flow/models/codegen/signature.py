@@ -1,5 +1,7 @@
 """The root's `forward`: parameters named as in the original, nested inputs taken apart, outputs put together again."""
 
+from __future__ import annotations
+
 import ast
 import re
 from typing import Any

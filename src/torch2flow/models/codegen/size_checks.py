@@ -5,6 +5,8 @@ named, but on which the code depends, with one size alone. The generated `forwar
 would give the result of the wrong branch without a word.
 """
 
+from __future__ import annotations
+
 import ast
 from collections.abc import Iterator, Mapping
 

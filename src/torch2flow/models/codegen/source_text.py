@@ -8,6 +8,8 @@
 What writes a file of source takes a `SourceText`, so the type checker refuses a text that went past these functions.
 """
 
+from __future__ import annotations
+
 import ast
 import re
 from collections.abc import Sequence

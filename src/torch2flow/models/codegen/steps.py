@@ -5,6 +5,8 @@
 A step is nested in the one that uses what it makes where the author wrote both in one line, or gave it no name.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby

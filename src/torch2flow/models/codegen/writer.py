@@ -1,5 +1,7 @@
 """Puts the file together: what it is, its imports, helpers, classes; formatted by black."""
 
+from __future__ import annotations
+
 import ast
 import builtins
 import contextlib

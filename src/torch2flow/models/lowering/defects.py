@@ -4,6 +4,8 @@ A probe is an expression over `flow`, `F` and `np` that is true while the defect
 a OneFlow that has mended one tells which workaround can go. Those that end the process are marked `aborts`.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 

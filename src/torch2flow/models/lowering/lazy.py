@@ -4,6 +4,8 @@ While a rule is turned into source nothing of this runs: `flow`, `F`, `nn` and h
 imported. The recorder is `codegen/recording.py`.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,5 +1,7 @@
 """What `torch2flow operators` lists: every rule, rename and refusal, as rows; and the loading of a user's rules."""
 
+from __future__ import annotations
+
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path

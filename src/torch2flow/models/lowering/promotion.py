@@ -9,6 +9,8 @@ Follows `c10/core/ScalarType.cpp` and `aten/src/ATen/native/TypeProperties.cpp`:
     'float16'
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 _KINDS = {"bool": 0, "float": 2, "int": 1}

@@ -11,6 +11,8 @@ renames is a row of `renames.py`. In-place operators (`aten.add_`) never get her
 them `aten.add`. How a rule becomes source: `codegen/recording.py`.
 """
 
+from __future__ import annotations
+
 import difflib
 import inspect
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Operators that OneFlow has under a name of its own and with the same arguments: one row each."""
 
+from __future__ import annotations
+
 RENAMES: dict[str, str] = {
     "aten.abs": "flow.abs",
     "aten.absolute": "flow.abs",

@@ -1,5 +1,7 @@
 """Operators that OneFlow 0.9.0 has nothing for, and why no rule makes up for it: what the user is told."""
 
+from __future__ import annotations
+
 _MATRICES = "OneFlow 0.9.0 has no decomposition of matrices, and torch2flow has none in place of this one"
 _SPECIAL = "OneFlow 0.9.0 has no such special function"
 _BACKWARD = "a step of PyTorch's backward pass; capture the forward pass alone, which OneFlow differentiates itself"

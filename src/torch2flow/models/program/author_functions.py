@@ -9,6 +9,8 @@ A program holds what `forward` calls among all other calls; what else is known o
 (`proof/capture/author_functions.py`).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
 from typing import Any
 

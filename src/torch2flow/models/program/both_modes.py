@@ -9,6 +9,8 @@
 author calls it, and gives back what it is given in one of them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any

@@ -3,6 +3,8 @@
 Each limit is far above what a model of today needs, and keeps time and memory linear in the size of the file.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

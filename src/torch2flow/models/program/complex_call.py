@@ -1,5 +1,7 @@
 """One call that takes or gives a complex tensor, and the calls that are made before it: see `complex_numbers.py`."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from typing import Any
 

@@ -3,6 +3,8 @@
 A row that returns `complex.NAME` leaves the call to the rule of that name.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

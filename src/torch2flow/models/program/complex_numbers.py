@@ -14,6 +14,8 @@ OneFlow 0.9.0 has no complex dtypes. So each call that takes or gives a complex 
 into a part of a tensor.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 

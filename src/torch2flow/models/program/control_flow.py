@@ -9,6 +9,8 @@ What a loop hands from one round to the next is made by `torch2flow.carry`, from
 what a round gets of each tensor that is looped over by `torch2flow.slices`.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 from dataclasses import replace

@@ -10,6 +10,8 @@ here, decisions and loops in `control_flow.py`; calls that compute sizes are not
 size names its expression.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import keyword

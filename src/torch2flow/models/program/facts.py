@@ -5,6 +5,8 @@ not plain or is too large, and a key that is not known are passed over, so a new
 describes.
 """
 
+from __future__ import annotations
+
 import base64
 import math
 from collections.abc import Callable, Mapping

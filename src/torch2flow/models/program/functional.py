@@ -11,6 +11,8 @@ changes numbers and no gradients: a parameter is read again after it, and other 
 Calls that compute nothing (assertions, `alias`, `contiguous`) and those whose result nobody uses go away too.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 

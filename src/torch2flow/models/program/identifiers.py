@@ -1,5 +1,7 @@
 """Whether a text out of a file may be a name in Python source: the one place that says so."""
 
+from __future__ import annotations
+
 import keyword
 import unicodedata
 from typing import Any

@@ -8,6 +8,8 @@
 PyTorch writes `sympy.srepr` since 2.6 and plain expressions before (`torch/_export/serde/serialize.py`).
 """
 
+from __future__ import annotations
+
 import ast
 import math
 from dataclasses import dataclass

@@ -7,6 +7,8 @@
 Paths of the author's machine are cut to the bare file name here, so that none can reach an output.
 """
 
+from __future__ import annotations
+
 import re
 
 from torch2flow.models.program.budget import DEEPEST, LONGEST_TEXT, LONGEST_TRACE, Budget

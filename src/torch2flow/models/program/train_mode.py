@@ -6,6 +6,8 @@ told never to. A norm takes its running statistics, whether it would in train mo
 between the modes is told.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 

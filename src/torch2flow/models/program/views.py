@@ -1,5 +1,7 @@
 """Views: which calls give another look at the same memory, and how a write through one reaches what it looks at."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from torch2flow.models.program.graph import Meta, Node, Ref

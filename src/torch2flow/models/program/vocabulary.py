@@ -4,6 +4,8 @@ torch 2.1 to 2.5 export the functional vocabulary, and `run_decompositions()` gi
 but a rule of its own; a linear layer is the one thing that fell into pieces. `F.normalize` does so in every program.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 from torch2flow.models.program.functional import prune

@@ -1,5 +1,7 @@
 """Hooks that a module calls when gradients have come through it."""
 
+from __future__ import annotations
+
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.absent_modules import (
     HookOfModule,

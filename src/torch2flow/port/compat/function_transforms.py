@@ -1,5 +1,7 @@
 """`torch.func` and its kin: functions that give the derivatives of a function, or choose one by a condition."""
 
+from __future__ import annotations
+
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.differentiation import given_as, jacobian
 from torch2flow.port.compat.nested_values import tree_flatten

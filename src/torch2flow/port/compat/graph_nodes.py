@@ -1,5 +1,7 @@
 """The graph of gradients: its nodes, and the leaves to which OneFlow would bring what nobody asked for."""
 
+from __future__ import annotations
+
 import gc
 import sys
 from typing import Any

@@ -8,6 +8,8 @@ Such a function is ordinary OneFlow code under PyTorch's own signature. `torch2f
 into the module that it writes beside the ported code; a test calls it in OneFlow and compares it with PyTorch.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar

@@ -1,5 +1,7 @@
 """Compiles ported source so that tracebacks and debuggers speak of the author's own file, line and column."""
 
+from __future__ import annotations
+
 import ast
 from bisect import bisect_left, bisect_right
 from itertools import accumulate

@@ -1,5 +1,7 @@
 """Where a module lies."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 

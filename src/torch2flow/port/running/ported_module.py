@@ -1,5 +1,7 @@
 """Ports modules one by one, as a running program imports them: what others bind is read when a name leads there."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,5 +1,7 @@
 """A PyTorch program that is run on OneFlow: where it is, and its code as `__main__`."""
 
+from __future__ import annotations
+
 import builtins
 import importlib.util
 import os

@@ -1,5 +1,7 @@
 """What OneFlow can't do of a program, told before it is run: its modules are followed by their imports, and not run."""
 
+from __future__ import annotations
+
 import ast
 import os
 import sys

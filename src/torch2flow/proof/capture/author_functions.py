@@ -9,6 +9,8 @@ A backward that can't be traced so (it takes a gradient itself, it writes into w
 given) is left out, and the capture tells that it is lost.
 """
 
+from __future__ import annotations
+
 import contextlib
 import inspect
 import json

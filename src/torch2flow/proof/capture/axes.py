@@ -1,5 +1,7 @@
 """Names for the axes of live tensors: which are dynamic, how long they are, and inputs of other lengths."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

@@ -9,6 +9,8 @@ the numbers are turned into the nodes' final names and taken out again.
 Nothing here may make an export fail or change what it gives: what can't be recorded is left out.
 """
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import dataclasses

@@ -1,5 +1,7 @@
 """What is asked of a capture, what it made, and a run of the module with its inputs."""
 
+from __future__ import annotations
+
 import contextlib
 import re
 from collections.abc import Callable

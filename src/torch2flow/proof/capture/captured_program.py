@@ -1,5 +1,7 @@
 """The programs of a capture: that of the mode which was asked for, and that of the other where it differs."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Mapping
 from typing import Any

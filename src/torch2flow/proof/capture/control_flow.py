@@ -3,6 +3,8 @@
 A compiler takes no module that is watched, and none of what is computed inside would be seen.
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 from collections.abc import Iterator

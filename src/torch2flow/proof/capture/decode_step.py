@@ -7,6 +7,8 @@
 step reads a prompt. The model stays what it is, with its class's name and its keys; only its `forward` is another.
 """
 
+from __future__ import annotations
+
 import importlib
 from pathlib import Path
 from typing import Any

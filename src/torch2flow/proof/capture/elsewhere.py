@@ -3,6 +3,8 @@
 How it is asked and answers: `proof/child_process.py`.
 """
 
+from __future__ import annotations
+
 import importlib
 import sys
 from pathlib import Path

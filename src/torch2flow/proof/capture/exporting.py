@@ -5,6 +5,8 @@ relates two, once more as PyTorch then suggests, and at last with `Dim.AUTO`, wh
 What became of each is told.
 """
 
+from __future__ import annotations
+
 import base64
 import contextlib
 import inspect

@@ -8,6 +8,8 @@
 This runs the user's code, which may raise anything and even exit: each way to fail is one error.
 """
 
+from __future__ import annotations
+
 import ast
 import importlib
 import importlib.util

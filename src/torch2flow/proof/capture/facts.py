@@ -6,6 +6,8 @@
 can't be had is left out.
 """
 
+from __future__ import annotations
+
 import inspect
 import json
 import math

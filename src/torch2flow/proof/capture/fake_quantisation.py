@@ -3,6 +3,8 @@
 PyTorch can't export one whose scale is a tensor, and computes it in float32 also for float64.
 """
 
+from __future__ import annotations
+
 import contextlib
 from typing import Any
 

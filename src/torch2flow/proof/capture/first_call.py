@@ -4,6 +4,8 @@ A program has one call for ever: it would set the parameters anew each time. So 
 a call, as all later ones find it. Afterwards it is again what it was.
 """
 
+from __future__ import annotations
+
 import copy
 from collections import Counter
 from dataclasses import dataclass, field

@@ -4,6 +4,8 @@ The checkpoint is read as `convert` reads it, as data: nothing in it is executed
 ranks are put together. The module says which names it wants; what a wrapper added to the file's is taken off, and told.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path

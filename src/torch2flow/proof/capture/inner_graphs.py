@@ -4,6 +4,8 @@ PyTorch's tracer begins anew in each: a call there does not say in which modules
 out in a branch (`x * torch.tensor(2.0)`) stays inside, where `torch.export.save` has no place for it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any

@@ -5,6 +5,8 @@ in float64, in which each submodule is fed what was recorded in the module's own
 recorded: what its float64 result is off by is the noise of this one layer.
 """
 
+from __future__ import annotations
+
 import weakref
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field

@@ -6,6 +6,8 @@ names in generated source must be made up. PyTorch's tracer says that this filte
 `TracerBase._filter_traceback_frames` (`torch/fx/proxy.py`, 2.10 on); where it is not there, its own filter stays.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import traceback

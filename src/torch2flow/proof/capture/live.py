@@ -6,6 +6,8 @@
 docs/capturing.md. Both appear under their names when they are complete, or not at all.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 import os

@@ -4,6 +4,8 @@ A mode of PyTorch's sees every call of its own functions, from a module or from 
 `nn.Dropout`, `F.dropout2d(x)`, attention with `dropout_p` and an LSTM's own dropout are one kind of thing.
 """
 
+from __future__ import annotations
+
 import contextlib
 import inspect
 import random

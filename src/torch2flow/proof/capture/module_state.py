@@ -3,6 +3,8 @@
 The module is the user's own. Afterwards its parameters, buffers and modes are the very ones it had.
 """
 
+from __future__ import annotations
+
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator

@@ -1,5 +1,7 @@
 """Records the outputs of what one sample does not try: other sizes, odd ones, large inputs, a second call, branches."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -5,6 +5,8 @@
 Code that lies in such a folder is never run (`trust_remote_code` stays off), and nothing is fetched.
 """
 
+from __future__ import annotations
+
 import importlib
 import inspect
 from collections.abc import Callable, Iterable

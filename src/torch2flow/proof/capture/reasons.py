@@ -4,6 +4,8 @@ Messages are those of torch 2.13 (`torch/_dynamo/exc.py`, `torch/_export/`, `tor
 and where they were different, of 2.1 to 2.8.
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """The runs of a module that a recording holds, beside the exported program that must compute the same."""
 
+from __future__ import annotations
+
 import json
 import platform
 from collections.abc import Mapping

@@ -1,5 +1,7 @@
 """How large a recording will be, found out before it is written: by the shapes that the exported program names."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from pathlib import Path

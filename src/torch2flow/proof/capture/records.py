@@ -1,5 +1,7 @@
 """Tells PyTorch how to take dataclasses and NamedTuples apart, and under which name a `.pt2` knows them."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 from typing import Any

@@ -1,5 +1,7 @@
 """A capture as the command line asks for it: the model by its name, the inputs as they are written."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Sequence
 from difflib import get_close_matches

@@ -1,5 +1,7 @@
 """Imports PyTorch, and says how to mend it when it is missing or too old. The one place that imports it."""
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import logging

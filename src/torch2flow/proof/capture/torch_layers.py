@@ -8,6 +8,8 @@ and from 2.14 on of any. Functions that draw numbers take no dynamic sizes where
 Fake quantisation by a scale that is a tensor can't be exported at all.
 """
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator
 from typing import Any

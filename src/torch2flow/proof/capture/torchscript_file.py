@@ -4,6 +4,8 @@ The converter (`torch/_export/converter.py`, from PyTorch 2.5 on) makes a progra
 program is what is captured. It has the keys of the file's state dict, and one mode, since it holds no Python.
 """
 
+from __future__ import annotations
+
 import importlib
 import inspect
 import re

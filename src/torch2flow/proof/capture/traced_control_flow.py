@@ -6,6 +6,8 @@ called as the compiler would call them, with what the functions read from outsid
 done, and in versions that are built otherwise (`torch/_higher_order_ops/utils.py`, 2.13), PyTorch's own way is taken.
 """
 
+from __future__ import annotations
+
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence

@@ -1,5 +1,7 @@
 """Records what a module computes without exporting it: for a comparison with any OneFlow model, of any PyTorch."""
 
+from __future__ import annotations
+
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence

@@ -6,6 +6,8 @@ the parameters become for a while tensors of the CPU whose memory nobody touches
 the model with its weights has.
 """
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -5,6 +5,8 @@ direction of its inputs and parameters as its gradient says? Two outputs on both
 (the central difference). The innermost module that fails is the one.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any

@@ -5,6 +5,8 @@ here is then not the n-th there: calls are paired in their order by what they ge
 is not compared.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,5 +1,7 @@
 """Compares a OneFlow model with a recording: weights, outputs, layers, graph mode, randomness, training."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,7 @@
 """Where two models start to differ: the first place whose own error no noise explains."""
 
+from __future__ import annotations
+
 import functools
 import math
 import re

@@ -1,5 +1,7 @@
 """Records a PyTorch model on the spot, in another interpreter: PyTorch and OneFlow seldom fit into one."""
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -3,6 +3,8 @@
 A Graph calls `forward` of the class, not of the instance, so it is the classes' methods that are wrapped for a while.
 """
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -4,6 +4,8 @@ Where a layer does so, this is noted, and the rest is compared in a new process 
 layer's.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace

@@ -16,6 +16,8 @@ what PyTorch makes of the same formula in float32: that one `loses digits`.
     'different'
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass

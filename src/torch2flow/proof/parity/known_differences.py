@@ -1,5 +1,7 @@
 """What OneFlow 0.9.0 is known to compute less exactly in float64: a row each, with the difference that it explains."""
 
+from __future__ import annotations
+
 import contextlib
 import inspect
 import sys

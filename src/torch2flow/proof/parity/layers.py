@@ -5,6 +5,8 @@ the code between it and the layers before. A layer that OneFlow can't run is rep
 rest is compared all the same.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import traceback

@@ -4,6 +4,8 @@ The two results themselves tell most: the same numbers in another order, all of 
 what silu makes of the input where PyTorch has what relu makes of it. The rest tells the code that they come from.
 """
 
+from __future__ import annotations
+
 import ast
 import functools
 import inspect

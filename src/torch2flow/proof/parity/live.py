@@ -1,5 +1,7 @@
 """`torch2flow.verify`: compares any OneFlow model with any PyTorch model, both live in one process."""
 
+from __future__ import annotations
+
 import importlib
 import tempfile
 import time

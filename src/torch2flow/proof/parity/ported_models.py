@@ -3,6 +3,8 @@
 PyTorch runs in whichever interpreter has it, and OneFlow in a process of its own, in which there is no PyTorch.
 """
 
+from __future__ import annotations
+
 import sys
 import tempfile
 import time

@@ -3,6 +3,8 @@
 It is part of what was ported, or a file of its own that builds models with it: that is then ported for the occasion.
 """
 
+from __future__ import annotations
+
 import contextlib
 import shutil
 import tempfile

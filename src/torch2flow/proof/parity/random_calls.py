@@ -4,6 +4,8 @@ OneFlow has nothing that sees every call of its functions, so the functions are 
 a converted model brings along where OneFlow lacks one (`feature_dropout`), in whatever module of Python it lies.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import inspect

@@ -1,5 +1,7 @@
 """Compares what is random in a model: which layers drop and at which rates, and outputs that stay random."""
 
+from __future__ import annotations
+
 from collections import Counter
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The rows of a verification as plain data: `--json` prints them, the report shows them, docs/parity.md lists them."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable
 from typing import Any

@@ -1,5 +1,7 @@
 """Runs a OneFlow model on the inputs of a recording, in one precision or the other, and hands results to the judge."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field

@@ -4,6 +4,8 @@ Each is one that a converter or a person may have got wrong the other way round:
 of arguments, an axis, a value that is not added. They are made on the tree of the source, and undone.
 """
 
+from __future__ import annotations
+
 import ast
 import copy
 import functools

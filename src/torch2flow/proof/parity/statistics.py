@@ -1,5 +1,7 @@
 """Statistics of a difference: quantiles, ulps, cosine, decibels, and how often the largest element moved."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import asdict, dataclass
 from typing import Any

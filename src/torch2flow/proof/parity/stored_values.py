@@ -1,5 +1,7 @@
 """What a weight holds that is not PyTorch's, of which a recording keeps only a digest: swapped, transposed, cut."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,5 +1,7 @@
 """Compares a step of training: what is trained, outputs in train mode, gradients, buffers, parameters."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Matches arrays with the recorded ones: which is which, and in which order their rows came."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

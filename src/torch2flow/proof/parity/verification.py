@@ -1,5 +1,7 @@
 """Verifies a converted model against its recording: `torch2flow verify out`, and what it found."""
 
+from __future__ import annotations
+
 import math
 import os
 import tempfile

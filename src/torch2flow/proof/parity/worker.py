@@ -3,6 +3,8 @@
 How it is asked and answers: `proof/child_process.py`.
 """
 
+from __future__ import annotations
+
 import platform
 from pathlib import Path
 from typing import Any

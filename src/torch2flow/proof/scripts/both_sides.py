@@ -1,5 +1,7 @@
 """Runs a script with PyTorch, twice, and what it was ported to with OneFlow, in copies of their folders."""
 
+from __future__ import annotations
+
 import json
 import os
 import shlex

@@ -3,6 +3,8 @@
 OneFlow's side gets, for the nth of one kind and shape, the nth that PyTorch had.
 """
 
+from __future__ import annotations
+
 import functools
 import json
 import sys

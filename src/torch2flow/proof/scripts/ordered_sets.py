@@ -4,6 +4,8 @@ Python goes through a set of strings in the order of their hashes, and these dif
 same PYTHONHASHSEED too. A vocabulary that a script makes by `list(set(words))` would be another one on each side.
 """
 
+from __future__ import annotations
+
 import abc
 import builtins
 from collections.abc import Iterator

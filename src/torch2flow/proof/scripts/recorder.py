@@ -5,6 +5,8 @@ random tensor that the script asks for (`equal_draws.py`). Dropout is switched o
 inside the libraries. The loss of a step is the number on which `backward` is called.
 """
 
+from __future__ import annotations
+
 import functools
 import importlib
 import json

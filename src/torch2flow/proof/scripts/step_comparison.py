@@ -4,6 +4,8 @@ What rounding makes is measured: the script runs on PyTorch once more, from weig
 OneFlow's losses may differ by is a few times that, and a little for the order in which it adds up.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -6,6 +6,8 @@ waiting; and an interrupted launcher leaves its ranks behind. The processes are 
 MASTER_PORT, WORLD_SIZE, RANK and LOCAL_RANK say who they are.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import signal

@@ -4,6 +4,8 @@ OneFlow 0.9.0 waits at its exit for all other ranks, also when this one raised: 
 So an error ends the process at once. This file imports nothing but the standard library.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import os

@@ -4,6 +4,8 @@ checkpoint = to_libai(open_checkpoint("gpt2.safetensors"), "gpt2", heads=12)
 torch2flow.load_state_dict(model, checkpoint)            # a model of LiBai's, global or not
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 from torch2flow.checkpoints.names.renamed_checkpoint import with_tensors

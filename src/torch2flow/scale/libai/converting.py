@@ -1,5 +1,7 @@
 """`torch2flow libai`: weights under LiBai's names in a file or folder, or back."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from pathlib import Path

@@ -4,6 +4,8 @@ Learned from LiBai's own loaders and models, which are named beside each family 
 loaders read everything on rank 0, turn bfloat16 into float16, and know only this direction.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from torch2flow.scale.libai.rules import LAYOUTS, WeightRule

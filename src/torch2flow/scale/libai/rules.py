@@ -4,6 +4,8 @@ A rule is data: the name on LiBai's side, one or more on PyTorch's, and one of `
 comes out is a tensor made of blocks of the source's, so that a rank that asks for its part reads only that.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

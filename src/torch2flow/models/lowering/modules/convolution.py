@@ -1,5 +1,7 @@
 """Modules with a weight that is no normalization's: convolutions, linear layers, embeddings."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from torch2flow.models.lowering.modules.reading import expect, make, plain, shape_of_tensor, sizes, whole_number

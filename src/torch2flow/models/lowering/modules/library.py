@@ -3,6 +3,8 @@
 They are read as text and never imported: a conversion needs no OneFlow.
 """
 
+from __future__ import annotations
+
 import ast
 from dataclasses import dataclass
 from functools import cache

@@ -1,5 +1,7 @@
 """Normalizations: the tensors that a module has say which of its options were set."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from torch2flow.models.lowering.modules.reading import affine, make, shape_of_tensor, whole_number

@@ -1,5 +1,7 @@
 """Reads a module by the row of its class, and what the readers of the families are made of."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

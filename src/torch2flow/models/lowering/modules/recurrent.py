@@ -1,5 +1,7 @@
 """Recurrent networks and their cells."""
 
+from __future__ import annotations
+
 from torch2flow.models.lowering.modules.reading import make, shape_of_tensor, whole_number
 from torch2flow.models.lowering.modules.table import (
     AnyModule,

@@ -1,5 +1,7 @@
 """Containers, and modules without a weight: activations, pooling, padding, other sizes."""
 
+from __future__ import annotations
+
 from torch2flow.models.lowering.modules.reading import construct_whole, expect, make, plain, same_arguments, sizes
 from torch2flow.models.lowering.modules.table import (
     CLASSES,

@@ -4,6 +4,8 @@ A layer holds modules that its constructor makes from its arguments: which those
 changed in a pickled layer afterwards is seen.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from torch2flow.checkpoints.pickles import Global, Opaque, label

@@ -4,6 +4,8 @@ It is made of the plain data of `Verification.to_json` and nothing else, by a te
 Everything is in the one file: no network is needed, then or later.
 """
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import Any
