@@ -48,8 +48,10 @@ def outline(value: Any, dtype_of: Callable[[Any], str | None]) -> Outline:
 
 def _fields(value: Any) -> list[tuple[str, Any]] | None:
     """The named parts of a NamedTuple, a dataclass, or what is a dataclass and a dictionary, as in transformers."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return [(name, getattr(value, name)) for name in value._fields]
+    if isinstance(value, tuple) and (hasattr(value, "_fields") or hasattr(value, "n_fields")):
+        # What `x.max(1)` gives has names too, and no `_fields`.
+        names: tuple[str, ...] = value.__match_args__  # type: ignore[attr-defined]
+        return [(name, getattr(value, name)) for name in names]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [(part.name, getattr(value, part.name, None)) for part in dataclasses.fields(value)]
     return None

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.program.budget import writing
 from torch2flow.models.program.graph import Border, Dtype, Frame, Graph, Meta, Node, Ref, Structure, map_refs, refs
+from torch2flow.models.program.promotion import common_dtype
 from torch2flow.models.program.train_mode import NORMS
 from torch2flow.models.program.views import VIEWS, is_contiguous, is_view, subscript_of
 
@@ -281,6 +282,7 @@ class _Functionalizer:
             self.metas[output] = meta
         if meta is not None and self._widens(made, meta):
             wide = self._name(node)
+            self.metas[wide] = replace(meta, dtype=self._common_dtype(made))
             made.outputs[0] = wide
             self._emit(made)
             made = replace(
@@ -386,6 +388,11 @@ class _Functionalizer:
             return False
         others = [self.metas.get(name) for name in node.refs()[1:]]
         return any(other is not None and other.dtype != meta.dtype and other.dtype != "bool" for other in others)
+
+    def _common_dtype(self, node: Node) -> str:
+        """The dtype in which PyTorch computes with the operands of a call."""
+        operands = [self.metas[name] for name in node.refs() if name in self.metas]
+        return common_dtype((each.dtype, len(each.shape)) for each in operands)
 
     def _read(self, name: str, reader: Node | None) -> str:
         """The value that this handle stands for now."""

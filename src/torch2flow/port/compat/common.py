@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 from torch2flow.models.lowering.lazy import flow
-from torch2flow.models.lowering.promotion import common_dtype
+from torch2flow.models.program.promotion import common_dtype
 
 ValuesAndIndices = namedtuple("ValuesAndIndices", ["values", "indices"])
 

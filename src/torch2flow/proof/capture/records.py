@@ -1,4 +1,7 @@
-"""Tells PyTorch how to take dataclasses and NamedTuples apart, and under which name a `.pt2` knows them."""
+"""Tells PyTorch how to take dataclasses and NamedTuples apart, and under which name a `.pt2` knows them.
+
+PyTorch's own results with names, such as what `x.max(1)` returns, are NamedTuples to a `.pt2` too.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,23 @@ def register_records(torch: Any, value: Any) -> bool:
 
 def register_named_tuples(torch: Any, structure: Any) -> None:
     """Gives the NamedTuples of a structure the names that a file knows them by, where they have none."""
-    register = getattr(torch.utils._pytree, "_register_namedtuple", None)
-    kind, known = structure.context, torch.utils._pytree.SUPPORTED_NODES
+    pytree = torch.utils._pytree
+    register = getattr(pytree, "_register_namedtuple", None)
+    kind, known = structure.context, pytree.SUPPORTED_NODES
     if register is not None and isinstance(kind, type) and hasattr(kind, "_fields") and kind not in known:
         register(kind, serialized_type_name=_name(kind))
+    if structure.type in getattr(torch.return_types, "all_return_types", ()):
+        _name_result(pytree, structure.type)
     for child in structure.children_specs:
         register_named_tuples(torch, child)
+
+
+def _name_result(pytree: Any, kind: Any) -> None:
+    """Gives a result of PyTorch's own, such as `torch.return_types.max`, its name and its fields in the file."""
+    fields = list(kind.__match_args__)
+    saved = pytree._SerializeNodeDef(kind, _name(kind), lambda context: fields, lambda context: None)
+    pytree.SUPPORTED_SERIALIZED_TYPES[kind] = saved
+    pytree.SERIALIZED_TYPE_TO_PYTHON_TYPE[saved.serialized_type_name] = kind
 
 
 def _name(kind: type) -> str:

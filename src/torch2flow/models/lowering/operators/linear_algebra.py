@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch2flow.models.lowering.lazy import F, flow, helper, is_float, may_be_empty
+from torch2flow.models.lowering.operators.indexing import diagonal_
 from torch2flow.models.lowering.registry import operator
 
 # A product of matrices of which one is empty aborts the whole process in OneFlow 0.9.0 (broadcast_matmul.h:58).
@@ -132,7 +133,23 @@ def addbmm(self, batch1, batch2, beta=1, alpha=1, *, out_dtype):
 
 @operator("aten.einsum")
 def einsum(equation, tensors, path=None):
-    return flow.einsum(equation, *tensors)
+    terms, arrow, result = equation.replace(" ", "").partition("->")
+    pairs = [diagonals(*pair) for pair in zip(terms.split(","), tensors, strict=True)] if arrow else []
+    if all(term == given for (term, _), given in zip(pairs, terms.split(","), strict=False)):
+        return flow.einsum(equation, *tensors)
+    return flow.einsum(f"{','.join(term for term, _ in pairs)}->{result}", *(tensor for _, tensor in pairs))
+
+
+def diagonals(term, tensor):
+    """An operand of `einsum` in which no letter comes twice; OneFlow's gradient of a diagonal ends the process."""
+    for letter in term:
+        if term.count(letter) > 1 and letter != ".":
+            before, _, after = term.partition("...")
+            rank = len(before) + len(after)
+            first, second = (place for place, each in enumerate(before + after) if each == letter)
+            places = (place if place < len(before) else place - rank for place in (first, second))
+            tensor, term = diagonal_(tensor, 0, *places), term.replace(letter, "") + letter
+    return term, tensor
 
 
 @operator("aten.tensordot")
