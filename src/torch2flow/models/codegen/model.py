@@ -399,7 +399,7 @@ class ModelWriter:
 
     def _needs(self, call: Call, given: Structure) -> bool:
         """Whether a call uses something of an argument."""
-        return any(value in call.inputs and value not in self.graph.states for value in given.values())
+        return any(value in call.inputs for value in given.values())
 
     def _used_parameters(self, class_name: str) -> set[str]:
         """The parameters of which any call of a class uses something."""

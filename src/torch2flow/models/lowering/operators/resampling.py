@@ -161,6 +161,8 @@ def im2col(self, kernel_size, dilation, padding, stride):
 
 @operator("aten.col2im")
 def col2im(self, output_size, kernel_size, dilation, padding, stride):
+    if isinstance(output_size, int):
+        output_size = (output_size, output_size)  # OneFlow's function takes no single number
     if self.ndim == 2:
         return F.fold(
             self.unsqueeze(0), output_size, kernel_size, dilation=dilation, padding=padding, stride=stride
