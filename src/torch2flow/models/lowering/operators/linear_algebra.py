@@ -141,7 +141,7 @@ def einsum(equation, tensors, path=None):
 
 
 def diagonals(term, tensor):
-    """An operand of `einsum` in which no letter comes twice; OneFlow's gradient of a diagonal ends the process."""
+    """An operand of `einsum` in which no letter comes twice; OneFlow's gradient has another shape there."""
     for letter in term:
         if term.count(letter) > 1 and letter != ".":
             before, _, after = term.partition("...")
