@@ -29,6 +29,15 @@ class Attributes:
         for part, _, attributes in self._kept:
             yield part, {name: value for name, (value, _) in attributes.items()}
 
+    def changed(self) -> list[str]:
+        """The public attributes that hold something else now, each with the class of its module."""
+        return [
+            f"`{name}` of {kind.__name__}"
+            for part, kind, attributes in self._kept
+            for name, value in vars(part).items()
+            if name[0] != "_" and name != "training" and _is_other(value, *attributes.get(name, (None, None)))
+        ]
+
     def put_back(self) -> None:
         """Gives each module the attributes that it had, but one whose class changed: a lazy layer that is made now."""
         for part, kind, attributes in self._kept:
@@ -40,6 +49,15 @@ class Attributes:
                 if members is not None:
                     value.clear()
                     (value.extend if isinstance(value, list) else value.update)(members)
+
+
+def _is_other(value: Any, before: Any, members: Any) -> bool:
+    """Whether an attribute is another object now, or a container with other objects in it."""
+    if value is not before or members is None:
+        return value is not before
+    now = list(value.values()) if isinstance(value, dict) else list(value)
+    then = list(members.values()) if isinstance(members, dict) else list(members)
+    return len(now) != len(then) or any(one is not two for one, two in zip(now, then, strict=True))
 
 
 def _members(value: Any) -> Any:

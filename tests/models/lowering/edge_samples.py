@@ -158,7 +158,29 @@ LARGE_ROWS: dict[str, Callable[..., Any]] = {
     "glu": lambda x: F.glu(torch.cat([x, x], 1), 1),
 }
 
-EDGE_SAMPLES = [
+I32, I64, U8 = (torch.arange(6).reshape(2, 3).to(dtype) for dtype in (torch.int32, torch.int64, torch.uint8))
+HALVES, NO_DIMENSION = torch.arange(6.0).reshape(2, 3) / 2 - 1, tensor(2.5)
+
+DTYPES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "where beside an int": (lambda x: torch.where(x > 2, x, 0), (I32,)),
+    "where of bytes": (lambda x: torch.where(x > 2, x, 0) + torch.where(x > 3, x, x + 1), (U8,)),
+    "masks of bytes": (lambda x: x.masked_fill(x > 2, 1).clamp(0, 4).index_select(1, tensor([2, 0])), (U8,)),
+    "repeated bytes": (lambda x: x.repeat_interleave(2, 1), (U8,)),
+    "all of bytes": (lambda x: (x.all(), x.any(1)), (U8,)),
+    "floor of a number": (lambda x: 7 // (x + 1), (I64,)),
+    "floor of a float": (lambda x: 7.5 // (x + 4), (HALVES,)),
+    "place of other dtype": (lambda x: torch.bucketize(x, tensor([0.5, 2.5])), (I32,)),
+    "sum in place": (lambda x, y: x.clone().add_(y), (HALVES, I64)),
+    "product in place": (lambda x, y: x.clone().mul_(y), (I32, I64)),
+    "float power of no dimension": (lambda x, y: torch.float_power(x, y), (NO_DIMENSION, I64)),
+    "fmod by a tensor": (lambda x, y: torch.fmod(x, y + 1), (HALVES, I64)),
+    "remainder by a tensor": (lambda x, y: x % (y + 1) + x // (y + 1), (HALVES, I64)),
+    "einsum of a diagonal": (lambda x: torch.einsum("...ii,ij->...j", x, x[0]), (torch.arange(18.0).reshape(2, 3, 3),)),
+    "householder_product": (torch.linalg.householder_product, (torch.randn(2, 4, 3), torch.rand(2, 3))),
+}
+
+EDGE_SAMPLES = [(name, function, lambda given=given: [given]) for name, (function, given) in DTYPES.items()]
+EDGE_SAMPLES += [
     (f"{name}, {what}", function, lambda values=values: [(tensor(values),)])
     for what, functions, values in (
         ("zeros and ties", ZEROS_AND_TIES, [[0.0, 0.0, 0.0], [1.0, -2.0, 0.0]]),

@@ -441,6 +441,20 @@ def test_layer_drop_is_told_in_train_mode(run_capture: Any) -> None:
     assert code == 4 and "LayerDrop" in err
 
 
+def test_what_a_model_keeps_between_calls_in_no_buffer_is_told(torch: Any, tmp_path: Path) -> None:
+    class Recurrent(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.h, self.cell = torch.zeros(2, 4), torch.nn.GRUCell(3, 4)
+
+        def forward(self, x: Any) -> Any:
+            self.h = self.cell(x, self.h)
+            return self.h
+
+    result, _, _ = captured(tmp_path, Recurrent(), torch.randn(2, 3))
+    assert any("keeps `h` of Recurrent" in note for note in result.notes)
+
+
 def test_what_is_random_is_told(nets: Any, torch: Any, tmp_path: Path) -> None:
     result, _, about = captured(tmp_path, nets.Samples(), torch.randn(2, 3), gradients=True)
     assert any("draws random numbers" in note for note in result.notes)

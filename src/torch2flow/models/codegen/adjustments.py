@@ -28,7 +28,7 @@ def access(module: Module, path: str, constructs: Mapping[str, Construct]) -> as
         construct = constructs.get(here.path)
         if isinstance(construct, ContainerCall) and construct.kind == "nn.ModuleDict" and part in here.children:
             expression = ast.Subscript(expression, ast.Constant(part), ast.Load())
-        elif here.is_counted and part.isdigit() and not isinstance(construct, New):
+        elif here.is_list_of_parameters or (here.is_counted and part.isdigit() and not isinstance(construct, New)):
             expression = ast.Subscript(expression, ast.Constant(int(part)), ast.Load())
         else:
             expression = child(expression, part)

@@ -171,7 +171,7 @@ class ClassWriter:
             return ast.Call(kind, list(items.values()) if _is_counted(items) else [_ordered(items)], [])
         if part.kind == "nn.ModuleDict":
             return ast.Call(kind, [_dictionary(items)], [])
-        return ast.Call(kind, [_listed(list(items.values()))], [])
+        return ast.Call(kind, [listed(list(items.values()))], [])
 
     def _repeated(self, part: Repeated) -> ast.expr:
         item, count = self._repeated_item(part)
@@ -303,7 +303,7 @@ def _counting(names: str) -> ast.expr:
     return ast.JoinedStr([*([ast.Constant(prefix)] if prefix else []), ast.FormattedValue(count, -1)])
 
 
-def _listed(items: list[ast.expr]) -> ast.expr:
+def listed(items: list[ast.expr]) -> ast.expr:
     """A list; three or more items that are made alike are made in a loop."""
     alike = len(items) > 2 and isinstance(items[0], ast.Call) and len(set(map(ast.dump, items))) == 1
     if not alike:

@@ -20,7 +20,7 @@ from torch2flow.models.codegen.module_tree import Module, class_groups, module_t
 from torch2flow.models.codegen.names import OF_CONTAINERS, RESERVED, class_name, free_name, is_attribute
 from torch2flow.models.codegen.numbered import ModuleLists, folded
 from torch2flow.models.codegen.operators import Operators, on_device
-from torch2flow.models.codegen.ready_modules import ReadyModules, container, new_module
+from torch2flow.models.codegen.ready_modules import ReadyModules, container, list_of_parameters, new_module
 from torch2flow.models.codegen.signature import InputNames, records, returned
 from torch2flow.models.codegen.statements import Body, Finish
 from torch2flow.models.codegen.steps import Given, no_grad, read_steps
@@ -173,7 +173,7 @@ class ModelWriter:
             return True
         if OF_CONTAINERS.intersection(module.children):
             return False
-        if not module.calls and not module.states:
+        if not module.calls and (not module.states or module.is_list_of_parameters):
             return True
         if self._is_second_name(module):
             return True
@@ -197,6 +197,8 @@ class ModelWriter:
         ready = self.ready.of(module)
         if ready is not None:
             return ready
+        if module.is_list_of_parameters:
+            return list_of_parameters([self.graph.metas[value].hint for value, _ in module.states.values()])
         children = {name: self._construct(child) for name, child in module.children.items()}
         if not module.calls and not module.states:
             return self._uncalled(module, children)
@@ -397,7 +399,7 @@ class ModelWriter:
 
     def _needs(self, call: Call, given: Structure) -> bool:
         """Whether a call uses something of an argument."""
-        return any(value in call.inputs and value not in self.graph.states for value in given.values())
+        return any(value in call.inputs for value in given.values())
 
     def _used_parameters(self, class_name: str) -> set[str]:
         """The parameters of which any call of a class uses something."""

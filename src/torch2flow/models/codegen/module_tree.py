@@ -40,6 +40,13 @@ class Module:
         """Whether its children are called 0, 1, 2, ..."""
         return bool(self.children) and list(self.children) == [str(number) for number in range(len(self.children))]
 
+    @property
+    def is_list_of_parameters(self) -> bool:
+        """Whether it is an `nn.ParameterList`, which no call tells: its parameters are called 0, 1, 2, ..."""
+        if self.calls or self.children or any(state.kind != "parameter" for _, state in self.states.values()):
+            return False
+        return bool(self.states) and list(self.states) == [str(number) for number in range(len(self.states))]
+
     def walk(self) -> Iterator[Module]:
         """The module and all inside, the outer first."""
         yield self

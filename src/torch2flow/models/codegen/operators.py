@@ -14,7 +14,6 @@ from torch2flow.models.codegen.recording import Recorder
 from torch2flow.models.codegen.standins import DynamicSize, NamedValue, StandIn, number, source
 from torch2flow.models.codegen.statements import Body
 from torch2flow.models.lowering.lazy import is_float
-from torch2flow.models.lowering.promotion import common_dtype, kind
 from torch2flow.models.lowering.registry import RefusedError, Rule, closest, find
 from torch2flow.models.lowering.renames import FLOAT_RENAMES, RENAMES
 from torch2flow.models.lowering.unsupported import reason
@@ -22,6 +21,7 @@ from torch2flow.models.program import Dtype, Graph, Line, Node, Ref, Symbol, Sym
 from torch2flow.models.program.budget import writing
 from torch2flow.models.program.control_flow import COMPARE
 from torch2flow.models.program.functional import STORE
+from torch2flow.models.program.promotion import common_dtype, kind
 from torch2flow.models.program.train_mode import FLAGS, NORMS, RECURRENT, acts_by_mode
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch2flow.models.codegen.attention_calls import MULTIHEAD, attention_border, rate_of
 from torch2flow.models.codegen.borders import leaf, loose
-from torch2flow.models.codegen.classes import expression
+from torch2flow.models.codegen.classes import expression, listed
 from torch2flow.models.codegen.drafts import REQUIRED, Code, Construct, ContainerCall, New, Slot
 from torch2flow.models.codegen.literals import UNIFORM
 from torch2flow.models.codegen.module_tree import Module
@@ -164,6 +164,16 @@ def container(kind: str, children: dict[str, Construct]) -> Construct:
 
 PAIRS = {"nn.Fold": ("output_size",)}
 """Arguments of OneFlow's modules that are two numbers, also where both are equal."""
+
+
+def list_of_parameters(shapes: list[tuple[int, ...]]) -> New:
+    """An `nn.ParameterList`, whose parameters are cast, frozen and tied as those of OneFlow's modules are."""
+    made = [
+        ast.parse(f"nn.Parameter(flow.zeros({', '.join(map(str, shape)) or '()'}))", mode="eval").body
+        for shape in shapes
+    ]
+    text = Code(ast.unparse(listed(made)))
+    return New(Slot(Code("nn.ParameterList")), {"parameters": Slot(text, "parameters", REQUIRED)})
 
 
 def new_module(made: Made) -> New:

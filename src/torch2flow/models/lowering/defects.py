@@ -231,6 +231,26 @@ DEFECTS = (
         ("aten.atan2",),
     ),
     Defect(
+        "smallest of bytes",
+        "topk of uint8 with largest=False takes 0 for the largest.",
+        "flow.topk(flow.tensor([0, 4], dtype=flow.uint8), 1, largest=False)[0].item() == 4",
+        ("aten.topk", "aten.kthvalue"),
+    ),
+    Defect(
+        "gradient of fmod by a tensor without one",
+        "The backward pass of fmod fails where only the dividend has a gradient.",
+        "flow.fmod(flow.ones(2, requires_grad=True), flow.ones(2)).sum().backward()",
+        ("aten.fmod", "aten.remainder"),
+        raises=True,
+    ),
+    Defect(
+        "gradient of a repeated letter",
+        "The gradient of einsum has another shape than the operand where a letter comes twice in it.",
+        "[x := flow.ones(2, 3, 3, requires_grad=True), flow.einsum('bii->bi', x).sum().backward(),"
+        " tuple(x.grad.shape) != (2, 3, 3)][2]",
+        ("aten.einsum",),
+    ),
+    Defect(
         "gradient of prod at zero",
         "The gradient of prod is NaN where an element is 0.",
         "[x := flow.tensor([0.0, 2.0], requires_grad=True), flow.prod(x).backward(), np.isnan(x.grad.numpy()[0])][2]",

@@ -19,7 +19,7 @@ UNSUPPORTED: dict[str, str] = {
         (f"torch._functorch.predispatch.{name}" for name in ("_add_batch_dim", "_remove_batch_dim")), _VMAP
     ),
     **dict.fromkeys(
-        ("aten._linalg_svd", "aten.geqrf", "aten.ormqr", "aten.linalg_householder_product", "aten._linalg_eigh",
+        ("aten._linalg_svd", "aten.geqrf", "aten.ormqr", "aten._linalg_eigh",
          "aten.linalg_eig", "aten.linalg_eigvals", "aten._linalg_eigvals", "aten.linalg_lu", "aten.linalg_lu_factor",
          "aten.linalg_lu_factor_ex", "aten.linalg_lu_solve", "aten.lu_solve", "aten.lu_unpack", "aten._lu_with_info",
          "aten.linalg_ldl_factor", "aten.linalg_ldl_factor_ex", "aten.linalg_ldl_solve", "aten.linalg_solve_ex",

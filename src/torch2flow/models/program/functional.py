@@ -19,6 +19,8 @@ from dataclasses import dataclass, field, replace
 from torch2flow.errors import UnsupportedError
 from torch2flow.models.program.budget import writing
 from torch2flow.models.program.graph import Border, Dtype, Frame, Graph, Meta, Node, Ref, Structure, map_refs, refs
+from torch2flow.models.program.old_values import with_old_values
+from torch2flow.models.program.promotion import common_dtype
 from torch2flow.models.program.train_mode import NORMS
 from torch2flow.models.program.views import VIEWS, is_contiguous, is_view, subscript_of
 
@@ -132,7 +134,8 @@ class _Functionalizer:
         for state, value in self.graph.stores.items():
             self._store(state, self._read(value, None), None)
         graph = replace(self.graph, nodes=self.nodes, outputs=outputs, stores=self.written, borders=borders.found())
-        return self._without_copies(graph)
+        graph = self._without_copies(graph)
+        return with_old_values(graph, STORE, lambda node: is_view(node, self.metas), self._name)
 
     def _enter(self, keys: tuple[str, ...]) -> None:
         """Leaves the blocks that have ended and enters those that begin.
@@ -281,6 +284,7 @@ class _Functionalizer:
             self.metas[output] = meta
         if meta is not None and self._widens(made, meta):
             wide = self._name(node)
+            self.metas[wide] = replace(meta, dtype=self._common_dtype(made))
             made.outputs[0] = wide
             self._emit(made)
             made = replace(
@@ -387,6 +391,11 @@ class _Functionalizer:
         others = [self.metas.get(name) for name in node.refs()[1:]]
         return any(other is not None and other.dtype != meta.dtype and other.dtype != "bool" for other in others)
 
+    def _common_dtype(self, node: Node) -> str:
+        """The dtype in which PyTorch computes with the operands of a call."""
+        operands = [self.metas[name] for name in node.refs() if name in self.metas]
+        return common_dtype((each.dtype, len(each.shape)) for each in operands)
+
     def _read(self, name: str, reader: Node | None) -> str:
         """The value that this handle stands for now."""
         handle = self.handles.setdefault(name, _Handle(_Storage(owner=name), name))
@@ -477,12 +486,18 @@ class _Functionalizer:
 
     def _store(self, name: str, value: str, node: Node | None) -> None:
         if self._is_held(name):
-            last = node or next(made for made in self.nodes if value in made.outputs)
+            last = self._within_reach(name, node or next(made for made in self.nodes if value in made.outputs))
             arguments: dict[str, object] = {"state": Ref(name), "value": Ref(value)}
             no_grad = last.no_grad or self._is_held(name, ("parameter",))
             self._emit(replace(last, target=f"{STORE}.default", arguments=arguments, outputs=[], no_grad=no_grad))
         elif name in self.inputs:
             self.written[name] = value
+
+    def _within_reach(self, name: str, maker: Node) -> Node:
+        """The call that made a value, as if it stood in the innermost module that holds what is written."""
+        owner = self.graph.states[name].path.rpartition(".")[0]
+        frames = [each for each in maker.frames if not each.path or f"{owner}.".startswith(f"{each.path}.")]
+        return replace(maker, frames=tuple(frames)) if frames else maker
 
     def _emit(self, node: Node) -> None:
         self.nodes.append(node)

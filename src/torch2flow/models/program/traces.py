@@ -32,7 +32,8 @@ def read_frames(text: str, budget: Budget | None = None) -> tuple[Frame, ...]:
         parts = level.split(",", 2)
         if len(parts) < 3 or parts[0].startswith("_empty_nn_module_stack"):
             continue
-        key, path, class_name = parts
+        # Of what an author writes to a buffer (`self.h = h`), torch 2.13 gives the key of the model twice.
+        key, path, class_name = parts[0].replace("L__self__L__self__", "L__self__"), *parts[1:]
         if path.startswith("getattr("):  # A comma of its own.
             path, _, class_name = f"{path},{class_name}".rpartition(",")
         if budget.name(path).startswith(("L[", "getattr(")):

@@ -49,6 +49,15 @@ def _unbound(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple
     }
 
 
+def _moved(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
+    back = {"source": view.arguments["destination"], "destination": view.arguments["source"]}
+    return view.target, {"self": value, **back}
+
+
+def _on_diagonal(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
+    return "aten.diagonal_scatter.default", {**view.arguments, "self": base, "src": value}
+
+
 def _same(base: Ref, meta: Meta, view: Node, index: int, value: Ref) -> tuple[str, dict[str, object]]:
     return "aten.alias.default", {"self": value}
 
@@ -65,12 +74,14 @@ VIEWS: dict[str, WriteBack | None] = {
     "aten.select": _selected,
     "aten.narrow": _narrowed,
     "aten.unbind": _unbound,
+    "aten.movedim": _moved,
+    "aten.diagonal": _on_diagonal,
     "aten.detach": _same,
     "aten.to": _same,
     "aten.type_as": _same,
     **dict.fromkeys(
-        ("aten.expand", "aten.expand_as", "aten.split", "aten.split_with_sizes", "aten.chunk", "aten.diagonal",
-         "aten.as_strided", "aten.unfold", "aten.movedim", "aten.tensor_split"), None
+        ("aten.expand", "aten.expand_as", "aten.split", "aten.split_with_sizes", "aten.chunk", "aten.as_strided",
+         "aten.unfold", "aten.tensor_split"), None
     ),
 }  # fmt: skip
 """The views, and how a write through one reaches its base; None where torch2flow can't write through it."""

@@ -3,7 +3,7 @@
 from collections import namedtuple
 
 from torch2flow.models.lowering.lazy import flow
-from torch2flow.models.lowering.promotion import common_dtype
+from torch2flow.models.program.promotion import common_dtype
 
 ValuesAndIndices = namedtuple("ValuesAndIndices", ["values", "indices"])
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from torch2flow.models.lowering.lazy import flow, nn
-from torch2flow.models.lowering.promotion import common_dtype
+from torch2flow.models.program.promotion import common_dtype
 from torch2flow.port.compat.common import described
 from torch2flow.port.compat.graph_nodes import leaves_that_would_keep, nodes_behind
 from torch2flow.port.compat.registry import stands_for

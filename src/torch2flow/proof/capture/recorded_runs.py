@@ -58,6 +58,7 @@ def recorded_runs(
         except Exception as error:
             notes.append(f"the exported program itself does not run: {in_words(error, 300)}")
         runs = _more_runs(job, exported, program, reference, captured)
+        notes.append(_kept_between_calls(reference, outputs))
         if job.train and {"train", "eval"} <= modes.keys() and (both or not differences(modes["train"], modes["eval"])):
             reference.forward(args, kwargs, EVAL, layers=False)
             runs[EVAL] = job.call
@@ -94,6 +95,28 @@ def _more_runs(
             "the model takes none of the other sizes that were tried: dynamic axes are not in the reference"
         )
     return runs
+
+
+def _kept_between_calls(reference: ReferenceRecorder, first: list[Any]) -> str:
+    """What the model keeps of one call for the next in attributes that no program has, as a note; "" for nothing.
+
+    Args:
+        reference: has recorded a second call.
+        first: what the first call gave.
+    """
+    torch, names = reference.torch, [f"again.output.{number}" for number in range(len(first))]
+    pairs = [
+        (value.detach().cpu(), reference.recorded(name))
+        for value, name in zip(first, names, strict=True)
+        if reference.changed and isinstance(value, torch.Tensor) and name in reference.recording.names
+    ]
+    same = (one.dtype is not two.dtype or torch.equal(one.nan_to_num(), two.nan_to_num()) for one, two in pairs)
+    if all(same):
+        return ""
+    return (
+        f"a second call gives something else: the model keeps {', '.join(reference.changed[:3])}, and in the program "
+        "each call begins anew, since it keeps nothing but buffers (register_buffer makes one)"
+    )
 
 
 def _check_sizes(exported: Exported, sizes: dict[str, int]) -> None:

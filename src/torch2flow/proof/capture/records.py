@@ -1,4 +1,7 @@
-"""Tells PyTorch how to take dataclasses and NamedTuples apart, and under which name a `.pt2` knows them."""
+"""Tells PyTorch how to take dataclasses and NamedTuples apart, and under which name a `.pt2` knows them.
+
+PyTorch's own results with names, such as what `x.max(1)` returns, are NamedTuples to a `.pt2` too.
+"""
 
 from __future__ import annotations
 

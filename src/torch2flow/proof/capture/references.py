@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch2flow.checkpoints.dtypes import DTYPES, find_dtype
+from torch2flow.proof.attributes import Attributes
 from torch2flow.proof.capture.control_flow import plain_control_flow
 from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.factories import in_words
@@ -127,6 +128,7 @@ class ReferenceRecorder:
         self.prefix = ""
         self.doubles = False
         self.rows: list[LayerRow] = []
+        self.changed: list[str] = []  # attributes that a call leaves otherwise than it met them
         self.spread: dict[str, float] | None = None
         self.trained = False
         self.of_inputs = True
@@ -370,9 +372,11 @@ class ReferenceRecorder:
             before = (
                 {name: value.clone() for name, value in self.module.named_buffers()} if self.weights is None else {}
             )
+            held = Attributes(self.module)
             for _ in range(times - 1):
                 self.call(*halved(self.torch, (args, kwargs)))
             output = self.call(args, kwargs)
+            self.changed = held.changed() if times > 1 else self.changed
             if not self.module.training and not self.doubles:
                 buffers = {name: value for name, value in self.module.named_buffers() if name in before}
                 moved = [name for name, value in buffers.items() if not _same(self.torch, value, before[name])]

@@ -111,8 +111,8 @@ def complex_exp(x):
 
 
 class Turn(nn.Module):
-    def forward(self, z, x2):
-        return complex_product(z, x2[:4])
+    def forward(self, z, turns):
+        return complex_product(z, turns[:4])
 
 
 class Rotates(nn.Module):

@@ -32,13 +32,6 @@ import oneflow as flow
 import oneflow.nn as nn
 
 
-class Scales(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.register_parameter("0", nn.Parameter(flow.zeros(4)))
-        self.register_parameter("1", nn.Parameter(flow.zeros(4)))
-
-
 class Shifts(nn.Module):
     def __init__(self):
         super().__init__()
@@ -50,12 +43,12 @@ class Containers(nn.Module):
     def __init__(self):
         super().__init__()
         self.heads = nn.ModuleDict({"left": nn.Linear(4, 4), "right": nn.Linear(4, 4)})
-        self.scales = Scales()
+        self.scales = nn.ParameterList([nn.Parameter(flow.zeros(4)), nn.Parameter(flow.zeros(4))])
         self.shifts = Shifts()
         self.tail = nn.Sequential(OrderedDict({"norm": nn.LayerNorm(4), "act": nn.ReLU()}))
 
     def forward(self, x):
         x = x + getattr(self.shifts, "in")
-        left = self.heads["left"](x) * getattr(self.scales, "0")
-        right = self.heads["right"](x) * getattr(self.scales, "1")
+        left = self.heads["left"](x) * self.scales[0]
+        right = self.heads["right"](x) * self.scales[1]
         return self.tail(left + right) + self.shifts.out

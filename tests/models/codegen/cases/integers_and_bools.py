@@ -27,6 +27,8 @@ import oneflow.nn as nn
 
 def remainder(x, other):
     """PyTorch's `remainder`, which takes the sign of the divisor; OneFlow's `%` takes the dividend's."""
+    if isinstance(other, flow.Tensor) and x.requires_grad:
+        other = other + x * 0
     rest = flow.fmod(x, other)
     return flow.where(rest * other < 0, rest + other, rest)
 

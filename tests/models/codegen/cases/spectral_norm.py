@@ -40,16 +40,16 @@ class SpectralNorm(nn.Module):
         self.register_buffer("_u", flow.zeros(4))
         self.register_buffer("_v", flow.zeros(4))
 
-    def forward(self, x):
-        x = x.flatten(1)
+    def forward(self, weight):
+        weight = weight.flatten(1)
         if self.training:
             with flow.no_grad():
-                out = normalize(flow.matmul(x, self._v), dim=0)
+                out = normalize(flow.matmul(weight, self._v), dim=0)
                 self._u.copy_(out)
-                out_2 = normalize(flow.matmul(x.permute(1, 0), out), dim=0)
+                out_2 = normalize(flow.matmul(weight.permute(1, 0), out), dim=0)
                 self._v.copy_(out_2)
-            return x / (out * flow.matmul(x, out_2)).sum()
-        return x / (self._u * flow.matmul(x, self._v)).sum()
+            return weight / (out * flow.matmul(weight, out_2)).sum()
+        return weight / (self._u * flow.matmul(weight, self._v)).sum()
 
 
 class ParametrizationList(nn.Sequential):

@@ -73,7 +73,8 @@ def layer_norm(module: AnyModule) -> Made:
 @torch_classes("GroupNorm(num_groups, num_channels, eps=1e-05, affine=True): group_norm")
 def group_norm(module: AnyModule) -> Made:
     own = affine(module)
-    channels = whole_number(module, "num_channels", (*module.shape("weight"), None)[0])
+    known = module.shape("weight") or (module.input[1:] if isinstance(module, ModuleCall) else ())
+    channels = whole_number(module, "num_channels", (*known, None)[0])
     function = "GroupNorm" if own == ("weight",) else "nn.GroupNorm"
     tensors = {"weight": (channels,), "bias": (channels,)}
     return make(function, module, tensors, num_channels=channels, affine=bool(own))

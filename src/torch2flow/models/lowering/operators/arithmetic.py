@@ -60,6 +60,8 @@ def div_mode(self, other, rounding_mode=None, *, out_dtype):
 
 @operator("aten.floor_divide", promotes=("self", "other"))
 def floor_divide(self, other, *, out_dtype):
+    if not isinstance(self, flow.Tensor):
+        self = flow.full_like(other, self)  # of `7 // x`
     if is_float(out_dtype):
         return floor_quotient(self, other)
     return flow.floor(self.to(flow.float64) / other).to(out_dtype)
@@ -77,6 +79,8 @@ def floor_quotient(x, y):
 @helper
 def remainder(self, other):
     """PyTorch's `remainder`, which takes the sign of the divisor; OneFlow's `%` takes the dividend's."""
+    if isinstance(other, flow.Tensor) and self.requires_grad:
+        other = other + self * 0  # OneFlow's has no gradient where only one of the two has
     rest = flow.fmod(self, other)
     return flow.where(rest * other < 0, rest + other, rest)
 
@@ -87,8 +91,10 @@ def remainder_of_scalar(self, other):
 
 
 @operator("aten.fmod", promotes=("self", "other"))
-def fmod(self, other):
-    return flow.fmod(self, other)
+def fmod(self, other, *, out_dtype):
+    both = isinstance(self, flow.Tensor) and isinstance(other, flow.Tensor)
+    # OneFlow's has no gradient where only one of two tensors has.
+    return flow.fmod(self, other + self * 0 if both and is_float(out_dtype) else other)
 
 
 @operator("aten.pow", promotes=("self", "exponent"))
@@ -113,7 +119,8 @@ def pow_of_scalar(self, exponent):
 
 @operator("aten.float_power.Tensor_Tensor", "aten.float_power.Tensor_Scalar")
 def float_power(self, exponent):
-    return self.to(flow.float64) ** exponent
+    # Beside a 0-dim tensor, OneFlow takes the dtype of the other.
+    return self.to(flow.float64) ** (exponent.to(flow.float64) if isinstance(exponent, flow.Tensor) else exponent)
 
 
 @operator("aten.float_power.Scalar")
@@ -164,6 +171,8 @@ def extreme_of_numbers(self, other, *, out_dtype, name):
     "aten.clamp", "aten.clip", "aten.clamp_min", "aten.clamp_max", promotes=("self", "min", "max")
 )  # fmt: skip
 def clamp(self, min=None, max=None):
+    if self.dtype == flow.uint8:
+        return flow.clamp(self.to(flow.int32), min=min, max=max).to(flow.uint8)
     return flow.clamp(self, min=min, max=max)
 
 

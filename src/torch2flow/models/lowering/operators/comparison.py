@@ -116,6 +116,8 @@ def where(condition, self, other, *, out_shape, out_dtype):
     # OneFlow 0.9.0 aborts when it broadcasts a tensor without elements.
     if 0 in out_shape:
         return flow.zeros(out_shape, dtype=out_dtype, device=condition.device)
+    if out_dtype == flow.uint8:  # which OneFlow has no kernel for
+        return flow.where(condition, self.to(flow.int32), other.to(flow.int32)).to(flow.uint8)
     return flow.where(condition, self, other)
 
 
@@ -124,17 +126,22 @@ def where_scalar(condition, self, other, *, out_dtype):
     # OneFlow gives float64 for a float beside a float32 tensor.
     if is_float(out_dtype):
         self, other = (each if isinstance(each, flow.Tensor) else float(each) for each in (self, other))
+    elif out_dtype not in (flow.bool, flow.int64):
+        # To OneFlow a Python int is an int64, which goes beside no other tensor of integers.
+        self, other = (each.to(flow.int64) if isinstance(each, flow.Tensor) else each for each in (self, other))
     return flow.where(condition, self, other).to(out_dtype)
 
 
 @operator("aten.masked_fill")
 def masked_fill(self, mask, value):
+    if self.dtype == flow.uint8:
+        return self.to(flow.int32).masked_fill(mask, value).to(flow.uint8)
     return self.masked_fill(mask, value)
 
 
 @operator("aten.masked_fill.Tensor")
 def masked_fill_by_tensor(self, mask, value):
-    return flow.where(mask, value.to(self.dtype), self)
+    return where(mask, value.to(self.dtype), self, out_shape=(), out_dtype=self.dtype)
 
 
 @operator("aten.where.default")
@@ -148,15 +155,17 @@ def nonzero(self):
 
 
 @operator("aten.all", "aten.any")
-def all_or_any(self, *, name):
-    return getattr(self if self.dtype == flow.bool else self != 0, name)()
+def all_or_any(self, *, name, out_dtype):
+    found = getattr(self if self.dtype == flow.bool else self != 0, name)()
+    return found if out_dtype == flow.bool else found.to(out_dtype)  # of uint8 it is uint8
 
 
 @operator("aten.all.dim", "aten.all.dims", "aten.any.dim", "aten.any.dims")
-def all_or_any_along(self, dim=None, keepdim=False, *, name):
-    if self.ndim == 0:
-        return self != 0
-    return getattr(self != 0, name)(dim=tuple(range(self.ndim)) if dim is None else dim, keepdim=keepdim)
+def all_or_any_along(self, dim=None, keepdim=False, *, name, out_dtype):
+    found = self != 0
+    if self.ndim > 0:
+        found = getattr(found, name)(dim=tuple(range(self.ndim)) if dim is None else dim, keepdim=keepdim)
+    return found if out_dtype == flow.bool else found.to(out_dtype)
 
 
 @operator("aten.isin.Tensor_Tensor", "aten.isin.Tensor_Scalar")

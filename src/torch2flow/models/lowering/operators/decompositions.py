@@ -197,6 +197,19 @@ def old_qr(self, some=True):
     return orthogonal_factor(self, "reduced" if some else "complete")
 
 
+@operator("aten.linalg_householder_product")
+@helper
+def product_of_reflections(input, tau):
+    """PyTorch's `linalg.householder_product`: the first columns of a product of reflections, each along a column."""
+    unit = flow.eye(input.shape[-2], input.shape[-1], dtype=input.dtype, device=input.device)
+    directions, found = flow.tril(input, -1) + unit, unit.expand(*input.shape)
+    for place in reversed(range(tau.shape[-1])):
+        direction = directions[..., place : place + 1]
+        share = product(direction, product(swapped(direction), found))
+        found = found - tau[..., place : place + 1].unsqueeze(-1) * share
+    return found
+
+
 @operator("aten.linalg_eigh")
 @helper
 def eigenvectors(self, UPLO="L"):

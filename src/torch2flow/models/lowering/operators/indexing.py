@@ -33,6 +33,8 @@ def index_(self, indices):
 def index_select(self, dim, index):
     if self.ndim == 0:
         return self
+    if self.dtype == flow.uint8:
+        return flow.index_select(self.to(flow.int32), dim, index).to(flow.uint8)
     return flow.index_select(self, dim, index)
 
 

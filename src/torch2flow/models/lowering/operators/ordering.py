@@ -36,6 +36,8 @@ def log_cumulative_sum_of_exp(x, dim):
 def topk(self, k, dim=-1, largest=True, sorted=True):
     if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
+    if self.dtype == flow.uint8 and not largest:
+        raise NotImplementedError("the smallest of uint8, where OneFlow 0.9.0 takes 0 for the largest")
     return flow.topk(self, k, dim=dim, largest=largest, sorted=sorted)
 
 
@@ -84,6 +86,8 @@ def msort(self):
 def kthvalue(self, k, dim=-1, keepdim=False):
     if self.ndim == 0:
         return (self, flow.zeros_like(self, dtype=flow.int64))
+    if self.dtype == flow.uint8:
+        raise NotImplementedError("the smallest of uint8, where OneFlow 0.9.0 takes 0 for the largest")
     return kth_value(self, k, dim, keepdim)
 
 
@@ -167,7 +171,7 @@ def bincount(self, weights=None, minlength=0):
     return flow.bincount(self, weights=weights, minlength=minlength)
 
 
-@operator("aten.searchsorted.Tensor")
+@operator("aten.searchsorted.Tensor", promotes=("sorted_sequence", "self"))
 def searchsorted(sorted_sequence, self, out_int32=False, right=False, side=None, sorter=None, *, out_ndim):
     if out_ndim == 0:
         return searchsorted_of_one(sorted_sequence, self, out_int32, right or side == "right", sorter)
@@ -186,7 +190,7 @@ def searchsorted_of_one(sorted_sequence, value, out_int32=False, right=False, so
     return flow.searchsorted(sorted_sequence, value.reshape(1), out_int32=out_int32, right=right).squeeze(0)
 
 
-@operator("aten.bucketize.Tensor")
+@operator("aten.bucketize.Tensor", promotes=("self", "boundaries"))
 def bucketize(self, boundaries, out_int32=False, right=False):
     if self.ndim == 0:
         return flow.searchsorted(boundaries, self.reshape(1), out_int32=out_int32, right=right).squeeze(0)

@@ -115,6 +115,8 @@ def permute(self, dims):
 
 @operator("aten.movedim", "aten.moveaxis")
 def movedim(self, source, destination):
+    if self.ndim == 0:
+        return self
     return flow.movedim(self, source, destination)
 
 
@@ -170,6 +172,8 @@ def repeat_interleave(self, repeats, dim=None, output_size=None):
         return self.reshape(1).repeat(repeats)
     if dim is None and isinstance(repeats, flow.Tensor):
         return self.reshape(-1).repeat_interleave(repeats, 0)
+    if self.dtype == flow.uint8:
+        return self.to(flow.int32).repeat_interleave(repeats, dim).to(flow.uint8)
     return self.repeat_interleave(repeats, dim)
 
 

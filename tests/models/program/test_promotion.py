@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from torch2flow.models.lowering.promotion import common_dtype
+from torch2flow.models.program.promotion import common_dtype
 
 DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"]
 NUMBERS = {"bool": True, "int": 2, "float": 2.5}
