@@ -13,6 +13,7 @@ from torch2flow.port import forms
 from torch2flow.port.absent_methods import ABSENT_METHODS
 from torch2flow.port.api import Api
 from torch2flow.port.compat import SUBSTITUTES
+from torch2flow.port.compat.methods import DTYPES_BY_TENSOR_TYPE
 from torch2flow.port.compat_module import NAMES_OF
 from torch2flow.port.findings import Tally
 from torch2flow.port.imports import ImportRewriter
@@ -370,6 +371,10 @@ class Rewriter(FileUnderWay):
                 self.visit(node.func)
         self._looked_up_by_text(node)
         self._asked_for_a_package(node)
+        self._asked_for_a_type(node)
+        if "deepcopy" in (getattr(node.func, "attr", ""), getattr(node.func, "id", "")):
+            self.needs_compat = True
+            self.tally.compat.add("copies")
         if isinstance(node.func, ast.Name) and node.func.id == "setattr" and len(node.args) == 3:
             text = node.args[1]
             self._operands.attribute(node.args[0], str(text.value) if isinstance(text, ast.Constant) else "_")
@@ -476,6 +481,19 @@ class Rewriter(FileUnderWay):
         if asked and first is not None and not known:
             self.tally.compat.add(asked)
             self._put(node.func, f"{COMPAT}.{asked}", False)
+
+    def _asked_for_a_type(self, node: ast.Call) -> None:
+        """`isinstance(x, torch.FloatTensor)`: OneFlow's tensors are of no such class."""
+        if getattr(node.func, "id", "") != "isinstance" or len(node.args) != 2:
+            return
+        for each in node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]:
+            owner, _, kind = self.path_of(each).rpartition(".")
+            if owner in ("torch", "torch.cuda") and kind in DTYPES_BY_TENSOR_TYPE:
+                self.tally.compat.add("of_type")
+                self.needs_compat = True
+                start, end = self.source.span(each)
+                self.source.insert_first(start, f"{COMPAT}.of_type(")
+                self.source.replace(end, end, ")")
 
     def _dropped(self, node: ast.AST, api: str, reason: str) -> None:
         self.tally.uses["dropped"] += 1

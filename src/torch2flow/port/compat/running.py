@@ -243,8 +243,6 @@ class LossScaler:
     "torch.cuda.reset_max_memory_cached",
     "torch.cuda.reset_accumulated_memory_stats",
     "torch.cuda.set_per_process_memory_fraction",
-    "torch.cuda.set_rng_state",
-    "torch.cuda.set_rng_state_all",
     "torch.set_anomaly_enabled",
     "torch.cuda.synchronize",
     "torch.cuda.init",
