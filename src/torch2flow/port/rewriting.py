@@ -458,6 +458,10 @@ class Rewriter(FileUnderWay):
 
     def _looked_up_by_text(self, node: ast.Call) -> None:
         """`getattr(optim, name)`: which name that is, is known when the code runs, so all substitutes are at hand."""
+        if isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval"):
+            texts = [str(getattr(each, "value", "")) for given in node.args[:1] for each in ast.walk(given)]
+            if any(re.search(r"\btorch\.", text) for text in texts):
+                self.look(node, "torch", f"Code in a text, for `{node.func.id}`, stays as it is.", "write it as code")
         if not isinstance(node.func, ast.Name) or node.func.id not in ("getattr", "hasattr") or len(node.args) < 2:
             return
         used, name = self.path_of(node.args[0]), node.args[1]

@@ -50,7 +50,7 @@ from inner import flow_compat as other
 
 x = flow.arange(4.0).reshape(2, 2)
 y = other.view_as_complex(x) * flow_compat.view_as_complex(x)
-y = y + flow.zeros(2, dtype=flow_compat.complex64) if hasattr(flow_compat, "complex64") else y
+y = y + other.zeros(2, dtype=other.complex64) + flow.zeros(2, dtype=flow_compat.complex64)
 print(flow_compat.view_as_real(y).tolist(), isinstance(y, other.Complex), isinstance(y, flow_compat.Complex))
 """
 
@@ -58,7 +58,7 @@ print(flow_compat.view_as_real(y).tolist(), isinstance(y, other.Complex), isinst
 @pytest.mark.oneflow
 def test_the_modules_of_two_folders_have_one_class_of_complex_tensors(tmp_path: Path, oneflow_python: Path) -> None:
     for folder, names in ((tmp_path, {"torch.view_as_real", "torch.view_as_complex"}), (tmp_path / "inner", {
-        "torch.view_as_complex", "torch.complex64", "torch.fft.fft",
+        "torch.view_as_complex", "torch.complex64", "torch.fft.fft", "torch.zeros",
     })):  # fmt: skip
         folder.mkdir(exist_ok=True)
         (folder / "flow_compat.py").write_text(compat_source(names))

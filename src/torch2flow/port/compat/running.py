@@ -245,6 +245,7 @@ class LossScaler:
     "torch.cuda.set_per_process_memory_fraction",
     "torch.set_anomaly_enabled",
     "torch.cuda.synchronize",
+    "torch.cuda.set_sync_debug_mode",
     "torch.cuda.init",
     "torch.use_deterministic_algorithms",
     "torch.set_deterministic_debug_mode",
