@@ -15,6 +15,7 @@ from typing import Any
 
 from torch2flow.models.codegen.source_text import SourceText, copied, formatted, joined
 from torch2flow.port import (
+    absent_gradients,
     batch_statistics,
     layer_inputs,
     missing,
@@ -23,7 +24,7 @@ from torch2flow.port import (
     tensor_attributes,
     whole_copies,
 )
-from torch2flow.port.compat import SUBSTITUTES, common, complex_tensors, fourier, methods
+from torch2flow.port.compat import SUBSTITUTES, common, complex_functions, complex_tensors, fourier, methods
 from torch2flow.port.source import parse_source
 from torch2flow.port.substituting import methods_called
 from torch2flow.port.torch_modules import MODULES
@@ -43,6 +44,7 @@ OURS: dict[str, Any] = {
     "missing": missing.missing,
     "placement": placement.take_device_and_dtype,
     "attributes": tensor_attributes.keep_attributes,
+    "gradients": absent_gradients.leave_absent_gradients,
     "copies": whole_copies.copy_whole,
     "of_type": methods.of_type,
     "samples": layer_inputs.take_samples_without_batch,
@@ -53,7 +55,7 @@ OURS: dict[str, Any] = {
 }
 """What code may need that stands for no one name of PyTorch."""
 
-CHANGES_ONEFLOW = ("placement", "attributes", "copies", "samples", "statistics")
+CHANGES_ONEFLOW = ("placement", "attributes", "copies", "gradients", "samples", "statistics")
 """Of these, what is called once and changes OneFlow's own classes."""
 
 COMES_ALONG = frozenset({"samples", "statistics"})
@@ -110,6 +112,7 @@ def compat_source(names: Iterable[str]) -> SourceText:
         assembly.imports.add("from types import SimpleNamespace")
     methods[:0] = [f"{OURS[name].__name__}()" for name in CHANGES_ONEFLOW if name in wanted]
     if any(map(is_of_complex, wanted)):
+        assembly.add(complex_functions.__file__, "as_complex")  # which takes all along that complex tensors need
         methods.append(f"{TAKE_COMPLEX}(FUNCTIONS, globals())")
     if methods:
         assembly.imports.add(_LAZY["flow"])

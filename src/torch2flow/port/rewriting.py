@@ -161,6 +161,8 @@ class Rewriter(FileUnderWay):
             self._nothing(node, used[0])
             return
         self._operands.assign(parts, node.value)
+        for part in parts:
+            self._operands.write_item(part)
         self.all([node.value, *node.targets])
 
     def _loop(self, node: ast.For) -> None:
@@ -181,6 +183,7 @@ class Rewriter(FileUnderWay):
 
     def _in_place(self, node: ast.AugAssign) -> None:
         self._operands.use(node.op, [node.target, node.value], in_place=True)
+        self._operands.write_item(node.target)
         self.all([node.target, node.value])
 
     def _nothing(self, node: ast.stmt, used: str) -> None:
@@ -293,6 +296,8 @@ class Rewriter(FileUnderWay):
         home, _, kind = api.name.rpartition(".")
         if home == "torch.nn" and kind in DIMENSIONS:
             self.tally.compat.add("samples")
+        if api.name == "torch.autograd.grad":
+            self.tally.compat.add("gradients")
         if home == "torch.nn" and kind.startswith("BatchNorm"):
             self.tally.compat.add("statistics")
         if is_placed(api.name, lacking) and any(keyword.arg in (*PLACE, None) for keyword in call.keywords):

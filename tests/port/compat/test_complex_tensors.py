@@ -41,6 +41,7 @@ def test_what_has_no_complex_form_says_so(tmp_path: Path, oneflow_python: Path) 
 
 def test_code_without_complex_numbers_takes_nothing_of_them_along() -> None:
     assert "class Complex" not in compat_source({"torch.matmul", "torch.is_complex", "torch.real"})
+    assert "def take_complex_numbers" in compat_source({"torch.complex64"})
 
 
 IN_TWO_FOLDERS = """

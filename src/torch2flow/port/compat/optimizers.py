@@ -67,7 +67,7 @@ class OptimizerMethods:
     def state_dict(self):
         found = super().state_dict()
         for group in found["param_groups"]:
-            group.update(group["_options"])
+            group.update(group.get("_options", {}))
         return found
 
     def load_state_dict(self, state_dict):
