@@ -44,6 +44,23 @@ def test_a_folder_without_init_that_is_imported_by_its_name_has_it_where_that_be
     assert (out / "flow_compat.py").exists() and not (out / "ldm/flow_compat.py").exists()
 
 
+def test_a_script_in_a_package_under_such_a_folder_imports_it_by_its_whole_path(write_tree, port) -> None:
+    main = USES + 'if __name__ == "__main__":\n    pass\n'
+    files = {"train.py": "from basic.nets.a import f\n", "basic/nets/__init__.py": "", "basic/nets/a.py": main}
+    out, _ = port(write_tree(files))
+    assert (out / "basic/nets/a.py").read_text().startswith("from basic.nets import flow_compat\n")
+
+
+def test_a_repository_with_an_init_beside_its_setup_is_no_package(write_tree, port) -> None:
+    out, _ = port(write_tree({"__init__.py": "", "setup.py": "", "kan/__init__.py": "", "kan/a.py": USES}))
+    assert (out / "kan/a.py").read_text().startswith("from . import flow_compat\n")
+
+
+def test_code_in_a_text_is_told(write_tree, port) -> None:
+    _, found = port(write_tree({"a.py": 'exec("x" + " = torch.zeros(2)")\neval("1 + 2")\n'}))
+    assert [(each.line, each.kind, each.api) for each in found.tally.findings] == [(1, "look", "torch")]
+
+
 def test_a_package_whose_folder_is_on_the_path_has_it_beside_its_files(write_tree, port) -> None:
     raft = "import torch\nfrom update import f\nx = torch.linalg.eig\n"
     files = {"core/__init__.py": "", "core/raft.py": raft, "core/update.py": USES, "core/utils/__init__.py": "",

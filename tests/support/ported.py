@@ -60,7 +60,7 @@ class Ported:
             if value is None:
                 break
         inside = any(each.startswith(f"{name}.") for each in (*self._substitutes, *self._values))
-        if not isinstance(value, type) and (isinstance(value, ModuleType) or inside):
+        if not callable(value) and (isinstance(value, ModuleType) or inside):
             return Ported(name, self._flow, self._substitutes)
         if value is None:
             raise AttributeError(f"no {name}")

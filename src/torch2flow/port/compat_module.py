@@ -13,9 +13,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from torch2flow.models.codegen.source_text import SourceText, copied, formatted
-from torch2flow.port import batch_statistics, layer_inputs, missing, packages_asked, placement, tensor_attributes
-from torch2flow.port.compat import SUBSTITUTES, common, complex_tensors, fourier
+from torch2flow.models.codegen.source_text import SourceText, copied, formatted, joined
+from torch2flow.port import (
+    absent_gradients,
+    batch_statistics,
+    layer_inputs,
+    missing,
+    packages_asked,
+    placement,
+    tensor_attributes,
+    whole_copies,
+)
+from torch2flow.port.compat import SUBSTITUTES, common, complex_functions, complex_tensors, fourier, methods
 from torch2flow.port.source import parse_source
 from torch2flow.port.substituting import methods_called
 from torch2flow.port.torch_modules import MODULES
@@ -35,6 +44,9 @@ OURS: dict[str, Any] = {
     "missing": missing.missing,
     "placement": placement.take_device_and_dtype,
     "attributes": tensor_attributes.keep_attributes,
+    "gradients": absent_gradients.leave_absent_gradients,
+    "copies": whole_copies.copy_whole,
+    "of_type": methods.of_type,
     "samples": layer_inputs.take_samples_without_batch,
     "statistics": batch_statistics.keep_digits_of_batch_norm,
     "find_spec": packages_asked.find_spec,
@@ -43,7 +55,7 @@ OURS: dict[str, Any] = {
 }
 """What code may need that stands for no one name of PyTorch."""
 
-CHANGES_ONEFLOW = ("placement", "attributes", "samples", "statistics")
+CHANGES_ONEFLOW = ("placement", "attributes", "copies", "gradients", "samples", "statistics")
 """Of these, what is called once and changes OneFlow's own classes."""
 
 COMES_ALONG = frozenset({"samples", "statistics"})
@@ -85,7 +97,7 @@ def compat_source(names: Iterable[str]) -> SourceText:
         reason = f"{', '.join(served)}: {SUBSTITUTES[served[0]].because}" if served else ""
         assembly.add(_file_of(function), function.__name__, reason)
     methods = [
-        f"flow{name[5:]} = " + ("property({})" if SUBSTITUTES[name].attribute else "{}").format(function.__name__)
+        f"{_place_of(name)} = " + ("property({})" if SUBSTITUTES[name].attribute else "{}").format(function.__name__)
         for function, served in reasons.items()
         for name in served
         if name in methods_called(name.rpartition(".")[2])
@@ -100,6 +112,7 @@ def compat_source(names: Iterable[str]) -> SourceText:
         assembly.imports.add("from types import SimpleNamespace")
     methods[:0] = [f"{OURS[name].__name__}()" for name in CHANGES_ONEFLOW if name in wanted]
     if any(map(is_of_complex, wanted)):
+        assembly.add(complex_functions.__file__, "as_complex")  # which takes all along that complex tensors need
         methods.append(f"{TAKE_COMPLEX}(FUNCTIONS, globals())")
     if methods:
         assembly.imports.add(_LAZY["flow"])
@@ -123,7 +136,7 @@ def whole_source() -> str:
         function = substitute.function.__name__
         if name in methods_called(attribute):
             value = f"property({function})" if substitute.attribute else function
-            methods.append(f"    {name!r}: (flow{owner[5:]}, {attribute!r}, {value}),")
+            methods.append(f"    {name!r}: ({_place_of(owner)}, {attribute!r}, {value}),")
         elif owner in MODULES:
             modules.setdefault(owner, []).append(f"{attribute!r}: {function}")
     places = [f"    {owner!r}: {{{', '.join(rows)}}}," for owner, rows in modules.items()]
@@ -197,21 +210,29 @@ class _Assembly:
         return self.add(file, name)
 
     def text(self, last: list[str], names: list[str]) -> SourceText:
-        """The whole file."""
-        return formatted(copied(self.unformatted(last, names)))
+        """The whole file; each part is formatted once, however many folders need it."""
+        return joined([_formatted(part) for part in self._parts(last, names)], "\n\n")
 
     def unformatted(self, last: list[str], names: list[str]) -> str:
         """The whole file, as its parts were written."""
+        return "\n\n\n".join(self._parts(last, names))
+
+    def _parts(self, last: list[str], names: list[str]) -> list[str]:
         standard = sorted(each for each in self.imports if "oneflow" not in each)
         others = sorted(each for each in self.imports if "oneflow" in each)
-        head = HEAD + "\n".join(
-            [_SERVES + ", ".join(names), "", "from __future__ import annotations", "", *standard, "", *others, "", ""]
-        )
-        body = "\n\n\n".join(self.definitions.values())
-        ending = (
-            "\n\n\n# What OneFlow's tensors and modules lack, or have otherwise.\n" + "\n".join(last) if last else ""
-        )
-        return f"{head}\n{body}{ending}\n"
+        head = [_SERVES + ", ".join(names), "", "from __future__ import annotations", "", *standard, "", *others]
+        ending = ["# What OneFlow's tensors and modules lack, or have otherwise.\n" + "\n".join(last)] if last else []
+        return [HEAD + "\n".join(head) + "\n", *self.definitions.values(), *(f"{each}\n" for each in ending)]
+
+
+@cache
+def _formatted(part: str) -> SourceText:
+    return formatted(copied(part))
+
+
+def _place_of(name: str) -> str:
+    """What a class of PyTorch's, or a method of one, is called in OneFlow."""
+    return name.replace("torch.Generator", "flow._oneflow_internal.Generator").replace("torch.", "flow.", 1)
 
 
 def _file_of(thing: Any) -> str:

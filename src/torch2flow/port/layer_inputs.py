@@ -17,11 +17,29 @@ DIMENSIONS = {
 
 
 def take_samples_without_batch() -> None:
-    """Lets OneFlow's layers take one sample: it is a batch of one in between."""
+    """Lets OneFlow's layers take one sample: it is a batch of one in between. And have PyTorch's attributes."""
     for name, count in DIMENSIONS.items():
         kind = getattr(nn, name)
         if not hasattr(kind.forward, "__wrapped__"):
             kind.forward = _of_a_sample(kind.forward, count)
+        if name.startswith("Conv"):
+            kind.transposed = "Transpose" in name
+            if kind.transposed:
+                kind.in_channels, kind.out_channels, kind.padding_mode = _Channels(0), _Channels(1), "zeros"
+            else:
+                kind.output_padding = (0,) * (count - 1)
+
+
+class _Channels:
+    """How many channels go into a transposed convolution, or come out; OneFlow's does not keep the numbers."""
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
+
+    def __get__(self, layer: Any, kind: type) -> Any:
+        if layer is None:
+            return self
+        return layer.weight.shape[self.dimension] * (layer.groups if self.dimension else 1)
 
 
 def _of_a_sample(forward: Any, count: int) -> Any:

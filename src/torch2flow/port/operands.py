@@ -141,6 +141,15 @@ class Operands:
         if (local or held) and name not in _SET_IN_ONEFLOW:
             self._need("attributes")
 
+    def write_item(self, target: ast.expr) -> None:
+        """`x[:, places] = value`: the compatibility module keeps its gradients where `places` may be no number."""
+        parts = target.slice.elts if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Tuple) else []
+        if any(isinstance(each, ast.List) or not self._is_place(each) for each in parts):
+            self._need("torch.Tensor.__setitem__")
+
+    def _is_place(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Slice) or self.is_no_tensor(node)
+
     def use(self, operator: ast.AST, operands: list[ast.expr], in_place: bool = False) -> None:
         """An operator on what may be tensors: the compatibility module gives OneFlow's the methods for it."""
         names = OPERATORS.get(type(operator), ())

@@ -354,7 +354,7 @@ class Port:
         return f"{folder}/{COMPAT}.py" if folder else f"{COMPAT}.py"
 
     def _is_package(self, folder: str) -> bool:
-        if folder in self._path_folders:
+        if folder in self._path_folders or not (folder or self.tree.name):
             return False
         return (f"{folder}/__init__.py" if folder else "__init__.py") in self.modules
 
@@ -364,7 +364,8 @@ class Port:
             return Place()
         depth = folder[len(home) :].strip("/").count("/") + 1 if folder != home else 0
         if _is_script(source) and (home or self.tree.name):
-            top = home.replace("/", ".").rpartition(".")[2] if home else self.tree.name
+            above = self._folder(home)
+            top = home[len(self._roots.get(above, above)) :].strip("/").replace("/", ".") or self.tree.name
             return Place(f"{top}.{COMPAT}")
         return Place("." * (depth + 1) + COMPAT)
 

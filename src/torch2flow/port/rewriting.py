@@ -13,6 +13,7 @@ from torch2flow.port import forms
 from torch2flow.port.absent_methods import ABSENT_METHODS
 from torch2flow.port.api import Api
 from torch2flow.port.compat import SUBSTITUTES
+from torch2flow.port.compat.methods import DTYPES_BY_TENSOR_TYPE
 from torch2flow.port.compat_module import NAMES_OF
 from torch2flow.port.findings import Tally
 from torch2flow.port.imports import ImportRewriter
@@ -160,6 +161,8 @@ class Rewriter(FileUnderWay):
             self._nothing(node, used[0])
             return
         self._operands.assign(parts, node.value)
+        for part in parts:
+            self._operands.write_item(part)
         self.all([node.value, *node.targets])
 
     def _loop(self, node: ast.For) -> None:
@@ -180,6 +183,7 @@ class Rewriter(FileUnderWay):
 
     def _in_place(self, node: ast.AugAssign) -> None:
         self._operands.use(node.op, [node.target, node.value], in_place=True)
+        self._operands.write_item(node.target)
         self.all([node.target, node.value])
 
     def _nothing(self, node: ast.stmt, used: str) -> None:
@@ -292,6 +296,8 @@ class Rewriter(FileUnderWay):
         home, _, kind = api.name.rpartition(".")
         if home == "torch.nn" and kind in DIMENSIONS:
             self.tally.compat.add("samples")
+        if api.name == "torch.autograd.grad":
+            self.tally.compat.add("gradients")
         if home == "torch.nn" and kind.startswith("BatchNorm"):
             self.tally.compat.add("statistics")
         if is_placed(api.name, lacking) and any(keyword.arg in (*PLACE, None) for keyword in call.keywords):
@@ -370,6 +376,10 @@ class Rewriter(FileUnderWay):
                 self.visit(node.func)
         self._looked_up_by_text(node)
         self._asked_for_a_package(node)
+        self._asked_for_a_type(node)
+        if "deepcopy" in (getattr(node.func, "attr", ""), getattr(node.func, "id", "")):
+            self.needs_compat = True
+            self.tally.compat.add("copies")
         if isinstance(node.func, ast.Name) and node.func.id == "setattr" and len(node.args) == 3:
             text = node.args[1]
             self._operands.attribute(node.args[0], str(text.value) if isinstance(text, ast.Constant) else "_")
@@ -453,6 +463,10 @@ class Rewriter(FileUnderWay):
 
     def _looked_up_by_text(self, node: ast.Call) -> None:
         """`getattr(optim, name)`: which name that is, is known when the code runs, so all substitutes are at hand."""
+        if isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval"):
+            texts = [str(getattr(each, "value", "")) for given in node.args[:1] for each in ast.walk(given)]
+            if any(re.search(r"\btorch\.", text) for text in texts):
+                self.look(node, "torch", f"Code in a text, for `{node.func.id}`, stays as it is.", "write it as code")
         if not isinstance(node.func, ast.Name) or node.func.id not in ("getattr", "hasattr") or len(node.args) < 2:
             return
         used, name = self.path_of(node.args[0]), node.args[1]
@@ -476,6 +490,19 @@ class Rewriter(FileUnderWay):
         if asked and first is not None and not known:
             self.tally.compat.add(asked)
             self._put(node.func, f"{COMPAT}.{asked}", False)
+
+    def _asked_for_a_type(self, node: ast.Call) -> None:
+        """`isinstance(x, torch.FloatTensor)`: OneFlow's tensors are of no such class."""
+        if getattr(node.func, "id", "") != "isinstance" or len(node.args) != 2:
+            return
+        for each in node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]:
+            owner, _, kind = self.path_of(each).rpartition(".")
+            if owner in ("torch", "torch.cuda") and kind in DTYPES_BY_TENSOR_TYPE:
+                self.tally.compat.add("of_type")
+                self.needs_compat = True
+                start, end = self.source.span(each)
+                self.source.insert_first(start, f"{COMPAT}.of_type(")
+                self.source.replace(end, end, ")")
 
     def _dropped(self, node: ast.AST, api: str, reason: str) -> None:
         self.tally.uses["dropped"] += 1

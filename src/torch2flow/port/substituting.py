@@ -89,7 +89,9 @@ def has_own(name: str, oneflow: str) -> bool:
 
 
 def _may_be(node: ast.expr, value: str) -> bool:
-    """Whether an expression may be a constant; `?` stands for a tensor."""
+    """Whether an expression may be a constant, or with `=` before it, is one; `?` stands for a tensor."""
+    if value.startswith("="):
+        return isinstance(node, ast.Constant) and str(node.value) == value[1:]
     if isinstance(node, ast.Constant):
         return str(node.value) == value
     return not isinstance(node, _NO_CONSTANTS)

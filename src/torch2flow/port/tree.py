@@ -24,6 +24,9 @@ SKIPPED = frozenset(
 )
 """Folders that belong to tools, not to the code."""
 
+_PACKAGING = ("setup.py", "setup.cfg", "pyproject.toml")
+"""Beside an `__init__.py`, these tell that the folder is a repository, whose packages lie inside."""
+
 _SHEBANG = re.compile(rb"#!.*\bpython")
 
 
@@ -86,7 +89,8 @@ def read_tree(source: Path, out: Path | None = None) -> SourceTree:
         raise UsageError(
             "The output would lie inside the source.", remedy="choose a -o outside, or port the folder inside alone"
         )
-    tree = SourceTree(source, source.resolve().name if (source / "__init__.py").exists() else "")
+    is_package = (source / "__init__.py").exists() and not any((source / each).exists() for each in _PACKAGING)
+    tree = SourceTree(source, source.resolve().name if is_package else "")
     _list(tree, "")
     return tree
 

@@ -41,6 +41,7 @@ def test_what_has_no_complex_form_says_so(tmp_path: Path, oneflow_python: Path) 
 
 def test_code_without_complex_numbers_takes_nothing_of_them_along() -> None:
     assert "class Complex" not in compat_source({"torch.matmul", "torch.is_complex", "torch.real"})
+    assert "def take_complex_numbers" in compat_source({"torch.complex64"})
 
 
 IN_TWO_FOLDERS = """
@@ -50,7 +51,7 @@ from inner import flow_compat as other
 
 x = flow.arange(4.0).reshape(2, 2)
 y = other.view_as_complex(x) * flow_compat.view_as_complex(x)
-y = y + flow.zeros(2, dtype=flow_compat.complex64) if hasattr(flow_compat, "complex64") else y
+y = y + other.zeros(2, dtype=other.complex64) + flow.zeros(2, dtype=flow_compat.complex64)
 print(flow_compat.view_as_real(y).tolist(), isinstance(y, other.Complex), isinstance(y, flow_compat.Complex))
 """
 
@@ -58,7 +59,7 @@ print(flow_compat.view_as_real(y).tolist(), isinstance(y, other.Complex), isinst
 @pytest.mark.oneflow
 def test_the_modules_of_two_folders_have_one_class_of_complex_tensors(tmp_path: Path, oneflow_python: Path) -> None:
     for folder, names in ((tmp_path, {"torch.view_as_real", "torch.view_as_complex"}), (tmp_path / "inner", {
-        "torch.view_as_complex", "torch.complex64", "torch.fft.fft",
+        "torch.view_as_complex", "torch.complex64", "torch.fft.fft", "torch.zeros",
     })):  # fmt: skip
         folder.mkdir(exist_ok=True)
         (folder / "flow_compat.py").write_text(compat_source(names))

@@ -60,6 +60,11 @@ def copied(code: str) -> SourceText:
     return SourceText(code)
 
 
+def joined(parts: Sequence[SourceText], between: str) -> SourceText:
+    """Sources with empty lines between them."""
+    return SourceText(between.join(parts))
+
+
 def unparsed(tree: ast.AST | Sequence[ast.stmt]) -> SourceText:
     """A tree, or statements, as source.
 
@@ -88,9 +93,11 @@ def write_python(path: Path, source: SourceText) -> None:
 
 def formatted(source: SourceText) -> SourceText:
     """Python source as a standard formatter writes it."""
-    import black
+    from black import Mode, format_str
+    from black.mode import TargetVersion
 
-    return SourceText(black.format_str(source, mode=black.Mode(line_length=LINE_LENGTH)))
+    mode = Mode({TargetVersion.PY37}, LINE_LENGTH)  # A part of a file does not tell which Python it is for.
+    return SourceText(format_str(source, mode=mode))
 
 
 def _check(tree: ast.AST) -> None:

@@ -403,6 +403,47 @@ def register_forward_pre_hook(self, hook):
     return HookOfModule(self._forward_pre_hooks, hook)
 
 
+@stands_for("torch.nn.Module._register_state_dict_hook", because="OneFlow gives its hooks fewer arguments.")
+def register_state_dict_hook(self, hook):
+    key = max(self._state_dict_hooks, default=-1) + 1
+    self._state_dict_hooks[key] = lambda module, state, prefix: hook(module, state, prefix, {})
+    return HookOfModule(self._state_dict_hooks, key)
+
+
+@stands_for("torch.nn.Module.register_state_dict_post_hook", because="OneFlow has no `register_state_dict_post_hook`.")
+def register_state_dict_post_hook(self, hook):
+    return register_state_dict_hook(self, lambda *given: hook(*given) and None)
+
+
+@stands_for("torch.nn.Module._register_load_state_dict_pre_hook", because="OneFlow has none that registers.")
+def register_load_state_dict_pre_hook(self, hook, with_module=False):
+    key = max(self._load_state_dict_pre_hooks, default=-1) + 1
+    self._load_state_dict_pre_hooks[key] = (lambda *given: hook(self, *given)) if with_module else hook
+    return HookOfModule(self._load_state_dict_pre_hooks, key)
+
+
+@stands_for("torch.nn.Module.register_load_state_dict_pre_hook", because="OneFlow has none that registers.")
+def register_load_state_dict_pre_hook_of_module(self, hook):
+    return register_load_state_dict_pre_hook(self, hook, with_module=True)
+
+
+@stands_for(
+    "torch.nn.Module.named_modules",
+    because="OneFlow's takes no `remove_duplicate`.",
+    only_with=("remove_duplicate",),
+)
+def named_modules(self, memo=None, prefix="", remove_duplicate=True):
+    memo = set() if memo is None else memo
+    if self in memo:
+        return
+    if remove_duplicate:
+        memo.add(self)
+    yield prefix, self
+    for name, module in self._modules.items():
+        if module is not None:
+            yield from named_modules(module, memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+
+
 MODULE_TO = nn.Module.to
 
 

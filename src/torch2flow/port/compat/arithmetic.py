@@ -219,18 +219,30 @@ def absolute(input, *, out=None):
     return stored(flow.abs(input), out)
 
 
+def without_slope(value, source):
+    """A value that has a gradient of 0 in what it was made of."""
+    nowhere = flow.zeros_like(source, dtype=flow.bool)
+    return flow.where(nowhere, source, value.detach()) if source.requires_grad else value
+
+
 @stands_for(
     "torch.Tensor.pow",
     "torch.pow",
     "torch.Tensor.__pow__",
     "torch.Tensor.__ipow__",
-    because="OneFlow's gives float32 for a tensor of integers to the power of a tensor of integers.",
+    because="OneFlow's gives float32 for integers to the power of integers, and NaN as the gradient of 0 ** 0.",
 )
 def power(input, exponent, *, out=None):
     input, exponent = promoted(input, exponent)
-    if not isinstance(input, flow.Tensor) or not isinstance(exponent, flow.Tensor):
-        return stored(flow.pow(input, exponent), out)
+    if not isinstance(input, flow.Tensor):
+        return stored(flow.pow(input, exponent) if input else without_slope(flow.pow(input, exponent), exponent), out)
+    if not isinstance(exponent, flow.Tensor):
+        return stored(flow.pow(input, exponent) if exponent else without_slope(flow.ones_like(input), input), out)
     if input.dtype.is_floating_point:
+        if input.requires_grad or exponent.requires_grad:
+            zero = input == 0
+            exponent = flow.where(zero, exponent.detach(), exponent)
+            input = flow.where(flow.logical_and(zero, exponent == 0), flow.ones_like(input), input)
         return stored(flow.pow(input, exponent), out)
     return stored(flow.pow(input.to(flow.float64), exponent.to(flow.float64)).to(input.dtype), out)
 

@@ -170,8 +170,9 @@ def take_complex_numbers(functions, space):
         return
     earlier = getattr(flow, "complex_of_ported_code", None)
     if earlier is not None:  # another folder's module came first: both have one class of complex tensors
+        ours = (Complex, ComplexDtype)
         for name, own in list(space.items()):
-            if isinstance(own, type) and issubclass(own, Complex | ComplexDtype) and name in earlier:
+            if isinstance(own, type) and issubclass(own, ours) and name in earlier:
                 space[name] = earlier[name]
     Complex.taken = True
     flow.complex_of_ported_code = earlier or space

@@ -89,6 +89,19 @@ def default_convert(data):
     return [default_convert(each) for each in data] if isinstance(data, list | tuple) else data
 
 
+@stands_for(
+    "torch.utils.data.DataLoader",
+    because="OneFlow's without a batch size refuses what is no tensor.",
+    only_with=("batch_size==None",),
+)
+class DataLoader(flow.utils.data.DataLoader):
+    def __init__(self, dataset, batch_size=1, shuffle=False, sampler=None, batch_sampler=None, num_workers=0,
+                 collate_fn=None, *args, **named):  # fmt: skip
+        if batch_size is None and batch_sampler is None:
+            collate_fn = collate_fn or default_convert
+        super().__init__(dataset, batch_size, shuffle, sampler, batch_sampler, num_workers, collate_fn, *args, **named)
+
+
 @stands_for("torch.utils.data.ChainDataset", because="OneFlow has no `ChainDataset`.")
 class ChainDataset(flow.utils.data.IterableDataset):
     def __init__(self, datasets):

@@ -19,6 +19,28 @@ from torch2flow.models.lowering.operators.indexing import (
 from torch2flow.port.compat.common import written
 from torch2flow.port.compat.registry import stands_for
 
+WRITE_ITEM = getattr(flow.Tensor, "__setitem__", None)
+
+
+@stands_for("torch.Tensor.__setitem__", because="OneFlow's loses gradients in `x[:, places] = value`.")
+def write_item(self, key, value):
+    """OneFlow's keeps them where only the first dimensions are indexed by tensors, masks or lists, or none is."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    while parts and isinstance(parts[-1], slice) and parts[-1] == slice(None):
+        parts.pop()
+    lists = [hasattr(each, "__len__") or hasattr(each, "ndim") for each in parts]
+    learns = self.requires_grad or getattr(value, "requires_grad", False)
+    if all(lists) or not any(lists) or not learns or not flow.is_grad_enabled():
+        WRITE_ITEM(self, key, value)
+        return
+    places = flow.arange(self.numel(), device=self.device).reshape(*self.shape)[key]
+    value = value if isinstance(value, flow.Tensor) else flow.tensor(value, device=self.device)
+    while value.ndim > places.ndim:
+        value = value.squeeze(0)
+    value = value.to(self.dtype).expand(*places.shape).reshape(-1)
+    flat = flow.tensor_scatter_nd_update(self.clone().reshape(-1), places.reshape(-1, 1), value)
+    written(self, flat.reshape(*self.shape))
+
 
 @stands_for(
     "torch.gather",

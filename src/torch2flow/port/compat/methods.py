@@ -201,6 +201,18 @@ def type_of(self, dtype=None, non_blocking=False):
     return flow._C.to(self, getattr(flow, DTYPES_BY_TENSOR_TYPE[text.rpartition(".")[2].strip("'>")]))
 
 
+class TensorsOfOneType(type):
+    """The type of the classes that `isinstance` asks whether a tensor is of a dtype and a place."""
+
+    def __instancecheck__(cls, value):
+        return isinstance(value, flow.Tensor) and f"'{TYPE_OF_TENSOR(value)}'" in str(cls.kind)
+
+
+def of_type(kind):
+    """`FloatTensor` as `isinstance` takes it; no tensor is one of OneFlow's."""
+    return TensorsOfOneType(kind.__name__, (), {"kind": kind})
+
+
 @stands_for("torch.Tensor.size", because="OneFlow's takes no keyword `dim=`.", only_with=("dim",))
 def size(self, dim=None):
     return self.shape if dim is None else self.shape[dim]

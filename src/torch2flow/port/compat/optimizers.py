@@ -1,25 +1,41 @@
 """Optimizers."""
 
 import math
+from collections.abc import MutableMapping
 
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.port.compat.registry import stands_for
 
 
 class GroupOfParameters(flow.optim.optimizer.ParamGroup):
-    """OneFlow's group of parameters, which gives them as `group["params"]` too."""
+    """OneFlow's group of parameters, as the dictionary that PyTorch's is, with `group["params"]` too."""
+
+    items, values, get = MutableMapping.items, MutableMapping.values, MutableMapping.get
+    pop, update, setdefault = MutableMapping.pop, MutableMapping.update, MutableMapping.setdefault
 
     def __getitem__(self, key):
-        return self._parameters if key == "params" else super().__getitem__(key)
+        return self._parameters if key == "params" else self._options[key]
+
+    def __setitem__(self, key, value):
+        if key == "params":
+            self._parameters = list(value)
+        else:
+            self._options[key] = value
+
+    def __delitem__(self, key):
+        del self._options[key]
+
+    def __iter__(self):
+        return iter(["params", *self._options])
+
+    def __len__(self):
+        return 1 + len(self._options)
 
     def __contains__(self, key):
-        return key == "params" or super().__contains__(key)
+        return key == "params" or key in self._options
 
     def keys(self):
-        return ["params", *self._options]
-
-    def get(self, key, default=None):
-        return self[key] if key in self.keys() else default
+        return list(self)
 
 
 def listed(params):
@@ -49,7 +65,7 @@ class OptimizerMethods:
     def state_dict(self):
         found = super().state_dict()
         for group in found["param_groups"]:
-            group.update(group["_options"])
+            group.update(group.get("_options", {}))
         return found
 
     def load_state_dict(self, state_dict):

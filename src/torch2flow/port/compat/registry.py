@@ -80,6 +80,15 @@ VALUES: dict[str, str] = {
     "torch._six.string_classes": "(str, bytes)",
     "torch._six.int_classes": "int",
     "torch._six.inf": 'float("inf")',
+    "torch.linalg.LinAlgError": "RuntimeError",
+    "torch._C._LinAlgError": "RuntimeError",
+    "torch.autograd.function.FunctionCtx": "object",
+    "torch.jit.annotations.List": "list",
+    "torch.jit.annotations.Dict": "dict",
+    "torch.jit.annotations.Tuple": "tuple",
+    "torch._jit_internal.List": "list",
+    "torch._jit_internal.Dict": "dict",
+    "torch._jit_internal.Tuple": "tuple",
 }
 """Constants of PyTorch's, and the Python expression that stands for each; an assignment to one of them does nothing.
 Memory formats are names that substitutes ignore: OneFlow's tensors are contiguous. The version is the one whose names

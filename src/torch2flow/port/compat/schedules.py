@@ -21,13 +21,19 @@ class ScheduleOfOnesOwn(flow.optim.lr_scheduler._LRScheduler):
     def step(self, epoch=None):
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         self.last_step = self.last_epoch
-        self.update_lrs(self.get_lr())
+        alone = epoch is not None and hasattr(self, "_get_closed_form_lr")
+        self.update_lrs(self._get_closed_form_lr() if alone else self.get_lr())
 
 
 class ScheduleByFactor(ScheduleOfOnesOwn):
-    """A schedule that gives each group's first rate times one factor."""
+    """A schedule that changes each group's rate by a factor, whatever else has changed that rate meanwhile."""
 
     def get_lr(self):
+        now, before = (self.factor_at(max(epoch, 0)) for epoch in (self.last_epoch, self.last_epoch - 1))
+        change = now if self.last_epoch == 0 else 1.0 if now == before else now / before
+        return [group["lr"] * change for group in self.optimizer.param_groups]
+
+    def _get_closed_form_lr(self):
         return [rate * self.factor_at(self.last_epoch) for rate in self.base_lrs]
 
 
@@ -123,9 +129,21 @@ class CosineAnnealingLR(ScheduleOfOnesOwn):
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch, verbose)
 
+    def share_at(self, epoch):
+        return (1 + math.cos(math.pi * epoch / self.T_max)) / 2
+
     def get_lr(self):
-        share = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
-        return [self.eta_min + (rate - self.eta_min) * share for rate in self.base_lrs]
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        if self.last_epoch == 0:
+            return rates
+        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # the rate before is the smallest
+            risen = self.share_at(self.T_max - 1)
+            return [rate + (base - self.eta_min) * risen for rate, base in zip(rates, self.base_lrs, strict=True)]
+        change = self.share_at(self.last_epoch) / self.share_at(self.last_epoch - 1)
+        return [self.eta_min + (rate - self.eta_min) * change for rate in rates]
+
+    def _get_closed_form_lr(self):
+        return [self.eta_min + (rate - self.eta_min) * self.share_at(self.last_epoch) for rate in self.base_lrs]
 
 
 @stands_for("torch.optim.lr_scheduler.SequentialLR", because="OneFlow's starts the later ones at another step.")
@@ -153,6 +171,18 @@ class SequentialLR:
         self.last_epoch = state_dict["last_epoch"]
         for each, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
             each.load_state_dict(state)
+
+
+@stands_for("torch.optim.lr_scheduler.ChainedScheduler", because="OneFlow's asks for the rate of one group at a time.")
+class ChainedScheduler(SequentialLR):
+    def __init__(self, schedulers, optimizer=None):
+        self.optimizer, self._schedulers = schedulers[0].optimizer, list(schedulers)
+        self.last_epoch = 0
+
+    def step(self):
+        self.last_epoch += 1
+        for each in self._schedulers:
+            each.step()
 
 
 @stands_for("torch.optim.lr_scheduler.CosineAnnealingWarmRestarts", because="OneFlow's orders arguments otherwise.")

@@ -95,25 +95,64 @@ class OutOfMemoryError(RuntimeError):
 @stands_for("torch.random.fork_rng", because="OneFlow has no `fork_rng`.")
 @contextlib.contextmanager
 def fork_rng(devices=None, enabled=True, _caller="fork_rng", _devices_kw="devices", device_type="cuda"):
-    state = flow.get_rng_state()
+    state = state_of_draws()
+    of_cuda = state_of_cuda()
     yield
     if enabled:
-        flow.set_rng_state(state)
+        set_state_of_draws(state)
+        set_state_of_cuda(of_cuda)
 
 
-@stands_for("torch.cuda.get_rng_state", "torch.random.get_rng_state", because="OneFlow has one state, of all devices.")
-def state_of_draws(device="cuda"):
-    return flow.get_rng_state()
+STATE_LACKS = "OneFlow's state lacks how many numbers were drawn: set again, it gives others."
 
 
-@stands_for("torch.random.set_rng_state", because="OneFlow has it as `set_rng_state` alone.")
+@stands_for("torch.Generator.get_state", because=STATE_LACKS)
+def state_of_generator(self):
+    """A seed that is drawn and set, as bytes: what is drawn from now on is drawn again where it is set again."""
+    seed = flow._C.randint(0, 2**62, [1], dtype=flow.int64, generator=self).item()
+    self.manual_seed(seed)
+    return flow.tensor(list(seed.to_bytes(8, "little")), dtype=flow.uint8)
+
+
+@stands_for("torch.Generator.set_state", because=STATE_LACKS)
+def set_state_of_generator(self, new_state):
+    self.manual_seed(int.from_bytes(bytes(new_state[:8].tolist()), "little") % 2**62)
+    return self
+
+
+@stands_for("torch.get_rng_state", "torch.random.get_rng_state", because=STATE_LACKS)
+def state_of_draws():
+    return state_of_generator(flow.default_generator)
+
+
+@stands_for("torch.set_rng_state", "torch.random.set_rng_state", because=STATE_LACKS)
 def set_state_of_draws(new_state):
-    flow.set_rng_state(new_state)
+    set_state_of_generator(flow.default_generator, new_state)
 
 
-@stands_for("torch.cuda.get_rng_state_all", because="OneFlow has one state, of all devices.")
-def states_of_draws():
-    return [flow.get_rng_state()]
+@stands_for("torch.cuda.get_rng_state", because=STATE_LACKS)
+def state_of_cuda(device="cuda"):
+    if not flow.cuda.is_available():
+        return flow.zeros(8, dtype=flow.uint8)
+    seed = flow.randint(0, 2**62, (1,), device="cuda").item()
+    flow.cuda.manual_seed_all(seed)
+    return flow.tensor(list(seed.to_bytes(8, "little")), dtype=flow.uint8)
+
+
+@stands_for("torch.cuda.set_rng_state", because=STATE_LACKS)
+def set_state_of_cuda(new_state, device="cuda"):
+    if flow.cuda.is_available():
+        flow.cuda.manual_seed_all(int.from_bytes(bytes(new_state[:8].tolist()), "little") % 2**62)
+
+
+@stands_for("torch.cuda.get_rng_state_all", because=STATE_LACKS)
+def states_of_cuda():
+    return [state_of_cuda()]
+
+
+@stands_for("torch.cuda.set_rng_state_all", because=STATE_LACKS)
+def set_states_of_cuda(new_states):
+    set_state_of_cuda(new_states[0])
 
 
 @stands_for("torch.cuda.initial_seed", "torch.random.initial_seed", because="OneFlow has it for all devices.")

@@ -30,18 +30,19 @@ class TransformerEncoderLayer(nn.Module):
     def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
         x = src
         if self.norm_first:
-            x = x + self._attend(self.norm1(x), src_mask, src_key_padding_mask, is_causal)
-            return x + self._feed_forward(self.norm2(x))
-        x = self.norm1(x + self._attend(x, src_mask, src_key_padding_mask, is_causal))
-        return self.norm2(x + self._feed_forward(x))
+            x = x + self._sa_block(self.norm1(x), src_mask, src_key_padding_mask, is_causal=is_causal)
+            return x + self._ff_block(self.norm2(x))
+        x = self.norm1(x + self._sa_block(x, src_mask, src_key_padding_mask, is_causal=is_causal))
+        return self.norm2(x + self._ff_block(x))
 
-    def _attend(self, x, mask, padding_mask, is_causal):
+    def _sa_block(self, x, attn_mask, key_padding_mask, is_causal=False):
         x, _ = self.self_attn(
-            x, x, x, attn_mask=mask, key_padding_mask=padding_mask, need_weights=False, is_causal=is_causal
-        )
+            x, x, x,
+            attn_mask=attn_mask, key_padding_mask=key_padding_mask, need_weights=False, is_causal=is_causal,
+        )  # fmt: skip
         return self.dropout1(x)
 
-    def _feed_forward(self, x):
+    def _ff_block(self, x):
         return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
 
 
@@ -71,31 +72,31 @@ class TransformerDecoderLayer(nn.Module):
         self, tgt, memory, tgt_mask=None, memory_mask=None, tgt_key_padding_mask=None,
         memory_key_padding_mask=None, tgt_is_causal=False, memory_is_causal=False,
     ):  # fmt: skip
-        own = tgt_mask, tgt_key_padding_mask, tgt_is_causal
-        other = memory_mask, memory_key_padding_mask, memory_is_causal
+        own, other = (tgt_mask, tgt_key_padding_mask), (memory_mask, memory_key_padding_mask)
         x = tgt
         if self.norm_first:
-            x = x + self._attend(self.norm1(x), *own)
-            x = x + self._look_at(self.norm2(x), memory, *other)
-            return x + self._feed_forward(self.norm3(x))
-        x = self.norm1(x + self._attend(x, *own))
-        x = self.norm2(x + self._look_at(x, memory, *other))
-        return self.norm3(x + self._feed_forward(x))
+            x = x + self._sa_block(self.norm1(x), *own, is_causal=tgt_is_causal)
+            x = x + self._mha_block(self.norm2(x), memory, *other, is_causal=memory_is_causal)
+            return x + self._ff_block(self.norm3(x))
+        x = self.norm1(x + self._sa_block(x, *own, is_causal=tgt_is_causal))
+        x = self.norm2(x + self._mha_block(x, memory, *other, is_causal=memory_is_causal))
+        return self.norm3(x + self._ff_block(x))
 
-    def _attend(self, x, mask, padding_mask, is_causal):
+    def _sa_block(self, x, attn_mask, key_padding_mask, is_causal=False):
         x, _ = self.self_attn(
-            x, x, x, attn_mask=mask, key_padding_mask=padding_mask, need_weights=False, is_causal=is_causal
-        )
+            x, x, x,
+            attn_mask=attn_mask, key_padding_mask=key_padding_mask, need_weights=False, is_causal=is_causal,
+        )  # fmt: skip
         return self.dropout1(x)
 
-    def _look_at(self, x, memory, mask, padding_mask, is_causal):
+    def _mha_block(self, x, mem, attn_mask, key_padding_mask, is_causal=False):
         x, _ = self.multihead_attn(
-            x, memory, memory,
-            attn_mask=mask, key_padding_mask=padding_mask, need_weights=False, is_causal=is_causal,
+            x, mem, mem,
+            attn_mask=attn_mask, key_padding_mask=key_padding_mask, need_weights=False, is_causal=is_causal,
         )  # fmt: skip
         return self.dropout2(x)
 
-    def _feed_forward(self, x):
+    def _ff_block(self, x):
         return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
 
 
@@ -108,7 +109,7 @@ class TransformerEncoder(nn.Module):
     def __init__(self, encoder_layer, num_layers, norm=None):
         super().__init__()
         self.layers = nn.ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
-        self.norm = norm
+        self.num_layers, self.norm = num_layers, norm
 
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
         x = src
@@ -123,7 +124,7 @@ class TransformerDecoder(nn.Module):
     def __init__(self, decoder_layer, num_layers, norm=None):
         super().__init__()
         self.layers = nn.ModuleList([copy.deepcopy(decoder_layer) for _ in range(num_layers)])
-        self.norm = norm
+        self.num_layers, self.norm = num_layers, norm
 
     def forward(
         self, tgt, memory, tgt_mask=None, memory_mask=None, tgt_key_padding_mask=None,
