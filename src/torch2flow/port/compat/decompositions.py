@@ -13,6 +13,7 @@ from torch2flow.models.lowering.operators.decompositions import (
     inverse_matrix,
     log_determinant,
     orthogonal_factor,
+    product_of_reflections,
     pseudoinverse,
     sign_and_logdet,
     singular_vectors,
@@ -53,6 +54,9 @@ def inv_ex(A, *, check_errors=False):
     return InvEx(inverse(A), without_numbers(A))
 
 
+stands_for("torch.linalg.householder_product", "torch.orgqr", "torch.Tensor.orgqr", because="OneFlow has no `orgqr`.")(
+    product_of_reflections
+)
 stands_for("torch.det", "torch.linalg.det", "torch.Tensor.det", because="OneFlow has no `det`.")(determinant)
 
 
