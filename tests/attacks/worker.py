@@ -68,7 +68,7 @@ ON_DEMAND = tuple(
 
 def main() -> None:
     """Answers jobs until stdin ends."""
-    for name in ("ctypes", "locale", "shlex", "numpy", *ON_DEMAND):  # once here, and not by every fork
+    for name in ("ctypes", "locale", "shlex", "subprocess", "numpy", *ON_DEMAND):  # once here, and not by every fork
         importlib.import_module(name)
     from fuzz import fuzz
 

@@ -245,6 +245,8 @@ class ClassWriter:
         for argument in part.blueprint.arguments:
             column = next((each for each in argument.columns if part.row[each].value is not ANY), argument.columns[0])
             value, varies = part.row[column].value, self._varies(start + column)
+            if value is ANY and self.blueprint.rows:  # The first of the modules around has none; others may.
+                value = self.blueprint.slot(start + column).value
             says_nothing = value is ANY or key_of(value) == key_of(argument.default)
             if says_nothing and not varies and argument.default is not REQUIRED:
                 continue

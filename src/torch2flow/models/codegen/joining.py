@@ -14,6 +14,7 @@ from torch2flow.models.codegen.alignment import CannotMergeError, MergedStatemen
 from torch2flow.models.codegen.cells import Cell, cells_of, shape_of
 from torch2flow.models.codegen.drafts import (
     ANY,
+    EACH,
     REQUIRED,
     Choice,
     Construct,
@@ -77,7 +78,9 @@ class Joining:
             if name in left and name in right:
                 result[name] = self.join(left[name], right[name], name)
             else:
-                result[name] = left.get(name) or right[name]
+                only = result[name] = left.get(name) or right[name]
+                if isinstance(only, Repeated) and only.kind == EACH:
+                    raise CannotMergeError  # A loop that adds modules can't be None.
                 if name in right:
                     self.adopt(right[name])
         return result

@@ -95,8 +95,9 @@ def double_mode(torch: Any, note: Callable[[], None] = lambda: None) -> Iterator
     widened where a function gets it.
 
     The eps and momentum of `batch_norm` are what float32 makes of them: OneFlow 0.9.0 has them so in float64 too, and
-    the difference of 2.5e-8 would hide others. Its momentum is 1 less float32's 1 - momentum, in float32. So it has the
-    slope of `leaky_relu`, and the difference would grow from layer to layer.
+    the difference of 2.5e-8 would hide others; one without statistics is a formula there. Its momentum is 1 less
+    float32's 1 - momentum, in float32. So it has the slope of `leaky_relu`, and the difference would grow from layer to
+    layer.
 
     Args:
         torch: the module `torch`.
@@ -122,6 +123,7 @@ def double_mode(torch: Any, note: Callable[[], None] = lambda: None) -> Iterator
                 bound = order.bind(*args, **(kwargs or {}))
                 bound.apply_defaults()
                 args, kwargs = (), bound.arguments
+            if func is batch_norm and kwargs["running_mean"] is not None:
                 kwargs |= {"eps": rounded(kwargs["eps"]), "momentum": 1 - rounded(1 - kwargs["momentum"])}
             if func is leaky_relu:
                 bound = of_leaky_relu.bind(*args, **(kwargs or {}))

@@ -45,6 +45,9 @@ def compare_dropout(runner: Runner, model: Any) -> None:
         for path in sorted(theirs.keys() | ours.keys()):
             if path in drawing and path not in theirs:
                 continue
+            if path not in ours and _is_never_run(path.rpartition(".")[0], model, noted.called):
+                ledger.remark(f"`{path}` is in a part whose result nobody reads, and which does not run here")
+                continue
             if mode == "train" and path in by_hand and theirs.get(path) != ours.get(path):
                 where = f"`{path}`" if path else "the model itself"
                 ledger.note_untrained(f"{where} draws random numbers of its own where PyTorch drops, and both differ")
@@ -83,6 +86,12 @@ def compare_dropout(runner: Runner, model: Any) -> None:
                 f"in train mode PyTorch draws random numbers in {counted}, such as {first}, which an "
                 "eval capture does not hold: 'torch2flow capture --train' keeps them"
             )
+
+
+def _is_never_run(path: str, model: Any, called: set[str]) -> bool:
+    """Whether a part of the model that has parameters does not run at all: what it gives would show in the outputs."""
+    inside = [each for each in called if each == path or each.startswith(f"{path}.")]
+    return bool(path) and not inside and any(name.startswith(f"{path}.") for name, _ in model.named_parameters())
 
 
 def compare_draws(runner: Runner, model: Any) -> None:
