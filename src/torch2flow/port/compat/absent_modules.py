@@ -405,9 +405,7 @@ def register_forward_pre_hook(self, hook):
 
 @stands_for("torch.nn.Module._register_state_dict_hook", because="OneFlow gives its hooks fewer arguments.")
 def register_state_dict_hook(self, hook):
-    key = max(self._state_dict_hooks, default=-1) + 1
-    self._state_dict_hooks[key] = lambda module, state, prefix: hook(module, state, prefix, {})
-    return HookOfModule(self._state_dict_hooks, key)
+    return HookOfModule(self._state_dict_hooks, lambda module, state, prefix: hook(module, state, prefix, {}))
 
 
 @stands_for("torch.nn.Module.register_state_dict_post_hook", because="OneFlow has no `register_state_dict_post_hook`.")
@@ -417,9 +415,7 @@ def register_state_dict_post_hook(self, hook):
 
 @stands_for("torch.nn.Module._register_load_state_dict_pre_hook", because="OneFlow has none that registers.")
 def register_load_state_dict_pre_hook(self, hook, with_module=False):
-    key = max(self._load_state_dict_pre_hooks, default=-1) + 1
-    self._load_state_dict_pre_hooks[key] = (lambda *given: hook(self, *given)) if with_module else hook
-    return HookOfModule(self._load_state_dict_pre_hooks, key)
+    return HookOfModule(self._load_state_dict_pre_hooks, (lambda *given: hook(self, *given)) if with_module else hook)
 
 
 @stands_for("torch.nn.Module.register_load_state_dict_pre_hook", because="OneFlow has none that registers.")
