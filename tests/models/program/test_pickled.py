@@ -298,6 +298,7 @@ def unsupported(torch: ModuleType) -> dict[str, tuple[Any, str]]:
         "weight_norm": (nn.Sequential(nn.utils.weight_norm(nn.Linear(2, 2))), "WeightNorm"),
         "activation": (nn.TransformerEncoderLayer(8, 2, activation=torch.cos), "its activation is"),
         "recomputed": (nn.Upsample(scale_factor=1.5, recompute_scale_factor=True), "recompute_scale_factor=True"),
+        "pool": (nn.AdaptiveMaxPool2d((None, 2)), "None in output_size"),
         "bag": (nn.EmbeddingBag(4, 2, max_norm=1.0), "max_norm=1.0"),
         "shape": (wrong, "its bias is [2], and not [3]"),
         "missing": (missing, "'norm2' is missing"),
@@ -305,14 +306,25 @@ def unsupported(torch: ModuleType) -> dict[str, tuple[Any, str]]:
     }
 
 
-UNSUPPORTED = ("hook", "forward", "weight_norm", "activation", "recomputed", "bag", "shape", "missing", "tracking")
+UNSUPPORTED = (
+    "hook",
+    "forward",
+    "weight_norm",
+    "activation",
+    "recomputed",
+    "pool",
+    "bag",
+    "shape",
+    "missing",
+    "tracking",
+)
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
 def test_what_oneflow_cannot_do_is_said(torch: ModuleType, tmp_path: Path, name: str) -> None:
     """The weights are converted, and the note names the module and the reason."""
     model, said = unsupported(torch)[name]
-    if name == "recomputed":  # it has no weights: there is nothing to convert, and the error has the reason
+    if name in ("recomputed", "pool"):  # it has no weights: there is nothing to convert, and the error has the reason
         with pytest.raises(UnsupportedError) as caught:
             convert(save(torch, model, tmp_path), tmp_path / "out")
         assert said in caught.value.maybe

@@ -37,7 +37,6 @@ torch_classes("""
     Threshold(threshold, value) = threshold
     Unfold(kernel_size, dilation=1, padding=0, stride=1): im2col
     AdaptiveAvgPool{d}d(output_size): adaptive_avg_pool{d}d
-    AdaptiveMaxPool{d}d(output_size, return_indices=False) = adaptive_max_pool{d}d
     MaxUnpool{d}d(kernel_size, stride=None, padding=0)
     PixelShuffle(upscale_factor): pixel_shuffle
     CosineSimilarity(dim=1, eps=1e-08)
@@ -117,6 +116,14 @@ def pad(module: AnyModule) -> Made:
 def upsample(module: AnyModule) -> Made:
     expect(module, recompute_scale_factor=None)
     return make("UpsampleExact" if module.get("mode") == "nearest-exact" else "nn.Upsample", module)
+
+
+@torch_classes("AdaptiveMaxPool{d}d(output_size, return_indices=False) = adaptive_max_pool{d}d")
+def adaptive_max_pool(module: AnyModule) -> Made:
+    size = plain(module.get("output_size"), "output_size")
+    if size is None or (isinstance(size, tuple) and None in size):
+        raise RefusedModuleError("OneFlow has no None in output_size")
+    return same_arguments(module)
 
 
 @torch_classes("Fold(output_size, kernel_size, dilation=1, padding=0, stride=1): col2im")
