@@ -36,7 +36,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, run_python: Callable[...,
 
 
 def load(folder: Path, name: str) -> Any:
-    """The package at `folder`, imported anew."""
+    """The package at `folder`, imported anew with all its modules: another sample may have the same name."""
+    for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
+        del sys.modules[known]
     spec = importlib.util.spec_from_file_location(
         name, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
