@@ -84,16 +84,16 @@ def test_what_cannot_be_ported_is_told_and_the_rest_is_ported(write_tree, port, 
     )
     (source / "binary.py").write_bytes(b"\0\1")
     (source / "latin.py").write_bytes("x = 'ä'\n".encode("latin-1"))
-    (source / "huge.py").write_text(
-        "import torch\n" + "x = torch.device\n" * (100_000 if ALL in os.environ else 20_000)
-    )
+    (source / "huge.py").write_text("import torch\n" + "x = torch.device\n" * (70_000 if ALL in os.environ else 20_000))
+    (source / "table.py").write_text("import torch\n" + "x = torch.device\n" * 80_000)
     (source / "ext.so").write_bytes(b"\x7fELF")
     (tmp_path / "outside.py").write_text("secret = 1\n")
     os.symlink(tmp_path / "outside.py", source / "link.py")
     os.mkfifo(source / "pipe")
     out, found = port(source)
     told = {finding.file: finding.reason for finding in found.tally.findings if finding.kind == "error"}
-    assert set(told) == {"python2.py", "open.py", "binary.py", "latin.py", "ext.so", "link.py", "pipe"}
+    assert set(told) == {"python2.py", "open.py", "binary.py", "latin.py", "ext.so", "link.py", "pipe", "table.py"}
+    assert told["table.py"] == "It has 1,360,013 bytes of source, and at most 1,310,720 are read."
     assert "Python 2" in next(f.remedy for f in found.tally.findings if f.file == "python2.py")
     assert (out / "open.py").read_text() == "x = [\n"
     assert (out / "huge.py").read_text().endswith("x = flow.device\n")

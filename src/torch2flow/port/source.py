@@ -20,6 +20,9 @@ from dataclasses import dataclass, field
 from torch2flow.errors import FormatError
 from torch2flow.port.format_strings import place_format_strings
 
+LONGEST = 5 << 18
+"""How many bytes of source are read: a tree takes up to 750 bytes for each of them, and so less than 1 GiB."""
+
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
@@ -140,8 +143,13 @@ def read_source(data: bytes, names_only: bool = False) -> PythonText:
         names_only: nothing is to be changed: what stands inside f-strings need not be placed.
 
     Raises:
-        FormatError: it is no Python source, or none that this Python can read.
+        FormatError: it is no Python source, none that this Python can read, or too long.
     """
+    if len(data) > LONGEST:
+        raise FormatError(
+            f"It has {len(data):,} bytes of source, and at most {LONGEST:,} are read.",
+            maybe="a table of numbers or of words is better kept in a file of data",
+        )
     if b"\0" in data:
         raise FormatError("It has zero bytes, so it is no text.")
     try:

@@ -146,6 +146,9 @@ def test_pytorch_is_not_there_for_what_is_not_ported(run, write_tree, tmp_path: 
     assert "run --with other_library train.py" in done.stderr.splitlines()[-1]
     done = run("--with", "other_library", "train.py", "--do", "x", cwd=source, PYTHONPATH=str(packages))
     assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "2.0")
+    (source / "large.py").write_text("import torch\n" + "x = torch.device\n" * 80_000)
+    (source / "imports_it.py").write_text("import large\n")
+    assert "large.py can't be ported: It has 1,360,013 bytes" in run("imports_it.py", cwd=source).stderr
     done = run("train.py", "--do", "name", cwd=source)
     assert "Write `import torch` in a module" in done.stderr.splitlines()[-1]
     (source / "asks.py").write_text(

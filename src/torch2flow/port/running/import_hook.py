@@ -194,8 +194,11 @@ class PortingFinder:
 
         try:
             code, needed = self.porter.code(name, file, data, is_package)
-        except FormatError:
-            return compile(data, file, "exec", dont_inherit=True)  # Python says what is wrong with it
+        except FormatError as error:
+            code = compile(data, file, "exec", dont_inherit=True)  # Python says what is wrong with it
+            if b"torch" in data:
+                raise ImportError(f"{file} can't be ported: {error.what}", name=name, path=file) from None
+            return code
         if needed:
             self._provide(needed)
         return code
