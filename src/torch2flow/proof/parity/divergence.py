@@ -81,7 +81,7 @@ def first_divergence(ledger: Ledger, reference: Reference) -> Divergence:
             if text and tensor == found.tensor and explicable(found):
                 where = f" It arises in the code of `{path}`." if path != found.path else ""
                 found = replace(found, path=path, sentence=found.sentence + where)
-                return replace(found, likely=(text, *_circumstances(found, ledger, reference), *found.likely))
+                return replace(found, likely=(text, *_circumstances(found, ledger, reference)))  # no guesses beside it
             return replace(found, likely=(*_circumstances(found, ledger, reference), *found.likely))
     raise AssertionError("nothing differs")
 
