@@ -62,7 +62,8 @@ class _Settling:
 
         The rows' slots take over the names, which those of the modules around are then called by too.
         """
-        taken = {"self", *reserved, *OF_EVERY_MODULE, *(own.attribute for own in self.draft.owns if not own.is_fact)}
+        taken = {"self", *reserved, *OF_EVERY_MODULE}
+        own = {each.attribute for each in self.draft.owns if not each.is_fact}
         in_methods = sum(len(list(cells_of(method))) for method in self.draft.methods)
         first_of_methods = len(self.rows[0]) - in_methods
         for values, columns in self._varying():
@@ -70,11 +71,12 @@ class _Settling:
             default = slot.default if slot.default is not REQUIRED or self._filled(columns, slot.hint) else None
             if default is REQUIRED and any(row[column].value is None for row in self.rows for column in columns):
                 default = None
-            if name in taken:
+            attributes = own if columns[-1] >= first_of_methods else set()  # a method reads it as an attribute
+            if name in taken | attributes:
                 name = self._qualified(columns[0], name)
-            if name in self.draft.children and columns[-1] >= first_of_methods:
-                name = f"with_{name}"  # a method reads it as an attribute, and the module is one already
-            name = free_name(name, taken.__contains__)
+            if columns[-1] >= first_of_methods and name in self.draft.children:
+                name = f"with_{name}"  # the module is one already
+            name = free_name(name, (taken | attributes).__contains__)
             taken.add(name)
             argument = Argument(name, columns, default)
             self.arguments.append(argument)

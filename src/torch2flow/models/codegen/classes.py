@@ -28,6 +28,13 @@ from torch2flow.models.codegen.literals import attribute, literal
 from torch2flow.models.codegen.names import is_attribute
 
 
+def _conditional(statement: ast.stmt, test: ast.expr) -> ast.stmt:
+    """A parameter, or None, as the test says; a buffer only where it says yes."""
+    if isinstance(statement, ast.Assign):
+        return ast.Assign(statement.targets, ast.IfExp(test, statement.value, ast.Constant(None)))
+    return ast.If(test, [statement], [])
+
+
 class ClassWriter:
     """Writes a blueprint as a class.
 
@@ -49,7 +56,7 @@ class ClassWriter:
         for own in draft.owns:
             test = self._column(own.presence) if own.presence is not None else None
             self._fill(own.statement, in_method=False)
-            body.append(own.statement if test is None else ast.If(test, [own.statement], []))
+            body.append(own.statement if test is None else _conditional(own.statement, test))
         made: list[ast.stmt] = []
         if draft.base == "nn.Sequential":
             items = self._items(draft.children, draft.presence, "layers")

@@ -119,6 +119,11 @@ class Own:
     presence: Slot | None = None
     is_fact: bool = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is `self.bias = None`, as other modules of the class have one."""
+        return isinstance(self.statement, ast.Assign) and ast.unparse(self.statement.value) == "None"
+
 
 @dataclass(slots=True)
 class Draft:

@@ -89,13 +89,13 @@ class Joining:
         mine, theirs = ({own.attribute: own for own in each} for each in (left, right))
         result = []
         for name in _common_order(list(mine), list(theirs)):
-            own = mine.get(name) or theirs[name]
-            if name in mine and name in theirs:
+            own = theirs[name] if name not in mine or (mine[name].is_empty and name in theirs) else mine[name]
+            if name in mine and name in theirs and mine[name].is_empty == theirs[name].is_empty:
                 if shape_of(mine[name].statement) != shape_of(theirs[name].statement):
                     raise CannotMergeError
                 for cell, other in zip(cells_of(mine[name]), cells_of(theirs[name]), strict=True):
                     self.unify(cell, other)
-            elif name in theirs:
+            elif own is theirs.get(name):
                 self.adopt(own)
             result.append(own)
         return result

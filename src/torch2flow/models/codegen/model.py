@@ -30,6 +30,7 @@ from torch2flow.models.codegen.variants import (
     merged_modes,
     use_listed_facts,
 )
+from torch2flow.models.codegen.written_defaults import write_defaults
 from torch2flow.models.lowering.modules.table import Made
 from torch2flow.models.program import Frame, Graph, Node, Ref, State, Structure, Tree
 from torch2flow.models.program.calls import Call, call_tree, is_inside, lent, lent_path, reachable
@@ -112,6 +113,7 @@ class ModelWriter:
             self._draft(module, {n: self._construct(c) for n, c in module.children.items()}) for module in modules
         ]
         use_listed_facts(drafts)
+        write_defaults(drafts)
         held = {name for module in modules for name in self.held.get(module.path, ())}
         for draft in drafts:
             draft.owns[:0] = [_kept(name, value) for name, value in draft.facts.items() if name in held]

@@ -251,17 +251,30 @@ def sources(values: Sequence[Any]) -> list[ast.expr]:
     return found
 
 
+class Call(ast.Call):
+    """A call without the arguments that equal a default.
+
+    It has the name of its base class, by which `ast.unparse` and `ast.dump` choose what to do.
+
+    Attributes:
+        names: of all arguments that are given by name, in order.
+        defaulted: those that are left out, with their values.
+    """
+
+    names: list[str]
+    defaulted: dict[str, Any]
+
+
 def call(function: ast.expr, args: tuple[Any, ...], kwargs: dict[str, Any], defaults: dict[str, Any]) -> ast.expr:
     """A call, without the keywords that equal a default, and without `None` at the end of the positional arguments."""
-    keywords = [
-        ast.keyword(name, source(value))
-        for name, value in kwargs.items()
-        if not (name in defaults and same(value, defaults[name]))
-    ]
+    defaulted = {name: value for name, value in kwargs.items() if name in defaults and same(value, defaults[name])}
+    keywords = [ast.keyword(name, source(value)) for name, value in kwargs.items() if name not in defaulted]
     positional = list(args)
     while positional and not keywords and positional[-1] is None:
         positional.pop()
-    return ast.Call(function, sources(positional), keywords)
+    made = Call(function, sources(positional), keywords)
+    made.names, made.defaulted = list(kwargs), defaulted
+    return made
 
 
 def same(value: Any, default: Any) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -112,7 +112,7 @@ class _Group:
             draft,
             [body_of(method, 0) for method in draft.methods],
             origins,
-            {own.attribute: only for own in draft.owns},
+            _with({}, _held(draft), 0),
             dict.fromkeys(draft.children, only),
         )
 
@@ -153,7 +153,7 @@ class _Group:
             draft,
             bodies,
             joining.origins,
-            _with(self.owns, (each.attribute for each in own.owns), number),
+            _with(self.owns, _held(own), number),
             _with(self.children, own.children, number),
         )
 
@@ -175,9 +175,13 @@ class _Group:
             for entry in body.entries:
                 if entry.variants == self._with_module(_passed_through(entry.statement)):
                     entry.variants = everyone  # the others have nn.Identity() there
-        optional: dict[str, Variants] = {}
+        optional = {
+            own.attribute: self.owns[own.attribute]
+            for own in draft.owns
+            if own.presence is not None and isinstance(own.statement, ast.Assign)
+        }
         if self.draft.base != "nn.Sequential":
-            optional = {name: present for name, present in self.children.items() if present != everyone}
+            optional |= {name: present for name, present in self.children.items() if present != everyone}
             draft.children = {n: self._child(n, child, flags, everyone) for n, child in draft.children.items()}
         draft.methods = [
             merged_method(method, body, Tests(body, flags, optional, everyone, self.draft.forward))
@@ -210,7 +214,7 @@ class _Group:
         return found
 
     def _own(self, own: Own, flags: Flags, everyone: Variants) -> Own:
-        present = self.owns[own.attribute]
+        present = everyone if own.is_empty else self.owns[own.attribute]
         return own if present == everyone else replace(own, presence=flags.slot(present, own.attribute))
 
     def _child(self, name: str, child: Construct, flags: Flags, everyone: Variants) -> Construct:
@@ -236,6 +240,10 @@ def _passed_through(statement: ast.stmt) -> str:
         ) if name == given:
             return child
     return ""
+
+
+def _held(draft: Draft) -> Iterator[str]:
+    return (own.attribute for own in draft.owns if not own.is_empty)
 
 
 def _parameter_names(method: ast.FunctionDef) -> list[str]:
