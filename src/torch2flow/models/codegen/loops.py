@@ -91,9 +91,15 @@ class _Loop:
             if names is None or not all(_writes(second, new) for new in names):
                 return None
             setup = [ast.Assign([ast.Name(new, ast.Store())], attribute(old)) for new, old in names.items()]
-        variables = {each: _variable(each) for each in sorted(self.owners)}
-        if len(set(variables.values())) < len(variables) or _clashes(second, set(variables.values())):
-            return None
+        variables: dict[str, str] = {}
+        taken = {node.id for each in second for node in ast.walk(each) if isinstance(node, ast.Name)}
+        for each in sorted(self.owners):
+            choices = (_variable(each), "layer", "module", "item")
+            name = next((name for name in choices if name not in taken), None)
+            if name is None:
+                return None
+            variables[each] = name
+            taken.add(name)
         ordered = sorted(variables, key=lambda each: each != owner)
         replace = _ReplaceItem(self.lists, 1, variables)
         body: list[ast.stmt] = [replace.visit(copy.deepcopy(statement)) for statement in second]
@@ -160,7 +166,3 @@ def _writes(statements: list[ast.stmt], name: str) -> bool:
 
 def _stored(statement: ast.stmt) -> Iterator[str]:
     return (n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-
-
-def _clashes(statements: list[ast.stmt], variables: set[str]) -> bool:
-    return any(isinstance(node, ast.Name) and node.id in variables for s in statements for node in ast.walk(s))
