@@ -86,12 +86,18 @@ def test_a_first_round_that_reads_another_name_is_prepared() -> None:
         ("x = self.layers[0](x)", {"layers": 1}),
         ("x = self.layers[0](x)\nx = self.layers[1](x)", {}),
         ("x = self.layers[0](x)\ny = self.layers[1](x)", {"layers": 2}),
-        ("layer = self.layers[0](layer)\nlayer = self.layers[1](layer)", {"layers": 2}),
         ("a = x[0](x)\na = x[1](x)", {"x": 2}),
     ],
 )
 def test_what_is_not_the_same_for_every_module_stays(text: str, lists: dict[str, int]) -> None:
     assert rolled(text, **lists) == text
+
+
+def test_a_name_that_is_taken_is_not_the_variables() -> None:
+    assert same(
+        rolled("layer = self.layers[0](layer)\nlayer = self.layers[1](layer)", layers=2),
+        "for module in self.layers:\n    layer = module(layer)",
+    )
 
 
 def test_numbers_that_are_no_modules_stay() -> None:

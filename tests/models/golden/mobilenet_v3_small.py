@@ -15,7 +15,7 @@ class Conv2dNormActivation(nn.Sequential):
         stride=1,
         padding=0,
         groups=1,
-        hardswish=False,
+        hardswish=True,
         relu=False,
     ):
         layers = [
@@ -62,13 +62,13 @@ class InvertedResidual(nn.Module):
         kernel_size,
         block2_out_channels,
         block3_out_channels,
-        conv2d_norm_activation=False,
-        hardswish=False,
+        conv2d_norm_activation=True,
+        hardswish=True,
         relu=False,
         stride=1,
         padding=0,
-        squeeze_excitation=False,
-        use_res_connect=False,
+        squeeze_excitation=True,
+        use_res_connect=True,
     ):
         super().__init__()
         self.use_res_connect = use_res_connect
@@ -91,7 +91,7 @@ class InvertedResidual(nn.Module):
         )
         if squeeze_excitation:
             block.append(SqueezeExcitation(out_channels, block2_out_channels))
-        block.append(Conv2dNormActivation(out_channels, block3_out_channels, 1))
+        block.append(Conv2dNormActivation(out_channels, block3_out_channels, 1, hardswish=False))
         self.block = nn.Sequential(*block)
 
     def forward(self, input):
@@ -105,120 +105,45 @@ class MobileNetV3(nn.Module):
     def __init__(self):
         super().__init__()
         self.features = nn.Sequential(
-            Conv2dNormActivation(3, 16, 3, stride=2, padding=1, hardswish=True),
+            Conv2dNormActivation(3, 16, 3, stride=2, padding=1),
             InvertedResidual(
-                16, 16, 3, 8, 16, relu=True, stride=2, padding=1, squeeze_excitation=True
-            ),
-            InvertedResidual(
-                16, 72, 3, 72, 24, conv2d_norm_activation=True, relu=True, stride=2, padding=1
-            ),
-            InvertedResidual(
-                24,
-                88,
+                16,
+                16,
                 3,
-                88,
-                24,
-                conv2d_norm_activation=True,
+                8,
+                16,
+                conv2d_norm_activation=False,
+                hardswish=False,
                 relu=True,
+                stride=2,
                 padding=1,
-                use_res_connect=True,
+                use_res_connect=False,
             ),
             InvertedResidual(
-                24,
-                96,
-                5,
-                24,
-                40,
-                conv2d_norm_activation=True,
-                hardswish=True,
-                stride=2,
-                padding=2,
-                squeeze_excitation=True,
-            ),
-            InvertedResidual(
-                40,
-                240,
-                5,
-                64,
-                40,
-                conv2d_norm_activation=True,
-                hardswish=True,
-                padding=2,
-                squeeze_excitation=True,
-                use_res_connect=True,
-            ),
-            InvertedResidual(
-                40,
-                240,
-                5,
-                64,
-                40,
-                conv2d_norm_activation=True,
-                hardswish=True,
-                padding=2,
-                squeeze_excitation=True,
-                use_res_connect=True,
-            ),
-            InvertedResidual(
-                40,
-                120,
-                5,
-                32,
-                48,
-                conv2d_norm_activation=True,
-                hardswish=True,
-                padding=2,
-                squeeze_excitation=True,
-            ),
-            InvertedResidual(
-                48,
-                144,
-                5,
-                40,
-                48,
-                conv2d_norm_activation=True,
-                hardswish=True,
-                padding=2,
-                squeeze_excitation=True,
-                use_res_connect=True,
-            ),
-            InvertedResidual(
-                48,
-                288,
-                5,
+                16,
                 72,
-                96,
-                conv2d_norm_activation=True,
-                hardswish=True,
+                3,
+                72,
+                24,
+                hardswish=False,
+                relu=True,
                 stride=2,
-                padding=2,
-                squeeze_excitation=True,
+                padding=1,
+                squeeze_excitation=False,
+                use_res_connect=False,
             ),
             InvertedResidual(
-                96,
-                576,
-                5,
-                144,
-                96,
-                conv2d_norm_activation=True,
-                hardswish=True,
-                padding=2,
-                squeeze_excitation=True,
-                use_res_connect=True,
+                24, 88, 3, 88, 24, hardswish=False, relu=True, padding=1, squeeze_excitation=False
             ),
-            InvertedResidual(
-                96,
-                576,
-                5,
-                144,
-                96,
-                conv2d_norm_activation=True,
-                hardswish=True,
-                padding=2,
-                squeeze_excitation=True,
-                use_res_connect=True,
-            ),
-            Conv2dNormActivation(96, 576, 1, hardswish=True),
+            InvertedResidual(24, 96, 5, 24, 40, stride=2, padding=2, use_res_connect=False),
+            InvertedResidual(40, 240, 5, 64, 40, padding=2),
+            InvertedResidual(40, 240, 5, 64, 40, padding=2),
+            InvertedResidual(40, 120, 5, 32, 48, padding=2, use_res_connect=False),
+            InvertedResidual(48, 144, 5, 40, 48, padding=2),
+            InvertedResidual(48, 288, 5, 72, 96, stride=2, padding=2, use_res_connect=False),
+            InvertedResidual(96, 576, 5, 144, 96, padding=2),
+            InvertedResidual(96, 576, 5, 144, 96, padding=2),
+            Conv2dNormActivation(96, 576, 1),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(

@@ -33,7 +33,7 @@ class T5Attention(nn.Module):
     def __init__(
         self,
         has_relative_attention_bias=False,
-        is_decoder=False,
+        is_decoder=True,
         max_exact=None,
         other=None,
         fill_value=None,
@@ -168,7 +168,7 @@ class T5LayerSelfAttention(nn.Module):
 class T5LayerCrossAttention(nn.Module):
     def __init__(self):
         super().__init__()
-        self.EncDecAttention = T5Attention(is_decoder=True)
+        self.EncDecAttention = T5Attention()
         self.layer_norm = T5LayerNorm()
         self.dropout = nn.Dropout(p=0.1)
 

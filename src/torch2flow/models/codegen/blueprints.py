@@ -72,6 +72,10 @@ class _Settling:
             if default is REQUIRED and any(row[column].value is None for row in self.rows for column in columns):
                 default = None
             attributes = own if columns[-1] >= first_of_methods else set()  # a method reads it as an attribute
+            if type(default) is bool:  # what most modules are given
+                said = [value for row in self.rows if type(value := row[columns[0]].value) is bool]
+                if said.count(True) != said.count(False):
+                    default = said.count(True) > said.count(False)
             if name in taken | attributes:
                 name = self._qualified(columns[0], name)
             if columns[-1] >= first_of_methods and name in self.draft.children:

@@ -119,13 +119,24 @@ class Joining:
         return self._choose(left, right, name)
 
     def _choose(self, left: Construct, right: Construct, name: str) -> Construct:
-        if isinstance(left, Choice) or isinstance(right, Choice):
+        if isinstance(right, Choice):
             raise CannotMergeError
+        if isinstance(left, Choice):
+            return self._one_of(left, right, name)
         self.adopt(right)
         test = Slot(ANY, f"{_snake(left)}", REQUIRED)
         self.origins[id(test)] = {number: Slot(True, test.hint, True) for number in range(self.number)}
         self.origins[id(test)][self.number] = Slot(False, test.hint, True)
         return Choice(test, left, right)
+
+    def _one_of(self, left: Choice, right: Construct, name: str) -> Choice:
+        """The choice, of which a further variant has one side."""
+        for side, is_first in ((left.first, True), (left.other, False)):
+            if side is not None and type(side) is type(right) and shape_of(side) == shape_of(right):
+                self.join(side, right, name)
+                self.origins[id(left.test)][self.number] = Slot(is_first, left.test.hint, True)
+                return left
+        raise CannotMergeError
 
     def _join_new(self, left: New, right: New, name: str) -> New | None:
         """A call of one class, or of one of several that are called alike: `activation_layer()`."""

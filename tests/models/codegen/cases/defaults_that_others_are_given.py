@@ -78,7 +78,7 @@ def root_of_variance(variance):
 
 
 class StandardizedConv2d(nn.Module):
-    def __init__(self, out_channels, size, size_2, stride, padding, groups, bias=False):
+    def __init__(self, out_channels, size, size_2, stride, padding, groups, bias=True):
         super().__init__()
         self.stride = stride
         self.padding = padding
@@ -128,9 +128,9 @@ class Linear(nn.Module):
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.a = StandardizedConv2d(8, 3, 3, 1, 1, 1, bias=True)
-        self.b = StandardizedConv2d(8, 2, 3, 2, 1, 4, bias=True)
-        self.c = StandardizedConv2d(4, 8, 1, (1, 2), (0, 1), 1)
+        self.a = StandardizedConv2d(8, 3, 3, 1, 1, 1)
+        self.b = StandardizedConv2d(8, 2, 3, 2, 1, 4)
+        self.c = StandardizedConv2d(4, 8, 1, (1, 2), (0, 1), 1, bias=False)
         self.pools = nn.ModuleList([Pool(0, False), Pool(1, False), Pool(0, True)])
         self.larger = nn.ModuleList([Resize(False), Resize(True)])
         self.last = nn.ModuleList([Linear(bias=True), Linear()])

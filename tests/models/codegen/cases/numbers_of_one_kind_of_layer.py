@@ -64,7 +64,7 @@ class ConvLayer(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, in_channels, out_channels, conv2d=True):
+    def __init__(self, in_channels, out_channels, conv2d=False):
         super().__init__()
         self.spatial = ConvLayer(in_channels, out_channels, conv2d=conv2d, stride=2, groups=4)
         self.point = nn.Conv2d(out_channels, out_channels, 1)
@@ -78,9 +78,9 @@ class Net(nn.Module):
         super().__init__()
         self.stem = ConvLayer(3, 4)
         self.other = ConvLayer(4, 4, groups=2)
-        self.first = Block(4, 8)
-        self.second = Block(8, 12, conv2d=False)
-        self.third = Block(12, 16, conv2d=False)
+        self.first = Block(4, 8, conv2d=True)
+        self.second = Block(8, 12)
+        self.third = Block(12, 16)
 
     def forward(self, x):
         return self.third(self.second(self.first(self.other(self.stem(x)))))

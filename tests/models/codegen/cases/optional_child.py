@@ -39,36 +39,32 @@ import oneflow.nn as nn
 
 
 class Block(nn.Module):
-    def __init__(self, gate=False, p=0.5):
+    def __init__(self, gate=False, dropout=True, p=0.5):
         super().__init__()
+        self.dropout = dropout
         self.fc = nn.Linear(4, 4)
         self.gate = nn.Linear(4, 4) if gate else None
-        self.drop = nn.Dropout(p=p) if gate else nn.Identity()
+        self.drop = nn.Dropout(p=p) if dropout else nn.Identity()
 
     def forward(self, x):
         out = self.fc(x)
         if self.gate is not None:
             out = out * flow.sigmoid(self.gate(x))
+        if self.dropout:
             return x + self.drop(out)
         return x + out
-
-
-class Block2(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(4, 4)
-        self.drop = nn.Dropout(p=0.2)
-
-    def forward(self, x):
-        out = self.fc(x)
-        return x + self.drop(out)
 
 
 class Blocks(nn.Module):
     def __init__(self):
         super().__init__()
         self.blocks = nn.ModuleList(
-            [Block(), Block(gate=True, p=0.1), Block2(), Block(gate=True, p=0.30000000000000004)]
+            [
+                Block(dropout=False),
+                Block(gate=True, p=0.1),
+                Block(p=0.2),
+                Block(gate=True, p=0.30000000000000004),
+            ]
         )
 
     def forward(self, x):

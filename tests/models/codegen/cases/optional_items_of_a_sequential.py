@@ -64,7 +64,7 @@ class SqueezeExcitation(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    def __init__(self, in_channels, conv2d=False, squeeze_excitation=False):
+    def __init__(self, in_channels, conv2d=True, squeeze_excitation=True):
         super().__init__()
         block = []
         if conv2d:
@@ -85,9 +85,9 @@ class MobileNet(nn.Module):
     def __init__(self):
         super().__init__()
         self.features = nn.Sequential(
-            InvertedResidual(4, squeeze_excitation=True),
-            InvertedResidual(8, conv2d=True),
-            InvertedResidual(8, conv2d=True, squeeze_excitation=True),
+            InvertedResidual(4, conv2d=False),
+            InvertedResidual(8, squeeze_excitation=False),
+            InvertedResidual(8),
         )
 
     def forward(self, x):
