@@ -111,7 +111,7 @@ class GPT2Block(nn.Module):
 
     def forward(self, hidden_states, attention_mask):
         residual = hidden_states
-        hidden_states = self.ln_1(residual)
+        hidden_states = self.ln_1(hidden_states)
         attn_output, _ = self.attn(hidden_states, attention_mask)
         hidden_states = attn_output + residual
         residual = hidden_states

@@ -201,8 +201,9 @@ class _Naming:
             return self._named(number)
         if step.is_setitem:
             return self._name_written(step, number)
-        self._keep_for_later(step, number)
+        kept = self._keep_for_later(step, number)
         named = self._named(number)
+        self.environment.pop(kept, None)  # the statement itself still reads it by this name
         if step.result is not None and not is_leaf(step.result):
             self._name_parts(step, step.result, number, named)
         else:
@@ -413,20 +414,24 @@ class _Naming:
             return operands[0]
         return "out"
 
-    def _keep_for_later(self, step: Step, number: int) -> None:
-        """`residual = x` before `x = self.norm(x)`, where the source reads the old `x` by another name later."""
+    def _keep_for_later(self, step: Step, number: int) -> str:
+        """`residual = x` before `x = self.norm(x)`, where the source reads the old `x` by another name later.
+
+        Returns:
+            the name that the value had; "" if it is not kept.
+        """
         if len(step.targets) != 1 or no_grad(step.item):
-            return
+            return ""
         wanted = step.targets[0]
         old = self.environment.get(wanted)
         if old is None or old.kind != "value" or not self.steps.is_needed(old.value, number):
-            return
+            return ""
         alias = self._read_later_as(old.value, number)
-        if alias and not self.around.is_reserved(alias) and self.kept.isdisjoint((alias, wanted)):
-            # What was written for this statement already says the old name, and still means the same.
-            self.before.append(Preparation(alias, old, dict(self.environment)))
-            self.environment[alias] = old
-            del self.environment[wanted]
+        if not alias or self.around.is_reserved(alias) or not self.kept.isdisjoint((alias, wanted)):
+            return ""
+        self.before.append(Preparation(alias, old, dict(self.environment)))
+        self.environment[alias] = old
+        return wanted
 
     def _read_later_as(self, value: str, number: int) -> str:
         """The name by which later lines read a value, where that is the only one that fits; "" otherwise."""

@@ -55,7 +55,7 @@ class PreNorm(nn.Module):
 
     def forward(self, x):
         residual = x
-        x = self.norm(residual)
+        x = self.norm(x)
         x = self.fc(x)
         return x + residual
 

@@ -99,7 +99,7 @@ class Layer(nn.Module):
 
     def forward(self, hidden_states, position_embeddings):
         residual = hidden_states
-        hidden_states = self.norm(residual)
+        hidden_states = self.norm(hidden_states)
         hidden_states = self.self_attn(hidden_states, position_embeddings)
         return residual + hidden_states
 
