@@ -223,7 +223,10 @@ def _count_rounds(steps: list[Step]) -> None:
 
 def _kind(item: Node | Call) -> str:
     """What tells one step of a loop's round from another."""
-    return item.target if isinstance(item, Node) else f"{item.path.rpartition('.')[0]} {item.frame.class_name}"
+    if isinstance(item, Node):
+        return item.target
+    parent, _, child = item.path.rpartition(".")
+    return f"{parent} {'' if child.isdigit() else item.frame.class_name}"  # the modules of a list may be of any class
 
 
 def _period(keys: list[str]) -> int:
