@@ -235,12 +235,13 @@ class _Flow:
         return missing
 
     def _give(self, call: Call) -> None:
-        """Passes the calls inside a tensor for each size that they lack."""
+        """Passes the calls inside a tensor for each size that they lack: the one that the author passes, if any."""
         here = list(call.inputs)
         for item in call.items:
             if isinstance(item, Call):
+                passed = [] if item.border is None else [n for n in item.border.values() if n in here]
                 for symbol in sorted(self._missing(item)):
-                    donor = next((name for name in here if symbol in self._sizes(name)), "")
+                    donor = next((name for name in [*passed, *here] if symbol in self._sizes(name)), "")
                     if donor and donor not in item.inputs:
                         item.inputs.append(donor)
                 self._give(item)
