@@ -326,7 +326,7 @@ class ModelWriter:
         self.given[id(call)] = [(name, structure) for name, (_, structure) in pairs], result
         body = Body(self, steps, names)
         statements = roll(body.write(), ModuleLists(self.modules, call.path))
-        self._drop_second_names(call, statements)
+        self._drop_unread(call, statements, {each.value for name, each in arguments if not name})
         self.held.setdefault(call.path, set()).update(body.held)
         given = dict(self.given[id(call)][0])
         missing = [name for name in given if given[name].kind == "none"]
@@ -356,8 +356,9 @@ class ModelWriter:
         self.held.setdefault(call.path, set()).update(body.held)
         return statements
 
-    def _drop_second_names(self, call: Call, statements: list[ast.stmt]) -> None:
-        """Takes away the parameters that a body never reads, since it has the same value under another name."""
+    def _drop_unread(self, call: Call, statements: list[ast.stmt], added: set[str]) -> None:
+        """Takes away the parameters that a body never reads: its author has none for what was `added`, as for a size
+        that is not asked for in the end, or it has the same value under another name."""
         read = {node.id for each in statements for node in ast.walk(each) if isinstance(node, ast.Name)}
         arguments, result = self.given[id(call)]
         kept: list[tuple[str, Structure]] = []
@@ -365,7 +366,7 @@ class ModelWriter:
             again = each.kind == "value" and any(
                 same_content(each, other) for _, other in arguments if other is not each
             )
-            if name in read or not again:
+            if name in read or not (again or (each.kind == "value" and each.value in added)):
                 kept.append((name, each))
         self.given[id(call)] = kept, result
 
