@@ -189,7 +189,13 @@ EXTRA_SAMPLES: list[tuple[str, Callable[..., Any], Callable[[], list[tuple[Any, 
     ]),
     ("embedding_bag", F.embedding_bag, lambda: [
         (torch.tensor([0, 2, 1, 1, 0]), randn(3, 4), torch.tensor([0, 2, 2]), None, 2.0, False, mode)
-        for mode in ("sum", "mean")
+        for mode in ("sum", "mean", "max")
+    ]),
+    ("linear of no columns", F.linear, lambda: [(randn(2, 0), randn(3, 0), randn(3)), (randn(2, 0), randn(3, 0))]),
+    ("embedding_bag with padding", F.embedding_bag, lambda: [
+        (*bags, None, 2.0, False, mode, False, None, True, 1)
+        for bags in [(torch.tensor([1, 2, 1, 0]), randn(3, 4), torch.tensor([0, 2, 3, 4]))]
+        for mode in ("sum", "mean", "max")
     ]),
     ("gelu tanh", lambda x: F.gelu(x, approximate="tanh"), lambda: [(randn(3, 4),)]),
     ("arithmetic of mixed dtypes",

@@ -56,6 +56,7 @@ class MergedBody:
     Attributes:
         parameters: of their `forward`, each with the variants that have it.
         given: for each parameter, the variants in which it is given and not None.
+        sometimes: for each parameter, the variants in which some calls give it and others do not.
         renamed: for a variant and one of its own parameters, the name here where that is another.
     """
 
@@ -63,6 +64,7 @@ class MergedBody:
     defaults: dict[str, ast.expr]
     entries: list[MergedStatement]
     given: dict[str, frozenset[int]]
+    sometimes: dict[str, frozenset[int]]
     renamed: dict[tuple[int, str], str] = field(default_factory=dict)
 
 
@@ -72,9 +74,19 @@ def body_of(method: ast.FunctionDef, variant: int) -> MergedBody:
     defaults = dict(zip(names[::-1], method.args.defaults[::-1], strict=False))
     only = frozenset([variant])
     given = {name: frozenset() if name in defaults else only for name in names}
-    return MergedBody(
-        dict.fromkeys(names, only), defaults, [MergedStatement(each, only) for each in method.body], given
-    )
+    sometimes = {name: only for name in defaults if _is_read(name, method.body)}
+    entries = [MergedStatement(each, only) for each in method.body]
+    return MergedBody(dict.fromkeys(names, only), defaults, entries, given, sometimes)
+
+
+def _is_read(name: str, statements: list[ast.stmt]) -> bool:
+    """Whether the value that a method is given under a name is read: not only what it assigns to that name."""
+    for statement in statements:
+        if name in _names(statement, ast.Load):
+            return True
+        if name in _names(statement, ast.Store):
+            return False
+    return False
 
 
 class CannotMergeError(Exception):
@@ -159,8 +171,10 @@ class _Merging:
         sets = {name: self.merged.parameters.get(name, none) | own.get(name, none) for name in parameters}
         theirs = {renamed.get(name, name): variants for name, variants in self.other.given.items()}
         given = {name: self.merged.given.get(name, none) | theirs.get(name, none) for name in parameters}
+        both = {renamed.get(name, name): variants for name, variants in self.other.sometimes.items()}
+        sometimes = {name: self.merged.sometimes.get(name, none) | both.get(name, none) for name in parameters}
         names = {**self.merged.renamed, **{(self.variant, old): new for old, new in renamed.items()}}
-        return MergedBody(sets, {**self.other.defaults, **self.merged.defaults}, self.entries, given, names)
+        return MergedBody(sets, {**self.other.defaults, **self.merged.defaults}, self.entries, given, sometimes, names)
 
     def _is_before(self, position: int, entry: MergedStatement) -> bool:
         """Whether the author wrote what only the variant does before what it does not do."""

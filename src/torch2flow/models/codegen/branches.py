@@ -136,7 +136,7 @@ class Tests:
             if is_attribute(name):
                 yield present, _is_none(attribute("self", name), False), _is_none(attribute("self", name), True)
         for name, present in self.body.given.items():
-            if name not in assigned and present != self.everyone:
+            if name not in assigned and present != self.everyone and not self.body.sometimes[name]:
                 yield present, _is_none(attribute(name), False), _is_none(attribute(name), True)
 
 

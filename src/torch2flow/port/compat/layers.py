@@ -3,7 +3,7 @@
 from torch2flow.models.lowering.lazy import F, flow
 from torch2flow.models.lowering.operators.attention import scaled_dot_product_attention
 from torch2flow.models.lowering.operators.convolution import conv_padding
-from torch2flow.models.lowering.operators.embedding import sum_of_bags
+from torch2flow.models.lowering.operators.embedding import largest_of_bags, sum_of_bags
 from torch2flow.models.lowering.operators.linear_algebra import bilinear
 from torch2flow.models.lowering.operators.normalization import group_norm, normalize_channels, normalize_last, rms_norm
 from torch2flow.models.lowering.operators.pooling import spread_to
@@ -274,12 +274,12 @@ def embedding_bag(
     input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean", sparse=False,
     per_sample_weights=None, include_last_offset=False, padding_idx=None,
 ):  # fmt: skip
-    if mode == "max":
-        raise NotImplementedError("embedding_bag with mode 'max' is not available in OneFlow")
     if input.ndim == 2:
         offsets = flow.arange(0, input.numel(), input.shape[1], device=input.device)
         input = input.reshape(-1)
         per_sample_weights = None if per_sample_weights is None else per_sample_weights.reshape(-1)
+    if mode == "max":
+        return largest_of_bags(weight, input, offsets, include_last_offset, padding_idx)
     return sum_of_bags(
         weight, input, offsets, int(mode == "mean"), per_sample_weights, include_last_offset, padding_idx
     )

@@ -136,7 +136,7 @@ class Runner:
                 self.ledger.judge(
                     part, name, found, single, exact, spread=spread, before=(before or {}).get(name), others=others
                 )
-            else:
+            elif np.size(single):
                 self.ledger.fault(part, name, "it is not there")
 
     def _others(self, prefix: str, part: str) -> dict[str, Array]:

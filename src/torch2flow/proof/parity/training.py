@@ -206,6 +206,7 @@ def _step(runner: Runner, *, double: bool = False, shaken: int | None = None) ->
         loss.backward()
     named = dict(model.named_parameters())
     at_first = {name: parameter.detach().clone() for name, parameter in named.items()} if twice else {}
+    outputs = {name: output.clone() for name, output in outputs.items()}  # one may be a parameter, or a view of one
     gradients = {name: parameter.grad.clone() for name, parameter in named.items() if parameter.grad is not None}
     flow.optim.SGD(list(named.values()), lr=reference.learning_rate).step()
     stepped = {name: sample(parameter.detach()).clone() for name, parameter in named.items()}

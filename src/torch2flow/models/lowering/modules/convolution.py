@@ -60,6 +60,8 @@ def linear(module: AnyModule) -> Made:
     if isinstance(module, ModuleCall) and len(module.input) < 2:
         raise RefusedModuleError("OneFlow's linear takes no vector")
     rows, columns = shape_of_tensor(module, "weight", 2)
+    if not columns:
+        raise RefusedModuleError("OneFlow's Linear divides by its number of input features, which is 0")
     tensors, bias = {"weight": (rows, columns), "bias": (rows,)}, bool(module.shape("bias"))
     return make("nn.Linear", module, tensors, in_features=columns, out_features=rows, bias=bias)
 

@@ -16,7 +16,7 @@ def empty_product(x, in_shape, out_shape, out_dtype):
 def linear(input, weight, bias=None, *, in_shape, out_shape, out_dtype):
     empty = empty_product(input, in_shape, out_shape, out_dtype)
     if empty is not None:
-        return empty
+        return empty if bias is None else empty + bias
     if may_be_empty(in_shape):
         return linear_of_any_rows(input, weight, bias)
     if input.ndim == 1:

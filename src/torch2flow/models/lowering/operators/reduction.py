@@ -13,6 +13,9 @@ def dims_of(x, dim):
 def sum_or_mean(self, dim=None, keepdim=False, dtype=None, *, out_dtype, name):
     if self.ndim == 0:
         return self.to(out_dtype)
+    if self.dtype == out_dtype == flow.float16:
+        wide = getattr(self.to(flow.float32), name)
+        return (wide(dim=dims_of(self, dim), keepdim=keepdim) if dim or keepdim else wide()).to(out_dtype)
     if self.dtype != out_dtype:
         return getattr(self.to(out_dtype), name)(dim=dims_of(self, dim), keepdim=keepdim)
     if not dim and not keepdim:
