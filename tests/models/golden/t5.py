@@ -221,6 +221,7 @@ class T5Block(nn.Module):
         fill_value=None,
     ):
         super().__init__()
+        self.has_relative_attention_bias = has_relative_attention_bias
         layer = [
             T5LayerSelfAttention(
                 has_relative_attention_bias=has_relative_attention_bias,
@@ -255,7 +256,7 @@ class T5Block(nn.Module):
                 encoder_decoder_position_bias,
             )
         hidden_states = self.layer[-1](hidden_states)
-        if position_bias is None:
+        if self.has_relative_attention_bias:
             position_bias = self_attn_position_bias
         if encoder_hidden_states is not None and encoder_decoder_position_bias is None:
             encoder_decoder_position_bias = cross_attn_position_bias
