@@ -50,6 +50,8 @@ def untouched(torch: Any, module: Any, parameters: bool = True) -> Iterator[list
                     continue  # where nothing is computed, nothing was written: `without_computing`
                 strided = data.layout is torch.strided and not data.is_meta
                 moved, value.data = strided and value.data_ptr() != data.data_ptr(), data
+                if value.grad_fn is not None:
+                    value.detach_()  # what was written in place with gradients
                 if moved or not strided or not torch.equal(data, copy):
                     changed.append(value)
                     data.copy_(copy)
@@ -183,6 +185,11 @@ def shaken(torch: Any, module: Any, seed: int) -> Iterator[None]:
     finally:
         for parameter, data in kept:
             parameter.data = data
+
+
+def version_of(tensor: Any) -> int:
+    """Counts what was written into a tensor; tensors of inference mode have no counter."""
+    return -1 if tensor.is_inference() else int(tensor._version)
 
 
 def has_rounding(tensor: Any) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 from torch2flow.errors import Torch2FlowError
 from torch2flow.proof.capture.axes import Call
 from torch2flow.proof.capture.control_flow import DECISIONS
+from torch2flow.proof.capture.factories import in_words
 from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
-from torch2flow.proof.capture.references import LARGE, ReferenceRecorder, input_leaves
+from torch2flow.proof.capture.references import LARGE, OTHER, ReferenceRecorder, input_leaves
 from torch2flow.runtime.nested import replaced
 
 LARGER = 100.0
@@ -88,6 +89,26 @@ def more_runs(
     reference.forward(*call, "again.", layers=False)
     runs |= {"again.": call, **_other_branches(reference, call)}
     return runs, second if "second." in runs else {}
+
+
+def other_mode(reference: ReferenceRecorder, runs: dict[str, Call]) -> str:
+    """Records the mode that was not captured at other sizes too; a note where the module does not take them there.
+
+    Args:
+        reference: records; of the train mode, if it has recorded a step of training.
+        runs: the inputs of each run by its prefix, to which this one is added.
+    """
+    training = reference.module.training
+    if "second." not in runs or not (training or reference.trained):
+        return ""
+    try:
+        reference.forward(*runs["second."], OTHER, layers=False)
+    except OSError:
+        raise
+    except Exception as error:
+        return f"in {'eval' if training else 'train'} mode other sizes are not compared: {in_words(error, 200)}"
+    runs[OTHER] = runs["second."]
+    return ""
 
 
 @dataclass

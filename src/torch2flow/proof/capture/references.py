@@ -69,6 +69,9 @@ LARGE = "large."
 EVAL = "eval."
 """The prefix of what was recorded in eval mode of a module that was captured in train mode."""
 
+OTHER = "other."
+"""The prefix of what was recorded in the mode that was not captured, of inputs of other sizes."""
+
 SEEDS = 8
 """How often a model that draws is run, to see whether other seeds give other results."""
 
@@ -248,7 +251,8 @@ class ReferenceRecorder:
         self.say(f"recording outputs{' in float64' if self.doubles else ''}")
         hooked = [id(part) for part in self.module.modules() if part._forward_hooks]
         watcher = Layers(self, inputs=not self.doubles, hooked=hooked) if layers else None
-        times, train = (2 if name == "again." else 1), (False if name == EVAL else None)
+        modes = {EVAL: False, OTHER: not self.module.training}
+        times, train = (2 if name == "again." else 1), modes.get(name)
         output = self.run(args, kwargs, watcher, times=times, train=train)
         if watcher is not None:
             self.rows = self.rows or watcher.rows

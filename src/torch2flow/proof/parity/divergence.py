@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from torch2flow.proof.parity.judge import FINE
 from torch2flow.proof.parity.ledger import PARTS, RUNS, JudgedTensor, Ledger
+from torch2flow.proof.parity.likely_causes import OTHER_SIZES, SIZE_IS_FIXED
 from torch2flow.proof.parity.reference import RecordedCall, Reference
 
 NO_KERNEL = "OneFlow 0.9.0 lacks most kernels for 16-bit numbers on a CPU: convert with --dtype float32, or use a GPU"
@@ -52,6 +53,11 @@ def explicable(where: Divergence) -> bool:
     layers = where.part in ("own", "inputs") or (where.part == "outputs" and not where.tensor)
     return layers or (where.part in (*RUNS, "train_outputs") and bool(where.tensor))
 
+
+WRITTEN_TWICE = (
+    "known: OneFlow 0.9.0 takes no Graph in which a buffer is written twice in a step, as where a BatchNorm is called "
+    "twice in train mode"
+)
 
 OF_TRAINING = ("in train mode the original computes what is not in this program", "the author's own backward of ")
 """How notes of `torch2flow capture` begin that say what the converted model can't do in training."""
@@ -198,6 +204,8 @@ def _why_not_run(text: str) -> tuple[str, ...]:
         return (NO_KERNEL,)
     if "missing required argument" in text:
         return ("an argument is left out, which OneFlow has no default for",)
+    if "mutable_consumer" in text:
+        return (WRITTEN_TWICE,)
     if "not in the model" in text:
         return ("a buffer or a parameter is not registered here, or has another name",)
     if re.search(r"\(\d+ vs\.? \d+\)|[Ss]hape|[Dd]im", text):
@@ -277,7 +285,8 @@ def _rest(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     for where, text in ledger.failures.items():
         path = ledger.failed_in.get(where, "")
         at = f" in `{path}`" if path else ""
-        yield Divergence(path, "", where, "", f"The part '{where}' can't be run{at}: {text}", _why_not_run(text))
+        likely = ((SIZE_IS_FIXED,) if where in OTHER_SIZES else ()) + _why_not_run(text)
+        yield Divergence(path, "", where, "", f"The part '{where}' can't be run{at}: {text}", likely)
 
 
 def _anywhere(ledger: Ledger, reference: Reference, parts: Iterable[str]) -> Iterator[Divergence]:

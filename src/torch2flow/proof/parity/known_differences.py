@@ -26,8 +26,8 @@ class Known(NamedTuple):
 
 TRAINING = ("gradients", "input_gradients", "sgd", "later_buffers")
 RUNS = (
-    "outputs", "second", "third", "large", "again", "branch", "branch_2", "eval_outputs", "graph", "train_outputs",
-    "buffers",
+    "outputs", "second", "third", "large", "again", "branch", "branch_2", "eval_outputs", "other_mode", "graph",
+    "train_outputs", "buffers",
 )  # fmt: skip
 EVERYWHERE = (*RUNS, "own", "inputs", *TRAINING)
 

@@ -40,6 +40,7 @@ PARTS = {
     "branch_2": "outputs of a third branch",
     "again": "outputs of a second call",
     "eval_outputs": "outputs in eval mode",
+    "other_mode": "outputs in the other mode at other sizes",
     "random": "random outputs",
     "graph": "outputs in graph mode",
     "own": "layers, one by one",
@@ -58,7 +59,7 @@ PARTS = {
 
 RUNS = {
     "outputs": "", "second": "second.", "third": "third.", "large": "large.", "again": "again.", "branch": "branch.",
-    "branch_2": "branch_2.", "eval_outputs": "eval.",
+    "branch_2": "branch_2.", "eval_outputs": "eval.", "other_mode": "other.",
 }  # fmt: skip
 """The runs that are compared by their outputs alone, with the prefix of their names in a recording."""
 
@@ -124,7 +125,8 @@ class Ledger:
             spread: how far PyTorch's float32 spreads around that.
             origin: what else is known of it, as `causes.Evidence` has it: `cls`, `given`, `before`.
         """
-        forward = part in FORWARD or (self.in_train_mode and part not in (*TRAINED, "eval_outputs"))
+        mode = self.in_train_mode != (part == "other_mode")
+        forward = part in FORWARD or (mode and part not in (*TRAINED, "eval_outputs"))
         digits = TRAINED_DIGITS if forward else KINKED_DIGITS if part in TRAINED else DIGITS
         made = replace(measure(found, exact, single, spread), digits=digits)
         shown = part in WITH_HISTOGRAM

@@ -88,8 +88,8 @@ class AdamWSettings(TypedDict):
     weight_decay: float
 
 
-RandomRow = tuple[Name, Name, float, Name]
-"""A `RandomCall`."""
+RandomRow = tuple[Name, Name, float, Name] | tuple[Name, Name, float, Name, bool]
+"""A `RandomCall`; older recordings don't say whether it is read."""
 
 
 class DrawsNote(TypedDict):

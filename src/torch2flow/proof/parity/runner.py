@@ -22,6 +22,9 @@ Array = np.ndarray[Any, Any]
 EVAL = RUNS["eval_outputs"]
 """The run in eval mode of a model that was captured in train mode."""
 
+OTHER = RUNS["other_mode"]
+"""The run in the mode that was not captured, with the inputs of other sizes."""
+
 TWICE = ("again.", EVAL)
 """The runs whose inputs are those of the first."""
 
@@ -70,8 +73,8 @@ class Runner:
                 half = self.reference.metadata.get("again") == "halved"
                 args, keywords = self.inputs(double=double, scale=0.5 if half else 1.0)
                 model(*args, **keywords)
-            if prefix == EVAL:
-                model.eval()
+            if prefix in (EVAL, OTHER):
+                model.train(prefix == OTHER and not model.training)
             args, keywords = self.inputs(prefix, double=double)
             before = {name: value.numpy().copy() for name, value in model.named_buffers()} if prefix in TWICE else {}
             output = model(*args, **keywords)
@@ -98,8 +101,7 @@ class Runner:
         self, prefix: str = "", *, double: bool = False, track: dict[str, Any] | None = None, scale: float = 1.0
     ) -> Any:
         """The recorded inputs; those of floating type times `scale`. They are put into `track`, and get gradients."""
-        if prefix in TWICE:
-            prefix = ""
+        prefix = "" if prefix in TWICE else RUNS["second"] if prefix == OTHER else prefix
 
         def convert(name: str, array: Array) -> Any:
             tensor = self.tensor(
