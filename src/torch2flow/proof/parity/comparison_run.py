@@ -13,7 +13,7 @@ from torch2flow.checkpoints.oneflow.dtypes import WIDENED_TO
 from torch2flow.proof.digests import digest
 from torch2flow.proof.outline import first_difference, outline
 from torch2flow.proof.parity.compared_models import Subject
-from torch2flow.proof.parity.graph_mode import first_in_graph
+from torch2flow.proof.parity.graph_mode import REFUSED, first_in_graph
 from torch2flow.proof.parity.known_differences import LITERALS, MISSING, known_deviations
 from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line, module_of
 from torch2flow.proof.parity.ledger import PARTS, RUNS, TRAINED, Ledger
@@ -22,9 +22,11 @@ from torch2flow.proof.parity.reference import Reference
 from torch2flow.proof.parity.runner import Runner
 from torch2flow.proof.parity.stored_values import another_weight
 from torch2flow.proof.parity.training import (
+    IN_GRAPH,
     compare_trainable,
     compare_training,
     compare_training_in_float64,
+    compare_training_in_graph,
     locate_in_backward,
 )
 from torch2flow.proof.watching import watched
@@ -108,6 +110,8 @@ class Run:
                 self._try("training in float64", compare_training_in_float64, self.runner)
             if not self.ledger.fine("gradients"):
                 self._try("locating in float64", self._locate, layers and doubles)
+            if self.request.graph and "graph" in self.ledger.parts:
+                self._graph_training(doubles)
         self.ledger.note_left_out(self.subject.exercised.left_out())
 
     def _try(self, part: str, run: Callable[..., None], *arguments: Any) -> None:
@@ -236,10 +240,29 @@ class Run:
         random = random_outputs(self.reference)
         if random:
             self.ledger.remark("in graph mode only what is not random was compared")
-        self.runner.judge("graph", self.runner.in_graph_mode(model), "output.", leave=random)
+        try:
+            found = self.runner.in_graph_mode(model)
+        except Exception as error:
+            why = first_line(error)
+            if _refused(why) == why:
+                raise
+            self.ledger.note_missing(f"Graph mode was not compared: {_refused(why)}.")
+            return
+        self.runner.judge("graph", found, self.runner.in_graph, leave=random)
         if self.ledger.verdict("graph") == "different":
             with self.runner.nothing_dropped(model):
-                self.ledger.note_graph(first_in_graph(self.flow, model, self.runner.inputs))
+                self.ledger.note_graph(first_in_graph(self.flow, model, self.runner.calls))
+
+    def _graph_training(self, doubles: bool) -> None:
+        """Compares a step of training in graph mode, in which OneFlow can't run some code that it runs eagerly."""
+        why = "OneFlow ends the process" if IN_GRAPH in self.request.crashed else ""
+        try:
+            if not why:
+                compare_training_in_graph(self.runner, doubles=doubles)
+        except Exception as error:
+            why = first_line(error)
+        if why:
+            self.ledger.note_missing(f"Training in graph mode was not compared: {_refused(why)}.")
 
     def _in_float64(self, layers: bool) -> None:
         self.say("running in float64")
@@ -248,7 +271,7 @@ class Run:
             if part in self.ledger.parts and (part == "outputs" or self.ledger.doubtful(part)):
                 self.runner.judge_double(part, self.runner.forward(model, prefix, double=True), f"{prefix}output.")
         if "graph" in self.ledger.parts:
-            self.runner.judge_double("graph", self.runner.in_graph_mode(model, double=True), "output.")
+            self.runner.judge_double("graph", self.runner.in_graph_mode(model, double=True), self.runner.in_graph)
         if layers and self.ledger.doubtful("own", "inputs"):
             self._one_by_one(model, double=True)
 
@@ -258,6 +281,11 @@ class Run:
             self._one_by_one(self.runner.model(double=True), double=True)
         if self.ledger.fine("outputs", "own", "inputs"):
             locate_in_backward(self.runner)
+
+
+def _refused(error: str) -> str:
+    """What OneFlow refuses in any Graph, in words; any other error as it is."""
+    return next((text for word, text in REFUSED.items() if word in error), error)
 
 
 def _dtype_name(tensor: Any) -> str:

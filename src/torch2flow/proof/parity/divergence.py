@@ -54,11 +54,6 @@ def explicable(where: Divergence) -> bool:
     return layers or (where.part in (*RUNS, "train_outputs") and bool(where.tensor))
 
 
-WRITTEN_TWICE = (
-    "known: OneFlow 0.9.0 takes no Graph in which a buffer is written twice in a step, as where a BatchNorm is called "
-    "twice in train mode"
-)
-
 OF_TRAINING = ("in train mode the original computes what is not in this program", "the author's own backward of ")
 """How notes of `torch2flow capture` begin that say what the converted model can't do in training."""
 
@@ -204,8 +199,6 @@ def _why_not_run(text: str) -> tuple[str, ...]:
         return (NO_KERNEL,)
     if "missing required argument" in text:
         return ("an argument is left out, which OneFlow has no default for",)
-    if "mutable_consumer" in text:
-        return (WRITTEN_TWICE,)
     if "not in the model" in text:
         return ("a buffer or a parameter is not registered here, or has another name",)
     if re.search(r"\(\d+ vs\.? \d+\)|[Ss]hape|[Dd]im", text):
@@ -273,6 +266,15 @@ def _graph(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
         where = f"the code of `{ledger.graph}`" if ledger.graph else "the model's own code"
         sentence = f"The outputs in graph mode differ: {name}, for one, {_differs(bad[name])}; eagerly they agree. "
         yield Divergence(ledger.graph, "", "graph", name, f"{sentence}It starts in {where}.", bad[name].likely)
+    bad = _bad(ledger, "graph_training")
+    if bad and ledger.fine("gradients", "buffers"):
+        outputs = [name for name in bad if name.startswith("output.")]
+        order = [name for name in reference.names("train.gradient.") if name in bad]
+        name = next(iter((*outputs, *reversed(order), *bad)))
+        path = ledger.graph if outputs else name.rpartition(".")[0]
+        told = f"`{name}`, for one, {_differs(bad[name])}; eagerly it agrees."
+        sentence = f"A step of training in graph mode differs: {told}"
+        yield Divergence(path, "", "graph_training", name, sentence, bad[name].likely)
 
 
 def _outputs(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:

@@ -54,6 +54,7 @@ PARTS = {
     "later_buffers": "buffers after two steps",
     "sgd": "parameters after SGD",
     "adamw": "parameters after AdamW",
+    "graph_training": "a step in graph mode",
 }
 """What is judged, in the order in which it is shown. `modules`, the layers end to end, is shown and not judged."""
 
@@ -63,7 +64,16 @@ RUNS = {
 }  # fmt: skip
 """The runs that are compared by their outputs alone, with the prefix of their names in a recording."""
 
-TRAINED = ("train_outputs", "gradients", "input_gradients", "buffers", "later_buffers", "sgd", "adamw")
+TRAINED = (
+    "train_outputs",
+    "gradients",
+    "input_gradients",
+    "buffers",
+    "later_buffers",
+    "sgd",
+    "adamw",
+    "graph_training",
+)
 """What is computed in train mode."""
 
 FORWARD = ("train_outputs", "buffers")
@@ -102,6 +112,7 @@ class Ledger:
         self.call_pairs: dict[str, str] = {}
         self.random = False
         self.untrained = ""
+        self.missing: list[str] = []
         self.in_train_mode = False
         self.remarks: list[str] = []
         self.backward: list[str] | None = None
@@ -231,6 +242,10 @@ class Ledger:
         """Notes why training is not compared, although it was recorded."""
         self._note({"untrained": why})
 
+    def note_missing(self, text: str) -> None:
+        """Notes what was asked for and could not be compared, in a sentence."""
+        self._note({"missing": text})
+
     def note_backward(self, names: list[str]) -> None:
         """Notes the calls whose gradient does not fit their own outputs, the innermost first."""
         self._note({"backward": names})
@@ -291,9 +306,11 @@ class Ledger:
             for name in row["left"]:
                 self.parts.get("modules", {}).pop(name, None)
         elif "remark" in row:
-            self.remarks.append(row["remark"])
+            self.remarks += [row["remark"]] if row["remark"] not in self.remarks else []
         elif "random" in row:
             self.random = row["random"]
+        elif "missing" in row:
+            self.missing += [row["missing"]] if row["missing"] not in self.missing else []
         elif "untrained" in row:
             self.untrained = row["untrained"]
         elif "left_out" in row:

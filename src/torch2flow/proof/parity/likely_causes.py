@@ -353,6 +353,10 @@ CAUSES = (
     Cause(lambda e: e.part in OTHER_SIZES, SIZE_IS_FIXED),
     Cause(lambda e: e.part == "eval_outputs", "the code takes another way in eval mode: a branch by `self.training`"),
     Cause(
+        lambda e: e.part == "graph_training",
+        "the code takes another way in graph mode, or OneFlow trains an operator otherwise there",
+    ),
+    Cause(
         lambda e: e.part.endswith("gradients"),
         "part of the gradient is missing: a detach or no_grad cuts off a branch, or a weight is not tied to another",
     ),

@@ -87,11 +87,24 @@ class Runner:
         return self.numbered(self.run(model, prefix, double=double))
 
     def in_graph_mode(self, model: Any, *, double: bool = False) -> dict[str, Any]:
-        """The same of a `flow.nn.Graph`."""
-        args, keywords = self.inputs(double=double)
+        """The same of a `flow.nn.Graph`; of its second call, if one was recorded, which shows what the first froze."""
         with untouched(self.flow, model), self.nothing_dropped(model):
-            places, tensors, _ = run_as_graph(self.flow, model, args, keywords)
+            places, tensors, _ = run_as_graph(self.flow, model, self.calls(double=double))
         return {str(place): tensor for place, tensor in zip(places, tensors, strict=True)}
+
+    def calls(self, *, double: bool = False) -> list[Any]:
+        """The inputs of the calls of a Graph: those of the first of two are half as large."""
+        twice = self.reference.names("again.output.") and self.reference.metadata.get("again") == "halved"
+        first = [self.inputs(double=double, scale=0.5)] if twice else []
+        return [*first, self.inputs(double=double)]
+
+    @property
+    def in_graph(self) -> str:
+        """The prefix of what was recorded of the last call of a Graph: that of the first where both gave the same."""
+        names = self.reference.names("again.output.")
+        pairs = ([self.reference.array(f"{prefix}output.{name}") for prefix in ("", "again.")] for name in names)
+        same = all(np.array_equal(*pair, equal_nan=pair[0].dtype.kind == "f") for pair in pairs)
+        return "output." if same else "again.output."
 
     def tensor(self, array: Array, double: bool = False) -> Any:
         """A OneFlow tensor of recorded values."""
