@@ -124,7 +124,8 @@ class Readers:
         found = set()
         for tensor in self._tensors(value):
             try:
-                found.add(tensor.untyped_storage()._cdata)
+                storage = getattr(tensor, "untyped_storage", tensor.storage)  # PyTorch 1.13 has the latter alone
+                found.add(storage()._cdata)
             except (NotImplementedError, RuntimeError):  # a sparse tensor, or one of a transform
                 found.add(0)
         return found

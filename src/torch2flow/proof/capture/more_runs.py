@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from torch2flow.errors import Torch2FlowError
@@ -69,20 +68,13 @@ def more_runs(
 
     if any(floats(leaf) for _, leaf in input_leaves(*call)):
         large = replaced(call, lambda leaf: leaf * LARGER if floats(leaf) else leaf)
-        ordered = EqualValues(torch)
         try:
-            with ordered.noted():
-                outputs = reference.run(*large)
+            outputs = reference.run(*large)
         except Torch2FlowError:
             raise
         except Exception:  # the module takes none so large: it asserts something of its values
             outputs = None
-        if ordered.function:
-            reference.metadata["large"] = (
-                f"outputs of large inputs were not compared: `{ordered.function}` sorts equal values there, "
-                "and neither library says in which order"
-            )
-        elif outputs is not None and all(leaf.isfinite().all() for leaf in reference.leaves(outputs) if floats(leaf)):
+        if outputs is not None and all(leaf.isfinite().all() for leaf in reference.leaves(outputs) if floats(leaf)):
             reference.inputs(f"{LARGE}input", *large)
             reference.outputs(f"{LARGE}output", outputs)
             runs[LARGE] = large
@@ -109,37 +101,6 @@ def other_mode(reference: ReferenceRecorder, runs: dict[str, Call]) -> str:
         return f"in {'eval' if training else 'train'} mode other sizes are not compared: {in_words(error, 200)}"
     runs[OTHER] = runs["second."]
     return ""
-
-
-@dataclass
-class EqualValues:
-    """Whether a run sorts equal values, as where a sigmoid is 1: what comes first is then the library's choice.
-
-    Attributes:
-        torch: the module `torch`.
-        function: the first function that did; "" where none has.
-    """
-
-    torch: Any
-    function: str = ""
-
-    def noted(self) -> Any:
-        """A context in which the functions that sort are asked."""
-        torch = self.torch
-        homes = (torch, torch.Tensor)
-        places = {getattr(home, name): at for home in homes for name, at in (("topk", 2), ("sort", 1), ("argsort", 1))}
-
-        class SortMode(torch.overrides.TorchFunctionMode):  # type: ignore[misc, name-defined]
-            def __torch_function__(mode, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-                kwargs, place = kwargs or {}, places.get(func)
-                if place is not None and not self.function:
-                    values = args[0] if args else kwargs["input"]
-                    dim = kwargs.get("dim", args[place] if place < len(args) else -1)
-                    if values.ndim and not values.sort(dim)[0].diff(dim=dim).all():
-                        self.function = func.__name__
-                return func(*args, **kwargs)
-
-        return SortMode()
 
 
 def _other_branches(reference: ReferenceRecorder, call: Call) -> dict[str, Call]:

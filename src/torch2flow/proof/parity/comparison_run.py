@@ -14,6 +14,7 @@ from torch2flow.proof.digests import digest
 from torch2flow.proof.outline import first_difference, outline
 from torch2flow.proof.parity.compared_models import Subject
 from torch2flow.proof.parity.graph_mode import REFUSED, first_in_graph
+from torch2flow.proof.parity.judge import FINE
 from torch2flow.proof.parity.known_differences import LITERALS, MISSING, known_deviations
 from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line, module_of
 from torch2flow.proof.parity.ledger import PARTS, RUNS, TRAINED, Ledger
@@ -30,6 +31,9 @@ from torch2flow.proof.parity.training import (
     locate_in_backward,
 )
 from torch2flow.proof.watching import watched
+
+OTHER_MODE = "other_mode"
+"""What is run after it is known whether the model draws, in train mode, what PyTorch drops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class Run:
         if layers:
             self._try("own", self._one_by_one, model)
         for part, prefix in RUNS.items():
-            if prefix and self.reference.names(f"{prefix}output."):
+            if prefix and part != OTHER_MODE and self.reference.names(f"{prefix}output."):
                 self._try(part, self._run_more, model, part, prefix)
         if self.request.graph:
             self._try("graph", self._graph, model)
@@ -101,6 +105,8 @@ class Run:
             self._try("dropout", compare_dropout, self.runner, model)
             if self.reference.names("train.gradient.") or self.reference.metadata.get("training"):
                 self._try("trainable", compare_trainable, self.runner, model)
+        if self.reference.names(f"{RUNS[OTHER_MODE]}output.") and not self.ledger.untrained:
+            self._try(OTHER_MODE, self._run_more, model, OTHER_MODE, RUNS[OTHER_MODE])
         del model
         if doubles:
             self._try("float64", self._in_float64, layers)
@@ -112,6 +118,7 @@ class Run:
                 self._try("locating in float64", self._locate, layers and doubles)
             if self.request.graph and "graph" in self.ledger.parts:
                 self._graph_training(doubles)
+        self._leave_ties()
         self.ledger.note_left_out(self.subject.exercised.left_out())
 
     def _try(self, part: str, run: Callable[..., None], *arguments: Any) -> None:
@@ -263,6 +270,30 @@ class Run:
             why = first_line(error)
         if why:
             self.ledger.note_missing(f"Training in graph mode was not compared: {_refused(why)}.")
+
+    def _leave_ties(self) -> None:
+        """Leaves out what differs and depends on which of equal values comes first, as neither library says."""
+        ties = self.reference.notes.get("ties")
+        if ties is None:
+            return
+        tied, parts = set(ties["tensors"]), self.ledger.parts
+        places = {**{part: f"{prefix}output." for part, prefix in RUNS.items()}, "train_outputs": "output.",
+                  "graph": self.runner.in_graph}  # fmt: skip
+        trained = any(name.startswith("output.") and self.reference.array(name).dtype.kind == "f" for name in tied)
+        left = [
+            (part, name)
+            for part, entries in parts.items()
+            for name in entries
+            if not self.ledger.fine(part)
+            and entries[name].measure.verdict not in FINE
+            and (places.get(part, "") + name in tied or (trained and part in TRAINED))
+        ]
+        if left:
+            self.ledger.leave(left)
+            self.ledger.remark(
+                f"`{ties['function']}` meets equal values, and neither library says which of them comes first: "
+                f"{len(left)} tensors that depend on it differ, and were not compared"
+            )
 
     def _in_float64(self, layers: bool) -> None:
         self.say("running in float64")

@@ -44,12 +44,6 @@ KNOWN = (
         1e-7,
         "known: OneFlow 0.9.0 keeps the slope of leaky_relu in float32, which is off by up to 6e-8 of it",
     ),
-    Known(
-        'approximate="tanh"',
-        EVERYWHERE,
-        1e-8,
-        "known: OneFlow 0.9.0 computes gelu by tanh with a constant of nine digits, which makes 1e-9",
-    ),
 )
 
 

@@ -234,6 +234,10 @@ class Ledger:
         """Notes which recorded calls others are compared with than those of their names, and tensors not to compare."""
         self._note({"pairs": pairs, "left": list(left)})
 
+    def leave(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Takes back what was judged of some tensors, each by its part and name."""
+        self._note({"taken_back": [list(each) for each in rows]})
+
     def note_random(self) -> None:
         """Notes that two runs of the OneFlow model differ."""
         self._note({"random": True})
@@ -309,6 +313,9 @@ class Ledger:
             self.remarks += [row["remark"]] if row["remark"] not in self.remarks else []
         elif "random" in row:
             self.random = row["random"]
+        elif "taken_back" in row:
+            for part, name in row["taken_back"]:
+                self.parts.get(part, {}).pop(name, None)
         elif "missing" in row:
             self.missing += [row["missing"]] if row["missing"] not in self.missing else []
         elif "untrained" in row:

@@ -99,6 +99,13 @@ class DrawsNote(TypedDict):
     tensors: list[Name]
 
 
+class TiesNote(TypedDict):
+    """Of a model that chooses among equal values: the function, and which tensors another choice changes."""
+
+    function: Name
+    tensors: list[Name]
+
+
 class Notes(TypedDict, total=False):
     """What the metadata say as JSON: calls of modules, names of parameters and buffers, an optimizer, checksums."""
 
@@ -113,6 +120,7 @@ class Notes(TypedDict, total=False):
     spread: dict[str, float]
     random_calls: dict[str, list[RandomRow]]
     random: DrawsNote
+    ties: TiesNote
     trainable: list[Name]
     moved_in_eval: list[Name]
 
