@@ -218,7 +218,8 @@ class ReferenceRecorder:
         for name in self.tied:
             prefix = name.removesuffix("output")
             watcher = None if prefix else RandomTensors(self, self.rows)
-            for number, leaf in enumerate(self.leaves(self.run_of(prefix, *runs.get(prefix, call), watcher))):
+            args, kwargs = runs.get(prefix, call)
+            for number, leaf in enumerate(self.leaves(self.run_of(prefix, args, kwargs, watcher))):
                 named = f"{name}.{number}"
                 if isinstance(leaf, self.torch.Tensor) and not _same(
                     self.torch, as_pairs(self.torch, leaf).cpu(), self.recorded(named)

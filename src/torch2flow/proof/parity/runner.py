@@ -102,8 +102,8 @@ class Runner:
     def in_graph(self) -> str:
         """The prefix of what was recorded of the last call of a Graph: that of the first where both gave the same."""
         names = self.reference.names("again.output.")
-        pairs = ([self.reference.array(f"{prefix}output.{name}") for prefix in ("", "again.")] for name in names)
-        same = all(np.array_equal(*pair, equal_nan=pair[0].dtype.kind == "f") for pair in pairs)
+        pairs = [[self.reference.array(f"{prefix}output.{name}") for prefix in ("", "again.")] for name in names]
+        same = all(np.array_equal(one, two, equal_nan=one.dtype.kind == "f") for one, two in pairs)
         return "output." if same else "again.output."
 
     def tensor(self, array: Array, double: bool = False) -> Any:
