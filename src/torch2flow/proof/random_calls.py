@@ -18,12 +18,14 @@ class RandomCall(NamedTuple):
         kind: "dropout", or the function's name.
         rate: of a dropout; 0 of one that is told not to drop.
         function: PyTorch's name of the function that drops.
+        read: whether what the model gives depends on it; an exported program has no call whose result nobody reads.
     """
 
     path: str
     kind: str
     rate: float
     function: str = ""
+    read: bool = True
 
 
 RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")

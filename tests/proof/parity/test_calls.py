@@ -23,13 +23,13 @@ from torch import nn
 class Unread(nn.Module):
     def __init__(self):
         super().__init__()
-        self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 6)
+        self.a, self.b, self.drop = nn.Linear(6, 6), nn.Linear(6, 6), nn.Dropout(0.1)
 
     def forward(self, x):
-        self.a(x * 3)
-        x = self.a(self.b(x))
+        self.drop(self.a(x * 3))
+        x = self.drop(self.a(self.b(x)))
         for step in range(2):
-            self.a(x + step)
+            self.a(x + step).copy_(self.drop(x))
             x = self.b(x)
         return torch.tanh(self.a(x))
 
@@ -120,12 +120,24 @@ class Follows(nn.Module):
             self.mean.mul_(0.9).add_(x.mean(0), alpha=0.1)
         return self.fc(x - self.mean) - self.teacher(x)
 
+class Writes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 6)
+        self.register_buffer("kept", torch.zeros(8, 6))
+
+    def forward(self, x):
+        self.kept.index_copy_(0, torch.arange(4), self.fc(x))
+        return self.kept.sum(0) + 0 * x.sum()
+
 folder = Path(sys.argv[1])
 torch.manual_seed(0)
-for cls in (Unread, LastUnread, Glow, ByHook, InTraining, Kept, Follows):
+for cls in (Unread, LastUnread, Glow, ByHook, InTraining, Kept, Follows, Writes):
     model, x = cls(), torch.randn(4, 6)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    torch2flow.capture(model, (x,), out=folder / f"{cls.__name__}.pt2", dynamic={0: ("batch",)}, gradients=True)
+    dynamic = {} if cls is Writes else {0: ("batch",)}
+    torch2flow.capture(model, (x,), out=folder / f"{cls.__name__}.pt2", dynamic=dynamic, gradients=True)
+    assert not any(value.requires_grad for value in model.buffers()), cls
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), cls
     assert not any(vars(part).get("ready") for part in model.modules()), cls
 """
@@ -160,6 +172,16 @@ def test_calls_whose_results_nobody_reads_are_told_and_not_compared(name: str, v
     found = verify(name)
     assert found.faithful, found.sentence
     assert any("another number of times" in note for note in found.notes), found.notes
+
+
+def test_a_dropout_beside_unread_ones_is_missed(verify: Verify) -> None:
+    found = verify("Unread", "self.drop(", "(")
+    assert found.divergence is not None and found.divergence.part == "dropout", found.sentence
+
+
+def test_a_buffer_that_is_written_with_gradients_is_compared_in_float64(verify: Verify) -> None:
+    found = verify("Writes")
+    assert found.faithful and "Float64" not in found.sentence, found.sentence
 
 
 def test_a_fault_beside_unread_calls_is_still_located(verify: Verify) -> None:

@@ -14,6 +14,7 @@ from made_once import CAPTURING, made_once
 
 from torch2flow.conversion import convert
 from torch2flow.proof.parity import Request, Verification, verify_folder
+from torch2flow.proof.parity.reference import Reference
 
 CAPTURE = """
 import sys, torch, torch2flow
@@ -147,6 +148,26 @@ class Numbers(nn.Module):
             x = F.layer_norm(F.leaky_relu(layer(x), 0.01), (8,))
         return torch.tanh(x * x.new_tensor(0.7))
 
+class Follows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        y = self.fc(x)
+        return y * 2 + self.calls if self.training else y + self.calls
+
+class Rounded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x):
+        best, places = self.fc(x).round().topk(4)
+        return best, places, best.sum(-1)
+
 class Saturated(nn.Module):
     def __init__(self):
         super().__init__()
@@ -171,6 +192,8 @@ for model, x, options in (
     (Sets(), torch.randn(4, 8), dict(gradients=True)),
     (Numbers(), torch.randn(4, 8), {}),
     (Saturated(), torch.randn(4, 8), {}),
+    (Rounded(), torch.randn(4, 8), {}),
+    (Follows(), torch.randn(4, 8), dict(gradients=True)),
 ):
     name = type(model).__name__
     torch2flow.capture(model, (x,), out=folder / f"{name}.pt2", dynamic={0: ("batch",)}, **options)
@@ -219,7 +242,7 @@ def parts(found: Verification) -> list[str]:
 
 
 FAITHFUL = ["Net", "Trained", "Always", "Sampled", "Routed", "Held", "Boxes", "Hooked", "Unsorted", "Ties", "Sets",
-            "Numbers", "Saturated"]  # fmt: skip
+            "Numbers", "Saturated", "Rounded", "Follows"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FAITHFUL)
@@ -232,8 +255,8 @@ def test_a_faithful_model_is_within_noise(name: str, verify: Verify) -> None:
 
 def test_what_is_compared_has_a_part_of_its_own(verify: Verify) -> None:
     assert verify("Net").parts == [
-        "weights", "form", "outputs", "second", "third", "large", "again", "own", "inputs", "dropout", "trainable",
-        "train_outputs", "gradients", "input_gradients", "buffers", "later_buffers", "sgd", "adamw",
+        "weights", "form", "outputs", "second", "third", "large", "again", "other_mode", "own", "inputs", "dropout",
+        "trainable", "train_outputs", "gradients", "input_gradients", "buffers", "later_buffers", "sgd", "adamw",
     ]  # fmt: skip
 
 
@@ -301,7 +324,13 @@ def test_what_was_left_out_of_a_recording_is_told(verify: Verify) -> None:
     found = verify("Sets")
     assert "gradients" in found.parts and "input_gradients" not in found.parts
     assert "Gradients of inputs were not compared: with them, the model raised: RuntimeError" in found.sentence
-    assert "`topk` sorts equal values there" in " ".join(verify("Saturated").notes)
+
+
+def test_which_of_equal_values_comes_first_is_no_difference(captured: Path, verify: Verify) -> None:
+    tied = Reference(captured / "Rounded.reference.safetensors").notes["ties"]["tensors"]
+    assert {"output.1", "second.output.1"} <= set(tied) and not {"output.0", "output.2"} & set(tied)
+    found = verify("Rounded")
+    assert found.faithful and "`topk` meets equal values" in " ".join(found.notes), found.notes
 
 
 @pytest.mark.oneflow
@@ -339,6 +368,25 @@ def test_graph_mode_can_fail(verify: Verify) -> None:
         graph=True,
     )
     assert parts(found) == ["graph"], found.sentence
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        (r"(\n +)(self\.calls\.copy_\(.*?\))", r"\1if not self.fc.weight.is_lazy and not x.is_lazy: \2", "graph"),
+        (r"fc = (fc \* 2)", r"fc = fc + (fc.detach() if x.is_lazy else fc)", "graph_training"),
+        (r"fc = (fc \* 2)", r"fc = \1 + (1 if x.is_lazy else 0)", "graph_training"),
+    ],
+)
+def test_a_graph_is_called_twice_and_trained(old: str, new: str, part: str, verify: Verify) -> None:
+    found = verify("Follows", (old, new), graph=True)
+    assert found.divergence is not None and found.divergence.part == part, found.sentence
+
+
+def test_a_size_that_is_fixed_in_train_mode_alone_is_caught(verify: Verify) -> None:
+    found = verify("Follows", (r"fc = (fc \* 2)", r"fc = \1 + flow.zeros(4, 1)"))
+    assert found.divergence is not None and found.divergence.part == "other_mode", found.sentence
+    assert "a size is fixed" in found.divergence.likely[0]
 
 
 def test_small_values_beside_large_ones_are_judged_by_themselves(verify: Verify) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from torch2flow.proof.capture.module_state import has_rounding
+from torch2flow.proof.capture.module_state import has_rounding, version_of
 from torch2flow.proof.watching import WatchedCall
 from torch2flow.runtime.nested import Filled, emptied, filled
 
@@ -76,10 +76,10 @@ class Layers:
         if self.inputs:
             for name, leaf in self._tensors(f"inputs.{call.name}", (args, kwargs)):
                 row.inputs.append(self._known_name(leaf) or self._record(name, leaf))
-        given = {id(leaf): _version(leaf) for _, leaf in self._tensors("", (args, kwargs))}
+        given = {id(leaf): version_of(leaf) for _, leaf in self._tensors("", (args, kwargs))}
         output = forward(*args, **kwargs)
         gives = list(self._tensors(f"module.{call.name}", output))
-        row.passes = bool(gives) and all(given.get(id(leaf)) == _version(leaf) for _, leaf in gives)
+        row.passes = bool(gives) and all(given.get(id(leaf)) == version_of(leaf) for _, leaf in gives)
         row.fed = row.fed and not row.passes
         for name, leaf in gives:
             row.outputs.append(self._record(name, leaf))
@@ -93,13 +93,13 @@ class Layers:
 
     def _record(self, name: str, tensor: Any) -> str:
         self.recorder.tensor(name, tensor)
-        self._known[id(tensor)] = (weakref.ref(tensor), _version(tensor), name)
+        self._known[id(tensor)] = (weakref.ref(tensor), version_of(tensor), name)
         return name
 
     def _known_name(self, tensor: Any) -> str:
         """The name under which this very tensor was recorded and has not been written to since."""
         alive, version, name = self._known.get(id(tensor), (lambda: None, 0, ""))
-        return name if alive() is tensor and version == _version(tensor) else ""
+        return name if alive() is tensor and version == version_of(tensor) else ""
 
 
 class Fed:
@@ -185,8 +185,3 @@ def replace_leaves(torch: Any, value: Any, change: Callable[[Any], Any], undo: F
     """A nested value with other leaves: the same ones, in the same order, as `leaves_of` gives."""
     leaves, structure = torch.utils._pytree.tree_flatten(value)
     return torch.utils._pytree.tree_unflatten([filled(leaf, change, undo) for leaf in leaves], structure)
-
-
-def _version(tensor: Any) -> int:
-    """Counts what was written into a tensor; tensors of inference mode have no counter."""
-    return -1 if tensor.is_inference() else int(tensor._version)

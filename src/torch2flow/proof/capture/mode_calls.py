@@ -18,10 +18,11 @@ from typing import Any
 from torch2flow.proof.capture.author_functions import OwnApply, functions_through
 from torch2flow.proof.capture.control_flow import DECISIONS, plain_control_flow
 from torch2flow.proof.capture.exporting import fast_paths_off
-from torch2flow.proof.capture.module_state import untouched
+from torch2flow.proof.capture.module_state import untouched, version_of
 from torch2flow.proof.fixed_draws import NAMES, numbers
 from torch2flow.proof.random_calls import RECURRENT, RandomCall, recurrent_rate
 from torch2flow.proof.watching import CallStack, watched
+from torch2flow.runtime.nested import leaves
 from torch2flow.runtime.replaced_attributes import replaced_attributes
 
 DROPOUT = {
@@ -98,6 +99,61 @@ class Origins:
             self._keep(made, self.of(given))
 
 
+class Readers:
+    """Which calls the result of a run depends on, by the storages of the tensors that each call reads and writes.
+
+    Args:
+        torch: the module `torch`.
+        module: what runs; what it holds is read by others.
+        call: its inputs, which are their owner's.
+    """
+
+    def __init__(self, torch: Any, module: Any, call: Any) -> None:
+        self.torch = torch
+        owned = [value for part in module.modules() for name, value in vars(part).items() if name != "_modules"]
+        self._held = self._storages([owned, call])
+        self._rows: list[tuple[set[int], set[int]]] = []
+        self.draws: list[int] = []  # the numbers of the calls of random functions
+
+    def _tensors(self, value: Any) -> list[Any]:
+        parts = self.torch.utils._pytree.tree_flatten(value)[0]
+        return [part for part in parts if isinstance(part, self.torch.Tensor)]
+
+    def _storages(self, value: Any) -> set[int]:
+        """The storages of all tensors in a nested value; 0 stands for that of a tensor that has none."""
+        found = set()
+        for tensor in self._tensors(value):
+            try:
+                storage = getattr(tensor, "untyped_storage", tensor.storage)  # PyTorch 1.13 has the latter alone
+                found.add(storage()._cdata)
+            except (NotImplementedError, RuntimeError):  # a sparse tensor, or one of a transform
+                found.add(0)
+        return found
+
+    def called(self, function: Any, args: Any, kwargs: Any, *, draws: bool) -> Any:
+        """Calls a function, and notes what it reads and writes."""
+        self.draws += [len(self._rows)] * draws
+        given = self._tensors((args, kwargs))
+        reads, before = self._storages(given), [version_of(each) for each in given]
+        made = function(*args, **kwargs)
+        written = [each for each, version in zip(given, before, strict=True) if version_of(each) != version]
+        self._rows.append((reads, self._storages((made, written))))
+        return made
+
+    def unread(self, made: Any) -> set[int]:
+        """The numbers of the calls that neither what the module gives nor what it holds depends on.
+
+        There are none where something depends on a value that no call has made, as far as calls were seen.
+        """
+        live, unread = self._storages([*leaves(made)]) | self._held, set()
+        for number, (reads, writes) in reversed([*enumerate(self._rows)]):
+            if writes and not writes & live:
+                unread.add(number)
+            else:
+                live = (live - (writes - reads - {0})) | reads
+        return unread if live <= self._held else set()
+
+
 Calls = Counter[tuple[str, str, str]]
 """How often each function was called: the path of the module, the function, and what tells its calls apart."""
 
@@ -154,8 +210,13 @@ def mode_calls(
         module.train(train)
         before, state = _generators(), random.getstate()
         origins = Origins(torch, module)
-        with _mode(torch, calls, stack, drop=True, origins=origins), _backwards_noted(torch, calls, stack):
+        readers = Readers(torch, module, (args, kwargs))
+        with _mode(torch, calls, stack, origins, readers), _backwards_noted(torch, calls, stack):
             made = module(*args, **kwargs)
+        unread = readers.unread(made)
+        calls.random = [
+            call._replace(read=number not in unread) for call, number in zip(calls.random, readers.draws, strict=True)
+        ]
         calls.sources["", CALLER, origins.outline(made)] += 1
         if _generators() != before:
             random.setstate(state)
@@ -252,10 +313,14 @@ def _fixed_exponential(torch: Any) -> contextlib.AbstractContextManager[None]:
 
 def nothing_dropped(torch: Any) -> Any:
     """A context in which nothing is dropped, in whatever mode the model is, and draws give fixed numbers."""
-    return _mode(torch, ModeCalls(), CallStack(), drop=False)
+    return _mode(torch, ModeCalls(), CallStack())
 
 
-def _mode(torch: Any, calls: ModeCalls, stack: CallStack, *, drop: bool, origins: Origins | None = None) -> Any:
+def _mode(
+    torch: Any, calls: ModeCalls, stack: CallStack, origins: Origins | None = None, readers: Readers | None = None
+) -> Any:
+    """Sees all calls; where they are only to be noted, what drops drops, and what draws draws."""
+
     class CallMode(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs, name = kwargs or {}, getattr(func, "__name__", "")
@@ -263,23 +328,23 @@ def _mode(torch: Any, calls: ModeCalls, stack: CallStack, *, drop: bool, origins
             numbers = ""
             if without is not None:
                 calls.random.append(RandomCall(stack.path, "dropout", rate, name))
-                if rate and not drop:
+                if rate and readers is None:
                     args, kwargs = without
             elif name in NORMS:
                 _note_norm(func, args, kwargs, calls, stack.path)
             else:
                 if name in RANDOM:
                     calls.random.append(RandomCall(stack.path, name, 0.0))
-                    if not drop:
+                    if readers is None:
                         return _drawn(torch, func, args, kwargs)
                 given = () if name in _BY_MODE else (*args, *kwargs.values())
                 numbers = repr([each for each in given if type(each) in (int, float, bool, str)])
-            if name in _QUESTIONS or origins is None:
+            if name in _QUESTIONS or origins is None or readers is None:
                 return func(*args, **kwargs)
             path, tensors = stack.path, [each for each in args if isinstance(each, torch.Tensor)]
             calls.functions[path, name, numbers] += 1
             calls.sources[path, name, repr([origins.of(each) for each in tensors])] += 1
-            made = func(*args, **kwargs)
+            made = readers.called(func, args, kwargs, draws=without is not None or name in RANDOM)
             if without is not None and tensors and name in DROPOUT and name != "scaled_dot_product_attention":
                 origins.passed(made, tensors[0])
             else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -50,6 +51,8 @@ def untouched(torch: Any, module: Any, parameters: bool = True) -> Iterator[list
                     continue  # where nothing is computed, nothing was written: `without_computing`
                 strided = data.layout is torch.strided and not data.is_meta
                 moved, value.data = strided and value.data_ptr() != data.data_ptr(), data
+                if value.grad_fn is not None:
+                    value.detach_()  # what was written in place with gradients
                 if moved or not strided or not torch.equal(data, copy):
                     changed.append(value)
                     data.copy_(copy)
@@ -96,8 +99,8 @@ def double_mode(torch: Any, note: Callable[[], None] = lambda: None) -> Iterator
 
     The eps and momentum of `batch_norm` are what float32 makes of them: OneFlow 0.9.0 has them so in float64 too, and
     the difference of 2.5e-8 would hide others; one without statistics is a formula there. Its momentum is 1 less
-    float32's 1 - momentum, in float32. So it has the slope of `leaky_relu`, and the difference would grow from layer to
-    layer.
+    float32's 1 - momentum, in float32. So it has the slope of `leaky_relu` and the 0.044715 of gelu by tanh, and the
+    difference would grow from layer to layer.
 
     Args:
         torch: the module `torch`.
@@ -105,7 +108,7 @@ def double_mode(torch: Any, note: Callable[[], None] = lambda: None) -> Iterator
     """
     batch_norm = torch.nn.functional.batch_norm
     order = inspect.signature(batch_norm)
-    leaky_relu = torch.nn.functional.leaky_relu
+    leaky_relu, gelu = torch.nn.functional.leaky_relu, torch.nn.functional.gelu
     of_leaky_relu = inspect.signature(leaky_relu)
 
     def grouped_mm(rows: Any, weights: Any, *, offs: Any, **rest: Any) -> Any:
@@ -113,6 +116,9 @@ def double_mode(torch: Any, note: Callable[[], None] = lambda: None) -> Iterator
         ends = offs.tolist()
         parts = [rows[a:b] @ weights[n] for n, (a, b) in enumerate(zip([0, *ends], ends, strict=False))]
         return torch.cat([*parts, rows.new_zeros(rows.shape[0] - ends[-1], weights.shape[-1])])
+
+    def gelu_by_tanh(x: Any) -> Any:
+        return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + rounded(0.044715) * x**3)))
 
     class Doubles(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -132,6 +138,9 @@ def double_mode(torch: Any, note: Callable[[], None] = lambda: None) -> Iterator
                 slope, kwargs["negative_slope"] = kwargs["negative_slope"], rounded(kwargs["negative_slope"])
                 if slope != kwargs["negative_slope"]:
                     note()
+            if func is gelu and "tanh" in (*args[1:], *(kwargs or {}).values()):
+                note()
+                func, args, kwargs = gelu_by_tanh, (args[0] if args else kwargs["input"],), {}
             if func in literals:
                 made = func(*args, **{name: widened(value) for name, value in (kwargs or {}).items()})
                 with torch._C.DisableTorchFunction():  # a program holds it in float32, and so does the converted model
@@ -183,6 +192,11 @@ def shaken(torch: Any, module: Any, seed: int) -> Iterator[None]:
     finally:
         for parameter, data in kept:
             parameter.data = data
+
+
+def version_of(tensor: Any) -> int:
+    """Counts what was written into a tensor; tensors of inference mode have no counter."""
+    return -1 if tensor.is_inference() else int(tensor._version)
 
 
 def has_rounding(tensor: Any) -> bool:

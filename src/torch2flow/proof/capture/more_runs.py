@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from torch2flow.errors import Torch2FlowError
 from torch2flow.proof.capture.axes import Call
 from torch2flow.proof.capture.control_flow import DECISIONS
+from torch2flow.proof.capture.factories import in_words
 from torch2flow.proof.capture.inputs import GROWTH, odd_sizes, second_sizes
-from torch2flow.proof.capture.references import LARGE, ReferenceRecorder, input_leaves
+from torch2flow.proof.capture.references import LARGE, OTHER, ReferenceRecorder, input_leaves
 from torch2flow.runtime.nested import replaced
 
 LARGER = 100.0
@@ -68,20 +68,13 @@ def more_runs(
 
     if any(floats(leaf) for _, leaf in input_leaves(*call)):
         large = replaced(call, lambda leaf: leaf * LARGER if floats(leaf) else leaf)
-        ordered = EqualValues(torch)
         try:
-            with ordered.noted():
-                outputs = reference.run(*large)
+            outputs = reference.run(*large)
         except Torch2FlowError:
             raise
         except Exception:  # the module takes none so large: it asserts something of its values
             outputs = None
-        if ordered.function:
-            reference.metadata["large"] = (
-                f"outputs of large inputs were not compared: `{ordered.function}` sorts equal values there, "
-                "and neither library says in which order"
-            )
-        elif outputs is not None and all(leaf.isfinite().all() for leaf in reference.leaves(outputs) if floats(leaf)):
+        if outputs is not None and all(leaf.isfinite().all() for leaf in reference.leaves(outputs) if floats(leaf)):
             reference.inputs(f"{LARGE}input", *large)
             reference.outputs(f"{LARGE}output", outputs)
             runs[LARGE] = large
@@ -90,35 +83,24 @@ def more_runs(
     return runs, second if "second." in runs else {}
 
 
-@dataclass
-class EqualValues:
-    """Whether a run sorts equal values, as where a sigmoid is 1: what comes first is then the library's choice.
+def other_mode(reference: ReferenceRecorder, runs: dict[str, Call]) -> str:
+    """Records the mode that was not captured at other sizes too; a note where the module does not take them there.
 
-    Attributes:
-        torch: the module `torch`.
-        function: the first function that did; "" where none has.
+    Args:
+        reference: records; of the train mode, if it has recorded a step of training.
+        runs: the inputs of each run by its prefix, to which this one is added.
     """
-
-    torch: Any
-    function: str = ""
-
-    def noted(self) -> Any:
-        """A context in which the functions that sort are asked."""
-        torch = self.torch
-        homes = (torch, torch.Tensor)
-        places = {getattr(home, name): at for home in homes for name, at in (("topk", 2), ("sort", 1), ("argsort", 1))}
-
-        class SortMode(torch.overrides.TorchFunctionMode):  # type: ignore[misc, name-defined]
-            def __torch_function__(mode, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-                kwargs, place = kwargs or {}, places.get(func)
-                if place is not None and not self.function:
-                    values = args[0] if args else kwargs["input"]
-                    dim = kwargs.get("dim", args[place] if place < len(args) else -1)
-                    if values.ndim and not values.sort(dim)[0].diff(dim=dim).all():
-                        self.function = func.__name__
-                return func(*args, **kwargs)
-
-        return SortMode()
+    training = reference.module.training
+    if "second." not in runs or not (training or reference.trained):
+        return ""
+    try:
+        reference.forward(*runs["second."], OTHER, layers=False)
+    except OSError:
+        raise
+    except Exception as error:
+        return f"in {'eval' if training else 'train'} mode other sizes are not compared: {in_words(error, 200)}"
+    runs[OTHER] = runs["second."]
+    return ""
 
 
 def _other_branches(reference: ReferenceRecorder, call: Call) -> dict[str, Call]:

@@ -16,7 +16,7 @@ from torch2flow.proof.capture.exporting import Exported
 from torch2flow.proof.capture.factories import in_words
 from torch2flow.proof.capture.mode_calls import ModeCalls, differences
 from torch2flow.proof.capture.module_state import untouched
-from torch2flow.proof.capture.more_runs import more_runs
+from torch2flow.proof.capture.more_runs import more_runs, other_mode
 from torch2flow.proof.capture.recording import Recording
 from torch2flow.proof.capture.references import EVAL, ReferenceRecorder, input_leaves, leaves_of
 
@@ -67,6 +67,8 @@ def recorded_runs(
         notes.append(f"training is not compared: {job.untrained}")
     elif job.gradients:
         notes.append(reference.training(args, kwargs))
+    if EVAL in runs or not job.train:
+        notes.append(other_mode(reference, runs))
     notes.append(reference.everything_in_float64(job.call, runs, layers=layers))
     captured.notes += filter(None, notes)
     return {**_metadata(job, captured), **reference.metadata}

@@ -17,6 +17,7 @@ from typing import Any
 from torch2flow.checkpoints.dtypes import DTYPES, find_dtype
 from torch2flow.proof.attributes import Attributes
 from torch2flow.proof.capture.control_flow import plain_control_flow
+from torch2flow.proof.capture.equal_values import EqualValues
 from torch2flow.proof.capture.exporting import fast_paths_off
 from torch2flow.proof.capture.factories import in_words
 from torch2flow.proof.capture.layers import LayerRow, Layers, OwnNoise, RandomTensors
@@ -68,6 +69,9 @@ LARGE = "large."
 
 EVAL = "eval."
 """The prefix of what was recorded in eval mode of a module that was captured in train mode."""
+
+OTHER = "other."
+"""The prefix of what was recorded in the mode that was not captured, of inputs of other sizes."""
 
 SEEDS = 8
 """How often a model that draws is run, to see whether other seeds give other results."""
@@ -133,6 +137,8 @@ class ReferenceRecorder:
         self.trained = False
         self.of_inputs = True
         self.calls: dict[str, list[RandomCall]] = {}
+        self.ties = EqualValues(torch)
+        self.tied: dict[str, str] = {}  # by the names of outputs, the function that chose among equal values
 
     # -- what is recorded --------------------------------------------------------------------------------
 
@@ -194,10 +200,37 @@ class ReferenceRecorder:
     def outputs(self, name: str, value: Any) -> list[Any]:
         """Appends the tensors of an output, each under its number among all leaves; returns the leaves."""
         leaves = self.leaves(value)
+        if self.ties.function and not self.doubles and self.spread is None:
+            self.tied[name] = self.ties.function
         for number, leaf in enumerate(leaves):
             if isinstance(leaf, self.torch.Tensor):
                 self.tensor(f"{name}.{number}", leaf)
         return leaves
+
+    def equal_values(self, call: Any, runs: Mapping[str, Any]) -> None:
+        """Notes the tensors that are others where the last of equal values is chosen instead of the first.
+
+        Args:
+            call: positional and keyword inputs.
+            runs: those of other runs, by their prefix.
+        """
+        self.ties.backwards, open_ones = True, set()
+        for name in self.tied:
+            prefix = name.removesuffix("output")
+            watcher = None if prefix else RandomTensors(self, self.rows)
+            args, kwargs = runs.get(prefix, call)
+            for number, leaf in enumerate(self.leaves(self.run_of(prefix, args, kwargs, watcher))):
+                named = f"{name}.{number}"
+                if isinstance(leaf, self.torch.Tensor) and not _same(
+                    self.torch, as_pairs(self.torch, leaf).cpu(), self.recorded(named)
+                ):
+                    open_ones.add(named)
+            open_ones |= watcher.random if watcher else set()
+        self.ties.backwards = False
+        if open_ones:
+            self.metadata["ties"] = json.dumps(
+                {"function": next(iter(self.tied.values())), "tensors": sorted(open_ones)}
+            )
 
     def leaves(self, value: Any) -> list[Any]:
         """All parts of a nested value, as `torch.export` orders them."""
@@ -221,7 +254,8 @@ class ReferenceRecorder:
         args, kwargs = self.copies(args, kwargs)
         precision = double_mode(torch, self._note_literal) if self.doubles else contextlib.nullcontext()
         off = dropout_off(self.module) if self.attributes else contextlib.nullcontext()
-        plain = (fast_paths_off(torch), plain_control_flow(torch), nothing_dropped(torch), ties_in_order(torch))
+        plain = (fast_paths_off(torch), plain_control_flow(torch), nothing_dropped(torch), ties_in_order(torch),
+                 self.ties.noted())  # fmt: skip
         with contextlib.ExitStack() as stack:
             for each in (*plain, precision, off):
                 stack.enter_context(each)
@@ -248,13 +282,17 @@ class ReferenceRecorder:
         self.say(f"recording outputs{' in float64' if self.doubles else ''}")
         hooked = [id(part) for part in self.module.modules() if part._forward_hooks]
         watcher = Layers(self, inputs=not self.doubles, hooked=hooked) if layers else None
-        times, train = (2 if name == "again." else 1), (False if name == EVAL else None)
-        output = self.run(args, kwargs, watcher, times=times, train=train)
+        output = self.run_of(name, args, kwargs, watcher)
         if watcher is not None:
             self.rows = self.rows or watcher.rows
         if not name and not self.doubles:
             self.metadata["outline"] = json.dumps(outline(output, self._dtype_name))
         return self.outputs(f"{name}output", output)
+
+    def run_of(self, prefix: str, args: tuple[Any, ...], kwargs: dict[str, Any], watcher: Watcher | None = None) -> Any:
+        """What the module gives in the run of a prefix: how often it is called, and in which mode."""
+        modes = {EVAL: False, OTHER: not self.module.training}
+        return self.run(args, kwargs, watcher, times=2 if prefix == "again." else 1, train=modes.get(prefix))
 
     def _dtype_name(self, value: Any) -> str | None:
         if not isinstance(value, self.torch.Tensor):
@@ -283,6 +321,7 @@ class ReferenceRecorder:
             self.metadata["lr"] = str(LEARNING_RATE)
             self.metadata["adamw"] = json.dumps(ADAMW)
         self.metadata["float64"] = "recorded"
+        self.equal_values(call, runs)
         try:
             with self.in_float64():
                 self.forward(*call, layers=layers)
@@ -372,7 +411,7 @@ class ReferenceRecorder:
             before = (
                 {name: value.clone() for name, value in self.module.named_buffers()} if self.weights is None else {}
             )
-            held = Attributes(self.module)
+            held, self.ties.function = Attributes(self.module), ""
             for _ in range(times - 1):
                 self.call(*halved(self.torch, (args, kwargs)))
             output = self.call(args, kwargs)

@@ -12,7 +12,7 @@ from torch2flow._version import __version__
 from torch2flow.proof.capture.axes import Call
 from torch2flow.proof.capture.factories import raised
 from torch2flow.proof.capture.module_state import untouched
-from torch2flow.proof.capture.more_runs import more_runs
+from torch2flow.proof.capture.more_runs import more_runs, other_mode
 from torch2flow.proof.capture.recording import Recording
 from torch2flow.proof.capture.references import ReferenceRecorder, Say, input_leaves
 from torch2flow.proof.capture.runtime import quiet
@@ -79,7 +79,7 @@ def record_module(
             runs, second = more_runs(reference, call, dict(free or {}), resized)
             notes += [_NO_OTHER_SIZE] if free and not second else []
         if gradients:
-            notes += filter(None, [reference.training(*call)])
+            notes += filter(None, [reference.training(*call), "" if train else other_mode(reference, runs)])
         note = reference.everything_in_float64(call, runs, layers=layers)
         about = {
             "torch2flow": __version__,

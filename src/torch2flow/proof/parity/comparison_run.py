@@ -13,7 +13,8 @@ from torch2flow.checkpoints.oneflow.dtypes import WIDENED_TO
 from torch2flow.proof.digests import digest
 from torch2flow.proof.outline import first_difference, outline
 from torch2flow.proof.parity.compared_models import Subject
-from torch2flow.proof.parity.graph_mode import first_in_graph
+from torch2flow.proof.parity.graph_mode import REFUSED, first_in_graph
+from torch2flow.proof.parity.judge import FINE
 from torch2flow.proof.parity.known_differences import LITERALS, MISSING, known_deviations
 from torch2flow.proof.parity.layers import EndToEnd, OneByOne, first_line, module_of
 from torch2flow.proof.parity.ledger import PARTS, RUNS, TRAINED, Ledger
@@ -22,12 +23,17 @@ from torch2flow.proof.parity.reference import Reference
 from torch2flow.proof.parity.runner import Runner
 from torch2flow.proof.parity.stored_values import another_weight
 from torch2flow.proof.parity.training import (
+    IN_GRAPH,
     compare_trainable,
     compare_training,
     compare_training_in_float64,
+    compare_training_in_graph,
     locate_in_backward,
 )
 from torch2flow.proof.watching import watched
+
+OTHER_MODE = "other_mode"
+"""What is run after it is known whether the model draws, in train mode, what PyTorch drops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ class Run:
         if layers:
             self._try("own", self._one_by_one, model)
         for part, prefix in RUNS.items():
-            if prefix and self.reference.names(f"{prefix}output."):
+            if prefix and part != OTHER_MODE and self.reference.names(f"{prefix}output."):
                 self._try(part, self._run_more, model, part, prefix)
         if self.request.graph:
             self._try("graph", self._graph, model)
@@ -99,6 +105,8 @@ class Run:
             self._try("dropout", compare_dropout, self.runner, model)
             if self.reference.names("train.gradient.") or self.reference.metadata.get("training"):
                 self._try("trainable", compare_trainable, self.runner, model)
+        if self.reference.names(f"{RUNS[OTHER_MODE]}output.") and not self.ledger.untrained:
+            self._try(OTHER_MODE, self._run_more, model, OTHER_MODE, RUNS[OTHER_MODE])
         del model
         if doubles:
             self._try("float64", self._in_float64, layers)
@@ -108,6 +116,9 @@ class Run:
                 self._try("training in float64", compare_training_in_float64, self.runner)
             if not self.ledger.fine("gradients"):
                 self._try("locating in float64", self._locate, layers and doubles)
+            if self.request.graph and "graph" in self.ledger.parts:
+                self._graph_training(doubles)
+        self._leave_ties()
         self.ledger.note_left_out(self.subject.exercised.left_out())
 
     def _try(self, part: str, run: Callable[..., None], *arguments: Any) -> None:
@@ -236,10 +247,53 @@ class Run:
         random = random_outputs(self.reference)
         if random:
             self.ledger.remark("in graph mode only what is not random was compared")
-        self.runner.judge("graph", self.runner.in_graph_mode(model), "output.", leave=random)
+        try:
+            found = self.runner.in_graph_mode(model)
+        except Exception as error:
+            why = first_line(error)
+            if _refused(why) == why:
+                raise
+            self.ledger.note_missing(f"Graph mode was not compared: {_refused(why)}.")
+            return
+        self.runner.judge("graph", found, self.runner.in_graph, leave=random)
         if self.ledger.verdict("graph") == "different":
             with self.runner.nothing_dropped(model):
-                self.ledger.note_graph(first_in_graph(self.flow, model, self.runner.inputs))
+                self.ledger.note_graph(first_in_graph(self.flow, model, self.runner.calls))
+
+    def _graph_training(self, doubles: bool) -> None:
+        """Compares a step of training in graph mode, in which OneFlow can't run some code that it runs eagerly."""
+        why = "OneFlow ends the process" if IN_GRAPH in self.request.crashed else ""
+        try:
+            if not why:
+                compare_training_in_graph(self.runner, doubles=doubles)
+        except Exception as error:
+            why = first_line(error)
+        if why:
+            self.ledger.note_missing(f"Training in graph mode was not compared: {_refused(why)}.")
+
+    def _leave_ties(self) -> None:
+        """Leaves out what differs and depends on which of equal values comes first, as neither library says."""
+        ties = self.reference.notes.get("ties")
+        if ties is None:
+            return
+        tied, parts = set(ties["tensors"]), self.ledger.parts
+        places = {**{part: f"{prefix}output." for part, prefix in RUNS.items()}, "train_outputs": "output.",
+                  "graph": self.runner.in_graph}  # fmt: skip
+        trained = any(name.startswith("output.") and self.reference.array(name).dtype.kind == "f" for name in tied)
+        left = [
+            (part, name)
+            for part, entries in parts.items()
+            for name in entries
+            if not self.ledger.fine(part)
+            and entries[name].measure.verdict not in FINE
+            and (places.get(part, "") + name in tied or (trained and part in TRAINED))
+        ]
+        if left:
+            self.ledger.leave(left)
+            self.ledger.remark(
+                f"`{ties['function']}` meets equal values, and neither library says which of them comes first: "
+                f"{len(left)} tensors that depend on it differ, and were not compared"
+            )
 
     def _in_float64(self, layers: bool) -> None:
         self.say("running in float64")
@@ -248,7 +302,7 @@ class Run:
             if part in self.ledger.parts and (part == "outputs" or self.ledger.doubtful(part)):
                 self.runner.judge_double(part, self.runner.forward(model, prefix, double=True), f"{prefix}output.")
         if "graph" in self.ledger.parts:
-            self.runner.judge_double("graph", self.runner.in_graph_mode(model, double=True), "output.")
+            self.runner.judge_double("graph", self.runner.in_graph_mode(model, double=True), self.runner.in_graph)
         if layers and self.ledger.doubtful("own", "inputs"):
             self._one_by_one(model, double=True)
 
@@ -258,6 +312,11 @@ class Run:
             self._one_by_one(self.runner.model(double=True), double=True)
         if self.ledger.fine("outputs", "own", "inputs"):
             locate_in_backward(self.runner)
+
+
+def _refused(error: str) -> str:
+    """What OneFlow refuses in any Graph, in words; any other error as it is."""
+    return next((text for word, text in REFUSED.items() if word in error), error)
 
 
 def _dtype_name(tensor: Any) -> str:

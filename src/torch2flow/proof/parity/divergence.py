@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from torch2flow.proof.parity.judge import FINE
 from torch2flow.proof.parity.ledger import PARTS, RUNS, JudgedTensor, Ledger
+from torch2flow.proof.parity.likely_causes import OTHER_SIZES, SIZE_IS_FIXED
 from torch2flow.proof.parity.reference import RecordedCall, Reference
 
 NO_KERNEL = "OneFlow 0.9.0 lacks most kernels for 16-bit numbers on a CPU: convert with --dtype float32, or use a GPU"
@@ -265,6 +266,15 @@ def _graph(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
         where = f"the code of `{ledger.graph}`" if ledger.graph else "the model's own code"
         sentence = f"The outputs in graph mode differ: {name}, for one, {_differs(bad[name])}; eagerly they agree. "
         yield Divergence(ledger.graph, "", "graph", name, f"{sentence}It starts in {where}.", bad[name].likely)
+    bad = _bad(ledger, "graph_training")
+    if bad and ledger.fine("gradients", "buffers"):
+        outputs = [name for name in bad if name.startswith("output.")]
+        order = [name for name in reference.names("train.gradient.") if name in bad]
+        name = next(iter((*outputs, *reversed(order), *bad)))
+        path = ledger.graph if outputs else name.rpartition(".")[0]
+        told = f"`{name}`, for one, {_differs(bad[name])}; eagerly it agrees."
+        sentence = f"A step of training in graph mode differs: {told}"
+        yield Divergence(path, "", "graph_training", name, sentence, bad[name].likely)
 
 
 def _outputs(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
@@ -277,7 +287,8 @@ def _rest(ledger: Ledger, reference: Reference) -> Iterator[Divergence]:
     for where, text in ledger.failures.items():
         path = ledger.failed_in.get(where, "")
         at = f" in `{path}`" if path else ""
-        yield Divergence(path, "", where, "", f"The part '{where}' can't be run{at}: {text}", _why_not_run(text))
+        likely = ((SIZE_IS_FIXED,) if where in OTHER_SIZES else ()) + _why_not_run(text)
+        yield Divergence(path, "", where, "", f"The part '{where}' can't be run{at}: {text}", likely)
 
 
 def _anywhere(ledger: Ledger, reference: Reference, parts: Iterable[str]) -> Iterator[Divergence]:

@@ -69,8 +69,10 @@ def compare_isolated(
         if not ending:
             break
         name = inside[-1] if inside else phases[-1]
-        ledger.fail(name, ending)
-        if not inside or name in request.crashed:
+        again = name in request.crashed
+        if inside or again:  # what ends it outside of a layer, and once in many times, is OneFlow's own
+            ledger.fail(name, ending)
+        if again:
             break
         request = replace(request, crashed=(*request.crashed, name))
     return versions

@@ -40,6 +40,7 @@ PARTS = {
     "branch_2": "outputs of a third branch",
     "again": "outputs of a second call",
     "eval_outputs": "outputs in eval mode",
+    "other_mode": "outputs in the other mode at other sizes",
     "random": "random outputs",
     "graph": "outputs in graph mode",
     "own": "layers, one by one",
@@ -53,16 +54,26 @@ PARTS = {
     "later_buffers": "buffers after two steps",
     "sgd": "parameters after SGD",
     "adamw": "parameters after AdamW",
+    "graph_training": "a step in graph mode",
 }
 """What is judged, in the order in which it is shown. `modules`, the layers end to end, is shown and not judged."""
 
 RUNS = {
     "outputs": "", "second": "second.", "third": "third.", "large": "large.", "again": "again.", "branch": "branch.",
-    "branch_2": "branch_2.", "eval_outputs": "eval.",
+    "branch_2": "branch_2.", "eval_outputs": "eval.", "other_mode": "other.",
 }  # fmt: skip
 """The runs that are compared by their outputs alone, with the prefix of their names in a recording."""
 
-TRAINED = ("train_outputs", "gradients", "input_gradients", "buffers", "later_buffers", "sgd", "adamw")
+TRAINED = (
+    "train_outputs",
+    "gradients",
+    "input_gradients",
+    "buffers",
+    "later_buffers",
+    "sgd",
+    "adamw",
+    "graph_training",
+)
 """What is computed in train mode."""
 
 FORWARD = ("train_outputs", "buffers")
@@ -101,6 +112,7 @@ class Ledger:
         self.call_pairs: dict[str, str] = {}
         self.random = False
         self.untrained = ""
+        self.missing: list[str] = []
         self.in_train_mode = False
         self.remarks: list[str] = []
         self.backward: list[str] | None = None
@@ -124,7 +136,8 @@ class Ledger:
             spread: how far PyTorch's float32 spreads around that.
             origin: what else is known of it, as `causes.Evidence` has it: `cls`, `given`, `before`.
         """
-        forward = part in FORWARD or (self.in_train_mode and part not in (*TRAINED, "eval_outputs"))
+        mode = self.in_train_mode != (part == "other_mode")
+        forward = part in FORWARD or (mode and part not in (*TRAINED, "eval_outputs"))
         digits = TRAINED_DIGITS if forward else KINKED_DIGITS if part in TRAINED else DIGITS
         made = replace(measure(found, exact, single, spread), digits=digits)
         shown = part in WITH_HISTOGRAM
@@ -221,6 +234,10 @@ class Ledger:
         """Notes which recorded calls others are compared with than those of their names, and tensors not to compare."""
         self._note({"pairs": pairs, "left": list(left)})
 
+    def leave(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Takes back what was judged of some tensors, each by its part and name."""
+        self._note({"taken_back": [list(each) for each in rows]})
+
     def note_random(self) -> None:
         """Notes that two runs of the OneFlow model differ."""
         self._note({"random": True})
@@ -228,6 +245,10 @@ class Ledger:
     def note_untrained(self, why: str) -> None:
         """Notes why training is not compared, although it was recorded."""
         self._note({"untrained": why})
+
+    def note_missing(self, text: str) -> None:
+        """Notes what was asked for and could not be compared, in a sentence."""
+        self._note({"missing": text})
 
     def note_backward(self, names: list[str]) -> None:
         """Notes the calls whose gradient does not fit their own outputs, the innermost first."""
@@ -289,9 +310,14 @@ class Ledger:
             for name in row["left"]:
                 self.parts.get("modules", {}).pop(name, None)
         elif "remark" in row:
-            self.remarks.append(row["remark"])
+            self.remarks += [row["remark"]] if row["remark"] not in self.remarks else []
         elif "random" in row:
             self.random = row["random"]
+        elif "taken_back" in row:
+            for part, name in row["taken_back"]:
+                self.parts.get(part, {}).pop(name, None)
+        elif "missing" in row:
+            self.missing += [row["missing"]] if row["missing"] not in self.missing else []
         elif "untrained" in row:
             self.untrained = row["untrained"]
         elif "left_out" in row:

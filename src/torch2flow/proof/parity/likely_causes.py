@@ -320,6 +320,10 @@ LAYER_WITH_WEIGHTS = re.compile(
 ANY_CODE = "the code between the layers: another order of what it does, a residual left out, another weight or constant"
 """The cause that is told if nothing more precise is known."""
 
+OTHER_SIZES = ("second", "third", "other_mode")
+SIZE_IS_FIXED = "a size is fixed in the code, or a branch asks for it"
+"""The cause of what only runs at other sizes show."""
+
 CAUSES = (
     Cause(lambda e: e.swapped(), "this is what PyTorch gives as {}: two values are swapped"),
     Cause(
@@ -346,8 +350,12 @@ CAUSES = (
         lambda e: e.part == "again",
         "the first call leaves something behind that the second one meets: a counter, a cache, a buffer",
     ),
-    Cause(lambda e: e.part in ("second", "third"), "a size is fixed in the code, or a branch asks for it"),
+    Cause(lambda e: e.part in OTHER_SIZES, SIZE_IS_FIXED),
     Cause(lambda e: e.part == "eval_outputs", "the code takes another way in eval mode: a branch by `self.training`"),
+    Cause(
+        lambda e: e.part == "graph_training",
+        "the code takes another way in graph mode, or OneFlow trains an operator otherwise there",
+    ),
     Cause(
         lambda e: e.part.endswith("gradients"),
         "part of the gradient is missing: a detach or no_grad cuts off a branch, or a weight is not tied to another",

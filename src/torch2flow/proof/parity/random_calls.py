@@ -51,7 +51,6 @@ class DropoutWatcher(CallStack):
         busy: how many dropouts are under way: one inside another is the same.
         drawing: the paths of the modules whose own code draws random numbers.
         whole: by path, whether its dropouts drop whole channels; where inputs don't tell, it is not there.
-        called: the paths of all modules that ran.
     """
 
     calls: list[RandomCall] = field(default_factory=list)
@@ -59,13 +58,11 @@ class DropoutWatcher(CallStack):
     faults: dict[str, str] = field(default_factory=dict)
     drawing: set[str] = field(default_factory=set)
     whole: dict[str, bool] = field(default_factory=dict)
-    called: set[str] = field(default_factory=set)
 
     def around(
         self, call: WatchedCall, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Calls `forward`; a module that itself drops is noted."""
-        self.called.add(call.path)
         rate = _rate_of_module(call.module)
         if not rate:
             return super().around(call, forward, args, kwargs)

@@ -88,14 +88,21 @@ class AdamWSettings(TypedDict):
     weight_decay: float
 
 
-RandomRow = tuple[Name, Name, float, Name]
-"""A `RandomCall`."""
+RandomRow = tuple[Name, Name, float, Name] | tuple[Name, Name, float, Name, bool]
+"""A `RandomCall`; older recordings don't say whether it is read."""
 
 
 class DrawsNote(TypedDict):
     """Of a model that stays random: of how many runs mean and deviation are, and which tensors other draws change."""
 
     draws: Annotated[Count, Demand(lambda count: 2 <= count <= 10_000, "a whole number from 2 to 10000")]
+    tensors: list[Name]
+
+
+class TiesNote(TypedDict):
+    """Of a model that chooses among equal values: the function, and which tensors another choice changes."""
+
+    function: Name
     tensors: list[Name]
 
 
@@ -113,6 +120,7 @@ class Notes(TypedDict, total=False):
     spread: dict[str, float]
     random_calls: dict[str, list[RandomRow]]
     random: DrawsNote
+    ties: TiesNote
     trainable: list[Name]
     moved_in_eval: list[Name]
 

@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -246,8 +246,9 @@ class ModelRepair(ModuleRepair):
             self.trying(self.trials)
         runner, trial = self.runner, Trial()
         train = self.prefix == "train."
+        model = self.model.train(train or runner.reference.metadata.get("mode") == "train")
         try:
-            output = runner.forward(self.model.train(train), "" if train else self.prefix)
+            output = runner.forward(model, "" if train else self.prefix)
         except Exception:  # a change may make code that can't be run
             return None
         for name, single, exact in runner.reference.pairs(f"{self.prefix}output."):
@@ -255,6 +256,13 @@ class ModelRepair(ModuleRepair):
                 trial.judge("own", name, output[name].detach().numpy(), single, exact)
                 trial.meet(name)
         return trial
+
+    def explained(self) -> bool:
+        """Whether the code, as it is now, makes PyTorch's numbers, in the first run too: a constant fits any number."""
+        if not super().explained():
+            return False
+        first = replace(self, prefix="").run() if self.prefix else None
+        return not self.prefix or (first is not None and not first.bad())
 
 
 Explained = tuple[str, str]

@@ -22,6 +22,9 @@ Array = np.ndarray[Any, Any]
 EVAL = RUNS["eval_outputs"]
 """The run in eval mode of a model that was captured in train mode."""
 
+OTHER = RUNS["other_mode"]
+"""The run in the mode that was not captured, with the inputs of other sizes."""
+
 TWICE = ("again.", EVAL)
 """The runs whose inputs are those of the first."""
 
@@ -70,8 +73,8 @@ class Runner:
                 half = self.reference.metadata.get("again") == "halved"
                 args, keywords = self.inputs(double=double, scale=0.5 if half else 1.0)
                 model(*args, **keywords)
-            if prefix == EVAL:
-                model.eval()
+            if prefix in (EVAL, OTHER):
+                model.train(prefix == OTHER and not model.training)
             args, keywords = self.inputs(prefix, double=double)
             before = {name: value.numpy().copy() for name, value in model.named_buffers()} if prefix in TWICE else {}
             output = model(*args, **keywords)
@@ -84,11 +87,24 @@ class Runner:
         return self.numbered(self.run(model, prefix, double=double))
 
     def in_graph_mode(self, model: Any, *, double: bool = False) -> dict[str, Any]:
-        """The same of a `flow.nn.Graph`."""
-        args, keywords = self.inputs(double=double)
+        """The same of a `flow.nn.Graph`; of its second call, if one was recorded, which shows what the first froze."""
         with untouched(self.flow, model), self.nothing_dropped(model):
-            places, tensors, _ = run_as_graph(self.flow, model, args, keywords)
+            places, tensors, _ = run_as_graph(self.flow, model, self.calls(double=double))
         return {str(place): tensor for place, tensor in zip(places, tensors, strict=True)}
+
+    def calls(self, *, double: bool = False) -> list[Any]:
+        """The inputs of the calls of a Graph: those of the first of two are half as large."""
+        twice = self.reference.names("again.output.") and self.reference.metadata.get("again") == "halved"
+        first = [self.inputs(double=double, scale=0.5)] if twice else []
+        return [*first, self.inputs(double=double)]
+
+    @property
+    def in_graph(self) -> str:
+        """The prefix of what was recorded of the last call of a Graph: that of the first where both gave the same."""
+        names = self.reference.names("again.output.")
+        pairs = [[self.reference.array(f"{prefix}output.{name}") for prefix in ("", "again.")] for name in names]
+        same = all(np.array_equal(one, two, equal_nan=one.dtype.kind == "f") for one, two in pairs)
+        return "output." if same else "again.output."
 
     def tensor(self, array: Array, double: bool = False) -> Any:
         """A OneFlow tensor of recorded values."""
@@ -98,8 +114,7 @@ class Runner:
         self, prefix: str = "", *, double: bool = False, track: dict[str, Any] | None = None, scale: float = 1.0
     ) -> Any:
         """The recorded inputs; those of floating type times `scale`. They are put into `track`, and get gradients."""
-        if prefix in TWICE:
-            prefix = ""
+        prefix = "" if prefix in TWICE else RUNS["second"] if prefix == OTHER else prefix
 
         def convert(name: str, array: Array) -> Any:
             tensor = self.tensor(

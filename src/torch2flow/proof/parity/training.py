@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from torch2flow.errors import DifferenceError
 from torch2flow.proof.parity.backward import Backward
-from torch2flow.proof.parity.judge import distance_in_float64
+from torch2flow.proof.parity.graph_mode import first_in_graph, train_as_graph
+from torch2flow.proof.parity.judge import FINE, distance_in_float64
 from torch2flow.proof.parity.runner import Array, Runner
 from torch2flow.proof.sample import sample
 from torch2flow.proof.watching import watched
 
 KINKED = ("gradients", "input_gradients", "sgd")
 """The parts in which one ReLU or maximum changes much whose inputs round to another order."""
+
+IN_GRAPH = "training in graph mode"
+"""What is said before a step is made as a Graph, which some code ends the process by."""
+
+UNCOUNTED = "num_batches_tracked"
+"""What the names of buffers end with that OneFlow 0.9.0 does not count in graph mode."""
 
 AGAIN = 5
 """How often gradients that lose digits are computed again."""
@@ -84,6 +92,41 @@ def compare_training_in_float64(runner: Runner) -> None:
     if not runner.ledger.fine(*KINKED):
         _allow_rounding(runner, step)
         _look_again(runner)
+
+
+def compare_training_in_graph(runner: Runner, *, doubles: bool) -> None:
+    """Compares a step of training as a `flow.nn.Graph` with the eager one, which is compared with PyTorch's.
+
+    It is compared in float32 alone: OneFlow 0.9.0 has no optimizer of a Graph for float64.
+
+    Args:
+        runner: has the model and the recording.
+        doubles: whether the model runs in float64, which tells the noise of the eager step.
+    """
+    runner.say(IN_GRAPH)
+    flow, part, eager = runner.flow, "graph_training", _named(_step(runner))
+    exact = _named(_step(runner, double=True)) if doubles else eager
+    model = runner.subject.build(flow).train()
+    loss, rate = partial(_loss, runner, False), runner.reference.learning_rate
+    with runner.nothing_dropped(model):
+        found = train_as_graph(flow, model, runner.inputs(), loss, rate)
+    stepped = {name: sample(parameter.detach()) for name, parameter in model.named_parameters()}
+    outputs = {str(place): value for place, value in found.items()}
+    for name, value in _named(TrainingStep(outputs, {}, {}, dict(model.named_buffers()), {}, {}, stepped)).items():
+        spread = 10 * float(np.abs(eager[name] - exact[name]).max(initial=0))  # which float64 would have decided
+        runner.ledger.judge(part, name, value, eager[name], exact[name], spread=spread)
+    bad = [name for name, each in runner.ledger.parts[part].items() if each.measure.verdict not in FINE]
+    if any(name.startswith("output.") for name in bad):
+        model = runner.subject.build(flow).train()
+        with runner.nothing_dropped(model):
+            runner.ledger.note_graph(first_in_graph(flow, model, lambda: [runner.inputs()]))
+
+
+def _named(step: TrainingStep) -> dict[str, Array]:
+    """Outputs, buffers and parameters after a step by one name each, but for what OneFlow's Graphs do not count."""
+    outputs = {f"output.{name}": value for name, value in step.outputs.items()}
+    values = {**outputs, **step.buffers, **step.parameters}
+    return {name: value.detach().numpy() for name, value in values.items() if not name.endswith(UNCOUNTED)}
 
 
 def locate_in_backward(runner: Runner) -> None:
@@ -192,16 +235,8 @@ def _step(runner: Runner, *, double: bool = False, shaken: int | None = None) ->
     inputs: dict[str, Any] = {}
     args, keywords = runner.inputs(double=double, track=inputs)
     with runner.nothing_dropped(model):
-        outputs = runner.numbered(model(*args, **keywords))
-    names = reference.names("train.loss.weight.")
-    missing = [name for name in names if name not in outputs]
-    if missing:
-        raise DifferenceError(
-            f"PyTorch's model gives more in train mode than this one, output {missing[0]} for one: it was captured "
-            "in eval mode, and 'torch2flow capture --train' captures what it is in train mode"
-        )
-    weights = {name: runner.tensor(reference.array(f"train.loss.weight.{name}"), double) for name in names}
-    loss = sum((outputs[name] * weight).sum() for name, weight in weights.items())
+        output = model(*args, **keywords)
+    outputs, loss = runner.numbered(output), _loss(runner, double, output)
     if loss.requires_grad:  # else all gradients are missing, and each of them is told
         loss.backward()
     named = dict(model.named_parameters())
@@ -222,6 +257,20 @@ def _step(runner: Runner, *, double: bool = False, shaken: int | None = None) ->
                     named[name].data.copy_(value)
             model(*again, **keywords)
     return TrainingStep(outputs, gradients, got, buffers, dict(model.named_buffers()), before, stepped)
+
+
+def _loss(runner: Runner, double: bool, output: Any) -> Any:
+    """The recorded loss."""
+    outputs = runner.numbered(output)
+    names = runner.reference.names("train.loss.weight.")
+    missing = [name for name in names if name not in outputs]
+    if missing:
+        raise DifferenceError(
+            f"PyTorch's model gives more in train mode than this one, output {missing[0]} for one: it was captured "
+            "in eval mode, and 'torch2flow capture --train' captures what it is in train mode"
+        )
+    weights = {name: runner.tensor(runner.reference.array(f"train.loss.weight.{name}"), double) for name in names}
+    return sum((outputs[name] * weight).sum() for name, weight in weights.items())
 
 
 def _recorded_gradient(runner: Runner, name: str, double: bool) -> Any:

@@ -121,6 +121,7 @@ class Verification:
             told.append(f"Training was not compared: {why.removesuffix('.')}.")
         if said.get("input_gradients"):
             told.append(f"Gradients of inputs were not compared: {said['input_gradients'].removesuffix('.')}.")
+        told += self.ledger.missing
         if self.by_hand:
             told += [f"In {part} it does not run: {self.ledger.failures[part]}." for part in FLOAT64[:1]
                      if part in self.ledger.failures]  # fmt: skip
