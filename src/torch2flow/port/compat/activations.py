@@ -161,7 +161,12 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     return leaky_relu(input, (lower + upper) / 2, inplace)
 
 
-stands_for("torch.nn.functional.prelu", "torch.prelu", because="OneFlow's ends the process for some shapes.")(prelu)
+stands_for(
+    "torch.nn.functional.prelu",
+    "torch.prelu",
+    "torch.Tensor.prelu",
+    because="OneFlow's ends the process for some shapes.",
+)(prelu)
 
 
 @stands_for("torch.nn.functional.glu", because="OneFlow's takes no keyword `input=`.", only_with=("input",))

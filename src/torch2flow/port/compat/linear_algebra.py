@@ -67,7 +67,7 @@ def mv(input, vec):
     return matmul(input, vec)
 
 
-@stands_for("torch.dot", "torch.vdot", "torch.Tensor.dot", because="OneFlow's has no integers.")
+@stands_for("torch.dot", "torch.vdot", "torch.Tensor.dot", "torch.Tensor.vdot", because="OneFlow's has no integers.")
 def dot(input, tensor):
     return (input * tensor).sum()
 
