@@ -1,20 +1,22 @@
 """Methods that work in place, made of the functions that do not: comparisons, sums so far, logarithms and such."""
 
 from torch2flow.models.lowering.lazy import flow
+from torch2flow.models.lowering.operators.arithmetic import (
+    copysign,
+    greatest_common_divisor,
+    heaviside,
+    hypot,
+    least_common_multiple,
+)
 from torch2flow.port.compat.arithmetic import (
     atan2,
-    copysign,
     deg2rad,
     digamma,
     div,
     exp2,
     float_power,
     fraction,
-    greatest_common_divisor,
-    heaviside,
-    hypot,
     ldexp,
-    least_common_multiple,
     lgamma,
     logit,
     multiply,
