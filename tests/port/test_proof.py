@@ -27,6 +27,15 @@ class Net(nn.Module):
     def forward(self, x, scale=1.0):
         x = self.drop(self.norm(self.conv(x)))
         return torch.logsumexp(x.flatten(2), -1) * scale
+
+class Table(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = torch.sin(torch.exp(torch.linspace(0, 4, 600)))
+        self.line = nn.Linear(600, 2)
+
+    def forward(self, x):
+        return self.line(x * self.table.to(x.dtype))
 """
 CHECK = """
 import torch
@@ -55,9 +64,10 @@ def test_models_are_proven_as_they_are_and_an_edit_is_found(
 ) -> None:
     folder = write_tree({"nets.py": NETS, "check.py": CHECK})
     (folder / "models.txt").write_text(
-        "# one as it was ported, one that was edited, one that PyTorch does not build\n"
+        "# one as it was ported, one that was edited, one that PyTorch does not build, one with a constant\n"
         "nets:Net --input 'float32[batch,3,height,6]' --kwargs '{\"width\": 2}' --size height=6 --no-layers\n"
         "check.py:make(3) --no-training --no-layers\nnets:Nut\n"
+        "nets:Table --input 'float32[2,600]' --no-training\n"
     )
     out, _ = port(folder / "nets.py", "flow/nets_of_flow.py")
     out.write_text(out.read_text().replace("* scale", "* scale ** 0.999"))
@@ -65,7 +75,7 @@ def test_models_are_proven_as_they_are_and_an_edit_is_found(
     code, said, err = run_cli(*command, interpreter=oneflow_python, cwd=folder)
     found = json.loads(said)["models"]
     assert code == 1 and "did you mean Net?" in err
-    assert [model["verdict"] for model in found] == ["within noise", "different", "not compared"]
+    assert [model["verdict"] for model in found] == ["within noise", "different", "not compared", "within noise"]
     parts = [{part["name"] for part in model["parts"]} for model in found[:2]]
     assert {"weights", "form", "second", "third", "large", "again", "gradients", "buffers", "adamw"} <= parts[0]
     assert "outputs" in parts[1] and not {"gradients", "large"} & parts[1]

@@ -289,6 +289,7 @@ def main() -> None:
     import warnings
 
     import torch
+    import torch.nn.utils.prune
     import torch.utils.checkpoint
 
     from torch2flow.runtime import import_oneflow

@@ -66,19 +66,23 @@ def find(name: str) -> Api:
 
 def canonical(name: str) -> str:
     """The spelling under which a name is documented: `torch.nn.Conv2d` for `torch.nn.modules.conv.Conv2d`."""
-    name = _OLD_NAMES.get(name, name)
+    name = _OTHER_NAMES.get(name, name)
     return name if name in SUBSTITUTES else _table()[1].get(name, name)
 
 
-_OLD_NAMES = {
+_OTHER_NAMES = {
     "torch.nn.init." + name: f"torch.nn.init.{name}_"
     for name in """constant dirac eye kaiming_normal kaiming_uniform normal orthogonal sparse uniform xavier_normal
         xavier_uniform""".split()
 } | {
+    "torch.bilinear": "torch.nn.functional.bilinear",
     "torch.nn.NLLLoss2d": "torch.nn.NLLLoss",
     "torch.nn.utils.clip_grad.clip_grad_norm_": "torch.nn.utils.clip_grad_norm_",
+    "torch.special.expm1": "torch.expm1",
+    "torch.special.log1p": "torch.log1p",
+    "torch.special.round": "torch.round",
 }
-"""Names that PyTorch itself keeps for old code alone, and what each of them calls."""
+"""Other names of the same functions, most of which PyTorch keeps for old code alone, and what each of them calls."""
 
 
 @cache

@@ -21,7 +21,8 @@ def take_samples_without_batch() -> None:
     for name, count in DIMENSIONS.items():
         kind = getattr(nn, name)
         if not hasattr(kind.forward, "__wrapped__"):
-            kind.forward = _of_a_sample(kind.forward, count)
+            forward = _with_a_frozen_weight(kind.forward) if "Transpose" in name else kind.forward
+            kind.forward = _of_a_sample(forward, count)
         if name.startswith("Conv"):
             kind.transposed = "Transpose" in name
             if kind.transposed:
@@ -51,3 +52,18 @@ def _of_a_sample(forward: Any, count: int) -> Any:
         return tuple(each.squeeze(0) for each in found) if isinstance(found, tuple) else found.squeeze(0)
 
     return of_a_sample
+
+
+def _with_a_frozen_weight(forward: Any) -> Any:
+    """Backward, OneFlow 0.9.0 ends the process where the input has a gradient and the weight has none."""
+
+    def with_a_frozen_weight(self: Any, input: Any, *args: Any, **named: Any) -> Any:
+        if not input.requires_grad or self.weight.requires_grad:
+            return forward(self, input, *args, **named)
+        vars(self)["weight"] = self.weight.detach().requires_grad_()  # is found before the parameter
+        try:
+            return forward(self, input, *args, **named)
+        finally:
+            del vars(self)["weight"]
+
+    return with_a_frozen_weight

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from functools import cache
 from typing import Any
 
@@ -60,7 +61,7 @@ def needs_substitute(substitute: Substitute, call: ast.Call | None, bound: bool 
     assert call is not None
     parameters = _parameters(substitute.function)
     given: dict[str, ast.expr] = dict(zip(parameters[bound:], call.args, strict=False))
-    if not bound and parameters:
+    if not bound and parameters and parameters[0] in only:
         given.pop(parameters[0], None)  # only its keyword can be another in OneFlow
     if len(call.args) > len(parameters):
         given.pop(parameters[-1], None)  # one of many: a list of them all would be alone
@@ -89,7 +90,12 @@ def has_own(name: str, oneflow: str) -> bool:
 
 
 def _may_be(node: ast.expr, value: str) -> bool:
-    """Whether an expression may be a constant, or with `=` before it, is one; `?` stands for a tensor."""
+    """Whether an expression may be a constant, or with `=` before it, is one; `?` stands for a tensor.
+
+    With `~` before it, it is a pattern that is looked for in the constant.
+    """
+    if value.startswith("~"):
+        return not isinstance(node, ast.Constant) or re.search(value[1:], str(node.value)) is not None
     if value.startswith("="):
         return isinstance(node, ast.Constant) and str(node.value) == value[1:]
     if isinstance(node, ast.Constant):

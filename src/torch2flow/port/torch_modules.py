@@ -27,7 +27,8 @@ NOT_IN_ONEFLOW = frozenset(
     for name in (
         "_C", "_dynamo", "_dynamo.config", "_inductor", "_inductor.config", "_jit_internal", "_six", "_tensor",
         "_utils", "_prims", "_refs", "_VF", "_ops", "_decomp", "_subclasses", "_higher_order_ops", "_functorch",
-        "ao", "ao.quantization", "ao.nn", "autograd.function", "autograd.functional", "autograd.profiler",
+        "accelerator", "ao", "ao.quantization", "ao.nn", "autograd.function", "autograd.functional",
+        "autograd.profiler",
         "autograd.variable", "autograd.grad_mode", "autograd.forward_ad", "backends.cuda", "backends.cuda.matmul",
         "backends.mkldnn", "backends.mps", "backends.openmp", "backends.quantized", "backends.mkl", "compiler",
         "cuda.comm", "cuda.nccl", "cuda.nvtx", "cuda.random", "distributed.algorithms", "distributed.checkpoint",

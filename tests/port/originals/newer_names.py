@@ -5,6 +5,7 @@ import json
 import torch
 from torch.distributions import InverseGamma
 from torch.func import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, vjp
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 
@@ -32,4 +33,8 @@ clip_grads_with_norm_([weights], 0.5, get_total_norm([y]))
 found += [weights.grad, get_total_norm([x, y], 1.0)]
 inverse = InverseGamma(x.abs() + 2.5, y.abs())
 found += [inverse.log_prob(x.abs()), inverse.mean, inverse.variance, inverse.entropy()]
+device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+with sdpa_kernel([SDPBackend.MATH, SDPBackend.FLASH_ATTENTION]):
+    found += [torch.nn.functional.scaled_dot_product_attention(*[x.reshape(1, 1, 1, -1).to(device)] * 3)]
+found += [torch.tensor(torch.accelerator.device_count() > 0), torch.tensor(SDPBackend.MATH.value)]
 print(json.dumps([each.tolist() for each in found]))

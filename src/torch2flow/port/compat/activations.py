@@ -161,7 +161,12 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     return leaky_relu(input, (lower + upper) / 2, inplace)
 
 
-stands_for("torch.nn.functional.prelu", "torch.prelu", because="OneFlow's ends the process for some shapes.")(prelu)
+stands_for(
+    "torch.nn.functional.prelu",
+    "torch.prelu",
+    "torch.Tensor.prelu",
+    because="OneFlow's ends the process for some shapes.",
+)(prelu)
 
 
 @stands_for("torch.nn.functional.glu", because="OneFlow's takes no keyword `input=`.", only_with=("input",))
@@ -253,3 +258,13 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
 @stands_for("torch.nn.functional.feature_alpha_dropout", because="OneFlow has no `feature_alpha_dropout`.")
 def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
     return finished(input, drop_to_saturation(own(input, inplace), p, training, input.ndim - 2), inplace)
+
+
+@stands_for("torch._softmax_backward_data", because="OneFlow has no `_softmax_backward_data`.")
+def slope_of_softmax(grad_output, output, dim, input_dtype=None):
+    return output * (grad_output - (grad_output * output).sum(dim=dim, keepdim=True))
+
+
+@stands_for("torch._log_softmax_backward_data", because="OneFlow has no `_log_softmax_backward_data`.")
+def slope_of_log_softmax(grad_output, output, dim, input_dtype=None):
+    return grad_output - flow.exp(output) * grad_output.sum(dim=dim, keepdim=True)

@@ -30,7 +30,7 @@ from torch2flow.port.compat.common import as_float, dtype_of, number, promoted, 
 from torch2flow.port.compat.registry import stands_for
 
 
-@stands_for("torch.subtract", because="OneFlow has it as `sub` alone.")
+@stands_for("torch.subtract", "torch.Tensor.subtract", because="OneFlow has it as `sub` alone.")
 def subtract(input, other, *, alpha=1, out=None):
     input, other = promoted(input, other)
     return stored(input - other if alpha == 1 else input - alpha * other, out)
@@ -357,14 +357,20 @@ def lerp_(self, end, weight):
     return written(self, lerp(self, end, weight))
 
 
-@stands_for("torch.atan2", "torch.arctan2", "torch.Tensor.atan2", because="OneFlow's does not broadcast.")
+@stands_for(
+    "torch.atan2",
+    "torch.arctan2",
+    "torch.Tensor.atan2",
+    "torch.Tensor.arctan2",
+    because="OneFlow's does not broadcast.",
+)
 def atan2(input, other, *, out=None):
     input, other = promoted(as_float(input), as_float(other))
     return stored(angle_of(input, other), out)
 
 
 stands_for("torch.hypot", "torch.Tensor.hypot", because="OneFlow has no `hypot`.")(hypot)
-stands_for("torch.logaddexp2", because="OneFlow has no `logaddexp2`.")(logaddexp2)
+stands_for("torch.logaddexp2", "torch.Tensor.logaddexp2", because="OneFlow has no `logaddexp2`.")(logaddexp2)
 stands_for("torch.logaddexp", "torch.Tensor.logaddexp", because="OneFlow's differs for infinities.")(logaddexp)
 
 

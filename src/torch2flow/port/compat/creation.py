@@ -5,7 +5,7 @@ import itertools
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.indexing import diag_embed, diagflat
 from torch2flow.models.lowering.operators.linear_algebra import block_diag, cartesian_prod
-from torch2flow.port.compat.common import dtype_of, number, sized
+from torch2flow.port.compat.common import dtype_of, number, sized, stored
 from torch2flow.port.compat.registry import stands_for
 
 
@@ -51,6 +51,17 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, re
     if not size:
         return flow.tensor(fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
     return flow.full(size, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+@stands_for("torch.eye", because="OneFlow's takes no `dtype=None`.", only_with=("dtype=None", "out", "layout"))
+def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+    dtype = dtype or flow.get_default_dtype()
+    return stored(flow.eye(n, m, dtype=dtype, device=device, requires_grad=requires_grad), out)
+
+
+@stands_for("torch.randperm", because="OneFlow's takes no `dtype=None`.", only_with=("dtype=None", "out", "layout"))
+def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+    return stored(flow.randperm(n, generator=generator, dtype=dtype or flow.int64, device=device), out)
 
 
 @stands_for(

@@ -67,11 +67,16 @@ def transposed_convolution(name):
     return convolve
 
 
-def convolved_back(convolve, x, *options):
-    """A transposed convolution, of one sample too; the options begin with the weight."""
-    if x.ndim == options[0].ndim - 1:
-        return convolve(x.unsqueeze(0), *options).squeeze(0)
-    return convolve(x, *options)
+def convolved_back(convolve, x, weight, *options):
+    """A transposed convolution, of one sample too.
+
+    Backward, OneFlow 0.9.0 ends the process where the input has a gradient and the weight has none.
+    """
+    if x.requires_grad and not weight.requires_grad:
+        weight = weight.detach().requires_grad_()
+    if x.ndim == weight.ndim - 1:
+        return convolve(x.unsqueeze(0), weight, *options).squeeze(0)
+    return convolve(x, weight, *options)
 
 
 conv_transpose1d = transposed_convolution("conv_transpose1d")
@@ -80,7 +85,7 @@ conv_transpose3d = transposed_convolution("conv_transpose3d")
 
 for _convolve in (conv_transpose1d, conv_transpose2d, conv_transpose3d):
     _names = f"torch.nn.functional.{_convolve.__name__}", f"torch.{_convolve.__name__}"
-    stands_for(*_names, because="OneFlow's wants a batch.", only_with=())(_convolve)
+    stands_for(*_names, because="OneFlow's ends the process backward where the weight has no gradient.")(_convolve)
 
 
 def max_pooling(name, ndim):

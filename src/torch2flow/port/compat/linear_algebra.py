@@ -1,5 +1,7 @@
 """Products of matrices and vectors, and what is made of them."""
 
+import string
+
 from torch2flow.models.lowering.lazy import flow
 from torch2flow.models.lowering.operators.linear_algebra import (
     cdist,
@@ -65,7 +67,7 @@ def mv(input, vec):
     return matmul(input, vec)
 
 
-@stands_for("torch.dot", "torch.vdot", "torch.Tensor.dot", because="OneFlow's has no integers.")
+@stands_for("torch.dot", "torch.vdot", "torch.Tensor.dot", "torch.Tensor.vdot", because="OneFlow's has no integers.")
 def dot(input, tensor):
     return (input * tensor).sum()
 
@@ -95,10 +97,24 @@ stands_for("torch.outer", "torch.ger", "torch.Tensor.outer", "torch.Tensor.ger",
 )
 
 
-@stands_for("torch.einsum", because="OneFlow's takes no list of tensors.", only_with=("operands",))
+@stands_for(
+    "torch.einsum",
+    because="OneFlow's takes no lists, and has no gradient for a letter that stands twice in a term.",
+    only_with=("operands", r"equation=~(\w)[^,>-]*\1"),
+)
 def einsum(equation, *operands):
+    if not isinstance(equation, str):
+        equation, operands = equation_of_lists(equation, *operands)
     operands = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
     return contraction(equation, promoted(*operands))
+
+
+def equation_of_lists(*given):
+    """The equation and the operands of `einsum(x, [0, 1], y, [1, 2], [0, 2])`."""
+    letters = string.ascii_uppercase + string.ascii_lowercase
+    terms = ["".join("..." if each is ... else letters[each] for each in term) for term in [*given[1::2], *given[-1:]]]
+    output = f"->{terms[-1]}" if len(given) % 2 else ""
+    return ",".join(terms[:-1]) + output, given[: len(given) // 2 * 2 : 2]
 
 
 @stands_for("torch.addmm", "torch.Tensor.addmm", because="OneFlow's does not broadcast, and has no integers.")

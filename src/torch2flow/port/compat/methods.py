@@ -309,3 +309,68 @@ def expand(self, *sizes, implicit=False):
 def set_(self, source):
     self.data = source
     return self
+
+
+@stands_for("torch.Tensor.multinomial", because="OneFlow has the function alone.")
+def drawn_by_weight(self, num_samples, replacement=False, *, generator=None):
+    return flow.multinomial(self, num_samples, replacement, generator=generator)
+
+
+@stands_for("torch.Tensor.hardshrink", because="OneFlow has the function alone.")
+def hard_shrunk(self, lambd=0.5):
+    return flow.nn.functional.hardshrink(self, lambd=lambd)
+
+
+@stands_for("torch.Tensor.hsplit", because="OneFlow has the function alone.")
+def columns_apart(self, indices_or_sections):
+    return flow.hsplit(self, indices_or_sections)
+
+
+@stands_for("torch.Tensor.vsplit", because="OneFlow has the function alone.")
+def rows_apart(self, indices_or_sections):
+    return flow.vsplit(self, indices_or_sections)
+
+
+@stands_for("torch.Tensor.greater", because="OneFlow has the function alone.")
+def greater(self, other):
+    return flow.greater(self, other)
+
+
+@stands_for("torch.Tensor.not_equal", because="OneFlow has the function alone.")
+def not_equal(self, other):
+    return flow.not_equal(self, other)
+
+
+@stands_for("torch.fill", because="OneFlow has no `fill`.")
+def filled(input, value):
+    return fill_(flow.zeros_like(input), value)
+
+
+@stands_for("torch.positive", "torch.Tensor.positive", because="OneFlow has no `positive`.")
+def itself(input):
+    return input
+
+
+@stands_for("torch.adjoint", "torch.Tensor.adjoint", because="OneFlow has no `adjoint`.")
+def adjoint(input):
+    return input.transpose(-2, -1)
+
+
+@stands_for("torch.Tensor.short", because="OneFlow has no int16: these are int32.")
+def short(self, memory_format=None):
+    return self.to(flow.int32)
+
+
+@stands_for("torch.Tensor.char", because="OneFlow has no `char`.")
+def char(self, memory_format=None):
+    return self.to(flow.int8)
+
+
+@stands_for("torch.Tensor.is_nonzero", because="OneFlow has the function alone.")
+def is_nonzero(self):
+    return bool(self)
+
+
+@stands_for("torch.is_signed", "torch.Tensor.is_signed", because="OneFlow has no `is_signed`.")
+def is_signed(input):
+    return input.dtype not in (flow.uint8, flow.bool)

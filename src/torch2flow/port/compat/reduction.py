@@ -231,6 +231,45 @@ def median(input, dim=None, keepdim=False):
     return ValuesAndIndices(*flow.median(input, dim=dim, keepdim=keepdim))
 
 
+@stands_for("torch.nanmedian", "torch.Tensor.nanmedian", because="OneFlow has no `nanmedian`.")
+def nanmedian(input, dim=None, keepdim=False):
+    if dim is None:
+        return nanmedian(input.reshape(-1), 0)[0]
+    values, indices, count = sorted_without_nan(input, dim)
+    place = flow.clamp((count - 1) // 2, min=0)
+    found = ValuesAndIndices(*[flow.gather(each, dim, place) for each in (values, indices)])
+    return found if keepdim else ValuesAndIndices(*[each.squeeze(dim) for each in found])
+
+
+def sorted_without_nan(x, dim):
+    """The values in order with all NaN at the end, where each stood, and how many are no NaN."""
+    there = x == x
+    indices = flow.argsort(flow.where(there, x, flow.full_like(x, float("inf"))), dim=dim).to(flow.int64)
+    return flow.gather(x, dim, indices), indices, there.to(flow.int64).sum(dim=dim, keepdim=True)
+
+
+@stands_for("torch.nanquantile", "torch.Tensor.nanquantile", because="OneFlow has no `nanquantile`.")
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    flat, ndim = dim is None or input.ndim == 0, input.ndim
+    values, _, count = sorted_without_nan(input.reshape(-1) if flat else flow.movedim(input, dim, -1), -1)
+    found = []
+    for each in q.reshape(-1).tolist() if isinstance(q, flow.Tensor) else [q]:
+        place = flow.clamp(each * (count - 1).to(flow.float64), min=0)
+        low, high = flow.floor(place), flow.ceil(place)
+        share = {
+            "linear": place - low,
+            "lower": flow.zeros_like(place),
+            "higher": high - low,
+            "midpoint": 0.5 * (high - low),
+            "nearest": flow.round(place) - low,
+        }[interpolation].to(input.dtype)
+        below, above = (flow.gather(values, -1, each.to(flow.int64)).squeeze(-1) for each in (low, high))
+        found.append(below * (1 - share.squeeze(-1)) + above * share.squeeze(-1))
+    if keepdim:
+        found = [each.reshape([1] * ndim) if flat else each.unsqueeze(dim) for each in found]
+    return flow.stack(found) if isinstance(q, flow.Tensor) and q.ndim else found[0]
+
+
 stands_for("torch.quantile", "torch.Tensor.quantile", because="OneFlow's takes matrices alone, and one number.")(
     quantile_along
 )

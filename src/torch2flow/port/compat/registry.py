@@ -27,9 +27,10 @@ class Substitute:
         because: what OneFlow lacks or does otherwise, in one sentence for the reader of the ported code.
         attribute: it is read without a call: `x.mT`.
         only_with: None where every use needs it: OneFlow's own would be silently different, end the process or is not
-            there. Else the arguments, given in whichever way, that alone need it, `mode=nearest-exact` by that value:
-            without them OneFlow's own does, and what it can't do it refuses in words. Where it is empty, hardly any
-            code has the input that needs it, such as one without a batch.
+            there. Else the arguments, given in whichever way, that alone need it, `mode=nearest-exact` by that value,
+            `equation=~PATTERN` by what a pattern finds in it: without them OneFlow's own does, and what it can't do it
+            refuses in words. Where it is empty, hardly any code has the input that needs it, such as one without a
+            batch.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """What surrounds a model: scripting and compiling, precision, devices, seeds, files, gradients."""
 
 import contextlib
+import enum
 import importlib
 import os
 from pathlib import Path
@@ -242,6 +243,7 @@ class LossScaler:
     "torch.cuda.reset_accumulated_memory_stats",
     "torch.cuda.set_per_process_memory_fraction",
     "torch.set_anomaly_enabled",
+    "torch.accelerator.synchronize",
     "torch.cuda.synchronize",
     "torch.cuda.set_sync_debug_mode",
     "torch.cuda.init",
@@ -288,6 +290,48 @@ def does_nothing(*args, **named):
 )
 def runs_as_it_is(*args, **named):
     return contextlib.nullcontext()
+
+
+@stands_for("torch.nn.attention.SDPBackend", because="OneFlow has no choice of kernels for attention.")
+class SDPBackend(enum.Enum):
+    ERROR = -1
+    MATH = 0
+    FLASH_ATTENTION = 1
+    EFFICIENT_ATTENTION = 2
+    CUDNN_ATTENTION = 3
+
+
+@stands_for("torch.accelerator.is_available", because="OneFlow has it for CUDA by its name.")
+def has_accelerator():
+    return flow.cuda.is_available()
+
+
+@stands_for("torch.accelerator.device_count", because="OneFlow has it for CUDA by its name.")
+def count_of_accelerators():
+    return flow.cuda.device_count() if flow.cuda.is_available() else 0
+
+
+@stands_for("torch.accelerator.current_accelerator", because="OneFlow has none: it is CUDA, where there is one.")
+def current_accelerator(check_available=False):
+    return flow.device("cuda") if flow.cuda.is_available() else None
+
+
+@stands_for(
+    "torch.accelerator.current_device_index",
+    "torch.accelerator.current_device_idx",
+    because="OneFlow has it for CUDA by its name.",
+)
+def index_of_accelerator():
+    return flow.cuda.current_device()
+
+
+@stands_for(
+    "torch.accelerator.set_device_index",
+    "torch.accelerator.set_device_idx",
+    because="OneFlow has it for CUDA by its name.",
+)
+def choose_accelerator(device, /):
+    flow.cuda.set_device(device)
 
 
 @stands_for(

@@ -14,7 +14,7 @@ from torch2flow.errors import InstallationError, OutputError, UsageError
 from torch2flow.proof.child_process import Emit, answer
 
 CONSTANTS = ".constants"
-"""Added to the name of a file of weights: a file of the buffers that are no part of the state dict."""
+"""Added to the name of a file of weights: a file of the tensors that are no part of the state dict."""
 
 
 def main() -> None:
@@ -55,8 +55,8 @@ def _record(job: dict[str, Any], say: Any) -> list[str]:
     if job["state"]:
         state = module.state_dict()
         torch.save(state, job["state"])
-        constants = {name: each for name, each in module.named_buffers() if name not in state}
-        constants = {name: each.clone() for name, each in constants.items() if each.dtype is torch.float32}
+        found = tensors_without_gradients(torch.Tensor, module).items()
+        constants = {name: each.clone() for name, each in found if name not in state and each.dtype is torch.float32}
         if constants:
             torch.save(constants, f"{job['state']}{CONSTANTS}")
     free: dict[str, int] = {}
@@ -79,3 +79,13 @@ def _load_weights(torch: Any, module: Any, path: str) -> None:
             f"The weights do not fit the PyTorch model: {' '.join(str(error).split())[:500]}",
             maybe="the factory builds another model than the one that was converted",
         ) from None
+
+
+def tensors_without_gradients(tensor: Any, module: Any) -> dict[str, Any]:
+    """The buffers of a module, and the tensors that are plain attributes in it, by name. `tensor` is their class."""
+    found = dict(module.named_buffers())
+    for path, each in module.named_modules():
+        for name, value in vars(each).items():
+            if isinstance(value, tensor) and not value.requires_grad:
+                found[f"{path}.{name}" if path else name] = value
+    return found

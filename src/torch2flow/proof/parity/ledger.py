@@ -15,12 +15,14 @@ from torch2flow.proof.parity.judge import (
     EXACT,
     FINE,
     KINKED_DIGITS,
+    ROUNDING,
     TRAINED_DIGITS,
     Measure,
     distance_in_float64,
     measure,
     measure_draws,
     missing,
+    summed,
     worst,
 )
 from torch2flow.proof.parity.known_differences import Known
@@ -140,6 +142,8 @@ class Ledger:
         forward = part in FORWARD or (mode and part not in (*TRAINED, "eval_outputs"))
         digits = TRAINED_DIGITS if forward else KINKED_DIGITS if part in TRAINED else DIGITS
         made = replace(measure(found, exact, single, spread), digits=digits)
+        if part == "own" and made.doubtful:
+            made = replace(made, digits=max(digits, ROUNDING * summed(found, origin.get("given", tuple)())))
         shown = part in WITH_HISTOGRAM
         more = statistics(found, single, exact, histogram=shown) if shown or made.doubtful else None
         likely: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ import numpy as np
 from torch2flow.checkpoints.opening import open_checkpoint
 from torch2flow.checkpoints.pytorch import Checkpoint, TensorRef
 from torch2flow.errors import UnsupportedError
-from torch2flow.proof.capture.elsewhere import CONSTANTS
+from torch2flow.proof.capture.elsewhere import CONSTANTS, tensors_without_gradients
 from torch2flow.proof.capture.factories import build_with_inputs
 from torch2flow.proof.capture.inputs import Array, choose_sizes, make_inputs, parse_input, parse_sizes
 from torch2flow.proof.parity.compared_models import Live
@@ -164,13 +164,13 @@ def with_pairs(forward: Callable[..., Any], call: tuple[tuple[Any, ...], dict[st
 
 
 def _take_constants(flow: Any, model: Any, constants: Mapping[str, Any], ledger: Ledger) -> None:
-    """Gives the model PyTorch's buffers that are no part of its state dict, where they are the same but for rounding.
+    """Gives the model PyTorch's tensors that are no part of its state dict, where they are the same but for rounding.
 
     Each side makes these itself, with its own `sin` and `pow`: their rounding would be that of every result.
     """
-    buffers, worst = dict(model.named_buffers()), 0.0
+    own, worst = tensors_without_gradients(flow.Tensor, model), 0.0
     for name, theirs in constants.items():
-        ours = buffers.get(name)
+        ours = own.get(name)
         if ours is None or ours.shape != theirs.shape or not (ours.dtype == theirs.dtype == flow.float32):
             continue
         before, wanted = ours.numpy().astype(np.float64), theirs.numpy().astype(np.float64)

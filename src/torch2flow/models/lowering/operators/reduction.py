@@ -197,7 +197,7 @@ def quantile_along(self, q, dim=None, keepdim=False, interpolation="linear"):
     found = []
     for each in q.reshape(-1).tolist() if isinstance(q, flow.Tensor) else [q]:
         place = each * (self.shape[-1] - 1)
-        low, high = int(place), min(int(place) + 1, self.shape[-1] - 1)
+        low, high = int(place), int(place) + (place > int(place))
         share = {
             "linear": place - low,
             "lower": 0.0,
