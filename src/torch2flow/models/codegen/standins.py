@@ -251,10 +251,8 @@ def sources(values: Sequence[Any]) -> list[ast.expr]:
     return found
 
 
-class Call(ast.Call):
+class ShortCall(ast.Call):
     """A call without the arguments that equal a default.
-
-    It has the name of its base class, by which `ast.unparse` and `ast.dump` choose what to do.
 
     Attributes:
         names: of all arguments that are given by name, in order.
@@ -265,6 +263,9 @@ class Call(ast.Call):
     defaulted: dict[str, Any]
 
 
+ShortCall.__name__ = "Call"  # `ast.unparse` and `ast.dump` choose by it what to do
+
+
 def call(function: ast.expr, args: tuple[Any, ...], kwargs: dict[str, Any], defaults: dict[str, Any]) -> ast.expr:
     """A call, without the keywords that equal a default, and without `None` at the end of the positional arguments."""
     defaulted = {name: value for name, value in kwargs.items() if name in defaults and same(value, defaults[name])}
@@ -272,7 +273,7 @@ def call(function: ast.expr, args: tuple[Any, ...], kwargs: dict[str, Any], defa
     positional = list(args)
     while positional and not keywords and positional[-1] is None:
         positional.pop()
-    made = Call(function, sources(positional), keywords)
+    made = ShortCall(function, sources(positional), keywords)
     made.names, made.defaulted = list(kwargs), defaulted
     return made
 

@@ -14,16 +14,16 @@ from collections.abc import Iterable, Iterator
 
 from torch2flow.models.codegen.drafts import Draft, Own
 from torch2flow.models.codegen.literals import Constant, attribute
-from torch2flow.models.codegen.standins import Call, source
+from torch2flow.models.codegen.standins import ShortCall, source
 
 
 def write_defaults(drafts: list[Draft]) -> None:
     """Makes the calls of the modules of one original class alike in what they are given by name."""
-    found: dict[str, list[list[tuple[Draft, Call]]]] = {}
+    found: dict[str, list[list[tuple[Draft, ShortCall]]]] = {}
     for draft in drafts:
-        calls: dict[str, list[tuple[Draft, Call]]] = {}
+        calls: dict[str, list[tuple[Draft, ShortCall]]] = {}
         for node in (node for method in draft.methods for node in ast.walk(method)):
-            if isinstance(node, Call):
+            if isinstance(node, ShortCall):
                 calls.setdefault(ast.unparse(node.func), []).append((draft, node))
         for function, own in calls.items():
             found.setdefault(function, []).append(own)
@@ -34,7 +34,7 @@ def write_defaults(drafts: list[Draft]) -> None:
                     _write(alike, name)
 
 
-def _write(calls: tuple[tuple[Draft, Call], ...], name: str) -> None:
+def _write(calls: tuple[tuple[Draft, ShortCall], ...], name: str) -> None:
     """Writes one argument in all calls, if that makes them alike."""
     given = [(draft, each) for draft, call in calls for each in call.keywords if each.arg == name]
     missing = [(draft, call) for draft, call in calls if name in call.defaulted]
@@ -48,7 +48,7 @@ def _write(calls: tuple[tuple[Draft, Call], ...], name: str) -> None:
                 _add(call, name, attribute("self", held))
 
 
-def _add(call: Call, name: str, value: ast.expr) -> None:
+def _add(call: ShortCall, name: str, value: ast.expr) -> None:
     call.keywords.append(ast.keyword(name, value))
     call.keywords.sort(key=lambda each: call.names.index(each.arg or ""))
 

@@ -232,7 +232,7 @@ def summed(found: Any, given: Iterable[Any]) -> float:
 
     OneFlow adds one after the other, and each addition rounds: of numbers of one sign, all may round to one side.
     """
-    return max((each.size for each in given), default=0) / max(found.size, 1)
+    return float(max((each.size for each in given), default=0) / max(found.size, 1))
 
 
 def missing(fault: str) -> Measure:
