@@ -217,7 +217,7 @@ class ReferenceRecorder:
         self.ties.backwards, open_ones = True, set()
         for name in self.tied:
             prefix = name.removesuffix("output")
-            watcher = None if prefix else RandomTensors(self, self.rows)
+            watcher = RandomTensors(self, self.rows) if self.rows and not prefix else None
             args, kwargs = runs.get(prefix, call)
             for number, leaf in enumerate(self.leaves(self.run_of(prefix, args, kwargs, watcher))):
                 named = f"{name}.{number}"
