@@ -33,9 +33,6 @@ RESULTS = ROOT / "docs" / "coverage.jsonl"
 PAGE = ROOT / "docs" / "coverage.md"
 BATCH = 6
 KNOWN = {
-    "timm/qwen3_vit": "float64 differs by 1e-8 to 2e-7: OneFlow 0.9.0 computes gelu by tanh with a constant of nine"
-    " digits; with the formula written out in its place it is 3e-13",
-    "transformers/lilt": "a dropout is called in PyTorch for a result that nobody reads, and not in the program",
     "transformers/ibert": "a step differs: in train mode its observers of ranges change their buffers by a decision on"
     " values, of which PyTorch exports no program; capture and convert say so",
 }

@@ -105,6 +105,8 @@ class ClassWriter:
             elif argument is not None:
                 used.add(argument.name)
                 replaced[id(cell)] = self._kept(argument.name) if in_method else attribute(argument.name)
+            elif isinstance(cell.value, tuple):  # which could have differed
+                replaced[id(cell)] = literal(cell.value)
         _Replace(replaced).visit(tree)
         return used
 

@@ -50,7 +50,7 @@ def _write(calls: tuple[tuple[Draft, ShortCall], ...], name: str) -> None:
 
 def _add(call: ShortCall, name: str, value: ast.expr) -> None:
     call.keywords.append(ast.keyword(name, value))
-    call.keywords.sort(key=lambda each: call.names.index(each.arg or ""))
+    call.keywords.sort(key=lambda each: call.names.index(each.arg) if each.arg in call.names else len(call.names))
 
 
 def _make_alike(keywords: list[ast.keyword]) -> None:

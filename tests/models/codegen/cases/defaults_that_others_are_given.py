@@ -43,6 +43,20 @@ class Linear(nn.Module):
         return F.conv1d(x.flatten(2), self.weight[:, :, None], self.bias)
 
 
+class Mean(nn.Module):
+    """Too little is in common to be one class, so each keeps its own."""
+
+    def __init__(self, spatial: bool) -> None:
+        super().__init__()
+        self.spatial = spatial
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.spatial:
+            return x.mean(dim=(2, 3))
+        y = x.mean(dim=1)
+        return y.sigmoid() * y + y.tanh()
+
+
 @program(x(2, 3, 21, 21), dynamic={0: ("batch",)})
 class Net(nn.Module):
     def __init__(self) -> None:
@@ -52,13 +66,14 @@ class Net(nn.Module):
         self.c = StandardizedConv2d(8, 4, (1, 3), stride=(1, 2), padding=(0, 1), bias=False)
         self.pools = nn.ModuleList([Pool(), Pool(pad=1), Pool(True)])
         self.larger = nn.ModuleList([Resize(False), Resize(True)])
+        self.means = nn.ModuleList([Mean(True), Mean(False)])
         self.last = nn.ModuleList([Linear(True), Linear(False)])
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         y = self.c(self.b(self.a(x)))
         pooled = [pool(y) for pool in self.pools]
         large = [resize(y) for resize in self.larger]
-        return *pooled, *large, *[last(y) for last in self.last]
+        return *pooled, *large, *[mean(y) for mean in self.means], *[last(y) for last in self.last]
 
 
 # -- becomes -------------------------------------------------------------------------------------------------
@@ -115,6 +130,17 @@ class Resize(nn.Module):
         return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=self.corners)
 
 
+class Mean(nn.Module):
+    def forward(self, x):
+        return x.mean(dim=(2, 3))
+
+
+class Mean2(nn.Module):
+    def forward(self, x):
+        y = x.mean(dim=(1,))
+        return flow.sigmoid(y) * y + flow.tanh(y)
+
+
 class Linear(nn.Module):
     def __init__(self, bias=False):
         super().__init__()
@@ -133,6 +159,7 @@ class Net(nn.Module):
         self.c = StandardizedConv2d(4, 8, 1, (1, 2), (0, 1), 1, bias=False)
         self.pools = nn.ModuleList([Pool(0, False), Pool(1, False), Pool(0, True)])
         self.larger = nn.ModuleList([Resize(False), Resize(True)])
+        self.means = nn.ModuleList([Mean(), Mean2()])
         self.last = nn.ModuleList([Linear(bias=True), Linear()])
 
     def forward(self, x):
@@ -143,6 +170,8 @@ class Net(nn.Module):
             self.pools[2](y),
             self.larger[0](y),
             self.larger[1](y),
+            self.means[0](y),
+            self.means[1](y),
             self.last[0](y),
             self.last[1](y),
         )
