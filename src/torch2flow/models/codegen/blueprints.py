@@ -71,14 +71,15 @@ class _Settling:
             default = slot.default if slot.default is not REQUIRED or self._filled(columns, slot.hint) else None
             if default is REQUIRED and any(row[column].value is None for row in self.rows for column in columns):
                 default = None
-            attributes = own if columns[-1] >= first_of_methods else set()  # a method reads it as an attribute
+            is_kept = columns[-1] >= first_of_methods  # a method reads it as an attribute
+            attributes = own if is_kept else set()
             if type(default) is bool:  # what most modules are given
                 said = [value for row in self.rows if type(value := row[columns[0]].value) is bool]
                 if said.count(True) != said.count(False):
                     default = said.count(True) > said.count(False)
             if name in taken | attributes:
                 name = self._qualified(columns[0], name)
-            if columns[-1] >= first_of_methods and name in self.draft.children:
+            if is_kept and name in self.draft.children:
                 name = f"with_{name}"  # the module is one already
             name = free_name(name, (taken | attributes).__contains__)
             taken.add(name)

@@ -122,7 +122,8 @@ class Own:
     @property
     def is_empty(self) -> bool:
         """Whether it is `self.bias = None`, as other modules of the class have one."""
-        return isinstance(self.statement, ast.Assign) and ast.unparse(self.statement.value) == "None"
+        value = self.statement.value if isinstance(self.statement, ast.Assign) else None
+        return isinstance(value, ast.Constant) and value.value is None
 
 
 @dataclass(slots=True)

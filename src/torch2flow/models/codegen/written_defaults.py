@@ -20,7 +20,7 @@ from torch2flow.models.codegen.standins import ShortCall, source
 def write_defaults(drafts: list[Draft]) -> None:
     """Makes the calls of the modules of one original class alike in what they are given by name."""
     found: dict[str, list[list[tuple[Draft, ShortCall]]]] = {}
-    for draft in drafts:
+    for draft in drafts if len(drafts) > 1 else ():
         calls: dict[str, list[tuple[Draft, ShortCall]]] = {}
         for node in (node for method in draft.methods for node in ast.walk(method)):
             if isinstance(node, ShortCall):
